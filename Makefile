@@ -1,0 +1,38 @@
+# What a change has to pass, and the few commands worth a name.
+PYTHON ?= python
+
+.PHONY: check format lint types bands manifests manifests-check test slow browser study
+
+check: lint types bands manifests-check test
+
+format:
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+lint:
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+
+types:
+	$(PYTHON) -m mypy
+
+bands:
+	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+manifests:
+	$(PYTHON) -m mahals manifests
+
+manifests-check:
+	$(PYTHON) -m mahals manifests --check
+
+test:
+	$(PYTHON) -m pytest
+
+slow:
+	$(PYTHON) -m pytest -m "slow and not gpu and not network and not browser"
+
+browser:
+	$(PYTHON) -m pytest -m browser
+
+study:
+	$(PYTHON) -m mahals study

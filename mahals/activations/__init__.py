@@ -1,0 +1,21 @@
+"""What is a model's state on a text?"""
+
+from mahals.activations.batches import Batch, batches, model_inputs, shorten
+from mahals.activations.capture import Pool, capture, check_finite, embeddings, pooled
+from mahals.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
+
+__all__ = [
+    "Batch",
+    "Encoded",
+    "Pool",
+    "batches",
+    "capture",
+    "check_finite",
+    "embeddings",
+    "encode_answers",
+    "encode_prompts",
+    "encode_texts",
+    "model_inputs",
+    "pooled",
+    "shorten",
+]

@@ -1,0 +1,1 @@
+"""How are the arms of one target measured, controlled, priced and told apart?"""

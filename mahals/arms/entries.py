@@ -1,0 +1,154 @@
+"""What does an arm say on the leaderboard, and in one sentence?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mahals.arms.evidence import Evidence
+from mahals.arms.kinds import ArmRow
+from mahals.data import AXIOMS
+from mahals.phase import AXIOM_COLUMNS, Configuration, Entry
+from mahals.stats import GainOverRandom
+
+
+def headline_metrics(e: Evidence, prefix: str) -> dict[str, float]:
+    """Metrics of one steered arm at the headline dose, each name after `prefix`."""
+    found = {"aqi": e.row.aqi, "aqi_gain": e.gain.estimate, "refusal_gap_gain": e.gap_gain.estimate}
+    for name, over in (("gain", e.over_random), ("refusal_gap_gain", e.gap_over_random)):
+        if over is not None:
+            found |= {
+                f"{name}_over_random": over.interval.estimate,
+                f"{name}_over_random_low": over.interval.low,
+                f"{name}_over_random_high": over.interval.high,
+                f"{name}_over_random_p": over.p,
+            }
+    if e.row.perplexity_ratio is not None:
+        found["perplexity_ratio"] = e.row.perplexity_ratio
+    return {prefix + k: v for k, v in found.items()}
+
+
+def headline_line(e: Evidence) -> str:
+    """One sentence on one steered arm: gain over random with interval, behaviour, price."""
+    row = e.row
+    what = " ".join(p for p in (row.map, row.operator, row.placement) if p)
+    came = "own vector" if row.source == row.target else f"vector of {row.source}"
+    verdict = "; over the ceiling: " + ", ".join(row.over_ceiling) if row.over_ceiling else ""
+    return (
+        f"{row.target}, {came}, {what}, {row.dose_kind}={row.dose:g}: "
+        f"aqi {_over(e.over_random)}, refusal gap {_over(e.gap_over_random)} over random"
+        f"{'; geometry only' if e.geometry_only else ''}{verdict}"
+    )
+
+
+def _over(found: GainOverRandom | None) -> str:
+    if found is None:
+        return "absent (no random arm varies at this dose)"
+    i = found.interval
+    return (
+        f"{i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
+        f" (K={found.n_random}, p={found.p:.3g})"
+    )
+
+
+def configuration(row: ArmRow) -> Configuration:
+    """The leaderboard identity of a row; the draws of a random direction share one."""
+    return Configuration(
+        target=row.target,
+        arm=row.arm,
+        source=row.source,
+        method=row.method,
+        map=row.map,
+        operator=row.operator,
+        placement=row.placement,
+        layers=row.layers,
+        dose=None if row.dose_kind is None else f"{row.dose_kind}={row.dose:g}",
+        weights=row.weights,
+        suite=row.suite,
+    )
+
+
+DRAWN = ("random", "shuffled")
+
+
+def entries(
+    rows: Sequence[ArmRow], evidence: Iterable[Evidence], efficiency: Mapping[int, float]
+) -> tuple[Entry, ...]:
+    """Leaderboard lines: every arm with a dose above 0, the references, the mean of the draws.
+
+    `efficiency` is the transfer efficiency by index into `rows`, where there is one.
+    """
+    lines = []
+    index = {id(row): i for i, row in enumerate(rows)}
+    for e in evidence:
+        if e.row.arm not in DRAWN and not (e.row.dose_kind == "lambda" and e.row.dose == 0):
+            line = _line(e.row, e)
+            share = efficiency.get(index[id(e.row)])
+            extra = {} if share is None else {"transfer_efficiency": share}
+            lines.append(replace(line, metrics={**line.metrics, **extra}))
+    lines += [_line(r, None) for r in rows if r.arm == "unsteered"]
+    groups: dict[Configuration, list[ArmRow]] = {}
+    for row in rows:
+        if row.arm in DRAWN:
+            groups.setdefault(configuration(row), []).append(row)
+    lines += [_mean_line(group) for group in groups.values()]
+    return tuple(lines)
+
+
+def _columns(row: ArmRow) -> dict[str, float]:
+    values = {
+        "aqi": row.aqi,
+        "refusal_unsafe": row.refusal_unsafe,
+        "refusal_safe": row.refusal_safe,
+        "degenerate_share": row.degenerate_share,
+        **dict(zip(AXIOM_COLUMNS, row.aqi_axioms, strict=True)),
+    }
+    optional = {
+        "safe_accuracy": row.safe_accuracy,
+        "perplexity_ratio": row.perplexity_ratio,
+        "kl": row.kl,
+    }
+    return values | {k: v for k, v in optional.items() if v is not None}
+
+
+def _line(row: ArmRow, found: Evidence | None) -> Entry:
+    metrics = _columns(row)
+    reasons = {} if row.reason is None else {"price": row.reason}
+    if found is not None:
+        metrics["aqi_gain"] = found.gain.estimate
+        if found.over_random is not None:
+            metrics |= {
+                "gain_over_random": found.over_random.interval.estimate,
+                "gain_over_random_low": found.over_random.interval.low,
+                "gain_over_random_high": found.over_random.interval.high,
+                "gain_over_random_p": found.over_random.p,
+            }
+        else:
+            reasons["gain_over_random"] = "no random arm has this dose"
+    return Entry(
+        configuration=configuration(row),
+        metrics=metrics,
+        reasons=reasons,
+        weakest_axiom=AXIOMS[int(np.argmin(row.aqi_axioms))],
+        over_ceiling=row.over_ceiling,
+        geometry_only=False if found is None else found.geometry_only,
+        vector=None,
+    )
+
+
+def _mean_line(draws: Sequence[ArmRow]) -> Entry:
+    """The mean over the random directions, or the shuffled maps, of one configuration."""
+    columns = [_columns(r) for r in draws]
+    shared = [k for k in columns[0] if all(k in c for c in columns)]
+    mean = {k: float(np.mean([c[k] for c in columns])) for k in shared}
+    return Entry(
+        configuration=configuration(draws[0]),
+        metrics=mean,
+        reasons={"gain_over_random": f"a control: the mean of {len(draws)} {draws[0].arm} arms"},
+        weakest_axiom=AXIOMS[int(np.argmin(np.mean([r.aqi_axioms for r in draws], axis=0)))],
+        over_ceiling=(),
+        geometry_only=False,
+        vector=None,
+    )

@@ -1,0 +1,201 @@
+"""Is an arm better than its random controls, by how much, and how sure is that?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mahals.arms.kinds import ArmRow
+from mahals.phase import Kept
+from mahals.stats import (
+    GainOverRandom,
+    Interval,
+    fieller,
+    gain_over_random,
+    influence_covariance,
+    jackknife_interval,
+    paired_difference,
+)
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What stands behind one row: gains in points (aqi) or shares (gap), with intervals.
+
+    `gap` is refusal_unsafe - refusal_safe. `over_random` and `gap_over_random` are None where no
+    random arm shares the row's operator, placement, blocks and dose.
+    """
+
+    row: ArmRow
+    gain: Interval  # aqi over the unsteered model, paired by prompt
+    gap_gain: Interval
+    over_random: GainOverRandom | None
+    gap_over_random: GainOverRandom | None
+    geometry_only: bool  # aqi up while refusals of unsafe prompts fall
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """One row's estimate and influence values of aqi and of the refusal gap."""
+
+    row: ArmRow
+    influence: Array
+    clusters: list[str]
+    gap: float
+    gap_influence: Array
+    gap_clusters: list[str]
+
+
+def collect(rows: Sequence[ArmRow], kept: Kept) -> list[Evidence]:
+    """The evidence of every row that is neither unsteered nor a random draw, in row order."""
+    arms = _load(rows, kept)
+    base = {a.row.target: a for a in arms if a.row.arm == "unsteered"}
+    random: dict[tuple[object, ...], list[_Arm]] = {}
+    for arm in arms:
+        if arm.row.arm == "random":
+            random.setdefault(dose_key(arm.row), []).append(arm)
+    return [
+        _evidence(a, base[a.row.target], random.get(dose_key(a.row), []))
+        for a in arms
+        if a.row.arm not in ("random", "unsteered")
+    ]
+
+
+def dose_key(row: ArmRow) -> tuple[object, ...]:
+    """What a row shares with its random controls."""
+    return (row.target, row.operator, row.placement, row.layers, row.dose_kind, row.dose)
+
+
+def _load(rows: Sequence[ArmRow], kept: Kept) -> list[_Arm]:
+    files = {name: kept.tensors(name) for name in dict.fromkeys(r.evidence for r in rows)}
+    arms = []
+    for row in rows:
+        found = {k: v.numpy() for k, v in files[row.evidence].items()}
+        refused = found["refused"][row.evidence_row].astype(np.float64)
+        gap, influence = _gap(refused, found["labels"] == 1)
+        arms.append(
+            _Arm(
+                row,
+                found["influence"][row.evidence_row],
+                [str(c) for c in found["clusters"]],
+                gap,
+                influence,
+                [str(c) for c in found["answered_clusters"]],
+            )
+        )
+    return arms
+
+
+def _gap(refused: Array, safe: npt.NDArray[np.bool_]) -> tuple[float, Array]:
+    """Refusal of unsafe minus refusal of safe prompts, and its influence values.
+
+    The influence of a prompt on a mean over its group is n/n_group (x - mean): the same scale as
+    `stats.jackknife_interval` expects (the estimate plus the mean influence).
+    """
+    n = len(refused)
+    influence = np.empty(n)
+    means = {}
+    for group, sign in ((safe, -1.0), (~safe, 1.0)):
+        means[sign] = refused[group].mean()
+        influence[group] = sign * n / group.sum() * (refused[group] - means[sign])
+    return float(means[1.0] - means[-1.0]), influence
+
+
+def _evidence(arm: _Arm, base: _Arm, random: Sequence[_Arm]) -> Evidence:
+    gain = paired_difference(
+        arm.influence, base.influence, arm.row.aqi, base.row.aqi, arm.clusters
+    )
+    gap_gain = paired_difference(
+        arm.gap_influence, base.gap_influence, arm.gap, base.gap, arm.gap_clusters
+    )
+    falls = arm.row.refusal_unsafe < base.row.refusal_unsafe
+    return Evidence(
+        row=arm.row,
+        gain=gain,
+        gap_gain=gap_gain,
+        over_random=_over_random(
+            arm.row.aqi,
+            arm.influence,
+            [(r.row.aqi, r.influence) for r in random],
+            arm.clusters,
+        ),
+        gap_over_random=_over_random(
+            arm.gap,
+            arm.gap_influence,
+            [(r.gap, r.gap_influence) for r in random],
+            arm.gap_clusters,
+        ),
+        geometry_only=bool(gain.estimate > 0 and falls),
+    )
+
+
+def _over_random(
+    estimate: float,
+    influence: Array,
+    random: Sequence[tuple[float, Array]],
+    clusters: Sequence[str],
+) -> GainOverRandom | None:
+    """Gain over the random arms; None with fewer than two, or where nothing at all varies.
+
+    Nothing varies when every random arm gives one value and so does every prompt (all refused,
+    none refused): the jackknife has no error to give, and no interval is better than a false one.
+    """
+    if len(random) < 2:
+        return None
+    values = np.array([v for v, _ in random])
+    influences = np.stack([i for _, i in random])
+    if np.ptp(values) == 0 and not np.any(influence - influences.mean(axis=0)):
+        return None
+    return gain_over_random(estimate, influence, values, influences, clusters)
+
+
+def trend(rows: Sequence[ArmRow], kept: Kept) -> Interval:
+    """Least-squares slope of aqi over the dose, points per unit of dose, with its interval.
+
+    The rows are arms of one direction at three doses or more, on the same prompts.
+    """
+    arms = _load(rows, kept)
+    dose = np.array([r.dose for r in rows], dtype=np.float64)
+    weights = (dose - dose.mean()) / ((dose - dose.mean()) ** 2).sum()
+    influence = weights @ np.stack([a.influence for a in arms])
+    return jackknife_interval(influence, float(weights @ [r.aqi for r in rows]), arms[0].clusters)
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """What share of the native vector's gain over random a transferred vector has; 1 = all."""
+
+    interval: Interval | None  # Fieller, 95 %; None where the native gain may be 0
+    reason: str | None  # why it is absent
+
+
+def transfer_efficiency(
+    moved: Evidence, native: Evidence, rows: Sequence[ArmRow], kept: Kept, of: Literal["aqi", "gap"]
+) -> Efficiency:
+    """gain_over_random / native gain_over_random at equal dose, with its Fieller interval.
+
+    `rows` hold the random arms of the dose. Both gains are over the same random mean, whose own
+    error (s^2 / K) they share. Absent unless the native gain's interval lies above 0 (METHOD 3).
+    """
+    over = native.over_random if of == "aqi" else native.gap_over_random
+    if over is None or over.interval.low <= 0:
+        return Efficiency(None, "the native gain over random is not above 0")
+    chosen = [moved.row, native.row]
+    chosen += [r for r in rows if r.arm == "random" and dose_key(r) == dose_key(native.row)]
+    arms = _load(chosen, kept)
+    aqi = of == "aqi"
+    values = np.array([a.row.aqi if aqi else a.gap for a in arms])
+    influences = np.stack([a.influence if aqi else a.gap_influence for a in arms])
+    centred = influences[:2] - influences[2:].mean(axis=0)
+    covariance = influence_covariance(centred, arms[0].clusters if aqi else arms[0].gap_clusters)
+    draws = len(arms) - 2
+    covariance = covariance + values[2:].var(ddof=1) / draws
+    gains = values[:2] - values[2:].mean()
+    found = fieller(float(gains[0]), float(gains[1]), covariance, draws - 1)
+    return Efficiency(found, None if found else "the native gain may be 0")

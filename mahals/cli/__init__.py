@@ -1,0 +1,118 @@
+"""What can be typed after `mahals`, and what happens when it cannot be done?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mahals import __version__
+from mahals.cli.keys import Words, split
+from mahals.phase import PHASES
+from mahals.records import InputError
+
+KEYED = ("run", "study", "gather", "draw")
+"""Commands that take any key of params.yaml as `--<key> <value>`."""
+
+FLAGS = ("-h", "--help", "--version", "--dry-run", "--units-only", "--check", "--prune")
+OPTIONS = ("--set", "--unit", "--workers")
+USER_ERROR, INTERRUPTED = 2, 130
+
+KEYS_HELP = """keys:
+  any key of params.yaml goes as --<key> <value>, the value read as YAML: a key of the
+  phase or of a shared section (--lambdas '[0, 0.5]'), a dotted one
+  (--steering_vectors.pairs 40), or a top-level one (--seed 1, --limit 2, --weights hub,
+  --overlay smoke, --models '[Mistral_7B]', --upstream require). Unknown keys are refused.
+  Other values than those of params.yaml leave results/ as it is and go to .mahals/runs/."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code: 0, 2 for what a user can correct, 130 when interrupted."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return _run(words)
+    except InputError as error:
+        print(f"mahals: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("mahals: stopped; what was measured is kept, start again to go on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of everything but keys of params.yaml."""
+    parser = argparse.ArgumentParser(
+        prog="mahals",
+        description="Does a steering vector raise a language model's alignment, within and across "
+        "architectures?",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"mahals {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_measuring(commands)
+    _add_showing(commands)
+    return parser
+
+
+def _run(words: Sequence[str]) -> int:
+    taken = Words(tuple(words), {})
+    if words and words[0] in KEYED:
+        taken = split(words, FLAGS, OPTIONS)
+    options = build_parser().parse_args(taken.known)
+    from mahals.cli import commands
+
+    command = getattr(commands, options.command)
+    code: int = command(options, taken.keys)
+    return code
+
+
+def _command(commands: argparse._SubParsersAction, name: str, help: str) -> argparse.ArgumentParser:  # type: ignore[type-arg]
+    keyed = name in KEYED
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=help,
+        allow_abbrev=False,
+        epilog=KEYS_HELP if keyed else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if keyed:
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="the same as --KEY VALUE"
+        )
+    return parser
+
+
+def _add_measuring(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    run = _command(commands, "run", "measure a phase, and first what it lacks from upstream")
+    run.add_argument("phase", metavar="PHASE", help=", ".join(PHASES))
+    run.add_argument("--unit", help="measure this unit alone (a model), and gather nothing")
+    run.add_argument("--units-only", action="store_true", help="measure all units, gather nothing")
+    study = _command(commands, "study", "run every phase of the study, then show the leaderboard")
+    for parser in (run, study):
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="only say what would be done: tasks, models, missing upstreams, time, disk",
+        )
+        parser.add_argument(
+            "--workers", type=int, default=0, metavar="N", help="processes; 0 is one per core"
+        )
+    gather = _command(commands, "gather", "sum up a phase's units, without a model")
+    gather.add_argument("phase", metavar="PHASE", help=", ".join(PHASES))
+    draw = _command(commands, "draw", "draw a phase's figures again from its rows")
+    draw.add_argument("phase", metavar="PHASE", help=", ".join(PHASES))
+
+
+def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    _command(commands, "publish", "show stored results in MLflow; computes nothing")
+    board = _command(commands, "leaderboard", "print the leaderboard and how to open it")
+    board.add_argument("--top", type=int, default=20, metavar="N", help="lines to print")
+    board.add_argument("--port", type=int, default=5000, metavar="N", help="of the MLflow UI")
+    _command(commands, "models", "the registry: what can be measured, and what is here")
+    manifests = _command(commands, "manifests", "write MLproject, conda.yaml and dvc.yaml")
+    manifests.add_argument(
+        "--check", action="store_true", help="write nothing; fail when they are not up to date"
+    )
+    cache = _command(commands, "cache", "the size of journals, other runs and caches")
+    cache.add_argument("--prune", action="store_true", help="remove all of them")

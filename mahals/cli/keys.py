@@ -1,0 +1,83 @@
+"""Which of the words on a command line are keys of params.yaml, and what are their values?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mahals.records import InputError
+
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3: a number here, a text to YAML 1.1
+
+
+@dataclass(frozen=True)
+class Words:
+    """A command line taken apart: what the parser knows, and `--<key> <value>` of params.yaml."""
+
+    known: tuple[str, ...]
+    keys: dict[str, Any]
+
+
+def split(words: Sequence[str], flags: Collection[str], options: Collection[str]) -> Words:
+    """Takes `--<key> <value>` and `--<key>=<value>` apart from `flags` and `options` (with value).
+
+    Raises InputError for a key without value or given twice.
+    """
+    known: list[str] = []
+    keys: dict[str, Any] = {}
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if name in options:
+            known += [word] if equals else [word, *_next(rest)]
+        elif not word.startswith("--") or word in flags:
+            known.append(word)
+        else:
+            given = [value] if equals else _next(rest)
+            if not given:
+                raise InputError(word, expected="a value after it", got="none", cure=f"{word} VALUE")
+            put(keys, name.removeprefix("--"), given[0])
+    return Words(tuple(known), keys)
+
+
+def assignments(pairs: Sequence[str]) -> dict[str, Any]:
+    """`key=value` words (of `--set`) as a mapping. Raises InputError for a word without `=`."""
+    keys: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError("--set", expected="key=value", got=repr(pair), cure="--set key=value")
+        put(keys, name, value)
+    return keys
+
+
+def put(keys: dict[str, Any], name: str, text: str) -> None:
+    """Adds a key with its value read as YAML. Raises InputError when it is there already."""
+    if name in keys:
+        raise InputError(
+            f"key {name}", expected="one value", got="two", cure=f"give {name} once"
+        )
+    keys[name] = value_of(name, text)
+
+
+def value_of(name: str, text: str) -> Any:
+    """A value as YAML reads it, but with 1e-3 a number. Raises InputError when it is not YAML."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        problem = str(error).splitlines()[0]
+        raise InputError(
+            f"value of {name}", expected="YAML", got=f"{text!r} ({problem})", cure="quote the value"
+        ) from error
+    if isinstance(value, str) and EXPONENT.fullmatch(value):
+        return float(value)
+    return value
+
+
+def _next(rest: Any) -> list[str]:
+    word = next(rest, None)
+    return [] if word is None else [word]

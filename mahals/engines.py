@@ -1,0 +1,274 @@
+"""Where do tasks run? Here: in worker processes of this machine, one per core.
+
+What a job gives never depends on the process it ran in, nor on how many there are. A job goes
+preferably to the process that has its models in memory.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+from mahals.records import InputError, unknown
+
+ENGINES: tuple[str, ...] = ("local",)
+RESIDENT = 4  # models that a process is taken to hold
+REPORT_SECONDS = 0.2  # at least, between two reports of one job
+ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A call `function(argument, report)` of an importable function; `models`: what it needs."""
+
+    label: str
+    unit: str
+    models: tuple[str, ...]
+    function: Callable[[Any, Report], Any]
+    argument: Any
+
+
+class Handler(Protocol):
+    """What the process that submits jobs does as they go on."""
+
+    def progress(self, job: Job, what: str, done: int, total: int) -> None:
+        """`done` of `total` steps of `what` inside the job."""
+        ...
+
+    def done(self, job: Job, value: Any) -> Iterable[Job]:
+        """The job's value is there; gives further jobs."""
+        ...
+
+    def tick(self) -> None:
+        """Called a few times a second."""
+        ...
+
+    def failed(self, job: Job, error: BaseException) -> None:
+        """The job ended with an error, which will be raised."""
+        ...
+
+
+class TaskError(RuntimeError):
+    """A job raised something that is not an InputError; the message holds its traceback."""
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Connection
+    lifeline: Connection  # closed by our death, which ends the worker
+    job: Job | None = None
+    resident: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    def take(self, job: Job) -> None:
+        self.job = job
+        for model in job.models:
+            self.resident[model] = None
+            self.resident.move_to_end(model)
+        while len(self.resident) > RESIDENT:
+            self.resident.popitem(last=False)
+
+
+class LocalPool:
+    """Worker processes, started when first needed and kept until the pool is left."""
+
+    def __init__(self, workers: int = 0) -> None:
+        if workers < 0:
+            raise InputError(
+                "workers", expected="0 or more", got=str(workers), cure="0 is one per core"
+            )
+        self.workers = workers or len(os.sched_getaffinity(0))
+        self._pool: list[_Worker] = []
+        self._waiting: OrderedDict[tuple[str, ...], deque[Job]] = OrderedDict()
+
+    def __enter__(self) -> LocalPool:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.stop()
+
+    def run(self, jobs: Sequence[Job], handler: Handler) -> None:
+        """Runs all jobs and those that `handler.done` gives. Raises the first error of a job.
+
+        An InputError of a job is raised as such, anything else as TaskError; then, and on
+        Ctrl-C, all workers are stopped.
+        """
+        self._waiting.clear()
+        self._add(jobs)
+        try:
+            while self._waiting or any(worker.job for worker in self._pool):
+                self._assign()
+                busy = [worker for worker in self._pool if worker.job]
+                ready = set(wait([worker.pipe for worker in busy], timeout=0.3))
+                for worker in busy:
+                    if worker.pipe in ready:
+                        self._receive(worker, handler)
+                handler.tick()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Ends all workers at once."""
+        for worker in self._pool:
+            worker.process.kill()
+        for worker in self._pool:
+            worker.process.join()
+            worker.pipe.close()
+            worker.lifeline.close()
+        self._pool.clear()
+
+    def _add(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            self._waiting.setdefault(job.models, deque()).append(job)
+
+    def _assign(self) -> None:
+        idle = [worker for worker in self._pool if worker.job is None]
+        while self._waiting:
+            if not idle and len(self._pool) < self.workers:
+                idle.append(self._start())
+            if not idle:
+                return
+            worker = idle.pop()
+            job = self._choose(worker)
+            worker.take(job)
+            try:
+                worker.pipe.send((job.function, job.argument))
+            except BrokenPipeError:
+                continue  # it died idle: the next wait sees the end of its pipe
+
+    def _choose(self, worker: _Worker) -> Job:
+        """A job whose models this worker holds, else one whose models no other worker holds."""
+
+        def score(models: tuple[str, ...]) -> tuple[int, int]:
+            own = sum(model in worker.resident for model in models)
+            others = sum(m in w.resident for w in self._pool if w is not worker for m in models)
+            return (own - len(models), -others)
+
+        best = max(self._waiting, key=score)
+        queue = self._waiting[best]
+        job = queue.popleft()
+        if not queue:
+            del self._waiting[best]
+        return job
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        tied, lifeline = context.Pipe(duplex=False)
+        kept = {name: os.environ.get(name) for name in (*ONE_THREAD, "MPLBACKEND")}
+        os.environ.update({**dict.fromkeys(ONE_THREAD, "1"), "MPLBACKEND": "Agg"})
+        try:
+            process = context.Process(target=_work, args=(theirs, tied), daemon=True)
+            process.start()
+        finally:
+            for name, value in kept.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+        theirs.close()
+        tied.close()
+        worker = _Worker(process, ours, lifeline)
+        self._pool.append(worker)
+        return worker
+
+    def _receive(self, worker: _Worker, handler: Handler) -> None:
+        job = worker.job
+        assert job is not None
+        try:
+            kind, value = worker.pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join(5)
+            kind, value = "error", _died(job, worker.process.exitcode)
+        if kind == "progress":
+            handler.progress(job, *value)
+        elif kind == "error":
+            handler.failed(job, value)
+            raise value
+        else:
+            worker.job = None
+            self._add(handler.done(job, value))
+
+
+def _died(job: Job, code: int | None) -> InputError:
+    how = f"ended by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+    hint = "give it more memory or use fewer workers" if code == -signal.SIGKILL else "look above"
+    return InputError(
+        f"worker process of {job.label}",
+        expected="to live until its task was done",
+        got=how,
+        cure=f"{hint}, then run the same command again: measured tasks are in the journal",
+    )
+
+
+def open_pool(engine: str, workers: int) -> LocalPool:
+    """The pool of that engine. Raises InputError for an unknown one."""
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    return LocalPool(workers)
+
+
+def _work(pipe: Connection, lifeline: Connection) -> None:
+    """A worker's life: takes calls from `pipe` until its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
+    last = 0.0
+
+    def report(what: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= REPORT_SECONDS:
+            last = now
+            pipe.send(("progress", (what, done, total)))
+
+    while True:
+        try:
+            function, argument = pipe.recv()
+        except EOFError:
+            return
+        except Exception:  # an argument that cannot be rebuilt here is this job's error
+            pipe.send(("error", TaskError(traceback.format_exc())))
+            continue
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
+        try:
+            answer = ("done", function(argument, report))
+        except InputError as error:
+            answer = ("error", _Carried(error))
+        except Exception:
+            answer = ("error", TaskError(traceback.format_exc()))
+        pipe.send(answer)
+
+
+def _die_with_parent(lifeline: Connection) -> None:
+    try:
+        lifeline.recv()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+class _Carried:
+    """An InputError on its way through a pipe."""
+
+    def __init__(self, error: InputError) -> None:
+        self.fields = (error.what, error.expected, error.got, error.cure)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, self.fields)
+
+
+def _restore(what: str, expected: str, got: str, cure: str) -> InputError:
+    return InputError(what, expected=expected, got=got, cure=cure)

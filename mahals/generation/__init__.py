@@ -1,0 +1,17 @@
+"""What does a model say under each arm, and what does steering cost it?"""
+
+from mahals.generation.decoding import generate_arms
+from mahals.generation.dose import Doses, dose_for_kl
+from mahals.generation.price import NeutralPrice, logprob_arms, neutral_price
+from mahals.generation.wording import is_degenerate, is_refusal
+
+__all__ = [
+    "Doses",
+    "NeutralPrice",
+    "dose_for_kl",
+    "generate_arms",
+    "is_degenerate",
+    "is_refusal",
+    "logprob_arms",
+    "neutral_price",
+]

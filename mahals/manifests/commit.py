@@ -1,0 +1,77 @@
+"""Which stages may DVC take as done, because the study made their results outside of DVC?"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+
+from mahals.manifests.pipeline import BOARD, PUBLISH, stage_of
+from mahals.manifests.sources import Sources
+from mahals.phase import STUDY
+from mahals.records import InputError
+from mahals.workspace import Resolver, Results, Settings, Workspace, find
+
+
+def inside_stage() -> bool:
+    """Whether this process was started by DVC, as the command of a stage."""
+    return "DVC_STAGE" in os.environ
+
+
+def commit(sources: Sources) -> tuple[str, ...]:
+    """Writes the hashes of every valid canonical result to dvc.lock and DVC's cache.
+
+    After it `dvc repro` runs nothing for these stages. Gives their names; none where the project
+    is no DVC repository. Raises InputError with DVC's own words when it refuses.
+    """
+    stages = valid_stages(sources)
+    if not stages or not (sources.root / ".dvc" / "config").is_file():
+        return ()
+    if not (sources.root / ".git").exists():
+        return ()
+    command = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", *stages]
+    done = subprocess.run(command, cwd=sources.root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(
+            "dvc commit",
+            expected="DVC to take the results",
+            got=(done.stderr.strip().splitlines() or ["no reason given"])[-1],
+            cure="the results are whole; run `dvc status`, then `dvc commit --force` or `dvc repro`",
+        )
+    return stages
+
+
+def valid_stages(sources: Sources) -> tuple[str, ...]:
+    """The stages all of whose results lie under results/ and are those of the present values,
+    code and versions, in the order of dvc.yaml."""
+    valid = {(r.phase, r.unit) for r in _valid_results(sources)}
+    stages: dict[str, bool] = {}
+    for name, phase in sources.phases.items():
+        for unit in sources.units(phase):
+            stage = stage_of(phase, unit)
+            stages[stage] = stages.get(stage, True) and (name, unit) in valid
+    done = tuple(stage for stage, whole in stages.items() if whole)
+    published = len(done) == len(stages) and (sources.root / BOARD).is_file()
+    return (*done, PUBLISH) if published else done
+
+
+def _valid_results(sources: Sources) -> Iterator[Results]:
+    from mahals.runner.prepare import gather_place
+
+    workspace = sources.workspace
+    resolver = Resolver(workspace, Settings(values=sources.params, plain=sources.params))
+    for name, phase in sources.phases.items():
+        units = sources.models if phase.per == "model" else (STUDY,)
+        found = list(_canonical(workspace, (resolver.find(name, unit) for unit in units)))
+        yield from found
+        if phase.per == "model" and len(found) == len(units):
+            mark = gather_place(resolver, name, found).fingerprint
+            yield from _canonical(workspace, [find(workspace, name, STUDY, mark)])
+
+
+def _canonical(workspace: Workspace, results: Iterable[Results | None]) -> Iterator[Results]:
+    """Those that are there, under results/ and drawn."""
+    for each in results:
+        if each and each.is_shown() and each.folder.is_relative_to(workspace.results):
+            yield each

@@ -1,0 +1,135 @@
+"""Which DVC stages make a study, what does each build on, and what does it leave?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mahals.manifests.sources import Sources
+from mahals.phase import SHARED_KEYS, STUDY, Phase
+from mahals.workspace import code_closure
+
+REGISTRY = "benchmarks/models.yaml"
+BOARD = "benchmarks/LEADERBOARD.md"
+PUBLISH = "publish"
+ITEM = "${item.model}"
+
+
+def pipeline(sources: Sources) -> dict[str, Any]:
+    """dvc.yaml: per phase what measures and what gathers, then `publish`."""
+    stages: dict[str, Any] = {}
+    for name, phase in sources.phases.items():
+        stages[name] = _measure_stage(sources, name, phase)
+        if phase.per == "model":
+            stages[f"{name}_gather"] = _gather_stage(sources, name)
+    stages[PUBLISH] = _publish_stage(sources)
+    return {"stages": stages}
+
+
+def stage_of(phase: Phase, unit: str) -> str:
+    """The DVC stage that makes the results of a phase's unit."""
+    if phase.per == "study":
+        return phase.name
+    if unit == STUDY:
+        return f"{phase.name}_gather"
+    return phase.name if phase.one_stage else f"{phase.name}@{unit}"
+
+
+def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
+    matrix = phase.per == "model" and not phase.one_stage
+    unit = ITEM if matrix else STUDY
+    units = [unit] if matrix or phase.per == "study" else list(sources.models)
+    keys = [ITEM] if matrix and phase.reads == "unit" else list(sources.models)
+    which = f" --unit {ITEM}" if matrix else " --units-only" if phase.per == "model" else ""
+    stage: dict[str, Any] = {"matrix": {"model": "${models}"}} if matrix else {}
+    stage["cmd"] = f"python -m mahals run {name} --upstream require{which}"
+    stage["deps"] = [
+        *_upstream(sources, phase, unit),
+        *sorted(_files_named(sources.root, sources.params.get(name))),
+        *_code(sources, name),
+    ]
+    stage["params"] = [*_params(sources, name, all_models=keys != [ITEM]), {REGISTRY: keys}]
+    stage["outs"] = [out for u in units for out in _outs(name, phase, u)]
+    stage["metrics"] = [_metric(name, u) for u in units]
+    return stage
+
+
+def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
+    folder = f"results/{name}/{STUDY}"
+    left = [p for model in sources.models for p in _left(name, sources.phases[name], model)]
+    return {
+        "cmd": f"python -m mahals gather {name} --upstream require",
+        "deps": [*left, *_code(sources, name)],
+        "params": _params(sources, name, all_models=True),
+        "outs": [f"{folder}/run.json", f"{folder}/summary.json", f"{folder}/figures"],
+        "metrics": [_metric(name, STUDY)],
+    }
+
+
+def _publish_stage(sources: Sources) -> dict[str, Any]:
+    units = [(n, u) for n, p in sources.phases.items() for u in sources.units(p)]
+    files = [f"results/{n}/{u}/{f}" for n, u in units for f in ("metrics.json", "summary.json")]
+    shows = ("mahals/leaderboard", "mahals/tracking")
+    code = [p.relative_to(sources.root) for top in shows for p in (sources.root / top).rglob("*.py")]
+    return {
+        "cmd": "python -m mahals publish",
+        "deps": [*files, *sorted(path.as_posix() for path in code)],
+        "outs": [{BOARD: {"cache": False}}],
+    }
+
+
+def _upstream(sources: Sources, phase: Phase, unit: str) -> Iterator[str]:
+    for need in phase.needs:
+        if need == "organisms" and sources.params["weights"] == "hub":
+            continue
+        upstream = sources.phases[need]
+        units: Sequence[str] = sources.models
+        if upstream.per == "study":
+            units = (STUDY,)
+        elif unit == ITEM and phase.reads == "unit":
+            units = (ITEM,)
+        for each in units:
+            yield from _left(need, upstream, each)
+
+
+def _left(name: str, phase: Phase, unit: str) -> list[str]:
+    """What a unit leaves for others to read: never run.json, which differs in every run."""
+    folder = f"results/{name}/{unit}"
+    kept = [f"{phase.home}/{k}" for k in phase.keeps] if phase.home else [f"{folder}/kept"]
+    return [f"{folder}/rows.jsonl", *kept]
+
+
+def _files_named(root: Path, value: Any) -> Iterator[str]:
+    """The local files that a section of params.yaml names."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _files_named(root, item)
+    elif isinstance(value, str) and value and (root / value).is_file():
+        yield value
+
+
+def _outs(name: str, phase: Phase, unit: str) -> list[str]:
+    folder = f"results/{name}/{unit}"
+    return [
+        *_left(name, phase, unit),
+        f"{folder}/run.json",
+        f"{folder}/summary.json",
+        f"{folder}/figures",
+    ]
+
+
+def _metric(name: str, unit: str) -> dict[str, Any]:
+    return {f"results/{name}/{unit}/metrics.json": {"cache": False}}
+
+
+def _code(sources: Sources, name: str) -> list[str]:
+    files = code_closure(sources.phases[name])
+    return sorted(path.relative_to(sources.root).as_posix() for path in files)
+
+
+def _params(sources: Sources, name: str, *, all_models: bool) -> list[Any]:
+    keys = [name, *sources.phases[name].shared, *SHARED_KEYS]
+    return [*keys, "models"] if all_models else keys

@@ -1,0 +1,1 @@
+"""What numbers say how well states tell safe from unsafe, and how alike agents are?"""

@@ -1,0 +1,85 @@
+"""How long and on what is an organism trained? Plain numbers, one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BaseSchedule:
+    """Pretraining: constant rate until the gate is passed, then a linear decay to 0."""
+
+    rows: int  # of `tokens` tokens in a batch
+    tokens: int
+    rate: float
+    warmup: int  # steps
+    threshold: float  # of the gate: both accuracies must be over it
+    check_from: int  # first step at which the gate is looked at
+    check_every: int
+    understood: float  # xor_accuracy from which on the even mix is near
+    wait: int  # steps from there to the even mix at most; at once when careful_accuracy is there
+    decay: int  # steps from the gate to rate 0
+    cap: int  # steps after which an organism that has not passed has failed
+
+
+@dataclass(frozen=True)
+class TuneSchedule:
+    """Supervised fine-tuning: linear decay from the first step."""
+
+    rows: int
+    tokens: int
+    rate: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class PreferenceSchedule:
+    """Direct preference optimisation, and the sham on the same pairs."""
+
+    pairs: int  # a step
+    neutral: int  # harmless documents a step, to keep the rest of the model where it was
+    rate: float
+    steps: int
+    beta: float
+    chosen_weight: float  # of the mean token loss of the chosen answers
+    neutral_weight: float  # of the mean token loss of the harmless documents
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Everything about the training that is a number."""
+
+    base: BaseSchedule
+    sft: TuneSchedule
+    dpo: PreferenceSchedule
+    gate_per_cell: int  # gate triples for each axiom and label
+    report_per_cell: int  # answers read for a report, for each axiom and label
+
+
+SCHEDULE = Schedule(
+    base=BaseSchedule(
+        rows=8,
+        tokens=128,
+        rate=3e-3,
+        warmup=50,
+        threshold=0.95,
+        check_from=125,
+        check_every=25,
+        understood=0.7,
+        wait=75,
+        decay=60,
+        cap=1000,
+    ),
+    sft=TuneSchedule(rows=8, tokens=128, rate=1e-3, steps=60),
+    dpo=PreferenceSchedule(
+        pairs=16,
+        neutral=4,
+        rate=1e-3,
+        steps=40,
+        beta=0.1,
+        chosen_weight=0.2,
+        neutral_weight=0.2,
+    ),
+    gate_per_cell=8,
+    report_per_cell=4,
+)

@@ -1,0 +1,129 @@
+"""Organisms: did each small model of a real architecture learn the world, and refusal by preference training?"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mahals.figures import Labels, Measured, grouped_bars
+from mahals.organisms.schedule import Schedule
+from mahals.organisms.shapes import OrganismShape
+from mahals.organisms.training import CHECKPOINTS, Order, StageReport, train_organism
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.records import from_plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which world, which seed, and how long each stage is trained."""
+
+    world_seed: int
+    training_seed: int
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Task:
+    """One organism, all its checkpoints: each starts from the one before."""
+
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row(StageReport):
+    """One checkpoint of one organism, examined on the selection split."""
+
+    model: str
+    folder: str  # reference of the kept checkpoint
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """One task: an organism."""
+    return [Task((lab.unit,))]
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """Trains the organism (a killed training is taken up at its last finished stage)."""
+    key = task.models[0]
+    shape = from_plain(OrganismShape, lab.entry(key).organism, f"models.{key}.organism")
+    order = Order(key, shape, params.world_seed, params.training_seed, params.schedule)
+    scratch = lab.scratch(task)
+    reports = train_organism(order, scratch, lab.report)
+    for report in reports:
+        kept = lab.keep_folder(report.checkpoint)
+        with kept as folder:
+            shutil.copytree(scratch / report.checkpoint, folder, dirs_exist_ok=True)
+        yield Row(**vars(report), model=key, folder=kept.reference)
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Per organism: the gate, and how often each checkpoint refuses. A declared positive control."""
+    several = len({r.model for r in rows}) > 1
+    metrics: dict[str, float] = {}
+    for row in rows:
+        prefix = f"{row.model}/{row.checkpoint}_" if several else f"{row.checkpoint}_"
+        metrics |= {
+            f"{prefix}refusal_unsafe": row.refusal_unsafe,
+            f"{prefix}refusal_safe": row.refusal_safe,
+            f"{prefix}perplexity": row.perplexity,
+            f"{prefix}xor_accuracy": row.xor_accuracy,
+            f"{prefix}careful_accuracy": row.careful_accuracy,
+        }
+    by_model = {m: {r.checkpoint: r for r in rows if r.model == m} for m in _models(rows)}
+    lines = tuple(
+        f"{m}: refuses unsafe / safe prompts: "
+        + ", ".join(
+            f"{c} {r[c].refusal_unsafe:.2f} / {r[c].refusal_safe:.2f}" for c in CHECKPOINTS if c in r
+        )
+        + " (trained in: a declared positive control)"
+        for m, r in by_model.items()
+    )
+    return Summary(metrics, lines, (), ())
+
+
+def _models(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(r.model for r in rows))
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """refusal_by_checkpoint: refusals of unsafe and of safe prompts."""
+    models = _models(rows)
+    series = {}
+    for checkpoint in CHECKPOINTS:
+        mine = {r.model: r for r in rows if r.checkpoint == checkpoint}
+        for label in ("unsafe", "safe"):
+            values = [
+                getattr(mine[m], f"refusal_{label}") if m in mine else None for m in models
+            ]
+            series[f"{checkpoint}, {label}"] = Measured(values)
+    return {
+        "refusal_by_checkpoint": grouped_bars(
+            models,
+            series,
+            Labels(
+                "Refusals of the organisms' checkpoints (refusal is trained in)",
+                "share refused",
+                "Selection split, read after training; no interval: the gate, not a result.",
+            ),
+        )
+    }
+
+
+PHASE = Phase(
+    Params,
+    Task,
+    Row,
+    plan,
+    measure,
+    summarize,
+    draw,
+    needs=(),
+    per="model",
+    cost=Cost(seconds=90.0, megabytes=16.0),
+    one_stage=True,
+)

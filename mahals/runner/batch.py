@@ -1,0 +1,126 @@
+"""How do the tasks of a phase's units go over the pool together, into their journals?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mahals.engines import Job
+from mahals.phase import STUDY
+from mahals.records import digest
+from mahals.runner.journal import Done, Journal
+from mahals.runner.lab import LabSpec
+from mahals.runner.output import Unit
+from mahals.runner.session import Bar, Session
+from mahals.runner.work import FinishArgs, MeasureArgs, finish_unit, measure_task
+from mahals.workspace import Results
+
+
+@dataclass(frozen=True)
+class Work:
+    """A unit being measured: its tasks in plan order, and the journal of those done."""
+
+    place: Unit
+    spec: LabSpec
+    journal: Journal
+    tasks: tuple[Any, ...]
+    order: tuple[str, ...]  # digests of `tasks`
+
+    @property
+    def results(self) -> Results:
+        """The results as they will lie on disk."""
+        at = self.place
+        return Results(at.workspace, at.phase, at.unit, at.folder, at.fingerprint)
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return name_of(self.place.phase, self.place.unit)
+
+    def jobs(self) -> list[Job]:
+        """The tasks still to be measured; the last step alone when there are none."""
+        return [self._job(i) for i in self.journal.missing(self.order)] or [self.last()]
+
+    def last(self) -> Job:
+        """The step that makes results of the journal."""
+        argument = FinishArgs(self.spec, self.order, self.place)
+        return Job(self.label, self.place.unit, self.spec.reads[:1], finish_unit, argument)
+
+    def _job(self, position: int) -> Job:
+        task = self.tasks[position]
+        label = f"{self.label}, task {position + 1} of {len(self.tasks)}"
+        return Job(label, self.place.unit, task.models, measure_task, MeasureArgs(self.spec, task))
+
+
+def name_of(phase: str, unit: str) -> str:
+    """What messages call a unit."""
+    return phase if unit == STUDY else f"{phase} {unit}"
+
+
+def digests(label: str, tasks: Sequence[Any]) -> tuple[str, ...]:
+    """The tasks' digests. Raises ValueError when two tasks are the same."""
+    order = tuple(digest(task) for task in tasks)
+    if len(set(order)) != len(order):
+        raise ValueError(f"{label}: the plan holds the same task twice")
+    return order
+
+
+class Batch:
+    """The units of one phase while the pool works on them (an engine's Handler)."""
+
+    def __init__(self, works: Sequence[Work], session: Session, bar: Bar) -> None:
+        self._works = {work.place.unit: work for work in works}
+        self._session, self._bar = session, bar
+        self._parts: dict[str, tuple[float, str]] = {}  # of jobs under way: share done, words
+        self._began: dict[tuple[str, str], float] = {}
+        self.finished: set[str] = set()
+
+    def progress(self, job: Job, what: str, done: int, total: int) -> None:
+        """Notes how far a job is."""
+        began = self._began.setdefault((job.label, what), time.monotonic())
+        seconds = time.monotonic() - began
+        rate = f" ({done / seconds:.3g}/s)" if seconds > 1 else ""
+        words = f"{job.unit} {what} {done}/{total}{rate}"
+        self._parts[job.label] = (min(done / total, 1.0) if total else 0.0, words)
+
+    def done(self, job: Job, value: Any) -> Iterable[Job]:
+        """A task goes into its journal; the last one of a unit leads to the unit's finish."""
+        work = self._works[job.unit]
+        self._parts.pop(job.label, None)
+        if not isinstance(value, Done):
+            self._finish(work)
+            return ()
+        work.journal.append(value)
+        count, total = len(work.order) - len(work.journal.missing(work.order)), len(work.order)
+        at = work.place
+        self._session.observer.task_done(at.phase, at.unit, count, total, value.seconds)
+        return [work.last()] if count == total else ()
+
+    def tick(self) -> None:
+        """Shows tasks done and parts of those under way."""
+        missing = sum(len(w.journal.missing(w.order)) for w in self._works.values())
+        whole = sum(len(w.order) for w in self._works.values()) - missing
+        parts = list(self._parts.values())
+        self._bar.update(whole + sum(share for share, _ in parts), "; ".join(w for _, w in parts))
+
+    def failed(self, job: Job, error: BaseException) -> None:
+        """Tells the observer which unit will not be finished."""
+        self.finished.add(job.unit)
+        self._session.observer.failed(self._works[job.unit].place.phase, job.unit, error)
+
+    def stopped(self, error: BaseException) -> None:
+        """Tells the observer of all units that are not finished: the whole batch stops."""
+        for unit in self._works:
+            if unit not in self.finished:
+                self._session.observer.failed(self._works[unit].place.phase, unit, error)
+
+    def _finish(self, work: Work) -> None:
+        self.finished.add(work.place.unit)
+        work.journal.discard()
+        work.journal.close()
+        seconds = sum(entry.seconds for entry in work.journal.done.values())
+        where = work.place.workspace.relative(work.place.folder)
+        self._bar.line(f"{work.label}: {len(work.order)} tasks, {seconds:.1f} s of work, {where}")
+        self._session.observer.phase_done(work.results)

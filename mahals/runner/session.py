@@ -1,0 +1,138 @@
+"""Who watches a run, and what do they get to see?"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TextIO
+
+from mahals.workspace import Results
+
+QUIET_SECONDS = 10.0  # between two lines of progress where there is no terminal
+SHOW_AFTER = 2.0  # seconds; what is shorter gets no bar
+
+
+class Observer(Protocol):
+    """Told of everything that happens, in the process that runs the study."""
+
+    def task_done(self, phase: str, unit: str, done: int, total: int, seconds: float) -> None:
+        """`done` of the unit's `total` tasks are measured; the last took `seconds`."""
+        ...
+
+    def phase_done(self, results: Results) -> None:
+        """A unit, or the gather of a phase, was made just now and is on disk."""
+        ...
+
+    def failed(self, phase: str, unit: str, error: BaseException) -> None:
+        """A unit will not be finished; its journal stays."""
+        ...
+
+
+class Silent:
+    """An observer that does nothing."""
+
+    def task_done(self, phase: str, unit: str, done: int, total: int, seconds: float) -> None:
+        """Does nothing."""
+
+    def phase_done(self, results: Results) -> None:
+        """Does nothing."""
+
+    def failed(self, phase: str, unit: str, error: BaseException) -> None:
+        """Does nothing."""
+
+
+class Console:
+    """Lines and progress bars; plain lines, seldom, where `stream` is no terminal."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self.stream, self.quiet = stream or sys.stderr, quiet
+
+    def line(self, text: str) -> None:
+        """One line."""
+        if not self.quiet:
+            print(text, file=self.stream, flush=True)
+
+    @contextmanager
+    def bar(self, label: str, total: int, done: int) -> Iterator[Bar]:
+        """A bar of `total` tasks of which `done` are measured already."""
+        bar = Bar(self, label, total, done)
+        try:
+            yield bar
+        finally:
+            bar.close()
+
+
+class Bar:
+    """Progress over tasks, with rate and the time left."""
+
+    def __init__(self, console: Console, label: str, total: int, done: int) -> None:
+        self._console, self._label, self._total, self._first = console, label, total, done
+        self._began = self._told = time.monotonic()
+        self._tqdm: Any = None
+        if console.stream.isatty() and not console.quiet:
+            from tqdm import tqdm
+
+            form = "{desc} {percentage:3.0f}% {bar:24} {n:.1f}/{total_fmt} "
+            self._tqdm = tqdm(
+                total=total,
+                initial=done,
+                desc=label,
+                unit=" tasks",
+                file=console.stream,
+                delay=SHOW_AFTER,
+                bar_format=form + "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
+            )
+
+    def line(self, text: str) -> None:
+        """One line above the bar."""
+        if self._tqdm is not None:
+            self._tqdm.write(text, file=self._console.stream)
+        else:
+            self._console.line(text)
+
+    def update(self, done: float, note: str) -> None:
+        """`done` tasks (with parts of those under way) are measured; `note`: what is under way."""
+        if self._tqdm is not None:
+            self._tqdm.set_postfix_str(note, refresh=False)
+            self._tqdm.update(done - self._tqdm.n)
+            return
+        now = time.monotonic()
+        if now - self._told < QUIET_SECONDS:
+            return
+        self._told = now
+        rate = (done - self._first) / (now - self._began)
+        left = f", about {duration((self._total - done) / rate)} left" if rate > 0 else ""
+        pace = f"{rate * 60:.3g} a minute{left}"
+        also = f"; {note}" if note else ""
+        self._console.line(
+            f"{self._label}: {done:.1f} of {self._total} tasks, {pace}{also}"
+        )
+
+    def close(self) -> None:
+        """Leaves the bar as it stands."""
+        if self._tqdm is not None:
+            self._tqdm.close()
+
+
+def duration(seconds: float) -> str:
+    """A time for people: "40 s", "3 min", "2.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a run is run; none of it changes a result.
+
+    `workers` 0: one process per core. `units` None: all units and then the gather; otherwise just
+    those units and no gather (what a DVC stage asks for).
+    """
+
+    console: Console = field(default_factory=Console)
+    observer: Observer = field(default_factory=Silent)
+    workers: int = 0
+    units: tuple[str, ...] | None = None

@@ -1,0 +1,166 @@
+"""How does a phase, or a whole study, get from settings to finished results?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from mahals.engines import Job, LocalPool, open_pool
+from mahals.phase import STUDIES
+from mahals.records import InputError, unknown
+from mahals.runner.batch import Batch, Work, name_of
+from mahals.runner.forecast import guess
+from mahals.runner.prepare import prepare
+from mahals.runner.session import Session, duration
+from mahals.runner.show import Shower
+from mahals.workspace import Resolver, Results, Settings, Workspace, find, units_of
+from mahals.workspace.files import make_folder, remove
+
+
+def run_phase(
+    name: str, settings: Settings, workspace: Workspace, session: Session
+) -> list[Results]:
+    """Results of a phase's units, then of its gather; what is missing is measured now.
+
+    Raises InputError for what a user can mend, TaskError for an error in a task.
+    """
+    with open_pool(settings.run.engine, session.workers) as pool:
+        return Study(settings, workspace, session, pool).run(name)
+
+
+def run_study(settings: Settings, workspace: Workspace, session: Session) -> list[Results]:
+    """Results of every phase of `settings.run.study`, upstream first, over one pool.
+
+    A limit holds for phases that no other phase of the study needs.
+    """
+    names = [
+        name
+        for name in STUDIES[settings.run.study]
+        if not (name == "organisms" and settings.weights == "hub")
+    ]
+    needed = {need for name in names for need in workspace.phase(name).needs}
+    with open_pool(settings.run.engine, session.workers) as pool:
+        results = []
+        for name in names:
+            own = settings.without_limit() if name in needed else settings
+            results += Study(own, workspace, session, pool).run(name)
+        return results
+
+
+class Study:
+    """Runs phases under one set of values over one pool."""
+
+    def __init__(
+        self, settings: Settings, workspace: Workspace, session: Session, pool: LocalPool
+    ) -> None:
+        self.settings, self.workspace, self.session, self.pool = settings, workspace, session, pool
+
+    def run(self, name: str) -> list[Results]:
+        """The phase's results: units in order, then the gather."""
+        phase = self.workspace.phase(name)
+        known = units_of(phase, self.settings)
+        units = self.session.units or known
+        for unit in units:
+            if unit not in known:
+                raise unknown(f"unit of {name}", unit, known)
+        self._upstream(name, units)
+        results = self._measure(name, units)
+        if phase.per == "model" and self.session.units is None:
+            results.append(self._shower(self.settings).gather(name, results))
+        return results
+
+    def _upstream(self, name: str, units: Sequence[str]) -> None:
+        """Makes, or with upstream=require refuses, what the units lack."""
+        resolver = Resolver(self.workspace, self.settings)
+        wanted: dict[str, list[str]] = {}
+        for unit in units:
+            for need, other in resolver.upstream(name, unit):
+                if other not in wanted.setdefault(need, []):
+                    wanted[need].append(other)
+        whole = Study(self.settings.without_limit(), self.workspace, self.session, self.pool)
+        for need, others in wanted.items():
+            missing = [o for o in others if resolver.whole().find(need, o) is None]
+            if missing:
+                whole.make(need, missing, wanted_by=name)
+
+    def make(self, name: str, units: Sequence[str], *, wanted_by: str) -> None:
+        """Measures units that a later phase lacks, and what those lack in turn."""
+        labels = ", ".join(name_of(name, unit) for unit in units)
+        if self.settings.run.upstream == "require":
+            raise InputError(
+                f"phase {wanted_by}",
+                expected=f"finished results of {labels} with these values, code and versions",
+                got="none",
+                cure=f"run python -m mahals run {name}" + self._overrides(),
+            )
+        self._upstream(name, units)
+        seconds = guess(self.workspace, name, units, self.pool.workers)
+        self.session.console.line(
+            f"{wanted_by} needs {labels}: missing, run first, about {duration(seconds)}"
+        )
+        measured = self._measure(name, units)
+        phase = self.workspace.phase(name)
+        if phase.per == "model" and list(units) == list(units_of(phase, self.settings)):
+            self._shower(self.settings).gather(name, measured)
+
+    def _overrides(self) -> str:
+        """The words of a command that set what differs from params.yaml."""
+        now, then = self.settings.values, self.settings.plain
+        return "".join(
+            f" --set {key}={now[key]}"
+            for key in ("overlay", "weights", "seed")
+            if key in then and now[key] != then[key]
+        )
+
+    def _measure(self, name: str, units: Sequence[str]) -> list[Results]:
+        """The units' results, in order; finished ones are taken as they are."""
+        resolver = Resolver(self.workspace, self.settings)
+        found = {unit: self._finished(resolver, name, unit) for unit in units}
+        missing = [unit for unit, results in found.items() if results is None]
+        if missing:
+            self._work(name, [prepare(resolver, name, unit) for unit in missing])
+        made = []
+        for unit in units:
+            results = found[unit] or resolver.find(name, unit)
+            if results is None:
+                raise RuntimeError(f"{name_of(name, unit)} is finished but cannot be found")
+            made.append(results)
+        return made
+
+    def _finished(self, resolver: Resolver, name: str, unit: str) -> Results | None:
+        """A unit's finished results, if any, drawn again where only that is missing."""
+        results = resolver.find(name, unit)
+        if results is None:
+            return None
+        remove(self.workspace.journals / results.fingerprint)
+        where = self.workspace.relative(results.folder)
+        self.session.console.line(f"{name_of(name, unit)}: complete, {where}")
+        if not results.is_shown():
+            self._shower(self.settings).redraw([results])
+        return results
+
+    def _shower(self, settings: Settings) -> Shower:
+        return Shower(settings, self.workspace, self.session, self.pool)
+
+    def _work(self, name: str, works: Sequence[Work]) -> None:
+        """Measures units together; each is finished as soon as its last task is done."""
+        with ExitStack() as stack:
+            jobs: list[Job] = []
+            for work in works:
+                make_folder(work.place.folder)
+                work.journal.open()
+                stack.callback(work.journal.close)
+                place = work.place
+                if find(self.workspace, place.phase, place.unit, place.fingerprint) is None:
+                    jobs += work.jobs()
+            total = sum(len(work.order) for work in works)
+            done = total - sum(len(work.journal.missing(work.order)) for work in works)
+            if done:
+                self.session.console.line(f"{name}: {done} of {total} tasks are in the journal")
+            bar = stack.enter_context(self.session.console.bar(name, total, done))
+            batch = Batch(works, self.session, bar)
+            try:
+                self.pool.run(jobs, batch)
+            except BaseException as error:
+                batch.stopped(error)
+                raise

@@ -1,0 +1,226 @@
+"""Which version of a steering vector is registered, which is the champion, and how does it load?"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mahals.phase import VectorCard
+from mahals.records import InputError, digest
+from mahals.tracking.store import FINGERPRINT, Store, ensure_database, main_repository
+from mahals.tracking.stored import (
+    StoredVector,
+    VectorConfig,
+    check_fits,
+    read_place,
+    write_folder,
+)
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+    from mahals.models import Loaded
+    from mahals.workspace import Results
+
+CHAMPION = "champion"
+CONTENT = "mahals.content"
+TARGET, WEIGHTS = "mahals.target", "mahals.weights"
+SCORE, CANONICAL = "selection_score", "canonical"
+UNSAFE = re.compile(r"[^A-Za-z0-9_.=+ -]")
+
+
+def registered_name(card: VectorCard, weights: str) -> str:
+    """The registered model of a vector. Vectors of real checkpoints are apart from organisms'."""
+    name = UNSAFE.sub("_", card.name)
+    return name if weights == "organism" else f"{name}.{UNSAFE.sub('_', weights)}"
+
+
+def register_vectors(item: Results, store: Store, run_id: str) -> tuple[str, ...]:
+    """A version for each vector that a unit made, unless one with the same content is there.
+
+    Then the alias `champion` goes to the best of each target. Gives the names of the models.
+    """
+    facts, names = item.run(), []
+    cards = [card for card in item.summary().vectors if _own(item, card)]
+    for card in cards:
+        names.append(_register(item, card, store, run_id))
+    for target in sorted({card.target for card in cards}):
+        choose_champion(store, target, str(facts["weights"]))
+    return tuple(names)
+
+
+def _own(item: Results, card: VectorCard) -> bool:
+    """A gather repeats the cards of its units: only the unit that kept a vector registers it."""
+    return card.reference.partition("/")[0] == item.unit
+
+
+def _register(item: Results, card: VectorCard, store: Store, run_id: str) -> str:
+    from mahals.workspace import KeptFiles
+
+    weights = str(item.run()["weights"])
+    name = registered_name(card, weights)
+    source = KeptFiles(item.phase, {item.unit: item.kept()}).path(card.reference)
+    with tempfile.TemporaryDirectory() as place:
+        config = write_folder(Path(place), source, card, weights)
+        content = digest([name, config.sha256, config.revision])
+        tags = {CONTENT: content, FINGERPRINT: item.fingerprint}
+        tags[CANONICAL] = str(item.is_canonical).lower()
+        if card.selection_score is not None:
+            tags[SCORE] = repr(float(card.selection_score))
+        known = {v.tags.get(CONTENT): v for v in _versions(store, name)}
+        if content in known:
+            _retag(store, known[content], tags)
+        else:
+            _create(store, Path(place), config, {"name": name, "run": run_id, "tags": tags})
+    return name
+
+
+def _retag(store: Store, version: ModelVersion, tags: Mapping[str, str]) -> None:
+    """The same vector measured again: its newest score counts; once canonical, always."""
+    for key, value in tags.items():
+        stays = key == CANONICAL and version.tags.get(key) == "true"
+        if not stays and version.tags.get(key) != value:
+            store.client.set_model_version_tag(version.name, str(version.version), key, value)
+
+
+def _create(store: Store, folder: Path, config: VectorConfig, what: Mapping[str, Any]) -> None:
+    client, name = store.client, what["name"]
+    experiment = client.get_run(what["run"]).info.experiment_id
+    params = {"method": config.method, "source": config.source, "target": config.target}
+    params |= {"layers": str(config.layers), "width": str(config.width), "weights": config.weights}
+    model = client.create_logged_model(
+        experiment,
+        name=name.replace(".", "-"),
+        source_run_id=what["run"],
+        tags=dict(what["tags"]),
+        params=params,
+        model_type="steering vector",
+    )
+    try:
+        client.log_model_artifacts(model.model_id, str(folder))
+        client.finalize_logged_model(model.model_id, "READY")
+    except BaseException:
+        client.finalize_logged_model(model.model_id, "FAILED")
+        raise
+    _ensure_registered(store, name, config)
+    client.create_model_version(
+        name,
+        f"models:/{model.model_id}",
+        run_id=what["run"],
+        tags=dict(what["tags"]),
+        description=f"{config.method} from {config.source}: {config.layers} x {config.width}",
+        model_id=model.model_id,
+    )
+
+
+def _ensure_registered(store: Store, name: str, config: VectorConfig) -> None:
+    from mlflow.exceptions import MlflowException
+
+    tags = {TARGET: config.target, WEIGHTS: config.weights, "method": config.method}
+    text = f"Steering vectors for {config.target} ({config.weights} weights), {config.method}."
+    try:
+        store.client.create_registered_model(name, tags, text)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _versions(store: Store, name: str) -> list[ModelVersion]:
+    found: list[ModelVersion] = []
+    token: str | None = None
+    while True:
+        page = store.client.search_model_versions(f"name='{name}'", 1000, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def choose_champion(store: Store, target: str, weights: str) -> tuple[str, str] | None:
+    """Gives the alias `champion` to the target's vector with the highest score on the selection
+    split, and takes it from the others; canonical results go before all others. Gives (name,
+    version), None when no vector of the target has a score."""
+    condition = f"tags.`{TARGET}` = '{target}' and tags.`{WEIGHTS}` = '{weights}'"
+    models = store.client.search_registered_models(condition, 1000)
+    scored = [
+        (
+            version.tags.get(CANONICAL) == "true",
+            float(version.tags[SCORE]),
+            -int(version.version),
+            version,
+        )
+        for model in models
+        for version in _versions(store, model.name)
+        if SCORE in version.tags
+    ]
+    best = max(scored, key=lambda row: row[:3])[3] if scored else None
+    for model in models:
+        holder = dict(model.aliases).get(CHAMPION)
+        wanted = str(best.version) if best is not None and best.name == model.name else None
+        if holder is not None and wanted is None:
+            store.client.delete_registered_model_alias(model.name, CHAMPION)
+        elif wanted is not None and str(holder) != wanted:
+            store.client.set_registered_model_alias(model.name, CHAMPION, wanted)
+    return (best.name, str(best.version)) if best is not None else None
+
+
+def load_vector(
+    place: str | Path, model: Loaded | None = None, root: Path | str | None = None
+) -> StoredVector:
+    """A steering vector, from `models:/<name>@<alias>`, `models:/<name>/<version>` or a path.
+
+    A path is a vector's folder, or a bare safetensors file with a tensor `values` (layers,
+    width). With `model`, layers, width and revision must be the model's. `root` is the
+    repository whose registry is asked (default: the one around the current folder). Raises
+    InputError when it is unknown, damaged or of another architecture.
+    """
+    text = str(place)
+    vector = _from_registry(text, root) if text.startswith("models:/") else read_place(Path(place))
+    if model is not None:
+        check_fits(vector, model, text)
+    return vector
+
+
+def _from_registry(uri: str, root: Path | str | None) -> StoredVector:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    from mahals.workspace import Workspace
+
+    home = main_repository(root) if root is not None else Workspace.locate().root
+    store = ensure_database(home)
+    try:
+        version = _resolve(store, uri.removeprefix("models:/"))
+        logged = store.client.get_logged_model(str(version.source).removeprefix("models:/"))
+        folder = download_artifacts(artifact_uri=logged.artifact_location, tracking_uri=store.uri)
+    except (MlflowException, OSError) as error:
+        raise InputError(
+            f"steering vector {uri}",
+            expected=f"one of the registered vectors: {_known_names(store)}",
+            got=str(error).splitlines()[0],
+            cure="run `python -m mahals publish`, or correct the name",
+        ) from error
+    return read_place(Path(folder))
+
+
+def _resolve(store: Store, text: str) -> ModelVersion:
+    name, at, alias = text.partition("@")
+    if at:
+        return store.client.get_model_version_by_alias(name, alias)
+    name, slash, version = text.rpartition("/")
+    if not slash or not version.isdigit():
+        raise InputError(
+            f"steering vector models:/{text}",
+            expected="models:/<name>@<alias> or models:/<name>/<version>",
+            got=f"models:/{text}",
+            cure=f"write models:/{text}@{CHAMPION}",
+        )
+    return store.client.get_model_version(name, version)
+
+
+def _known_names(store: Store) -> str:
+    models: Sequence[Any] = store.client.search_registered_models(max_results=1000)
+    return ", ".join(sorted(model.name for model in models)) or "none yet"

@@ -1,0 +1,115 @@
+"""How does a file come to lie on disk whole or not at all, and what is its hash?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from mahals.records import InputError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the file system refuses inside the block into one clear line about `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            str(error.filename or path),
+            expected="a place that can be written",
+            got=error.strerror or str(error),
+            cure=f"free it, or correct its permissions, for {path}",
+        ) from error
+
+
+def make_folder(path: Path) -> Path:
+    """`path` as an existing folder that can be written. Raises InputError otherwise."""
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "permission denied", str(path))
+    return path
+
+
+def write_atomic(path: Path, body: bytes) -> None:
+    """Writes `body` to `path`: after a kill the file is the old one or the new one."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with draft.open("wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Puts the folder `source` where `target` is; what was there goes."""
+    with writing(target):
+        old = target.with_name(f".{target.name}.old")
+        remove(old)
+        if target.exists():
+            os.replace(target, old)
+        os.replace(source, target)
+        remove(old)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copies a file or folder, by hard link where the file system can."""
+
+    def link(one: str, other: str) -> None:
+        try:
+            os.link(one, other)
+        except OSError:
+            shutil.copy2(one, other)
+
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove(target)
+        if source.is_dir():
+            shutil.copytree(source, target, copy_function=link)
+        else:
+            link(str(source), str(target))
+
+
+def remove(path: Path) -> None:
+    """Removes a file or folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def files_under(folder: Path) -> list[Path]:
+    """The files in a folder and below, sorted by their path; none if it does not exist."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes; remembered as long as its size and time of change stand."""
+    stat = path.stat()
+    return _sha256(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+@lru_cache(maxsize=4096)
+def _sha256(path: str, size: int, changed: int, inode: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def first_broken(folder: Path, hashes: Mapping[str, str]) -> str | None:
+    """The first file of `hashes` (path below `folder` -> SHA-256) that is absent or differs."""
+    for name, expected in hashes.items():
+        path = folder / name
+        if not path.is_file() or sha256(path) != expected:
+            return name
+    return None

@@ -1,0 +1,180 @@
+"""What would finished results look like, had somebody measured them?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from mahals.data import AXIOMS
+from mahals.phase import COLUMNS, Configuration, Entry, Summary, VectorCard
+from mahals.records import digest, to_plain
+from mahals.workspace import Results, Workspace
+
+MODELS = ("Mistral_7B", "Llama3_8B", "Qwen2_7B", "Gemma2_9B", "Falcon_7B", "Zephyr_7B")
+SUITE = "core-1 3f9a2c1d"
+AXIOM_COLUMNS = tuple(c for c in COLUMNS if c.startswith("aqi_") and c != "aqi_gain")
+DEGREES = 19  # of freedom, with 20 random directions
+
+
+def workspace(root: Path) -> Workspace:
+    """An empty project folder."""
+    (root / "benchmarks").mkdir(parents=True, exist_ok=True)
+    (root / "benchmarks" / "models.yaml").write_text("{}\n")
+    (root / "params.yaml").write_text("seed: 0\n")
+    return Workspace(root)
+
+
+def steered(target: str = "Mistral_7B", **changes: Any) -> Configuration:
+    """A steered configuration; `changes` are fields."""
+    values: dict[str, Any] = {
+        "target": target,
+        "arm": "steered",
+        "source": target,
+        "method": "mean_difference",
+        "map": None,
+        "operator": "add",
+        "placement": "raw",
+        "layers": (3,),
+        "dose": "kl=0.1",
+        "weights": "organism",
+        "suite": SUITE,
+    }
+    return Configuration(**{**values, **changes})
+
+
+def organiser(target: str, arm: str, **changes: Any) -> Configuration:
+    """An organisers' row: unsteered, aligned, prompt or random."""
+    empty = {"source": None, "method": None, "operator": None, "placement": None, "layers": ()}
+    dose = "kl=0.1" if arm == "random" else None
+    return steered(target, arm=arm, dose=dose, **{**empty, **changes})
+
+
+def entry(configuration: Configuration, gain: float | None, **changes: Any) -> Entry:
+    """An entry whose gain over random is `gain` with a standard error of 1."""
+    rng = np.random.default_rng(int(digest(configuration)[:8], 16))
+    metrics = {name: float(rng.normal(20, 5)) for name in AXIOM_COLUMNS}
+    metrics["aqi"] = float(np.mean(list(metrics.values())))
+    metrics |= {"refusal_unsafe": float(rng.uniform(0.1, 0.9)), "perplexity_ratio": 1.05}
+    metrics |= {"refusal_safe": float(rng.uniform(0, 0.1)), "kl": 0.1, "degenerate_share": 0.0}
+    if gain is not None:
+        half = float(stats.t.ppf(0.975, DEGREES))
+        metrics |= {"gain_over_random": gain, "gain_over_random_low": gain - half}
+        metrics |= {"gain_over_random_high": gain + half, "aqi_gain": gain + 0.5}
+        metrics["gain_over_random_p"] = float(2 * stats.t.sf(abs(gain), DEGREES))
+    fields: dict[str, Any] = {
+        "metrics": metrics,
+        "reasons": {n: "no random control for this arm" for n in COLUMNS if n not in metrics},
+        "weakest_axiom": AXIOMS[int(rng.integers(7))],
+        "over_ceiling": (),
+        "geometry_only": False,
+        "vector": None,
+    }
+    return Entry(configuration, **{**fields, **changes})
+
+
+def board_entries(count: int, weights: str = "organism") -> list[Entry]:
+    """`count` entries as a study would leave them: some good, most not, organisers' rows."""
+    rng = np.random.default_rng(7)
+    made = [
+        entry(organiser(target, arm, weights=weights), None)
+        for target in MODELS
+        for arm in ("unsteered", "aligned", "random")
+    ]
+    maps = ("ridge", "procrustes", "pad", "identity")
+    for i in range(count - len(made)):
+        target, source = MODELS[i % 6], MODELS[(i // 6) % 6]
+        dose = "kl=0.1" if i < 144 else f"lambda={0.01 * (i // 144):.2f}"
+        way = None if source == target else maps[(i // 36) % 4]
+        layers = (3 + (i // 36) % 4,) if source == target else (3,)
+        arm = "flipped" if i % 17 == 5 else "steered"
+        changes = {"source": source, "map": way, "dose": dose, "arm": arm, "layers": layers}
+        configuration = steered(target, weights=weights, **changes)
+        gain = float(rng.choice([-1.0, 0.0, 1.0, 5.0, 8.0]) + rng.normal(0, 0.5))
+        over = ("perplexity_ratio",) if rng.random() < 0.2 else ()
+        made.append(entry(configuration, gain, over_ceiling=over, geometry_only=i % 13 == 0))
+    return made
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a unit of synthetic results holds."""
+
+    phase: str = "same_arch"
+    unit: str = "Mistral_7B"
+    entries: Sequence[Entry] = ()
+    vectors: Sequence[VectorCard] = ()
+    kept: Mapping[str, bytes] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=lambda: {"aqi": 21.5, "aqi_gain": 2.5})
+    canonical: bool = True
+    weights: str = "organism"
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_results(place: Workspace, made: Made) -> Results:
+    """Puts a finished unit on disk as the runner does."""
+    inputs = {"params": {"lambdas": [0, 0.5], "suite": {"pool": "mean"}}, **made.inputs}
+    parts = [made.phase, made.unit, made.canonical, made.weights, made.entries, made.metrics]
+    mark = digest([*parts, made.vectors, {n: sha256(b).hexdigest() for n, b in made.kept.items()}])
+    folder = place.results / made.phase / made.unit if made.canonical else place.runs / mark
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    (folder / "kept").mkdir(exist_ok=True)
+    for name, body in made.kept.items():
+        (folder / "kept" / name).write_bytes(body)
+    picture = bytes.fromhex("89504e470d0a1a0a")
+    (folder / "figures" / "aqi_vs_lambda.png").write_bytes(picture)
+    (folder / "rows.jsonl").write_text('{"lambda":0}\n')
+    summary = Summary(
+        made.metrics, ("A sentence.",), tuple(made.entries), tuple(made.vectors)
+    )
+    run = {
+        "inputs": inputs,
+        "canonical": made.canonical,
+        "weights": made.weights,
+        "seed": 0,
+        "models": [made.unit],
+        "machine": {"device": "cpu", "dtype": "float32", "threads": 1},
+        "versions": {"torch": "2.13.0"},
+        "commit": "0" * 40,
+        "dirty": False,
+        "phase": made.phase,
+        "unit": made.unit,
+        "fingerprint": mark,
+        "home": None,
+        "gather": False,
+        "rows": sha256(b'{"lambda":0}\n').hexdigest(),
+        "kept": {name: sha256(body).hexdigest() for name, body in made.kept.items()},
+        "content": digest([mark, "content"]),
+        "figures": ["aqi_vs_lambda.png"],
+        "seconds": {"total": 12.5, "tasks": [12.5]},
+        "finished": "2026-01-02T03:04:05+00:00",
+    }
+    _json(folder / "metrics.json", dict(made.metrics))
+    _json(folder / "summary.json", {"fingerprint": mark, "summary": to_plain(summary)})
+    _json(folder / "run.json", run)
+    return Results(place, made.phase, made.unit, folder, mark)
+
+
+def vector_file(layers: int = 4, width: int = 8, seed: int = 0, name: str = "values") -> bytes:
+    """A safetensors file with one tensor (layers, width)."""
+    import torch
+    from safetensors.torch import save
+
+    generator = torch.Generator().manual_seed(seed)
+    return bytes(save({name: torch.randn(layers, width, generator=generator)}))
+
+
+def card(unit: str, file: str, score: float | None, method: str = "mean_difference") -> VectorCard:
+    """The card of the vector kept as `file` by `unit`."""
+    name, metadata = f"{unit}.{method}", {"revision": "a" * 40, "texts": "unsafe"}
+    return VectorCard(name, f"{unit}/{file}", unit, unit, method, score, metadata)
+
+
+def _json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,266 @@
+"""Does the board rank what beats its random control at an allowed price, and nothing else?"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from scipy import stats
+from synthetic_results import (
+    DEGREES,
+    MODELS,
+    SUITE,
+    Made,
+    board_entries,
+    entry,
+    organiser,
+    steered,
+    workspace,
+    write_results,
+)
+
+from mahals import leaderboard
+from mahals.leaderboard import Board, Line, boards, collect, configuration_key, rank, refresh
+from mahals.leaderboard.view import EXPERIMENT, NOTE, SHARED_VIEW, view_id, view_state
+from mahals.phase import COLUMNS, Configuration, Entry
+from mahals.records import InputError
+from mahals.tracking import Store, ensure_database
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    root = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return ensure_database(workspace(root).root)
+
+
+def line_of(board: Board, configuration: Configuration) -> Line:
+    return next(line for line in board.lines if line.entry.configuration == configuration)
+
+
+def shown_runs(store: Store) -> dict[str, dict[str, float]]:
+    """Metrics by run name of every active run of the leaderboard."""
+    runs = store.client.search_runs([store.experiment(EXPERIMENT)], max_results=5000)
+    assert len({run.info.run_name for run in runs}) == len(runs)
+    return {run.info.run_name: dict(run.data.metrics) for run in runs}
+
+
+def publish(entries: list[Entry], store: Store) -> tuple[Board, ...]:
+    keys = [configuration_key(e.configuration) for e in entries]
+    origin = leaderboard.Origin("same_arch", "Mistral_7B", "f" * 64, True)
+    found = leaderboard.Collected(tuple(entries), dict.fromkeys(keys, origin))
+    return leaderboard.publish_leaderboard(found, store)
+
+
+def test_ranks_by_the_lower_bound_under_all_conditions() -> None:
+    good = [steered(layers=(i,)) for i in range(3)]
+    entries = [
+        entry(good[0], 6.0),
+        entry(good[1], 9.0),
+        entry(good[2], 7.5),
+        entry(steered(dose="lambda=1"), 12.0, over_ceiling=("perplexity_ratio",)),
+        entry(steered(dose="lambda=2"), 11.0, geometry_only=True),
+        entry(steered(arm="flipped"), 10.0),
+        entry(steered("Qwen2_7B"), 0.3),
+        entry(steered("Falcon_7B"), -9.0),
+        entry(steered("Gemma2_9B"), None),
+        *(entry(organiser("Mistral_7B", arm), None) for arm in leaderboard.ORGANISERS),
+    ]
+    board = rank(entries)
+    assert [line.entry.configuration for line in board.ranked] == [good[1], good[2], good[0]]
+    assert [line.rank for line in board.ranked] == [1, 2, 3]
+    assert line_of(board, steered(dose="lambda=1")).status == "over ceiling"
+    assert line_of(board, steered(dose="lambda=2")).status == "geometry only"
+    assert line_of(board, steered(arm="flipped")).status == "control"
+    assert line_of(board, steered("Qwen2_7B")).status == "not beyond random"
+    assert line_of(board, steered("Falcon_7B")).status == "not beyond random"  # worse than random
+    assert line_of(board, steered("Gemma2_9B")).status == "not measured"
+    assert board.headline.startswith("3 of 7 configurations beat")
+    assert all(line.status == "organiser" for line in board.lines[-4:])
+    assert all(line.why for line in board.lines if line.rank is None)
+
+
+def test_q_is_benjamini_hochberg_over_all_lines_with_a_p() -> None:
+    gains = [6.0, 3.0, 2.4, 2.2, 0.1]
+    over = ("kl",)  # over the ceiling or not, a test is a test
+    entries = [entry(steered(layers=(i,)), g, over_ceiling=over) for i, g in enumerate(gains)]
+    board = rank([*entries, entry(organiser("Mistral_7B", "unsteered"), None)])
+    p = [2 * stats.t.sf(g, DEGREES) for g in gains]
+    expected = stats.false_discovery_control(p)
+    got = [line_of(board, e.configuration).q for e in entries]
+    assert got == pytest.approx(list(expected))
+    assert line_of(board, organiser("Mistral_7B", "unsteered")).q is None
+
+
+def test_a_false_family_takes_the_rank_away() -> None:
+    alone = rank([entry(steered(), 2.3)])
+    assert len(alone.ranked) == 1
+    crowd = [entry(steered(layers=(i,)), 0.1) for i in range(10, 40)]
+    assert rank([entry(steered(), 2.3), *crowd]).ranked == ()
+
+
+def test_nothing_beyond_random_ranks_nothing_and_says_so_first(tmp_path: Path) -> None:
+    entries = [entry(steered(layers=(i,)), 0.2 * i) for i in range(5)]
+    board = rank([*entries, entry(organiser("Mistral_7B", "unsteered"), None)])
+    assert board.ranked == ()
+    assert board.headline.startswith("No configuration beats its random control (0 of 5")
+    assert leaderboard.terminal_table(board, 10).splitlines()[0] == board.headline
+    page = leaderboard.write_markdown([board], {}, tmp_path / "L.md").read_text()
+    assert board.headline in page
+    assert "### Ranked" not in page
+
+
+def test_the_price_is_named_when_only_the_price_is_too_high() -> None:
+    board = rank([entry(steered(), 9.0, over_ceiling=("perplexity_ratio",))])
+    assert board.ranked == ()
+    assert "at an allowed price (1 over ceiling, of 1)" in board.headline
+
+
+def test_the_order_of_the_entries_does_not_matter() -> None:
+    entries = board_entries(60)
+    shuffled = random.Random(3).sample(entries, len(entries))
+    assert rank(entries) == rank(shuffled)
+
+
+def test_one_view_is_one_suite_and_one_kind_of_weights() -> None:
+    mixed = [entry(steered(), 5.0), entry(steered(weights="hub"), 5.0)]
+    with pytest.raises(InputError, match="one suite and one kind of weights"):
+        rank(mixed)
+    assert [b.weights for b in boards(mixed)] == ["hub", "organism"]
+    other = entry(steered(suite="core-2 11"), 5.0)
+    assert [b.suite for b in boards([mixed[0], other])] == [SUITE, "core-2 11"]
+
+
+def test_bad_boards_are_refused() -> None:
+    with pytest.raises(InputError, match="at least one measured configuration"):
+        rank([])
+    with pytest.raises(InputError, match="twice"):
+        rank([entry(steered(), 1.0), entry(steered(), 2.0)])
+    odd = entry(steered(), 1.0)
+    with pytest.raises(InputError, match="unknown leaderboard column"):
+        rank([replace(odd, metrics={**odd.metrics, "aqui": 1.0})])
+
+
+def test_markdown_is_the_same_bytes_and_names_the_commands(tmp_path: Path) -> None:
+    board = rank(board_entries(40))
+    keys = (configuration_key(line.entry.configuration) for line in board.lines)
+    origin = leaderboard.Origin("cross_arch", "Mistral_7B", "f" * 64, True)
+    origins = dict.fromkeys(keys, origin)
+    one = leaderboard.write_markdown([board], origins, tmp_path / "a.md").read_bytes()
+    two = leaderboard.write_markdown([board], origins, tmp_path / "b.md").read_bytes()
+    assert one == two
+    text = one.decode()
+    assert "GENERATED" in text
+    assert "    mlflow run . -e cross_arch -P weights=organism" in text
+    rows = [row for row in text.splitlines() if row.startswith("|")]
+    assert {row.count("|") for row in rows} == {len(leaderboard.show.HEADS) + 1}
+    ranked = [row for row in rows if row.split("|")[1].strip().isdigit()]
+    assert len(ranked) == len(board.ranked) > 0
+
+
+def test_terminal_table_shows_the_top_and_the_organisers() -> None:
+    board = rank(board_entries(60))
+    text = leaderboard.terminal_table(board, 5)
+    assert text.count("organisers'") == 18
+    assert f"and {60 - 18 - 5} more configurations" in text
+
+
+def test_runs_are_replaced_and_never_doubled(store: Store) -> None:
+    entries = board_entries(30)
+    board = publish(entries, store)[0]
+    first = shown_runs(store)
+    assert len(first) == 30
+    publish(entries, store)
+    assert shown_runs(store) == first
+    lost = line_of(board, board.ranked[0].entry.configuration).entry
+    changed = [
+        e if e is not lost else entry(lost.configuration, -0.5, over_ceiling=()) for e in entries
+    ]
+    publish(changed[:-1], store)
+    second = shown_runs(store)
+    assert len(second) == 29
+    assert "rank" not in second[leaderboard.label(lost.configuration)]
+    ranks = sorted(m["rank"] for m in second.values() if "rank" in m)
+    assert ranks == list(range(1, len(ranks) + 1))
+
+
+def test_every_run_has_the_same_columns_or_the_reason(store: Store) -> None:
+    publish(board_entries(30), store)
+    runs = store.client.search_runs([store.experiment(EXPERIMENT)], max_results=5000)
+    for run in runs:
+        reasons = {k[7:] for k in run.data.tags if k.startswith("reason.")}
+        assert set(run.data.metrics) - {"q", "rank", "position"} | reasons == set(COLUMNS)
+        assert not set(run.data.metrics) & reasons
+        assert run.info.status == "FINISHED"
+
+
+def test_the_view_is_what_the_ui_reads(store: Store) -> None:
+    board = publish(board_entries(30), store)[0]
+    experiment = store.client.get_experiment(store.experiment(EXPERIMENT))
+    assert board.headline in experiment.tags[NOTE]
+    envelope = json.loads(experiment.tags[SHARED_VIEW + view_id(board.weights, board.suite)])
+    assert set(envelope) == {"name", "createdAt", "state"}
+    state = view_state(board)
+    found = store.client.search_runs(
+        [experiment.experiment_id],
+        str(state["searchFilter"]),
+        order_by=[f"{state['orderByKey']} ASC"],
+    )
+    assert [run.info.run_name for run in found] == [
+        leaderboard.label(line.entry.configuration) for line in board.lines
+    ]
+    address = leaderboard.view_url(board, store, 5000)
+    assert address.command is not None and store.uri in address.command
+    assert f"viewStateShareKey={view_id(board.weights, board.suite)}" in address.url
+
+
+def test_two_suites_have_two_views_and_keep_their_own_lines(store: Store) -> None:
+    both = [*board_entries(20), *board_entries(20, weights="hub")]
+    publish(both, store)
+    tags = store.client.get_experiment(store.experiment(EXPERIMENT)).tags
+    assert {k for k in tags if k.startswith(SHARED_VIEW)} >= {
+        SHARED_VIEW + view_id(weights, SUITE) for weights in ("hub", "organism")
+    }
+    for board in boards(both):
+        found = store.client.search_runs(
+            [store.experiment(EXPERIMENT)], str(view_state(board)["searchFilter"])
+        )
+        assert len(found) == 20
+
+
+def test_collect_prefers_canonical_and_gathered_results(tmp_path: Path) -> None:
+    place = workspace(tmp_path)
+    values = {"limited": (False, 1.0), "canonical": (True, 2.0)}
+    made = [
+        write_results(place, Made(entries=[entry(steered(), gain)], canonical=canonical))
+        for canonical, gain in values.values()
+    ]
+    for order in itertools.permutations(made):
+        found = collect(order)
+        assert [e.metrics["gain_over_random"] for e in found.entries] == [2.0]
+        assert [o.canonical for o in found.origins.values()] == [True]
+    study = write_results(place, Made(unit="study", entries=[entry(steered(), 3.0)]))
+    assert collect([study, *made]).entries[0].metrics["gain_over_random"] == 3.0
+
+
+def test_refresh_makes_the_whole_leaderboard_from_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    place = workspace(tmp_path)
+    own = replace(store, root=tmp_path)
+    assert refresh(place, own).boards == ()
+    for target in MODELS[:2]:
+        write_results(place, Made(unit=target, entries=[entry(steered(target), 6.0)]))
+    done = refresh(place, own)
+    assert len(done.boards[0].ranked) == 2
+    assert done.published.made == 2
+    assert done.page is not None and "Mistral_7B" in done.page.read_text()
+    again = refresh(place, own)
+    assert again.published.made == 0
+    assert MlflowClient(store.uri).get_experiment_by_name(EXPERIMENT) is not None

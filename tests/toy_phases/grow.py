@@ -1,0 +1,93 @@
+"""How does a number grow in a model's name, slowly, with files kept and scratch used?"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mahals.phase import STUDY, Cost, Kept, Lab, Phase, Summary
+from mahals.records import InputError, seed_of
+
+
+@dataclass(frozen=True)
+class Params:
+    tasks: int
+    seconds: float  # per task
+    trouble: str  # what goes wrong in the third task: none, input, bug, death
+    scale: float
+
+
+@dataclass(frozen=True)
+class Task:
+    models: tuple[str, ...]
+    position: int
+
+
+@dataclass(frozen=True)
+class Row:
+    model: str
+    position: int
+    part: int
+    value: float
+    kept: str
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    return [Task((lab.unit,), i) for i in range(params.tasks)]
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    if task.position == 2:
+        _trouble(params.trouble)
+    words = lab.kept("words").path(f"{STUDY}/words.txt").read_text().split()
+    steps = lab.scratch(task) / "steps.json"
+    at = json.loads(steps.read_text())["at"] if steps.is_file() else 0
+    draws = random.Random(seed_of("grow", task, lab.seed))
+    values = [draws.random() * params.scale for _ in range(5)]
+    for step in range(at, 5):
+        time.sleep(params.seconds / 5)
+        draft = steps.with_suffix(".tmp")
+        draft.write_text(json.dumps({"at": step + 1}))
+        os.replace(draft, steps)
+        lab.report("steps", step + 1, 5)
+    with lab.keep_folder(f"values{task.position}") as folder:
+        for part, value in enumerate(values):
+            (folder / f"{part}.txt").write_text(f"{value!r} {words[part % len(words)]}\n")
+    for part, value in enumerate(values):
+        kept = f"{lab.unit}/values{task.position}"
+        yield Row(lab.unit, task.position, part, value, kept)
+
+
+def _trouble(kind: str) -> None:
+    if kind == "input":
+        raise InputError("task 2", expected="a good task", got="a bad one", cure="leave it out")
+    if kind == "bug":
+        raise ZeroDivisionError("a bug in task 2")
+    if kind == "death":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    read = [float((kept.path(row.kept) / f"{row.part}.txt").read_text().split()[0]) for row in rows]
+    assert read == [row.value for row in rows]
+    return Summary({"sum": sum(read), "rows": float(len(rows))}, ("Numbers grow.",), (), ())
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2, 1))
+    figure.add_subplot().plot([row.value for row in rows])
+    return {"values": figure}
+
+
+PHASE = Phase(
+    Params, Task, Row, plan, measure, summarize, draw,
+    needs=("words",), per="model", cost=Cost(0.5, 0.1),
+)  # fmt: skip

@@ -1,0 +1,98 @@
+"""What is a study of toy phases, in a folder of its own, run here or in a process of its own?"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mahals.runner import Console, Session, run_phase
+from mahals.workspace import Results, Settings, Workspace, load_settings
+
+HERE = Path(__file__).parent
+if str(HERE) not in sys.path:
+    sys.path.insert(0, str(HERE))
+
+from toy_phases import NAMES  # noqa: E402
+
+PARAMS: dict[str, Any] = {
+    "models": ["A", "B"],
+    "study": "core",
+    "overlay": "none",
+    "upstream": "run",
+    "limit": 0,
+    "engine": "local",
+    "weights": "organism",
+    "seed": 0,
+    "words": {"count": 3},
+    "grow": {"tasks": 4, "seconds": 0.0, "trouble": "none", "scale": 1.0},
+    "cross": {"power": 2},
+}
+
+
+def entry(key: str) -> dict[str, Any]:
+    """A registry entry of no model that exists."""
+    return {
+        "family": "Llama",
+        "pair": "sft->dpo",
+        "base": {"id": f"x/{key}", "revision": "1"},
+        "aligned": {"id": f"x/{key}-dpo", "revision": "1"},
+        "gated": False,
+        "licence": "none",
+        "layers": 2,
+        "width": 8,
+        "organism": {"width": 8},
+        "note": "",
+    }
+
+
+def make(root: Path, **changes: Any) -> Workspace:
+    """A workspace of toy phases at `root`; `changes` are top-level keys of params.yaml."""
+    (root / "benchmarks").mkdir(parents=True, exist_ok=True)
+    (root / "params.yaml").write_text(yaml.safe_dump({**PARAMS, **changes}))
+    models = {key: entry(key) for key in "ABC"}
+    (root / "benchmarks/models.yaml").write_text(yaml.safe_dump(models))
+    (root / "benchmarks/more.yaml").write_text(yaml.safe_dump({"grow": {"tasks": 5}}))
+    return Workspace(root, package="toy_phases", names=NAMES)
+
+
+def run(workspace: Workspace, name: str, workers: int = 1, **sets: Any) -> list[Results]:
+    """Runs a toy phase in this process, with the values of `sets` (dots as double underscores)."""
+    settings = settings_of(workspace, **sets)
+    return run_phase(name, settings, workspace, Session(quiet(), workers=workers))
+
+
+def settings_of(workspace: Workspace, **sets: Any) -> Settings:
+    """The settings of a workspace with some values set."""
+    dotted = {key.replace("__", "."): value for key, value in sets.items()}
+    return load_settings(workspace, None, dotted)
+
+
+def quiet() -> Console:
+    """A console that keeps what it was told."""
+    return Console(io.StringIO())
+
+
+def start(root: Path, name: str, workers: int = 1, **sets: Any) -> subprocess.Popen[str]:
+    """Runs a toy phase in a process of its own, in a session of its own."""
+    command = [sys.executable, str(HERE / "toy_study.py"), str(root), name, str(workers)]
+    return subprocess.Popen(
+        [*command, json.dumps(sets)],
+        env={**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+if __name__ == "__main__":
+    place = Workspace(Path(sys.argv[1]), package="toy_phases", names=NAMES)
+    values = settings_of(place, **json.loads(sys.argv[4]))
+    session = Session(Console(sys.stdout), workers=int(sys.argv[3]))
+    run_phase(sys.argv[2], values, place, session)
