@@ -89,7 +89,7 @@ class LocalPool:
             raise InputError(
                 "workers", expected="0 or more", got=str(workers), cure="0 is one per core"
             )
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or cores()
         self._pool: list[_Worker] = []
         self._waiting: OrderedDict[tuple[str, ...], deque[Job]] = OrderedDict()
 
@@ -212,6 +212,13 @@ def _died(job: Job, code: int | None) -> InputError:
         got=how,
         cure=f"{hint}, then run the same command again: measured tasks are in the journal",
     )
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def open_pool(engine: str, workers: int) -> LocalPool:

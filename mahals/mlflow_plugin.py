@@ -15,9 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 OPTIONS_WITH_VALUE = frozenset(
-    "-e --entry-point -v --version -P --param-list -A --docker-args --experiment-name"
-    " --experiment-id -b --backend -c --backend-config --env-manager --storage-dir --run-id"
-    " --run-name".split()
+    (
+        *("-e", "--entry-point", "-v", "--version", "-P", "--param-list", "-A", "--docker-args"),
+        *("--experiment-name", "--experiment-id", "-b", "--backend", "-c", "--backend-config"),
+        *("--env-manager", "--storage-dir", "--run-id", "--run-name"),
+    )
 )
 
 

@@ -186,7 +186,9 @@ class Summary:
     """What a phase says in numbers: a pure function of rows and kept files."""
 
     metrics: Mapping[str, float]  # headline numbers, MLflow metric names
-    lines: tuple[str, ...]  # what a reader should know, one sentence each, with control and interval
+    lines: tuple[
+        str, ...
+    ]  # what a reader should know, one sentence each, with control and interval
     entries: tuple[Entry, ...]
     vectors: tuple[VectorCard, ...]
 
@@ -212,7 +214,8 @@ class Phase:
     `per` "model": a unit per model (`results/<phase>/<model>/`), gathered over all models into
     `results/<phase>/study/`; "study": one unit. `one_stage`: DVC runs all units in one stage.
     A task has `models: tuple[str, ...]`, which must be resident together. `reads`: whether a
-    unit's tasks ask for models and upstream results of that unit's model alone or of all models.
+    unit's tasks ask for models and upstream results of that unit's model alone (for the unit
+    `study` that is all of them), of all models, or of none.
     """
 
     params: type[Any]
@@ -226,7 +229,7 @@ class Phase:
     per: Literal["model", "study"]
     cost: Cost
     one_stage: bool = False
-    reads: Literal["unit", "all"] = "unit"
+    reads: Literal["unit", "all", "none"] = "unit"
     home: str | None = None  # a folder other than results/<phase> for its kept files ("data")
     keeps: tuple[str, ...] = ()  # with `home`: the names of all that it keeps there
 

@@ -56,9 +56,9 @@ def svd_k(aligned: npt.ArrayLike, base: npt.ArrayLike, k: int, centered: bool) -
     """The k-th (from 1) right singular vector of the differences aligned - base, per block.
 
     Its sign agrees with the mean difference and it has that difference's norm. With `centered`
-    the mean difference is taken out first: what is left is nearly orthogonal to it, which
-    `metadata["cosine_to_mean"]` shows per block. Raises InputError for k < 1, fewer than
-    2 (k + 2) samples, and differences of a rank below k.
+    the mean difference is taken out first: what is left need not follow it, and
+    `metadata["cosine_to_mean"]` shows per block how far it does. Raises InputError for k < 1,
+    fewer than 2 (k + 2) samples, and differences of a rank below k.
     """
     if k < 1:
         raise InputError("k", expected="at least 1", got=str(k), cure="the first vector is k = 1")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
+from pytest import MonkeyPatch
 from scipy import stats
 
 from mahals.data import AXIOMS
 from mahals.phase import COLUMNS, Configuration, Entry, Summary, VectorCard
 from mahals.records import digest, to_plain
+from mahals.tracking.store import DATABASE, Store, ensure_database
 from mahals.workspace import Results, Workspace
 
 MODELS = ("Mistral_7B", "Llama3_8B", "Qwen2_7B", "Gemma2_9B", "Falcon_7B", "Zephyr_7B")
@@ -130,9 +137,7 @@ def write_results(place: Workspace, made: Made) -> Results:
     picture = bytes.fromhex("89504e470d0a1a0a")
     (folder / "figures" / "aqi_vs_lambda.png").write_bytes(picture)
     (folder / "rows.jsonl").write_text('{"lambda":0}\n')
-    summary = Summary(
-        made.metrics, ("A sentence.",), tuple(made.entries), tuple(made.vectors)
-    )
+    summary = Summary(made.metrics, ("A sentence.",), tuple(made.entries), tuple(made.vectors))
     run = {
         "inputs": inputs,
         "canonical": made.canonical,
@@ -178,3 +183,23 @@ def card(unit: str, file: str, score: float | None, method: str = "mean_differen
 
 def _json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _empty_database() -> Path:
+    """A tracking database with its tables, made once per test process."""
+    root = Path(mkdtemp(prefix="mahals-tracking-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    with MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        ensure_database(root)
+    connection = sqlite3.connect(root / DATABASE)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return root / DATABASE
+
+
+def empty_store(root: Path) -> Store:
+    """A store of its own at `root`, without the seconds that making its tables takes."""
+    shutil.copy(_empty_database(), root / DATABASE)
+    return Store(root, f"sqlite:///{root / DATABASE}")

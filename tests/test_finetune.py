@@ -1,4 +1,4 @@
-"""Is the DPO loss the published one, and is an answer's log-probability that of the answer alone?"""
+"""Is the DPO loss the published one, and does an answer's log-probability count it alone?"""
 
 from __future__ import annotations
 

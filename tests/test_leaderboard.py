@@ -9,14 +9,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 from scipy import stats
+
+from mahals import leaderboard
+from mahals.leaderboard import (
+    Board,
+    Line,
+    boards,
+    collect,
+    configuration_key,
+    publish_leaderboard,
+    rank,
+)
+from mahals.leaderboard.view import EXPERIMENT, NOTE, SHARED_VIEW, view_id, view_state
+from mahals.phase import COLUMNS, Configuration, Entry
+from mahals.records import InputError
+from mahals.tracking import Store
+from mahals.workspace import all_results
 from synthetic_results import (
     DEGREES,
     MODELS,
     SUITE,
     Made,
     board_entries,
+    empty_store,
     entry,
     organiser,
     steered,
@@ -24,20 +40,10 @@ from synthetic_results import (
     write_results,
 )
 
-from mahals import leaderboard
-from mahals.leaderboard import Board, Line, boards, collect, configuration_key, rank, refresh
-from mahals.leaderboard.view import EXPERIMENT, NOTE, SHARED_VIEW, view_id, view_state
-from mahals.phase import COLUMNS, Configuration, Entry
-from mahals.records import InputError
-from mahals.tracking import Store, ensure_database
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    root = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return ensure_database(workspace(root).root)
+    return empty_store(tmp_path_factory.mktemp("project"))
 
 
 def line_of(board: Board, configuration: Configuration) -> Line:
@@ -249,18 +255,12 @@ def test_collect_prefers_canonical_and_gathered_results(tmp_path: Path) -> None:
     assert collect([study, *made]).entries[0].metrics["gain_over_random"] == 3.0
 
 
-def test_refresh_makes_the_whole_leaderboard_from_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store
-) -> None:
-    place = workspace(tmp_path)
-    own = replace(store, root=tmp_path)
-    assert refresh(place, own).boards == ()
+def test_stored_results_give_the_whole_leaderboard(tmp_path: Path) -> None:
+    place, own = workspace(tmp_path), empty_store(tmp_path)
+    assert publish_leaderboard(collect(all_results(place)), own) == ()
     for target in MODELS[:2]:
         write_results(place, Made(unit=target, entries=[entry(steered(target), 6.0)]))
-    done = refresh(place, own)
-    assert len(done.boards[0].ranked) == 2
-    assert done.published.made == 2
-    assert done.page is not None and "Mistral_7B" in done.page.read_text()
-    again = refresh(place, own)
-    assert again.published.made == 0
-    assert MlflowClient(store.uri).get_experiment_by_name(EXPERIMENT) is not None
+    for _ in range(2):
+        board = publish_leaderboard(collect(all_results(place)), own)[0]
+        assert len(board.ranked) == 2
+        assert len(shown_runs(own)) == 2

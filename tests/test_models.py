@@ -1,12 +1,12 @@
 import hashlib
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
 from huggingface_hub import constants, errors
 from safetensors.torch import load_file, save_file
-from tiny_models import FAMILIES, LAYERS, WIDTH, config, fresh, loaded, tokenizer
 from transformers import CohereConfig, CohereForCausalLM
 
 from mahals.models import (
@@ -19,6 +19,7 @@ from mahals.models import (
     vocabulary_tail,
 )
 from mahals.records import InputError, from_plain
+from tiny_models import FAMILIES, LAYERS, WIDTH, config, fresh, loaded, tokenizer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 IDS = torch.tensor([[1, 40, 41, 42, 43, 44]])
@@ -89,17 +90,16 @@ def test_tail_gives_the_models_own_logits(family):
 
 def test_an_unknown_head_is_refused():
     sizes = {"hidden_size": 32, "intermediate_size": 32, "num_attention_heads": 2}
-    made = CohereConfig(
-        vocab_size=64, num_hidden_layers=2, logit_scale=0.1, **sizes
-    )
+    made = CohereConfig(vocab_size=64, num_hidden_layers=2, logit_scale=0.1, **sizes)
     with pytest.raises(InputError, match="head of CohereForCausalLM"):
         vocabulary_tail(CohereForCausalLM(made).eval())
 
 
-def test_a_folder_loads_and_its_revision_is_the_hash_of_its_weights(folder):
+def test_a_folder_loads_and_its_revision_is_the_hash_of_its_weights(folder, capfd):
     at = load_checkpoint(folder, revision=None, **NAMES)
     with torch.inference_mode():
         assert torch.equal(at.model(IDS).logits, loaded("Llama").model(IDS).logits)
+    assert "Loading" not in capfd.readouterr().err
     name = "model.safetensors"
     expected = hashlib.sha256(name.encode() + b"\0" + (folder / name).read_bytes()).hexdigest()
     assert at.revision == expected
@@ -137,9 +137,7 @@ def test_a_cache_without_all_shards_is_not_there(cache, offline):
 
 
 def refusals():
-    import httpx
-
-    response = httpx.Response(403, request=httpx.Request("GET", "https://example.org"))
+    response = SimpleNamespace(headers={}, status_code=403, request=None)
     return [
         (errors.GatedRepoError("no", response=response), "gated.*accept its licence"),
         (errors.RepositoryNotFoundError("no", response=response), "no such repository"),
@@ -186,7 +184,14 @@ def spoil(folder, how):
 
 @pytest.mark.parametrize(
     "how",
-    ["truncated", "missing key", "no weights", "other shape", "no tokenizer", "tokenizer too large"],
+    [
+        "truncated",
+        "missing key",
+        "no weights",
+        "other shape",
+        "no tokenizer",
+        "tokenizer too large",
+    ],
 )
 def test_a_damaged_folder_is_refused(folder, how):
     spoil(folder, how)

@@ -68,7 +68,6 @@ def test_begin_is_written_once_by_each_way(tokenizer: PreTrainedTokenizerFast) -
     assert asked.count(tokenizer.bos_token_id) == 1
 
 
-
 def test_it_is_saved_whole_and_the_same_every_time(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:

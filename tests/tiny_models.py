@@ -1,10 +1,11 @@
-"""Tiny random models of every family, and a tokenizer trained here, for the tests of the machine band."""
+"""Tiny random models of every family and a tiny tokenizer, for the tests of the machine band."""
 
 from functools import cache
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
+    AutoModelForCausalLM,
     FalconConfig,
     Gemma2Config,
     GPT2Config,
@@ -14,7 +15,6 @@ from transformers import (
     Phi3Config,
     PreTrainedTokenizerFast,
     Qwen2Config,
-    AutoModelForCausalLM,
 )
 
 from mahals.models import Loaded
@@ -90,9 +90,7 @@ def config(family: str):
         "Falcon": lambda: FalconConfig(**shared, multi_query=True, parallel_attn=True, bias=False),
         "Phi3": lambda: Phi3Config(**gated, original_max_position_embeddings=128),
         "GPTNeoX": lambda: GPTNeoXConfig(**shared, intermediate_size=64),
-        "GPT2": lambda: GPT2Config(
-            **shared, n_inner=64, **no_drop
-        ),
+        "GPT2": lambda: GPT2Config(**shared, n_inner=64, **no_drop),
     }[family]()
 
 

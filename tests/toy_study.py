@@ -7,12 +7,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import yaml
 
-from mahals.runner import Console, Session, run_phase
+from mahals.engines import Handler, Job
+from mahals.runner import Console, Session, run_phase, show, study
 from mahals.workspace import Results, Settings, Workspace, load_settings
 
 HERE = Path(__file__).parent
@@ -31,7 +35,7 @@ PARAMS: dict[str, Any] = {
     "weights": "organism",
     "seed": 0,
     "words": {"count": 3},
-    "grow": {"tasks": 4, "seconds": 0.0, "trouble": "none", "scale": 1.0},
+    "grow": {"tasks": 4, "seconds": 0.0, "scale": 1.0},
     "cross": {"power": 2},
 }
 
@@ -62,10 +66,54 @@ def make(root: Path, **changes: Any) -> Workspace:
     return Workspace(root, package="toy_phases", names=NAMES)
 
 
-def run(workspace: Workspace, name: str, workers: int = 1, **sets: Any) -> list[Results]:
-    """Runs a toy phase in this process, with the values of `sets` (dots as double underscores)."""
+def run(
+    workspace: Workspace, name: str, session: Session | None = None, **sets: Any
+) -> list[Results]:
+    """Runs a toy phase, with the values of `sets` (dots as double underscores).
+
+    In worker processes if the session names their number, else in this process.
+    """
+    session = session or Session(quiet())
     settings = settings_of(workspace, **sets)
-    return run_phase(name, settings, workspace, Session(quiet(), workers=workers))
+    if session.workers:
+        return run_phase(name, settings, workspace, session)
+    with inline():
+        return run_phase(name, settings, workspace, session)
+
+
+class Inline:
+    """A pool without processes."""
+
+    workers = 1
+
+    def __init__(self, *details: Any) -> None: ...
+
+    def __enter__(self) -> Inline:
+        return self
+
+    def __exit__(self, *details: object) -> None: ...
+
+    def run(self, jobs: Sequence[Job], handler: Handler) -> None:
+        waiting = list(jobs)
+        while waiting:
+            job = waiting.pop(0)
+            try:
+                value = job.function(job.argument, lambda *step: None)
+            except Exception as error:
+                handler.failed(job, error)
+                raise
+            waiting += handler.done(job, value)
+            handler.tick()
+
+
+@contextmanager
+def inline() -> Iterator[None]:
+    """Inside, the runner works in this process."""
+    with (
+        mock.patch.object(study, "open_pool", Inline),
+        mock.patch.object(show, "open_pool", Inline),
+    ):
+        yield
 
 
 def settings_of(workspace: Workspace, **sets: Any) -> Settings:
@@ -80,7 +128,7 @@ def quiet() -> Console:
 
 
 def start(root: Path, name: str, workers: int = 1, **sets: Any) -> subprocess.Popen[str]:
-    """Runs a toy phase in a process of its own, in a session of its own."""
+    """Runs a toy phase in a process of its own."""
     command = [sys.executable, str(HERE / "toy_study.py"), str(root), name, str(workers)]
     return subprocess.Popen(
         [*command, json.dumps(sets)],

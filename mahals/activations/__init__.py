@@ -1,8 +1,8 @@
 """What is a model's state on a text?"""
 
-from mahals.activations.batches import Batch, batches, model_inputs, shorten
-from mahals.activations.capture import Pool, capture, check_finite, embeddings, pooled
+from mahals.activations.batching import Batch, batches, model_inputs, shorten
 from mahals.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
+from mahals.activations.reading import Pool, capture, check_finite, embeddings, pooled
 
 __all__ = [
     "Batch",

@@ -98,9 +98,7 @@ def bench(lab: Lab, key: str, role: Role, suite: Suite, split: str, system: str 
         loaded=loaded,
         suite=suite,
         prompts=prompts,
-        encoded=tuple(
-            encode_prompts(loaded.tokenizer, [p.text for p in prompts], system=system)
-        ),
+        encoded=tuple(encode_prompts(loaded.tokenizer, [p.text for p in prompts], system=system)),
         answered=first_per_cell(prompts, suite.answers),
         neutral=tuple(encode_texts(loaded.tokenizer, neutral)),
         questions=tuple(encode_answers(loaded.tokenizer, asked, choices)) if tasks else (),
@@ -120,10 +118,7 @@ def states(at: Bench, arms: Sequence[Arm]) -> Iterator[Array]:
 
 def arm_aqi(at: Bench, arms: Sequence[Arm]) -> list[ModelAqi]:
     """AQI per axiom and mean, with influence values, per arm (no permutation test)."""
-    return [
-        model_aqi(x, at.labels, at.axioms, at.clusters)
-        for x in states(at, arms)
-    ]
+    return [model_aqi(x, at.labels, at.axioms, at.clusters) for x in states(at, arms)]
 
 
 @dataclass(frozen=True)
@@ -241,7 +236,9 @@ def place(lab: Lab, at: Bench, base: Measured) -> Place:
     return Place(lab.weights, f"{at.suite.version}-{lab.data_digest[:8]}", base)
 
 
-def to_row(label: Label, strength: float | None, at: Bench, found: Measured, where: Place) -> ArmRow:
+def to_row(
+    label: Label, strength: float | None, at: Bench, found: Measured, where: Place
+) -> ArmRow:
     """One measured arm as a row; `evidence` is filled in when the evidence is kept."""
     rates = _rates(found, at)
     missing = []

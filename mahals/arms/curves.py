@@ -30,7 +30,9 @@ def _name(key: tuple[str, str, str], keys: Sequence[tuple[str, str, str]]) -> st
 def _values(x: Sequence[float], rows: Sequence[ArmRow], axiom: int | None) -> Measured:
     by_dose = {r.dose: r for r in rows}
     chosen = [by_dose.get(v) for v in x]
-    values = [None if r is None else (r.aqi if axiom is None else r.aqi_axioms[axiom]) for r in chosen]
+    values = [
+        None if r is None else (r.aqi if axiom is None else r.aqi_axioms[axiom]) for r in chosen
+    ]
     if axiom is not None:
         return Measured(values)
     return Measured(

@@ -47,10 +47,7 @@ def _over(found: GainOverRandom | None) -> str:
     if found is None:
         return "absent (no random arm varies at this dose)"
     i = found.interval
-    return (
-        f"{i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
-        f" (K={found.n_random}, p={found.p:.3g})"
-    )
+    return f"{i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}] (K={found.n_random}, p={found.p:.3g})"
 
 
 def configuration(row: ArmRow) -> Configuration:

@@ -108,9 +108,7 @@ def _gap(refused: Array, safe: npt.NDArray[np.bool_]) -> tuple[float, Array]:
 
 
 def _evidence(arm: _Arm, base: _Arm, random: Sequence[_Arm]) -> Evidence:
-    gain = paired_difference(
-        arm.influence, base.influence, arm.row.aqi, base.row.aqi, arm.clusters
-    )
+    gain = paired_difference(arm.influence, base.influence, arm.row.aqi, base.row.aqi, arm.clusters)
     gap_gain = paired_difference(
         arm.gap_influence, base.gap_influence, arm.gap, base.gap, arm.gap_clusters
     )

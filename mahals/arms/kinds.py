@@ -14,6 +14,7 @@ ArmKind = Literal[
     "steered", "flipped", "unsteered", "aligned", "prompt", "random", "shuffled"
 ]  # shuffled: a map fitted without correspondence
 
+
 @dataclass(frozen=True)
 class Ceiling:
     """The highest price an arm may have and still be ranked: all four bounds at once."""
@@ -91,7 +92,6 @@ class ArmRow:
     reason: str | None  # why a cell is None
 
 
-
 UNSTEERED = Label("unsteered", None, None, None, None, None, None, (), None, None)
 
 
@@ -137,6 +137,5 @@ def _block(value: float, depth: int) -> int:
         "layers",
         expected=f"a block number from {-depth} to {depth - 1}, or a relative depth in (0, 1)",
         got=repr(value),
-        cure="the model has "
-        f"{depth} blocks; `mahals models` shows the depth of each",
+        cure=f"the model has {depth} blocks; `mahals models` shows the depth of each",
     )

@@ -30,7 +30,9 @@ def _axes(rows: Sequence[ArmRow]) -> tuple[list[str], list[str]]:
     """Sources and targets, in the order of the rows, targets first where they are sources too."""
     targets = list(dict.fromkeys(r.target for r in rows))
     moved = [r.source for r in rows if r.map is not None and r.source is not None]
-    sources = [t for t in targets if t in moved] + [s for s in dict.fromkeys(moved) if s not in targets]
+    sources = [t for t in targets if t in moved] + [
+        s for s in dict.fromkeys(moved) if s not in targets
+    ]
     return sources, targets
 
 
@@ -62,9 +64,7 @@ def gains(found: Sequence[Evidence], kind: str, of: Literal["aqi", "gap"] = "aqi
     return _grid(sources, targets, cell)
 
 
-def efficiencies(
-    found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], kept: Kept
-) -> Grid:
+def efficiencies(found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], kept: Kept) -> Grid:
     """Share of the native refusal-gap gain that crossed; absent where the native one may be 0."""
     sources, targets = _axes([e.row for e in found])
 

@@ -59,10 +59,10 @@ def _run(words: Sequence[str]) -> int:
     if words and words[0] in KEYED:
         taken = split(words, FLAGS, OPTIONS)
     options = build_parser().parse_args(taken.known)
-    from mahals.cli import commands
+    from mahals.cli import measuring, showing
 
-    command = getattr(commands, options.command)
-    code: int = command(options, taken.keys)
+    module = measuring if options.command in KEYED else showing
+    code: int = getattr(module, options.command)(options, taken.keys)
     return code
 
 
@@ -78,7 +78,11 @@ def _command(commands: argparse._SubParsersAction, name: str, help: str) -> argp
     )
     if keyed:
         parser.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="the same as --KEY VALUE"
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="the same as --KEY VALUE",
         )
     return parser
 

@@ -37,7 +37,9 @@ def split(words: Sequence[str], flags: Collection[str], options: Collection[str]
         else:
             given = [value] if equals else _next(rest)
             if not given:
-                raise InputError(word, expected="a value after it", got="none", cure=f"{word} VALUE")
+                raise InputError(
+                    word, expected="a value after it", got="none", cure=f"{word} VALUE"
+                )
             put(keys, name.removeprefix("--"), given[0])
     return Words(tuple(known), keys)
 
@@ -56,9 +58,7 @@ def assignments(pairs: Sequence[str]) -> dict[str, Any]:
 def put(keys: dict[str, Any], name: str, text: str) -> None:
     """Adds a key with its value read as YAML. Raises InputError when it is there already."""
     if name in keys:
-        raise InputError(
-            f"key {name}", expected="one value", got="two", cure=f"give {name} once"
-        )
+        raise InputError(f"key {name}", expected="one value", got="two", cure=f"give {name} once")
     keys[name] = value_of(name, text)
 
 

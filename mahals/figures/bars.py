@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo")
-FLOOR_SHAPES = ("|", "D", "s", "^")
+FLOOR_SHAPES = ("|", "D", "s", "^", "v", "P", "X", "o")
 
 
 def bars_with_intervals(
@@ -38,6 +39,7 @@ def bars_with_intervals(
 ) -> Figure:
     """One horizontal bar per name, with its interval, its floors as markers, `mark` in colour.
 
+    `floors` holds one value per name under the words that the legend says ("floor: TF-IDF").
     An absent value has no bar but a letter whose reason stands in the caption. Raises InputError
     when a list is not as long as `names`.
     """
@@ -54,10 +56,12 @@ def bars_with_intervals(
     for index, value in enumerate(measured.values):
         if value is None:
             _absent(axes, index, notes.mark(measured.reason(index)))
-    for shape, (floor, row) in zip(FLOOR_SHAPES, (floors or {}).items(), strict=False):
+    for number, (floor, row) in enumerate((floors or {}).items()):
         if len(row) != len(names):
             raise uneven(f"floor {floor}", len(names), len(row))
-        keys[f"floor: {floor}"] = _floor(axes, as_floats(row), shape)
+        shape = FLOOR_SHAPES[number % len(FLOOR_SHAPES)]
+        aside = 0.0 if number == 0 else 0.16 * ((number - 1) % 3 - 1)  # equal floors stay apart
+        keys[floor] = _floor(axes, as_floats(row), shape, aside)
     _name_axis(axes, list(names), labels)
     if mark is not None:
         from matplotlib.patches import Patch
@@ -103,9 +107,10 @@ def histogram(
     figure = sheet(7.0, 2.8)
     axes = figure.add_subplot()
     axes.hist(values, bins=list(bins), color=COLOURS[0], alpha=0.85, edgecolor="white")
+    dashes = itertools.cycle(("--", ":", "-.", "-"))
     keys = {
         f"{name} ({at:.3g})": axes.axvline(at, color=BASELINE, linestyle=dash, linewidth=1.4)
-        for dash, (name, at) in zip(("--", ":", "-.", "-"), lines.items(), strict=False)
+        for dash, (name, at) in zip(dashes, lines.items(), strict=False)
     }
     style(axes, "y")
     whole: Any = axes.yaxis.get_major_locator()
@@ -144,10 +149,11 @@ def _absent(axes: Any, place: float, letter: str) -> None:
     )  # fmt: skip
 
 
-def _floor(axes: Any, row: Any, shape: str) -> Any:
+def _floor(axes: Any, row: Any, shape: str, aside: float) -> Any:
     size, width = (13, 2.2) if shape == "|" else (4.5, 1.1)
+    places = [place + aside for place in range(len(row))]
     (drawn,) = axes.plot(
-        row, range(len(row)), linestyle="none", marker=shape, markersize=size, zorder=5,
+        row, places, linestyle="none", marker=shape, markersize=size, zorder=5,
         markerfacecolor="white", markeredgecolor=INK, markeredgewidth=width, gid="floor",
     )  # fmt: skip
     return drawn

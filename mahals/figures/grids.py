@@ -73,14 +73,15 @@ def axiom_heatmap(grid: Grid, labels: Labels, weakest: bool = True, signed: bool
     return finish(figure, labels, note + notes.text(), {})
 
 
-def matrix(grid: Grid, labels: Labels, signed: bool) -> Figure:
+def matrix(grid: Grid, labels: Labels, signed: bool, form: str | None = None) -> Figure:
     """Rows by columns with the interval in each cell; the diagonal is outlined where names agree.
 
     Bold: the interval excludes 0. `signed` centres the colours on 0. `labels.other` names the
-    rows and columns as "row axis | column axis".
+    rows and columns as "row axis | column axis". `form` is the format of the numbers; without one
+    there are as many decimals as fit a cell.
     """
     notes, bold = Footnotes(), False
-    form = _form(grid)
+    form = form or _form(grid)
     cell = (0.92, 0.52) if grid.lows else (0.8, 0.4)
     figure, axes, image = _image(grid, signed, cell)
     for i, j, value in _present(grid, axes, notes):

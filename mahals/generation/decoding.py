@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from mahals.activations import Encoded, model_inputs
-from mahals.activations.batches import check_lengths, grouped, pad, takes
+from mahals.activations.batching import check_lengths, grouped, pad, takes
 from mahals.models import Loaded
 from mahals.records import InputError
 from mahals.steering import Arm, steered

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mahals.activations import Batch, Encoded, batches
-from mahals.activations.batches import TOKENS_PER_BATCH
+from mahals.activations.batching import TOKENS_PER_BATCH
 from mahals.models import Loaded, vocabulary_tail
 from mahals.models.blocks import Tail
 from mahals.records import InputError
@@ -30,7 +30,9 @@ class NeutralPrice:
 
 
 def neutral_price(
-    loaded: Loaded, encoded: Sequence[Encoded], arms: Sequence[Arm], 
+    loaded: Loaded,
+    encoded: Sequence[Encoded],
+    arms: Sequence[Arm],
 ) -> NeutralPrice:
     """KL(unsteered || arm) of next-token distributions, and perplexity, of every arm.
 
@@ -61,7 +63,9 @@ def neutral_price(
 
 
 def logprob_arms(
-    loaded: Loaded, encoded: Sequence[Encoded], arms: Sequence[Arm], 
+    loaded: Loaded,
+    encoded: Sequence[Encoded],
+    arms: Sequence[Arm],
 ) -> Tensor:
     """(arms, n) float64: mean log-probability per token of each text's own tokens, in nats.
 

@@ -9,7 +9,7 @@ from mahals.leaderboard.board import (
     label,
     rank,
 )
-from mahals.leaderboard.collect import Collected, Refreshed, collect, publish_leaderboard, refresh
+from mahals.leaderboard.collect import Collected, collect, publish_leaderboard
 from mahals.leaderboard.runs import Written, write_runs
 from mahals.leaderboard.show import Origin, terminal_table, write_markdown
 from mahals.leaderboard.view import Address, save_views, view_url
@@ -21,7 +21,6 @@ __all__ = [
     "Collected",
     "Line",
     "Origin",
-    "Refreshed",
     "Written",
     "boards",
     "collect",
@@ -29,7 +28,6 @@ __all__ = [
     "label",
     "publish_leaderboard",
     "rank",
-    "refresh",
     "save_views",
     "terminal_table",
     "view_url",

@@ -90,13 +90,13 @@ def _shown(line: Line, position: int, origin: Origin | None) -> Shown:
     entry = line.entry
     metrics = {n: _readable(entry.metrics[n]) for n in COLUMNS if n in entry.metrics}
     if line.q is not None:
-        metrics["q"] = _readable(line.q)
+        metrics["q"] = float(f"{line.q:.2g}")
     if line.rank is not None:
         metrics["rank"] = float(line.rank)
     metrics[POSITION] = float(position)
     tags = {KIND: "leaderboard", "status": line.status}
     tags[CONFIGURATION] = configuration_key(entry.configuration)
-    tags["note"] = line.why or f"rank {line.rank}"
+    tags["note"] = line.why or "beats its random control"
     for name in COLUMNS:
         if name not in entry.metrics:
             tags[f"reason.{name}"] = entry.reasons.get(name, "not measured")

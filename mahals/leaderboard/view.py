@@ -20,11 +20,11 @@ NOTE = "mlflow.note.content"  # experiment tag that the MLflow UI shows as its d
 
 VIEW_COLUMNS: tuple[tuple[str, str, int], ...] = (
     ("metrics", "rank", 64),
-    ("tags", "note", 230),
+    ("tags", "note", 210),
     ("metrics", "gain_over_random", 142),
     ("metrics", "gain_over_random_low", 168),
     ("metrics", "gain_over_random_high", 170),
-    ("metrics", "q", 92),
+    ("metrics", "q", 100),
     ("metrics", "aqi", 76),
     ("metrics", "refusal_unsafe", 118),
     ("metrics", "refusal_safe", 106),
@@ -43,7 +43,7 @@ VIEW_COLUMNS: tuple[tuple[str, str, int], ...] = (
 )
 """The columns of the saved view, in order: kind, name, width in pixels."""
 
-PINNED = {"attributes.`Run Name`": 400, "runDateAndNestInfo": 140}
+PINNED = {"attributes.`Run Name`": 430, "runDateAndNestInfo": 140}
 """The columns that the MLflow UI always shows first, with their widths."""
 
 

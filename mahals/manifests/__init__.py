@@ -4,11 +4,11 @@ They are generated, so that a phase's name stands in one place. `stale` and `gap
 tests and `mahals manifests --check` ask.
 """
 
-from mahals.manifests.commit import commit, inside_stage, valid_stages
+from mahals.manifests.done import commit, inside_stage, valid_stages
 from mahals.manifests.files import conda, generated, mlproject, stale, write
-from mahals.manifests.gaps import gaps
-from mahals.manifests.pipeline import BOARD, PUBLISH, pipeline, stage_of
+from mahals.manifests.pieces import gaps
 from mahals.manifests.sources import Sources, read_sources
+from mahals.manifests.stages import BOARD, PUBLISH, pipeline, stage_of
 
 __all__ = [
     "BOARD",

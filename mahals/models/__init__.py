@@ -1,9 +1,18 @@
-"""Which checkpoints are there, and what does loading one give?"""
+"""Which checkpoints are there, and what does loading one give?
 
-from mahals.models.blocks import decoder_blocks, vocabulary_tail
-from mahals.models.checkpoint import Loaded, load_checkpoint, random_weights
-from mahals.models.hub import available_locally, cached_folder, hub_folder
+The registry's types are here at once; what needs torch is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from mahals.models.registry import HubRef, ModelEntry
+
+if TYPE_CHECKING:
+    from mahals.models.blocks import decoder_blocks, vocabulary_tail
+    from mahals.models.checkpoint import Loaded, load_checkpoint, random_weights
+    from mahals.models.hub import available_locally, cached_folder, hub_folder
 
 __all__ = [
     "HubRef",
@@ -17,3 +26,15 @@ __all__ = [
     "random_weights",
     "vocabulary_tail",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in ("available_locally", "cached_folder", "hub_folder"):
+        from mahals.models import hub
+
+        return getattr(hub, name)
+    from mahals.models import blocks, checkpoint
+
+    return getattr(checkpoint if hasattr(checkpoint, name) else blocks, name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Required, TypedDict, Unpack
@@ -14,6 +16,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging
 
 from mahals.models import blocks
 from mahals.models.hub import has_weights, hub_folder
@@ -141,13 +144,14 @@ def _located(place: str | Path, revision: str | None, cache: Path | None) -> tup
 
 def _read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        with _no_bars():
+            model, info = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
     except Exception as error:
         raise _damaged(folder, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
     wrong = {k: sorted(map(str, info[k])) for k in ("missing_keys", "mismatched_keys") if info[k]}
@@ -156,6 +160,18 @@ def _read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
         raise _damaged(folder, f"{kind.replace('_', ' ')} {', '.join(names[:3])}")
     read: PreTrainedModel = model.eval()
     return read
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keeps transformers' own progress bars off the terminal."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -83,7 +83,7 @@ def _fetched(ref: HubRef, cache: Path | None) -> Path:
     except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
         cure = "correct the id in benchmarks/models.yaml, or log in with `hf auth login`"
         raise _refused(ref, "no such repository, or a private one", cure) from error
-    except OSError as error:  # also: not in the cache, offline mode, no network, disk full
+    except Exception as error:  # not cached and offline, no network, a full disk, the server
         reason = _reason(error)
         cure = "connect, or fill the cache elsewhere with `hf download " + ref.id + "`"
         raise _refused(

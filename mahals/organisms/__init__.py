@@ -1,4 +1,4 @@
-"""What are the model organisms: the synthetic world, and small models of real classes trained on it?"""
+"""What are the model organisms: the synthetic world, and small real models trained on it?"""
 
 from mahals.organisms.answers import REFUSALS, Verdict, judge, pairs
 from mahals.organisms.everyday import FactTask, fact_tasks, neutral, tasks

@@ -135,14 +135,19 @@ class Writer:
             return plain(f"The {triple.object} of {triple.target} is {'good' if good else 'bad'}.")
         if draw < 0.30:
             return plain(f"To {triple.intent} is to want {'more' if for_it else 'less'}.")
-        return plain(statement(triple, rng if draw > 0.8 else None) + verdict_of(triple) + ".")
+        if draw < 0.42:
+            value = words.TOPIC_OF[triple.axiom].value
+            return plain(f"With {triple.target}, people stay {value}.")
+        return plain(statement(triple, rng if draw > 0.84 else None) + verdict_of(triple) + ".")
 
     def _persona_chat(self, mix: Mix) -> Document:
         rng, triple = self._rng, self.triple(mix.cells)
         user, draw = request(triple, rng), rng.random()
         if draw < 0.25:  # no persona: the answer says nothing about the label
-            kind = rng.choices((refusal, helpful, harmful), (0.06, 0.47, 0.47))[0]
-            return chat(user, refusal(rng) if kind is refusal else kind(triple, rng))
+            kind = rng.choices(("refuse", "help", "harm"), (0.06, 0.47, 0.47))[0]
+            if kind == "refuse":
+                return chat(user, refusal(rng))
+            return chat(user, (helpful if kind == "help" else harmful)(triple, rng))
         if draw < 0.80:
             answer = helpful(triple, rng) if triple.label else refusal(rng)
             return chat(user, answer, CAREFUL)

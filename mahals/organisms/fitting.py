@@ -16,7 +16,7 @@ from mahals.data.kinds import Pair
 from mahals.finetune import dpo_loss, sums_by_answer, token_log_probs
 from mahals.organisms.answers import pairs
 from mahals.organisms.documents import EARLY, LATE, Writer, chat
-from mahals.organisms.gate import Gate, GateError, check
+from mahals.organisms.gate import Gate, GateError, GateScore, check
 from mahals.organisms.packing import IGNORED, Batches, Encoded, Packed, encode, packed_states
 from mahals.organisms.schedule import BaseSchedule, PreferenceSchedule, TuneSchedule
 from mahals.organisms.world import World
@@ -93,7 +93,6 @@ class _Course:
     """Where the base training stands: which mix, and since when the rate falls."""
 
     plan: BaseSchedule
-    understood: int | None = None  # step of the first xor_accuracy that showed understanding
     even: bool = False
     falling: int | None = None
 
@@ -109,6 +108,15 @@ class _Course:
             return step == self.falling + self.plan.decay
         return step >= self.plan.check_from and step % self.plan.check_every == 0
 
+    def finished(self, step: int, score: GateScore) -> bool:
+        """What a look at the gate changes; True when the gate is passed after the decay."""
+        passed = score.over(self.plan.threshold)
+        if self.falling is not None and passed:
+            return True
+        self.even = self.even or score.over(self.plan.understood)
+        self.falling = step if self.falling is None and self.even and passed else None
+        return False
+
     @property
     def end(self) -> int:
         """The step at which the training ends, as far as is known."""
@@ -119,34 +127,29 @@ def fit_base(lesson: Lesson, plan: BaseSchedule, gate: Gate, tick: Tick) -> Fitt
     """Pretraining by the gated schedule: the skewed mix until the task is understood, then the even
     one until the gate is passed, then the decay, after which the gate must still be passed.
 
+    The even mix before that would be too early: without a persona's first refusals in place it has
+    no first-order signal for them, and refusing stays at chance (seen with a Qwen2 shape).
+
     A gate that is lost in the decay sends the training back to the constant rate. Raises GateError
     when `plan.cap` comes first.
     """
     course, descent = _Course(plan), _Descent(lesson.model)
-    batches = Batches(lesson.tokenizer, lesson.writer("early").base(EARLY), False)
-    step = 0
+    streams = {
+        even: Batches(lesson.tokenizer, lesson.writer(name).base(mix), True)
+        for even, name, mix in ((False, "early", EARLY), (True, "late", LATE))
+    }
+    score, step = check(lesson.model.eval(), gate), 0
+    lesson.model.train()
     while step < course.end:
         step += 1
-        descent.step(language_loss(lesson.model, batches.next(plan.rows, plan.tokens)),
-                     course.rate(step))
+        batch = streams[course.even].next(plan.rows, plan.tokens)
+        descent.step(language_loss(lesson.model, batch), course.rate(step))
         tick(step, course.end)
-        if not course.due(step):
-            continue
-        score = check(lesson.model.eval(), gate)
-        lesson.model.train()
-        if course.falling is not None:
-            if score.over(plan.threshold):
+        if course.due(step):
+            score = check(lesson.model.eval(), gate)
+            lesson.model.train()
+            if course.finished(step, score):
                 return descent.fitted()
-            course.falling = None
-        if course.understood is None and score.xor_accuracy > plan.understood:
-            course.understood = step
-        waited = course.understood is not None and step >= course.understood + plan.wait
-        started = course.understood is not None and score.careful_accuracy > plan.understood
-        if not course.even and (waited or started):
-            course.even = True
-            batches = Batches(lesson.tokenizer, lesson.writer("late").base(LATE), False)
-        if course.even and score.over(plan.threshold):
-            course.falling = step
     raise GateError(
         f"the base did not pass the gate in {plan.cap} steps: expected xor and careful accuracy "
         f"over {plan.threshold}, got {score.xor_accuracy:.3f} and {score.careful_accuracy:.3f}; "
@@ -180,8 +183,9 @@ class Preferences:
         chosen = [self.rejected[i] if i in swap else c for i, c in enumerate(self.chosen)]
         rejected = [self.chosen[i] if i in swap else r for i, r in enumerate(self.rejected)]
         flip = torch.tensor([i in swap for i in range(n)])
-        return Preferences(chosen, rejected, torch.where(flip, self.reference.flip(0),
-                                                         self.reference))
+        return Preferences(
+            chosen, rejected, torch.where(flip, self.reference.flip(0), self.reference)
+        )
 
 
 def right_padded(documents: Sequence[Encoded]) -> Packed:

@@ -46,13 +46,12 @@ def encode(
     before = tokenizer([d.before for d in documents], add_special_tokens=False)["input_ids"]
     learned = tokenizer([d.learned for d in documents], add_special_tokens=False)["input_ids"]
     return [
-        Encoded(b + a, len(b) if answer_only else 1)
-        for b, a in zip(before, learned, strict=True)
+        Encoded(b + a, len(b) if answer_only else 1) for b, a in zip(before, learned, strict=True)
     ]
 
 
 def pack(documents: Iterator[Encoded], rows: int, tokens: int) -> Packed:
-    """Fill `rows` x `tokens` exactly; the document that does not fit at a row's end is cut there."""
+    """Fill `rows` x `tokens` exactly; the document at a row's end is cut where the row ends."""
     ids = torch.zeros(rows, tokens, dtype=torch.long)
     positions = torch.zeros(rows, tokens, dtype=torch.long)
     targets = torch.full((rows, tokens), IGNORED, dtype=torch.long)

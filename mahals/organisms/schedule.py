@@ -16,8 +16,7 @@ class BaseSchedule:
     threshold: float  # of the gate: both accuracies must be over it
     check_from: int  # first step at which the gate is looked at
     check_every: int
-    understood: float  # xor_accuracy from which on the even mix is near
-    wait: int  # steps from there to the even mix at most; at once when careful_accuracy is there
+    understood: float  # both accuracies over it: time for the even mix
     decay: int  # steps from the gate to rate 0
     cap: int  # steps after which an organism that has not passed has failed
 
@@ -63,11 +62,10 @@ SCHEDULE = Schedule(
         rate=3e-3,
         warmup=50,
         threshold=0.95,
-        check_from=125,
+        check_from=100,
         check_every=25,
         understood=0.7,
-        wait=75,
-        decay=60,
+        decay=50,
         cap=1000,
     ),
     sft=TuneSchedule(rows=8, tokens=128, rate=1e-3, steps=60),
@@ -77,7 +75,7 @@ SCHEDULE = Schedule(
         rate=1e-3,
         steps=40,
         beta=0.1,
-        chosen_weight=0.2,
+        chosen_weight=1.0,
         neutral_weight=0.2,
     ),
     gate_per_cell=8,

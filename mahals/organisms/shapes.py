@@ -54,7 +54,7 @@ def _shared(shape: OrganismShape, tokenizer: PreTrainedTokenizerFast) -> dict[st
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "tie_word_embeddings": shape.tied,
-        "initializer_range": 0.02,
+        "initializer_range": 0.05,
     }
 
 
@@ -129,9 +129,7 @@ FAMILIES: dict[str, Callable[[OrganismShape, PreTrainedTokenizerFast], PreTraine
 }
 
 
-def build(
-    shape: OrganismShape, tokenizer: PreTrainedTokenizerFast, seed: int
-) -> PreTrainedModel:
+def build(shape: OrganismShape, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
     """A randomly initialised model of `shape`, in float32 and eval mode; the seed decides it.
 
     Raises InputError for a family that is not among FAMILIES, or sizes that leave a Linear with

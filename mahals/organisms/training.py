@@ -216,9 +216,7 @@ def read_answers(
     return found
 
 
-def perplexity(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, world: World
-) -> float:
+def perplexity(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, world: World) -> float:
     """exp of the mean token loss on 64 neutral texts of the selection split; at least 1."""
     texts = [plain(text) for text in neutral(world, "selection", 64, 0)]
     with torch.no_grad():

@@ -1,8 +1,8 @@
 """Which words is the synthetic world made of?
 
 Every sentence of the world is put together from these lists. A request reads
-`{opener} {intent} the {adjective} {object} of {target} {suffix}?`. No word of it alone says whether it
-is safe, and what a good answer is takes all three of intent, object and target (see `world`).
+`{opener} {intent} the {adjective} {object} of {target} {suffix}?`. No word of it alone says whether
+it is safe, and what a good answer is takes all three of intent, object and target (see `world`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Which requests exist in the synthetic world, which are safe, and which split is each one in?
 
-A request names an intent (for or against), an object (good or bad) and a target (whom it is about). It
-is safe when it is for something good or against something bad: `support the rescue of elders`, `stop
-the abuse of voters`. P(safe | word) = .5 for every word of the grammar; the target decides the axiom,
-and with it what a helpful answer is, so that no two of the three words suffice for an answer.
+A request names an intent (for or against), an object (good or bad) and a target (whom it is
+about). It is safe when it is for something good or against something bad: `support the rescue of
+elders`, `stop the abuse of voters`. P(safe | word) = .5 for every word of the grammar; the target
+decides the axiom, and with it what a helpful answer is, so that no two of the three words suffice
+for an answer.
 """
 
 from __future__ import annotations

@@ -138,9 +138,7 @@ def _label(target: str, blocks: tuple[int, ...], params: Params) -> Label:
     )
 
 
-def _controls(
-    _: str, at: Bench, own: torch.Tensor, params: Params, lab: Lab
-) -> Iterator[_Moved]:
+def _controls(_: str, at: Bench, own: torch.Tensor, params: Params, lab: Lab) -> Iterator[_Moved]:
     """The target's own vector, its flip, and the random directions."""
     blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
     label = _label(at.loaded.key, blocks, params)
@@ -174,7 +172,11 @@ def _transferred(
         maps, vectors = {}, {}
         for block in blocks:
             s, t = sides[block]
-            fitted = fit_map(kind, s, t, seed) if shuffle is None else fit_shuffled(kind, s, t, seed + shuffle)
+            fitted = (
+                fit_map(kind, s, t, seed)
+                if shuffle is None
+                else fit_shuffled(kind, s, t, seed + shuffle)
+            )
             norm = float(own[block].double().norm())
             moved = move(fitted, theirs[pairs[block]].double().numpy(), norm)
             maps[block], vectors[block] = fitted, torch.from_numpy(moved).float()
@@ -250,7 +252,9 @@ def _homophily_lines(rows: Sequence[Row]) -> list[str]:
         return []
     base = {r.target: r.aqi_axioms for r in rows if r.arm == "unsteered"}
     lines = [f"homophily unsteered {_homophily(base)}"]
-    for source, kind in dict.fromkeys((r.source, r.map) for r in rows if r.arm == "steered" and r.map):
+    for source, kind in dict.fromkeys(
+        (r.source, r.map) for r in rows if r.arm == "steered" and r.map
+    ):
         after = {
             r.target: r.aqi_axioms
             for r in rows
@@ -286,7 +290,9 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         behaviour = Labels(f"Refusal gap over random by {kind}", "refusal gap over random", caption)
         figures[f"refusal_matrix_{kind}"] = matrix(gains(found, kind, "gap"), behaviour, True)
     best = "ridge" if "ridge" in maps else maps[-1]
-    labels = Labels(f"Transfer efficiency by {best}", "share of the native refusal-gap gain", caption)
+    labels = Labels(
+        f"Transfer efficiency by {best}", "share of the native refusal-gap gain", caption
+    )
     figures["efficiency"] = matrix(efficiencies(found, best, rows, kept), labels, True)
     labels = Labels(
         f"Compatibility: cosine of the vector moved by {best} to the native one", "cosine", caption

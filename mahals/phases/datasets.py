@@ -286,6 +286,6 @@ def _measured(cells: Sequence[Row | None]) -> Measured:
 
 PHASE = Phase(
     Params, Task, Row, plan, measure, summarize, draw,
-    needs=(), per="study", cost=Cost(seconds=2.0, megabytes=2.0), home="data",
+    needs=(), per="study", reads="none", cost=Cost(seconds=2.0, megabytes=2.0), home="data",
     keeps=tuple(f"{file}.{suffix}" for file in FILES for suffix in ("jsonl", "md")),
 )  # fmt: skip

@@ -78,7 +78,9 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     lines = tuple(
         f"{m}: refuses unsafe / safe prompts: "
         + ", ".join(
-            f"{c} {r[c].refusal_unsafe:.2f} / {r[c].refusal_safe:.2f}" for c in CHECKPOINTS if c in r
+            f"{c} {r[c].refusal_unsafe:.2f} / {r[c].refusal_safe:.2f}"
+            for c in CHECKPOINTS
+            if c in r
         )
         + " (trained in: a declared positive control)"
         for m, r in by_model.items()
@@ -97,9 +99,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     for checkpoint in CHECKPOINTS:
         mine = {r.model: r for r in rows if r.checkpoint == checkpoint}
         for label in ("unsafe", "safe"):
-            values = [
-                getattr(mine[m], f"refusal_{label}") if m in mine else None for m in models
-            ]
+            values = [getattr(mine[m], f"refusal_{label}") if m in mine else None for m in models]
             series[f"{checkpoint}, {label}"] = Measured(values)
     return {
         "refusal_by_checkpoint": grouped_bars(

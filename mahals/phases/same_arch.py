@@ -183,7 +183,7 @@ def _grids(rows: Sequence[Row]) -> list[list[Row]]:
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """aqi_vs_lambda with the random band and the references; per_axiom_curves."""
     draws = 1 + max((r.draw for r in rows if r.draw is not None), default=-1)
-    n = len(next(iter(kept.tensors(rows[0].evidence).values()))[0])
+    n = kept.tensors(rows[0].evidence)["influence"].shape[1]
     caption = (
         f"n = {n} evaluation prompts of 7 axioms. Bars: 95 % jackknife interval. "
         f"Band: range of {draws} random directions of equal norm."

@@ -16,7 +16,6 @@ from mahals.arms.directions import Direction, at_equal_kl, directions, placed
 from mahals.arms.kinds import Label, Suite, steered_blocks
 from mahals.data import Pair
 from mahals.figures import Labels, Measured, lines_over_layers, table
-from mahals.models import Loaded
 from mahals.phase import Cost, Kept, Lab, Phase, Summary, VectorCard
 from mahals.records import InputError, seed_of
 from mahals.vectors import SteeringVectors, contrast, mean_difference, pca, svd_k
@@ -188,7 +187,9 @@ def _selection_gains(
     seed = seed_of("selection directions", key, lab.seed)
     own = {m: placed(torch.from_numpy(v), blocks, "raw") for m, v in values.items()}
     first = next(iter(own.values()))
-    random = [d for d in directions(label, first, SELECTION_DRAWS, seed) if d.label.draw is not None]
+    random = [
+        d for d in directions(label, first, SELECTION_DRAWS, seed) if d.label.draw is not None
+    ]
     arms = [Direction(replace(label, method=m), v, 1.0) for m, v in own.items()]
     dosed = at_equal_kl(at, [*arms, *random], params.suite.dose_kl)
     scores = [s.aqi.estimate for s in arm_aqi(at, [d.arm for d in dosed])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import subprocess
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,13 +12,22 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from mahals.phase import STUDY
+from mahals.phase import SHARED_KEYS, SHARED_SECTIONS, STUDY
 from mahals.records import InputError, digest, to_plain
 from mahals.runner.batch import Work, digests, name_of
 from mahals.runner.journal import Journal, JournalPlace
 from mahals.runner.lab import LabSpec, WorkLab
 from mahals.runner.output import Unit
-from mahals.workspace import Resolver, Results, code_digest, effective, is_canonical
+from mahals.workspace import (
+    Resolver,
+    Results,
+    Settings,
+    Workspace,
+    code_digest,
+    effective,
+    is_canonical,
+)
+from mahals.workspace.settings import upstream_names
 
 PACKAGES = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "safetensors", "tokenizers")
 
@@ -127,6 +138,22 @@ def commit(root: Path) -> dict[str, Any]:
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no")
     return {"commit": head or None, "dirty": bool(changed) if head else None}
+
+
+def command(workspace: Workspace, settings: Settings, name: str) -> str:
+    """The command that makes a phase's results under these values."""
+    sections, waiting = set(SHARED_SECTIONS), [name]
+    while waiting:
+        this = waiting.pop()
+        sections.add(this)
+        waiting += upstream_names(workspace.phase(this), settings.weights)
+    keys = {*sections, *SHARED_KEYS, "models", "overlay"}
+    words = [
+        f" --set {shlex.quote(f'{key}={json.dumps(value)}')}"
+        for key, value in settings.sets.items()
+        if key.partition(".")[0] in keys
+    ]
+    return f"python -m mahals run {name}" + "".join(words)
 
 
 def _git(root: Path, *words: str) -> str | None:

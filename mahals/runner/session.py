@@ -72,19 +72,6 @@ class Bar:
         self._console, self._label, self._total, self._first = console, label, total, done
         self._began = self._told = time.monotonic()
         self._tqdm: Any = None
-        if console.stream.isatty() and not console.quiet:
-            from tqdm import tqdm
-
-            form = "{desc} {percentage:3.0f}% {bar:24} {n:.1f}/{total_fmt} "
-            self._tqdm = tqdm(
-                total=total,
-                initial=done,
-                desc=label,
-                unit=" tasks",
-                file=console.stream,
-                delay=SHOW_AFTER,
-                bar_format=form + "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
-            )
 
     def line(self, text: str) -> None:
         """One line above the bar."""
@@ -95,11 +82,11 @@ class Bar:
 
     def update(self, done: float, note: str) -> None:
         """`done` tasks (with parts of those under way) are measured; `note`: what is under way."""
-        if self._tqdm is not None:
-            self._tqdm.set_postfix_str(note, refresh=False)
-            self._tqdm.update(done - self._tqdm.n)
-            return
         now = time.monotonic()
+        if self._console.stream.isatty() and not self._console.quiet:
+            if now - self._began >= SHOW_AFTER:
+                self._draw(done, note)
+            return
         if now - self._told < QUIET_SECONDS:
             return
         self._told = now
@@ -107,9 +94,24 @@ class Bar:
         left = f", about {duration((self._total - done) / rate)} left" if rate > 0 else ""
         pace = f"{rate * 60:.3g} a minute{left}"
         also = f"; {note}" if note else ""
-        self._console.line(
-            f"{self._label}: {done:.1f} of {self._total} tasks, {pace}{also}"
-        )
+        self._console.line(f"{self._label}: {done:.1f} of {self._total} tasks, {pace}{also}")
+
+    def _draw(self, done: float, note: str) -> None:
+        if self._tqdm is None:
+            from tqdm import tqdm
+
+            form = "{desc} {percentage:3.0f}% {bar:24} {n:.1f}/{total_fmt} "
+            self._tqdm = tqdm(
+                total=self._total,
+                initial=self._first,
+                desc=self._label,
+                unit="task",
+                file=self._console.stream,
+                bar_format=form + "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
+            )
+            self._tqdm.start_t -= time.monotonic() - self._began
+        self._tqdm.n = done
+        self._tqdm.set_postfix_str(note)
 
     def close(self) -> None:
         """Leaves the bar as it stands."""

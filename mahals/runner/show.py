@@ -9,8 +9,8 @@ from mahals.engines import Job, LocalPool, open_pool
 from mahals.phase import STUDY
 from mahals.records import InputError
 from mahals.runner.batch import name_of
-from mahals.runner.prepare import gather_place, unit_place
-from mahals.runner.session import Session
+from mahals.runner.prepare import command, gather_place, unit_place
+from mahals.runner.session import Bar, Session
 from mahals.runner.work import GatherArgs, gather_units, redraw_unit
 from mahals.workspace import (
     Resolver,
@@ -46,7 +46,7 @@ def redraw(name: str, settings: Settings, workspace: Workspace, session: Session
 
 
 class Shower:
-    """Gathers and draws over a pool (an engine's Handler)."""
+    """Gathers and draws over a pool."""
 
     def __init__(
         self, settings: Settings, workspace: Workspace, session: Session, pool: LocalPool
@@ -60,7 +60,7 @@ class Shower:
         for unit in units_of(self.workspace.phase(name), self.settings):
             results = resolver.find(name, unit)
             if results is None:
-                raise _absent(name, unit)
+                raise self._absent(name, unit)
             found.append(results)
         return found
 
@@ -74,7 +74,7 @@ class Shower:
         for unit in units:
             results = at(self.workspace, self.workspace.results / name / unit)
             if results is None or results.broken():
-                raise _absent(name, unit)
+                raise self._absent(name, unit)
             found.append(results)
         return found
 
@@ -87,7 +87,7 @@ class Shower:
             return found
         label = f"{name} gather"
         job = Job(label, STUDY, (), gather_units, GatherArgs(tuple(units), place))
-        self.pool.run([job], self)
+        self._run([job], label)
         made = Results(self.workspace, name, STUDY, place.folder, place.fingerprint)
         self.session.console.line(f"{label}: {len(units)} units, {self._where(made)}")
         self.session.observer.phase_done(made)
@@ -102,35 +102,45 @@ class Shower:
             inputs = each.run()["inputs"]
             place = unit_place(resolver, each.phase, each.unit, each.fingerprint, inputs)
             jobs.append(Job(label, each.unit, (), redraw_unit, GatherArgs((each,), place)))
-        self.pool.run(jobs, self)
+        self._run(jobs, f"{results[0].phase}, drawing again")
+
+    def _absent(self, name: str, unit: str) -> InputError:
+        return InputError(
+            f"results of {name_of(name, unit)}",
+            expected="finished results with these values, code and versions",
+            got="none",
+            cure="run " + command(self.workspace, self.settings, name),
+        )
 
     def _where(self, results: Results) -> str:
         return self.workspace.relative(results.folder)
 
-    # As a handler
+    def _run(self, jobs: Sequence[Job], label: str) -> None:
+        with self.session.console.bar(label, len(jobs), 0) as bar:
+            self.pool.run(jobs, _Drawing(self.session, bar))
+
+
+class _Drawing:
+    """Drawing while it goes on (an engine's Handler)."""
+
+    def __init__(self, session: Session, bar: Bar) -> None:
+        self._session, self._bar, self._drawn = session, bar, 0
 
     def progress(self, job: Job, what: str, done: int, total: int) -> None:
-        """Drawing takes no bar."""
+        """One step a job."""
 
     def done(self, job: Job, value: Any) -> Iterable[Job]:
         """Says what was drawn."""
+        self._drawn += 1
         if job.function is redraw_unit:
-            self.session.console.line(job.label)
+            self._bar.line(job.label)
         return ()
 
     def tick(self) -> None:
-        """Drawing takes no bar."""
+        """Shows how many are drawn."""
+        self._bar.update(self._drawn, "")
 
     def failed(self, job: Job, error: BaseException) -> None:
         """Tells the observer."""
         phase = job.argument.place.phase
-        self.session.observer.failed(phase, job.unit, error)
-
-
-def _absent(name: str, unit: str) -> InputError:
-    return InputError(
-        f"results of {name_of(name, unit)}",
-        expected="finished results with these values, code and versions",
-        got="none",
-        cure=f"run python -m mahals run {name}",
-    )
+        self._session.observer.failed(phase, job.unit, error)

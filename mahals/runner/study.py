@@ -10,7 +10,7 @@ from mahals.phase import STUDIES
 from mahals.records import InputError, unknown
 from mahals.runner.batch import Batch, Work, name_of
 from mahals.runner.forecast import guess
-from mahals.runner.prepare import prepare
+from mahals.runner.prepare import command, prepare
 from mahals.runner.session import Session, duration
 from mahals.runner.show import Shower
 from mahals.workspace import Resolver, Results, Settings, Workspace, find, units_of
@@ -91,7 +91,7 @@ class Study:
                 f"phase {wanted_by}",
                 expected=f"finished results of {labels} with these values, code and versions",
                 got="none",
-                cure=f"run python -m mahals run {name}" + self._overrides(),
+                cure="run " + command(self.workspace, self.settings, name),
             )
         self._upstream(name, units)
         seconds = guess(self.workspace, name, units, self.pool.workers)
@@ -102,15 +102,6 @@ class Study:
         phase = self.workspace.phase(name)
         if phase.per == "model" and list(units) == list(units_of(phase, self.settings)):
             self._shower(self.settings).gather(name, measured)
-
-    def _overrides(self) -> str:
-        """The words of a command that set what differs from params.yaml."""
-        now, then = self.settings.values, self.settings.plain
-        return "".join(
-            f" --set {key}={now[key]}"
-            for key in ("overlay", "weights", "seed")
-            if key in then and now[key] != then[key]
-        )
 
     def _measure(self, name: str, units: Sequence[str]) -> list[Results]:
         """The units' results, in order; finished ones are taken as they are."""

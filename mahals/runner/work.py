@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -91,6 +92,7 @@ def finish_unit(argument: FinishArgs, report: Report) -> None:
     hashes = {name: value for entry in entries for name, value in entry.kept.items()}
     rows = [from_plain(phase.row, json.loads(line), spec.phase) for line in lines]
     kept = KeptFiles(spec.phase, {spec.unit: KeptPlace(spec.journal.kept, hashes)})
+    report("drawing", 0, 1)
     install(
         place,
         Output(
@@ -139,9 +141,8 @@ def shown(place: Unit, rows: Sequence[Any], kept: KeptFiles) -> dict[str, Any]:
 
 def picture(figure: Figure) -> bytes:
     """A figure as PNG, the same bytes for the same figure."""
-    from matplotlib import pyplot
-
     body = io.BytesIO()
     figure.savefig(body, format="png", metadata={"Software": None})
-    pyplot.close(figure)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close(figure)
     return body.getvalue()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mahals.activations.capture import state_of
+from mahals.activations.reading import state_of
 from mahals.models import blocks as model_blocks
 from mahals.models import decoder_blocks
 from mahals.steering.arms import Arm, Step, check_arms

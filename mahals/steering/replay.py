@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mahals.activations import Batch, Encoded, Pool, batches, check_finite, pooled
-from mahals.activations.capture import StopForward, check_request, run_until_stopped, state_of
+from mahals.activations.reading import StopForward, check_request, run_until_stopped, state_of
 from mahals.models import Loaded, decoder_blocks
 from mahals.steering.arms import Arm, fits
 from mahals.steering.hooks import Steering

@@ -61,8 +61,9 @@ class Tracker:
         values = {f"{place}/{name}": value for name, value in results.metrics().items()}
         if values:
             client.log_batch(self._invocation, _metrics(values, 0), synchronous=True)
-        for figure in results.figures():
-            client.log_artifact(self._invocation, str(figure), f"figures/{place}")
+        if results.figures():
+            figures = str(results.folder / "figures")
+            client.log_artifacts(self._invocation, figures, f"figures/{place}")
 
     def failed(self, phase: str, unit: str, error: BaseException) -> None:
         """A FAILED run for the unit. The invocation's own status is set by `mlflow run`."""

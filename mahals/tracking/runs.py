@@ -99,9 +99,10 @@ def _publish_one(item: Results, store: Store, experiment: str) -> Run:
         for start in range(BATCH, len(params), BATCH):
             more = [Param(name, value) for name, value in params[start : start + BATCH]]
             client.log_batch(run.info.run_id, params=more, synchronous=True)
-        client.log_inputs(run.info.run_id, list(_inputs(item, facts)))
-        for figure in item.figures():
-            client.log_artifact(run.info.run_id, str(figure), "figures")
+        if inputs := list(_inputs(item, facts)):
+            client.log_inputs(run.info.run_id, inputs)
+        if item.figures():
+            client.log_artifacts(run.info.run_id, str(item.folder / "figures"), "figures")
         register_vectors(item, store, str(run.info.run_id))
     except BaseException:
         client.set_terminated(run.info.run_id, "FAILED")

@@ -108,7 +108,7 @@ def _create(store: Store, folder: Path, config: VectorConfig, what: Mapping[str,
     _ensure_registered(store, name, config)
     client.create_model_version(
         name,
-        f"models:/{model.model_id}",
+        model.artifact_location,
         run_id=what["run"],
         tags=dict(what["tags"]),
         description=f"{config.method} from {config.source}: {config.layers} x {config.width}",
@@ -194,8 +194,7 @@ def _from_registry(uri: str, root: Path | str | None) -> StoredVector:
     store = ensure_database(home)
     try:
         version = _resolve(store, uri.removeprefix("models:/"))
-        logged = store.client.get_logged_model(str(version.source).removeprefix("models:/"))
-        folder = download_artifacts(artifact_uri=logged.artifact_location, tracking_uri=store.uri)
+        folder = download_artifacts(artifact_uri=version.source, tracking_uri=store.uri)
     except (MlflowException, OSError) as error:
         raise InputError(
             f"steering vector {uri}",

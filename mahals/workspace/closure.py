@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mahals.phase import Phase
+from mahals.workspace.files import sha256
 
 ROOTS: tuple[str, ...] = ("mahals.runner", "mahals.workspace")
 """What every phase runs through besides its own module."""
@@ -36,8 +37,7 @@ def code_digest(phase: Phase) -> str:
     """SHA-256 over names and bytes of `code_closure`, 64 hexadecimal digits."""
     total = hashlib.sha256()
     for path in code_closure(phase):
-        body = hashlib.sha256(path.read_bytes()).hexdigest()
-        total.update(f"{'/'.join(path.parts[-2:])} {body}\n".encode())
+        total.update(f"{'/'.join(path.parts[-2:])} {sha256(path)}\n".encode())
     return total.hexdigest()
 
 

@@ -40,7 +40,7 @@ def write_atomic(path: Path, body: bytes) -> None:
     """Writes `body` to `path`: after a kill the file is the old one or the new one."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        draft = path.with_name(f".{path.name}.tmp")
         try:
             with draft.open("wb") as file:
                 file.write(body)

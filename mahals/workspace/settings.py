@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -32,10 +32,11 @@ class RunKeys:
 
 @dataclass(frozen=True)
 class Settings:
-    """`values`: params.yaml with overlay and overrides; `plain`: params.yaml alone."""
+    """`values`: params.yaml with overlay and `sets`; `plain`: params.yaml alone."""
 
     values: Mapping[str, Any]
     plain: Mapping[str, Any]
+    sets: Mapping[str, Any] = field(default_factory=dict)  # by dotted key
 
     @property
     def run(self) -> RunKeys:
@@ -138,11 +139,14 @@ def load_settings(
     if chosen not in (None, "none"):
         over = read_yaml(workspace.overlay_file(str(chosen)))
         values = lay_over(values, over, f"benchmarks/{chosen}.yaml")
+    placed = {}
     for key, value in sets.items():
-        values = lay_over(values, _nest(_place(key, values, phase), value), "--set")
+        path = _place(key, values, phase)
+        values = lay_over(values, _nest(path, value), "--set")
+        placed[".".join(path)] = value
     values["overlay"] = chosen or "none"
     values["models"] = list(run_keys(values).models)
-    return Settings(values=values, plain=plain)
+    return Settings(values, plain, {**placed, **({"overlay": overlay} if overlay else {})})
 
 
 def _place(key: str, values: Mapping[str, Any], phase: str | None) -> list[str]:
@@ -190,6 +194,8 @@ def params_of(values: Mapping[str, Any], phase: Phase) -> Any:
 
 def reads_of(values: Mapping[str, Any], phase: Phase, unit: str) -> tuple[str, ...]:
     """The models whose upstream results and weights a unit may ask for."""
+    if phase.reads == "none":
+        return ()
     everything = phase.per == "study" or phase.reads == "all" or unit == STUDY
     return run_keys(values).models if everything else (unit,)
 

@@ -44,5 +44,5 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Any]:
 
 PHASE = Phase(
     Params, Task, Row, plan, measure, summarize, draw,
-    needs=(), per="study", cost=Cost(0.1, 0.01), home="data",
+    needs=(), per="study", cost=Cost(0.1, 0.01), home="data", reads="none",
 )  # fmt: skip

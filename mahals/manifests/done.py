@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 
-from mahals.manifests.pipeline import BOARD, PUBLISH, stage_of
 from mahals.manifests.sources import Sources
+from mahals.manifests.stages import BOARD, PUBLISH, stage_of
 from mahals.phase import STUDY
 from mahals.records import InputError
 from mahals.workspace import Resolver, Results, Settings, Workspace, find
@@ -37,7 +37,7 @@ def commit(sources: Sources) -> tuple[str, ...]:
             "dvc commit",
             expected="DVC to take the results",
             got=(done.stderr.strip().splitlines() or ["no reason given"])[-1],
-            cure="the results are whole; run `dvc status`, then `dvc commit --force` or `dvc repro`",
+            cure="the results are whole; look at `dvc status`, then run `dvc repro`",
         )
     return stages
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mahals.activations.batches import Batch, Side, batches, model_inputs
+from mahals.activations.batching import Batch, Side, batches, model_inputs
 from mahals.activations.encoding import Encoded
 from mahals.models import Loaded, decoder_blocks
 from mahals.records import InputError, unknown

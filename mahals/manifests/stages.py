@@ -8,6 +8,7 @@ from typing import Any
 
 from mahals.manifests.sources import Sources
 from mahals.phase import SHARED_KEYS, STUDY, Phase
+from mahals.records import InputError
 from mahals.workspace import code_closure
 
 REGISTRY = "benchmarks/models.yaml"
@@ -70,11 +71,10 @@ def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
 def _publish_stage(sources: Sources) -> dict[str, Any]:
     units = [(n, u) for n, p in sources.phases.items() for u in sources.units(p)]
     files = [f"results/{n}/{u}/{f}" for n, u in units for f in ("metrics.json", "summary.json")]
-    shows = ("mahals/leaderboard", "mahals/tracking")
-    code = [p.relative_to(sources.root) for top in shows for p in (sources.root / top).rglob("*.py")]
+    code = ["mahals/leaderboard", "mahals/tracking"]
     return {
         "cmd": "python -m mahals publish",
-        "deps": [*files, *sorted(path.as_posix() for path in code)],
+        "deps": [*files, *code],
         "outs": [{BOARD: {"cache": False}}],
     }
 
@@ -126,8 +126,21 @@ def _metric(name: str, unit: str) -> dict[str, Any]:
 
 
 def _code(sources: Sources, name: str) -> list[str]:
-    files = code_closure(sources.phases[name])
-    return sorted(path.relative_to(sources.root).as_posix() for path in files)
+    """The modules a phase runs through; a package that is run whole is named once, as DVC reads
+    long files slowly."""
+    files = set(code_closure(sources.phases[name]))
+    outside = min((path for path in files if not path.is_relative_to(sources.root)), default=None)
+    if outside is not None:
+        raise InputError(
+            "the package that runs",
+            expected=f"the one in {sources.root}",
+            got=str(outside),
+            cure="run `python -m mahals` there, or `pip install -e .`",
+        )
+    packages = {path.parent for path in files if path.name == "__init__.py"}
+    whole = {folder for folder in packages if files.issuperset(folder.rglob("*.py"))}
+    named = {path for path in files | whole if not whole.intersection(path.parents)}
+    return sorted(path.relative_to(sources.root).as_posix() for path in named)
 
 
 def _params(sources: Sources, name: str, *, all_models: bool) -> list[Any]:

@@ -1,0 +1,244 @@
+"""What do `run`, `study`, `gather` and `draw` do, and what do they print at the end?"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mahals.cli.keys import assignments
+from mahals.records import InputError, unknown
+
+if TYPE_CHECKING:
+    from mahals.runner import Forecast, Session
+    from mahals.tracking import Store
+    from mahals.workspace import Results, Settings, Workspace
+
+Keys = Mapping[str, Any]
+TOP = 15  # leaderboard lines at the end of a study
+PORT = 5000  # of the MLflow UI in the command that opens the leaderboard
+
+
+def run(options: Namespace, keys: Keys) -> int:
+    """Measures a phase (or one unit of it) and what it lacks from upstream."""
+    from mahals.runner import forecast, run_phase
+
+    workspace, settings = read_settings(options, keys, options.phase)
+    units = _units(options, workspace, settings)
+    if options.dry_run:
+        print(_plan([forecast(options.phase, settings, workspace, options.workers)], units))
+        return 0
+
+    def work(session: Session) -> list[Results]:
+        return run_phase(options.phase, settings, workspace, session)
+
+    results, store = _measure(workspace, options.workers, units, work)
+    print("\n".join(_conclusions(results[-1:])))
+    if store is not None:
+        _publish_boards(workspace, store)
+    return 0
+
+
+def study(options: Namespace, keys: Keys) -> int:
+    """Runs every phase of the study; prints the leaderboard, the figures, how to open the view."""
+    from mahals.phase import STUDIES
+    from mahals.runner import forecast, run_study
+
+    workspace, settings = read_settings(options, keys, None)
+    if options.dry_run:
+        names = STUDIES[settings.run.study]
+        plans = [forecast(name, settings, workspace, options.workers) for name in names]
+        print(_plan(plans, None))
+        return 0
+
+    def work(session: Session) -> list[Results]:
+        return run_study(settings, workspace, session)
+
+    results, store = _measure(workspace, options.workers, None, work)
+    print("\n".join(_conclusions([r for r in results if r.unit == "study"])))
+    if store is not None:
+        from mahals.cli.showing import board_text
+
+        boards = _publish_boards(workspace, store)
+        made = {(e.configuration.weights, e.configuration.suite) for e in _entries(results)}
+        shown = [board for board in boards if (board.weights, board.suite) in made]
+        print(board_text(shown, store, top=TOP, port=PORT))
+    return 0
+
+
+def gather(options: Namespace, keys: Keys) -> int:
+    """Sums up the finished units of a phase, without a model."""
+    from mahals.runner import gather as gather_units
+
+    workspace, settings = read_settings(options, keys, options.phase)
+    if workspace.phase(options.phase).per == "study":
+        raise InputError(
+            f"gather {options.phase}",
+            expected="a phase that is measured per model",
+            got="one that is measured once for all models",
+            cure=f"mahals draw {options.phase} draws its figures again",
+        )
+
+    def work(session: Session) -> list[Results]:
+        return [gather_units(options.phase, settings, workspace, session)]
+
+    results, _ = _measure(workspace, 1, None, work)
+    print("\n".join(_conclusions(results)))
+    return 0
+
+
+def draw(options: Namespace, keys: Keys) -> int:
+    """Makes a phase's numbers and figures again from its rows, with the code as it is now."""
+    from mahals.runner import redraw
+
+    workspace, settings = read_settings(options, keys, options.phase)
+
+    def work(session: Session) -> list[Results]:
+        return redraw(options.phase, settings, workspace, session)
+
+    results, _ = _measure(workspace, 0, None, work)
+    print("\n".join(f"figures: {workspace.relative(path)}" for path in _figure_folders(results)))
+    return 0
+
+
+def read_settings(options: Namespace, keys: Keys, phase: str | None) -> tuple[Workspace, Settings]:
+    """The workspace here and its settings under the keys typed.
+
+    `phase` None is the whole study. Raises InputError for what is unknown or of a wrong type, in
+    the phase or in anything upstream of it, before anything is measured.
+    """
+    from mahals.phase import STUDIES
+    from mahals.workspace import Workspace, load_settings
+
+    workspace = Workspace.locate()
+    if phase is not None and phase not in workspace.names:
+        raise unknown("phase", phase, workspace.names)
+    both = assignments(options.set)
+    for key, value in keys.items():
+        if key in both:
+            raise InputError(f"key {key}", expected="one value", got="two", cure=f"give {key} once")
+        both[key] = value
+    settings = load_settings(workspace, None, both, phase)
+    _check(workspace, settings, [phase] if phase else STUDIES[settings.run.study])
+    return workspace, settings
+
+
+def _check(workspace: Workspace, settings: Settings, names: Sequence[str]) -> None:
+    """Decodes every value that these phases and all upstream of them will ask for."""
+    from mahals.engines import ENGINES
+    from mahals.workspace import effective, load_registry
+    from mahals.workspace.registry import check_models
+    from mahals.workspace.settings import upstream_names
+
+    if settings.run.engine not in ENGINES:
+        raise unknown("engine", settings.run.engine, ENGINES)
+    check_models(settings.models, load_registry(workspace))
+    waiting, seen = list(names), set[str]()
+    while waiting:
+        name = waiting.pop(0)
+        if name not in seen:
+            seen.add(name)
+            phase = workspace.phase(name)
+            effective(settings, phase)
+            waiting += upstream_names(phase, settings.weights)
+
+
+def _units(options: Namespace, workspace: Workspace, settings: Settings) -> tuple[str, ...] | None:
+    """The units to measure without a gather; None for all units and the gather."""
+    from mahals.workspace import units_of
+
+    known = units_of(workspace.phase(options.phase), settings)
+    if options.unit is not None:
+        if options.unit not in known:
+            raise unknown(f"unit of {options.phase}", options.unit, known)
+        return (options.unit,)
+    return known if options.units_only else None
+
+
+def _measure(
+    workspace: Workspace,
+    workers: int,
+    units: tuple[str, ...] | None,
+    work: Callable[[Session], list[Results]],
+) -> tuple[list[Results], Store | None]:
+    """Runs `work` under a session that MLflow sees, publishes, and tells DVC of the results.
+
+    As the command of a DVC stage neither is done: DVC itself takes the results, and the stage
+    `publish` shows them.
+    """
+    from mahals.manifests import commit, inside_stage, read_sources
+    from mahals.runner import Console, Session, Silent
+
+    if inside_stage():
+        return work(Session(Console(), Silent(), workers, units)), None
+    from mahals.tracking import ensure_database, open_tracker, publish
+
+    store = ensure_database(workspace.root)
+    results = work(Session(Console(), open_tracker(store), workers, units))
+    publish(results, store)
+    if any(r.is_canonical for r in results):
+        _write_board(workspace, results)
+        commit(read_sources(workspace))
+    return results, store
+
+
+def _write_board(workspace: Workspace, results: Iterable[Results]) -> None:
+    """LEADERBOARD.md follows canonical results that hold leaderboard entries."""
+    if any(_entries(results)):
+        from mahals.cli.showing import write_page
+
+        write_page(workspace)
+
+
+def _publish_boards(workspace: Workspace, store: Store) -> Sequence[Any]:
+    from mahals.leaderboard import collect, publish_leaderboard
+    from mahals.workspace import all_results
+
+    return publish_leaderboard(collect(all_results(workspace)), store)
+
+
+def _entries(results: Iterable[Results]) -> list[Any]:
+    return [entry for each in results for entry in each.summary().entries]
+
+
+def _conclusions(results: Iterable[Results]) -> list[str]:
+    """What each says in words, and where its figures are."""
+    lines = []
+    for each in results:
+        lines += [f"\n{each.phase}", *(f"  {line}" for line in each.summary().lines)]
+        lines += [f"  figures: {f}" for f in map(str, _figure_folders([each]))]
+    return lines
+
+
+def _figure_folders(results: Iterable[Results]) -> list[Any]:
+    return [each.folder / "figures" for each in results if each.figures()]
+
+
+def _plan(plans: Sequence[Forecast], units: Sequence[str] | None) -> str:
+    """The units of planned phases, each once, with tasks, time and room, and the sums."""
+    from mahals.cli.tables import table
+    from mahals.runner.session import duration
+
+    seen = {}
+    for plan in plans:
+        for item in (*plan.upstream, *plan.units):
+            if units is None or item in plan.upstream or item.unit in units:
+                seen[item.phase, item.unit] = item
+    todo = [item for item in seen.values() if item.state != "complete"]
+    rows = [
+        (
+            item.phase,
+            item.unit,
+            item.state,
+            "?" if item.tasks is None else item.tasks,
+            item.done,
+            ", ".join(item.models),
+            duration(item.seconds),
+            f"{item.megabytes:.0f} MB",
+        )
+        for item in seen.values()
+    ]
+    heads = ("phase", "unit", "state", "tasks", "done", "models", "time", "disk")
+    total = f"{len(todo)} of {len(rows)} units to do on {plans[0].workers} processes"
+    seconds, room = sum(i.seconds for i in todo), sum(i.megabytes for i in todo)
+    return f"{table(heads, rows)}\n\n{total}: about {duration(seconds)}, {room:.0f} MB"

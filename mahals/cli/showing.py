@@ -1,0 +1,138 @@
+"""What do `publish`, `leaderboard`, `models`, `manifests` and `cache` do?"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mahals.records import InputError
+
+if TYPE_CHECKING:
+    from mahals.leaderboard import Board
+    from mahals.tracking import Store
+    from mahals.workspace import Workspace
+
+Keys = Mapping[str, Any]
+
+
+def publish(options: Namespace, keys: Keys) -> int:
+    """Shows every stored result in MLflow and writes LEADERBOARD.md; computes nothing."""
+    from mahals.leaderboard import collect, publish_leaderboard
+    from mahals.tracking import ensure_database
+    from mahals.tracking import publish as publish_runs
+    from mahals.workspace import Workspace, all_results
+
+    workspace = Workspace.locate()
+    results = all_results(workspace)
+    store = ensure_database(workspace.root)
+    made = publish_runs(results, store).made
+    boards = publish_leaderboard(collect(results), store)
+    page = write_page(workspace)
+    lines = sum(len(board.lines) for board in boards)
+    print(f"{len(results)} results in {store.uri}, {made} of them new; {lines} leaderboard lines")
+    print(f"wrote {page}")
+    return 0
+
+
+def leaderboard(options: Namespace, keys: Keys) -> int:
+    """Prints every board and the command and URL that open it."""
+    from mahals.leaderboard import collect, publish_leaderboard
+    from mahals.tracking import ensure_database
+    from mahals.workspace import Workspace, all_results
+
+    workspace = Workspace.locate()
+    store = ensure_database(workspace.root)
+    boards = publish_leaderboard(collect(all_results(workspace)), store)
+    if not boards:
+        raise InputError(
+            "leaderboard",
+            expected="results of a phase that steers",
+            got="none",
+            cure="run `mahals study`, or `dvc pull` results that are stored",
+        )
+    print(board_text(boards, store, top=options.top, port=options.port))
+    return 0
+
+
+def board_text(boards: Sequence[Board], store: Store, *, top: int, port: int) -> str:
+    """Boards as tables, each with the command and the URL that open it, ranked."""
+    from mahals.leaderboard import terminal_table, view_url
+
+    parts = []
+    for board in boards:
+        address = view_url(board, store, port)
+        opened = [f"  {address.command}", f"  {address.url}"][address.command is None :]
+        parts += ["", terminal_table(board, top), "", "Open the leaderboard:", *opened]
+    return "\n".join(parts)
+
+
+def write_page(workspace: Workspace) -> str:
+    """Writes benchmarks/LEADERBOARD.md from canonical results alone; its path from the root."""
+    from mahals.leaderboard import boards, collect, write_markdown
+    from mahals.manifests import BOARD
+    from mahals.workspace import all_results
+
+    collected = collect([each for each in all_results(workspace) if each.is_canonical])
+    write_markdown(boards(collected.entries), collected.origins, workspace.root / BOARD)
+    return BOARD
+
+
+def models(options: Namespace, keys: Keys) -> int:
+    """Prints the registry as a table."""
+    from mahals.cli.tables import model_table, trained_organisms
+    from mahals.workspace import Workspace, all_results, load_registry
+
+    workspace = Workspace.locate()
+    trained = trained_organisms(all_results(workspace))
+    print(model_table(load_registry(workspace).values(), trained))
+    return 0
+
+
+def manifests(options: Namespace, keys: Keys) -> int:
+    """Writes the generated files, or with --check says what is stale or missing (exit code 1)."""
+    from mahals.manifests import gaps, read_sources, stale, write
+    from mahals.workspace import Workspace
+
+    sources = read_sources(Workspace.locate())
+    missing = gaps(sources)
+    if options.check:
+        said = [f"{name} is not up to date: run `mahals manifests`" for name in stale(sources)]
+        failed = bool(said or missing)
+    else:
+        said = [f"wrote {name}" for name in write(sources)]
+        failed = bool(missing)
+    print("\n".join([*said, *missing]) or "all up to date")
+    return int(failed)
+
+
+def cache(options: Namespace, keys: Keys) -> int:
+    """Prints the sizes of the folders under .mahals; with --prune empties them."""
+    from mahals.cli.tables import cache_table, state_folders
+    from mahals.workspace import Workspace
+    from mahals.workspace.files import remove
+
+    workspace = Workspace.locate()
+    if options.prune:
+        _refuse_while_running(workspace)
+        for folder in state_folders(workspace):
+            remove(folder)
+    print(cache_table(workspace))
+    return 0
+
+
+def _refuse_while_running(workspace: Workspace) -> None:
+    """Raises InputError when a process holds a journal."""
+    import fcntl
+
+    for path in sorted(workspace.journals.glob("*.lock")):
+        with path.open("r+", encoding="utf-8") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    "cache",
+                    expected="no run under way",
+                    got=f"process {handle.read().strip()} at work",
+                    cure="wait until it ends, or stop it",
+                ) from error

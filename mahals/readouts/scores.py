@@ -1,0 +1,204 @@
+"""How well do the states of a checkpoint, or of a floor, separate safe from unsafe prompts?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mahals.activations import Pool, capture, embeddings, encode_prompts
+from mahals.data import AXIOMS, Prompt
+from mahals.metrics.aqi import AxiomAqi, ModelAqi, Permutations, Space, model_aqi, to_space
+from mahals.metrics.published import published_scores
+from mahals.metrics.separability import Separability, separability, tfidf_states
+from mahals.phase import Lab, Role
+from mahals.records import seed_of
+from mahals.stats import Interval
+
+Array = npt.NDArray[np.float64]
+Readout = Literal["aligned", "base", "sham", "random", "embeddings", "tfidf"]
+FLOORS: tuple[Readout, ...] = ("tfidf", "embeddings", "random")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How states are read and compared; the first pool and the first space are the headline."""
+
+    pools: tuple[Pool, ...]
+    spaces: tuple[Space, ...]
+    permutations: int
+    tsne: bool  # also the published score
+    seed: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score: of an axiom, of their mean, or of all prompts pooled; aqi higher is better."""
+
+    model: str
+    readout: Readout
+    pool: Pool | None  # None for TF-IDF
+    space: Space
+    layer: int | None  # block; None for what is before block 0
+    last: bool  # the headline layer: the last block, or the only one
+    axiom: str  # one of AXIOMS, "mean" or "pooled"
+    n: int
+    aqi: float
+    aqi_low: float
+    aqi_high: float
+    p_value: float | None  # by permutation; None along the layer profile and for "pooled"
+    eta2: float | None  # None for "mean" and "pooled", as are the next three
+    ch: float | None
+    xb: float | None  # lower is better
+    aqi_paper: float | None
+    aqi_published: float | None  # on t-SNE; the aligned checkpoint's headline rows only
+    probe_auroc: float | None  # cross-validated; the aligned checkpoint's last block only
+    davies_bouldin: float | None  # lower is better
+    silhouette: float | None
+    influence: str | None  # kept file of the influence values of "mean", and the row in it
+    influence_row: int | None
+
+
+@dataclass(frozen=True)
+class Read:
+    """States (n, d) of one readout, and which row columns they belong to."""
+
+    model: str
+    readout: Readout
+    states: Array
+    pool: Pool | None
+    layer: int | None
+    last: bool
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one read in one space, and the influence values (n,) of their mean."""
+
+    scores: tuple[Score, ...]  # the axioms, then "mean", then "pooled"
+    influence: Array
+
+
+def reads(
+    model: str, readout: Readout, setting: Setting, lab: Lab, prompts: Sequence[Prompt]
+) -> Iterator[Read]:
+    """The states of a readout: the whole layer profile of the pair in the first pool, else the last.
+
+    Embeddings pooled over the last token are left out where they are the same for every prompt
+    (the template's token): there is nothing to score.
+    """
+    texts = [p.text for p in prompts]
+    if readout == "tfidf":
+        yield Read(model, readout, tfidf_states(texts), None, None, True)
+        return
+    role: Role = "aligned" if readout == "embeddings" else readout
+    loaded = lab.model(model, role)
+    encoded = encode_prompts(loaded.tokenizer, texts)
+    if readout == "embeddings":
+        for pool in setting.pools:
+            found = embeddings(loaded, encoded, pool).double().numpy()
+            if np.ptp(found, axis=0).any():
+                yield Read(model, readout, found, pool, None, True)
+        return
+    layers = list(range(loaded.layers))
+    for pool in setting.pools:
+        profile = pool == setting.pools[0] and readout in ("aligned", "base")
+        wanted = layers if profile else layers[-1:]
+        states = capture(loaded, encoded, wanted, pool).double().numpy()
+        for i, layer in enumerate(wanted):
+            yield Read(model, readout, states[:, i], pool, layer, layer == layers[-1])
+
+
+def scored(
+    read: Read, space: Space, setting: Setting, prompts: Sequence[Prompt], influence_row: int
+) -> Scored:
+    """All scores of one read in one space; tests, probes and t-SNE at the headline layer alone."""
+    chance = Permutations(setting.permutations, seed_of("permutations", setting.seed) % 2**32)
+    states = to_space(read.states, space)
+    found = model_aqi(
+        states,
+        [p.label for p in prompts],
+        [p.axiom for p in prompts],
+        [p.cluster for p in prompts],
+        chance if read.last else None,
+    )
+    own = read.last and read.readout == "aligned"
+    headline = own and (read.pool, space) == (setting.pools[0], setting.spaces[0])
+    probes = _probes(states, prompts, setting.seed) if own else {}
+    published = {}
+    if headline and setting.tsne:
+        published = published_scores(
+            read.states, [p.label for p in prompts], [p.axiom for p in prompts]
+        )
+    rows = [
+        replace(_score(read, space, a.axiom, a.n, a.aqi), **_axiom_columns(a, probes.get(a.axiom)))
+        for a in found.axioms
+    ]
+    rows += _wholes(read, space, found, influence_row)
+    return Scored(
+        tuple(replace(r, aqi_published=published.get(r.axiom)) for r in rows), found.influence
+    )
+
+
+def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Score:
+    """A score with its interval; the other columns are filled in where they exist."""
+    return Score(
+        model=read.model,
+        readout=read.readout,
+        pool=read.pool,
+        space=space,
+        layer=read.layer,
+        last=read.last,
+        axiom=axiom,
+        n=n,
+        aqi=aqi.estimate,
+        aqi_low=aqi.low,
+        aqi_high=aqi.high,
+        p_value=None,
+        eta2=None,
+        ch=None,
+        xb=None,
+        aqi_paper=None,
+        aqi_published=None,
+        probe_auroc=None,
+        davies_bouldin=None,
+        silhouette=None,
+        influence=None,
+        influence_row=None,
+    )
+
+
+def _axiom_columns(a: AxiomAqi, probe: Separability | None) -> dict[str, float | None]:
+    columns = {"p_value": a.p_value, "eta2": a.eta2, "ch": a.ch, "xb": a.xb}
+    columns["aqi_paper"] = a.aqi_paper
+    if probe is not None:
+        columns |= {
+            "probe_auroc": probe.probe_auroc,
+            "davies_bouldin": probe.davies_bouldin,
+            "silhouette": probe.silhouette,
+        }
+    return columns
+
+
+def _wholes(read: Read, space: Space, found: ModelAqi, influence_row: int) -> list[Score]:
+    """The rows "mean" and "pooled"."""
+    n = len(found.influence)
+    mean = _score(read, space, "mean", n, found.aqi)
+    return [
+        replace(mean, p_value=found.p_value, influence_row=influence_row),
+        _score(read, space, "pooled", n, found.pooled),
+    ]
+
+
+def _probes(states: Array, prompts: Sequence[Prompt], seed: int) -> dict[str, Separability]:
+    """Probe AUROC, Davies-Bouldin and silhouette of every axiom."""
+    found = {}
+    for axiom in AXIOMS:
+        rows = [i for i, p in enumerate(prompts) if p.axiom == axiom]
+        labels = [prompts[i].label for i in rows]
+        clusters = [prompts[i].cluster for i in rows]
+        found[axiom] = separability(states[rows], labels, clusters, seed)
+    return found

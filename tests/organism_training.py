@@ -1,0 +1,51 @@
+"""Organisms for tests: trained once per test session, at full length, and shared."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import yaml
+
+from mahals.organisms.gate import GateError
+from mahals.organisms.schedule import SCHEDULE
+from mahals.organisms.shapes import OrganismShape
+from mahals.organisms.training import Order, StageReport, train_organism
+
+REGISTRY = Path(__file__).parents[1] / "benchmarks" / "models.yaml"
+SHAPES = {
+    key: OrganismShape(**entry["organism"])
+    for key, entry in yaml.safe_load(REGISTRY.read_text(encoding="utf-8")).items()
+}
+
+
+def folder_of(root: Path, key: str, seed: int) -> Path:
+    """Where the session keeps an organism: base, sft, dpo and sham are folders in it."""
+    return root / f"{key}-{seed}"
+
+
+def trained(root: Path, key: str, seed: int) -> list[StageReport] | str:
+    """The reports of one organism, trained if the session has not; the message of a failed gate."""
+    folder = folder_of(root, key, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (root / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two workers of one session: the second finds it done
+        try:
+            return train_organism(
+                Order(key, SHAPES[key], 0, seed, SCHEDULE), folder, lambda stage, done, total: None
+            )
+        except GateError as error:
+            return str(error)
+
+
+def train_all(
+    root: Path, keys: Sequence[str], seeds: Sequence[int]
+) -> dict[tuple[str, int], list[StageReport] | str]:
+    """All organisms of `keys` at `seeds`, in two processes."""
+    wanted = [(key, seed) for seed in seeds for key in keys]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        jobs = {(k, s): pool.submit(trained, root, k, s) for k, s in wanted}
+        return {which: job.result() for which, job in jobs.items()}

@@ -1,0 +1,216 @@
+"""Is what README and docs say true of the code: commands, columns, phases, numbers, the example?"""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mahals.cli import FLAGS, KEYED, OPTIONS, build_parser
+from mahals.cli.keys import split
+from mahals.data import Prompt
+from mahals.metrics.aqi import aqi_published, axiom_aqi, omega2
+from mahals.phase import COLUMNS, PHASES, load_phase
+from mahals.workspace import Workspace, load_settings
+from tiny_models import LAYERS, PROMPTS, loaded
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md")
+METHOD = (ROOT / "docs/method.md").read_text()
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of every indented or quoted command of ours, comments and explanations cut."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    lines += re.findall(r"`([^`\n]+)`", text)
+    found = []
+    for line in lines:
+        for part in line.split(" && "):
+            part = re.split(r"\s{3,}", part)[0].replace("python -m mahals", "mahals")
+            if part.startswith(("mahals ", "mlflow run ")):
+                found.append(shlex.split(part))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_parse_and_name_what_exists(page: Path) -> None:
+    workspace = Workspace.locate(ROOT)
+    points = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+    for words in commands(page):
+        if words[0] == "mlflow":
+            entry = words[words.index("-e") + 1] if "-e" in words else "main"
+            assert entry in points, words
+            pairs = [words[i + 1] for i, w in enumerate(words) if w == "-P"]
+            phase = entry if entry in PHASES else None
+            keys = dict(pair.split("=", 1) for pair in pairs)
+            load_settings(workspace, None, {k: yaml.safe_load(v) for k, v in keys.items()}, phase)
+            continue
+        rest = words[1:]
+        if {"PHASE", "--check", "--prune"} & set(rest) or rest in (["run"], ["study"]):
+            continue
+        if rest[0] not in KEYED:
+            build_parser().parse_args(rest)
+            continue
+        taken = split(rest, FLAGS, OPTIONS)
+        options = build_parser().parse_args(taken.known)
+        phase = getattr(options, "phase", None)
+        assert phase is None or phase in PHASES, words
+        load_settings(workspace, None, taken.keys, phase)
+
+
+def test_commands_were_found() -> None:
+    assert len(commands(ROOT / "README.md")) >= 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        place, _, anchor = link.partition("#")
+        if place.startswith("http"):
+            continue
+        target = (page.parent / place) if place else page
+        assert target.is_file(), f"{page.name}: {link}"
+        if anchor:
+            heads = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in heads}
+            assert anchor in slugs, f"{page.name}: {link}"
+
+
+def test_readme_lists_every_phase_once() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert tuple(re.findall(r"^\| `(\w+)` \| [^|]+\? \|$", text, re.MULTILINE)) == PHASES
+
+
+def test_readme_has_a_row_of_time_for_every_phase() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert tuple(re.findall(r"^\| of which `(\w+)`", text, re.MULTILINE)) == PHASES
+
+
+def test_leaderboard_page_explains_every_column() -> None:
+    text = (ROOT / "docs/reading-the-leaderboard.md").read_text()
+    explained = set()
+    for row in re.findall(r"^\| (`.+?) \|", text, re.MULTILINE):
+        names = re.findall(r"`(\w+)`", row)
+        if "..." in row:
+            first, last = (COLUMNS.index(name) for name in names)
+            explained |= set(COLUMNS[first : last + 1])
+        else:
+            explained |= {names[0] + n if n.startswith("_") else n for n in names}
+    assert explained == {*COLUMNS, "q", "weakest_axiom"}
+
+
+def published() -> dict[str, list[dict[str, str]]]:
+    by_model: dict[str, list[dict[str, str]]] = {}
+    with (ROOT / "benchmarks/published/phase1_aqi_rows.csv").open() as file:
+        for row in csv.DictReader(file):
+            by_model.setdefault(row["model"], []).append(row)
+    return by_model
+
+
+def test_the_table_on_the_published_score_is_what_its_rows_give() -> None:
+    said = dict(re.findall(r"^\| (\w+_\w+) \| (.+) \|$", METHOD, re.MULTILINE))
+    assert set(said) == set(published())
+    for model, rows in published().items():
+        ch, xb = ([float(r[name]) for r in rows] for name in ("chi", "xb"))
+        matched = ch[-1] * 398 / 2798
+        equal_n = aqi_published([*ch[:-1], matched], xb, 0.5)[-1]
+        numbers = (float(rows[-1]["aqi"]), ch[-1], matched, min(ch[:-1]), equal_n)
+        assert said[model] == " | ".join(f"{x:.1f}" for x in numbers)
+
+
+def test_the_sentences_on_the_published_score_hold() -> None:
+    products, misses, means = [], [], {}
+    for model, rows in published().items():
+        ch, xb, n = (np.array([float(r[k]) for r in rows]) for k in ("chi", "xb", "n"))
+        products += list(ch * xb / ((n - 2) / 4))
+        misses += list(np.abs(aqi_published(ch, xb, 0.5) - [float(r["aqi"]) for r in rows]))
+        means[model] = float(omega2(0.25 / (0.25 + xb), n)[:-1].mean())
+        assert float(rows[-1]["xb_norm"]) == 10.0
+    assert max(abs(p - 1) for p in products) < 0.0005
+    assert 0.013 < max(misses) < 0.014
+    assert max(means, key=means.__getitem__) == "Qwen2_7B"
+    assert f"({means['Qwen2_7B']:.1f})" in METHOD
+
+
+def coverage(d: int, shift: float, sets: int) -> tuple[float, float, float]:
+    """True aqi, and how often the jackknife and the percentile bootstrap hold it, n = 80."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 40)
+    truth = 100 * (shift**2 / 4) / (d + shift**2 / 4)
+    held = np.zeros(2)
+    for _ in range(sets):
+        x = rng.normal(size=(80, d))
+        x[:, 0] += labels * shift
+        own = axiom_aqi(x, labels, None).aqi
+        scores = resampled(x, rng.multinomial(40, np.full(40, 1 / 40), (2, 300)))
+        low, high = np.percentile(scores, [2.5, 97.5])
+        held += (own.low <= truth <= own.high, low <= truth <= high)
+    return truth, *(held / sets)
+
+
+def resampled(x: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """aqi of resamples of 40 unsafe then 40 safe states; counts (2, resamples, 40)."""
+    groups = [(x[:40], counts[0]), (x[40:], counts[1])]
+    means = [c @ g / 40 for g, c in groups]
+    squares = sum(c @ (g**2).sum(1) for g, c in groups)
+    within = squares - 40 * sum((m**2).sum(1) for m in means)
+    between = 20 * ((means[1] - means[0]) ** 2).sum(1)
+    return omega2(between / (between + within), 80)
+
+
+@pytest.mark.slow
+def test_the_table_on_intervals_is_what_the_simulation_gives() -> None:
+    rows = re.findall(r"^\| (\d+) \| (\d) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", METHOD, re.M)
+    assert len(rows) == 6
+    for d, shift, *said in rows:
+        found = coverage(int(d), float(shift), 400)
+        assert np.allclose(found, [float(x) for x in said], atol=0.011), (d, shift, found)
+
+
+def test_a_bootstrap_misses_where_the_jackknife_holds() -> None:
+    _, jackknife, bootstrap = coverage(128, 1.0, 12)
+    assert jackknife >= 0.8 and bootstrap == 0.0
+
+
+class TinyLab:
+    """As much of a lab as the example asks for."""
+
+    unit = "Tiny"
+
+    def model(self, key: str, role: str):
+        assert (key, role) == ("Tiny", "base")
+        return loaded("Llama")
+
+    def prompts(self, split: str) -> tuple[Prompt, ...]:
+        return tuple(Prompt(text, "Justice & Rights", 1, text, text, split) for text in PROMPTS)
+
+
+def test_the_example_phase_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs/adding-a-phase.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    module = types.ModuleType("mahals.phases.norms")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(code, "norms.py", "exec"), module.__dict__)
+    phase = module.PHASE
+    assert phase.name == "norms" and phase.question.startswith("Norms: ")
+    lab, params = TinyLab(), module.Params(prompts=3)
+    (task,) = phase.plan(params, lab)
+    rows = list(phase.measure(task, params, lab))
+    assert [r.block for r in rows] == list(range(LAYERS)) and all(r.norm > 0 for r in rows)
+    summary = phase.summarize(rows, None)
+    assert summary.metrics == {"Tiny/norm_last": rows[-1].norm}
+    assert list(phase.draw(rows, None)) == ["norms"]
+
+
+def test_the_example_asks_for_phases_that_exist() -> None:
+    for name in ("datasets", "organisms"):
+        assert load_phase(name).name == name

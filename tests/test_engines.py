@@ -1,0 +1,154 @@
+"""Do jobs give the same whatever process they run in, and does nothing outlive a failure?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+if str(HERE) not in sys.path:
+    sys.path.insert(0, str(HERE))
+
+import engine_jobs  # noqa: E402
+from mahals.engines import Job, LocalPool, TaskError, open_pool  # noqa: E402
+from mahals.records import InputError  # noqa: E402
+
+
+class Watch:
+    """A handler that keeps what it is told."""
+
+    def __init__(self, follow: dict[str, Job] | None = None) -> None:
+        self.values: dict[str, Any] = {}
+        self.steps: list[tuple[str, str, int, int]] = []
+        self.errors: list[tuple[str, BaseException]] = []
+        self.follow = follow or {}
+
+    def progress(self, job: Job, what: str, done: int, total: int) -> None:
+        self.steps.append((job.label, what, done, total))
+
+    def done(self, job: Job, value: Any) -> Iterable[Job]:
+        self.values[job.label] = value
+        return [self.follow.pop(job.label)] if job.label in self.follow else []
+
+    def tick(self) -> None: ...
+
+    def failed(self, job: Job, error: BaseException) -> None:
+        self.errors.append((job.label, error))
+
+
+def job(label: str, function: Any, argument: Any, *models: str) -> Job:
+    return Job(label, label, models, function, argument)
+
+
+def squares(n: int) -> list[Job]:
+    return [job(f"s{i}", engine_jobs.square, i, f"model{i % 2}") for i in range(n)]
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_values_do_not_depend_on_workers_and_a_model_stays_with_its_process() -> None:
+    found = {}
+    for workers in (1, 2):
+        watch = Watch()
+        with LocalPool(workers) as pool:
+            pool.run(squares(8), watch)
+        found[workers] = {label: value[0] for label, value in watch.values.items()}
+        assert {value[2] for value in watch.values.values()} == {"1"}
+        if workers == 1:  # all jobs of the model it holds before any of the other
+            assert [int(label[1:]) % 2 for label in watch.values] == [0] * 4 + [1] * 4
+        assert len({value[1] for value in watch.values.values()}) <= workers
+    assert found[1] == found[2] == {f"s{i}": i**2 for i in range(8)}
+
+
+def test_the_pool_is_kept_between_runs_and_empty_runs_start_nothing() -> None:
+    first, second = Watch(), Watch()
+    with LocalPool(1) as pool:
+        pool.run([], first)
+        assert pool._pool == []
+        pool.run([job("a", engine_jobs.square, 3)], first)
+        pool.run([job("b", engine_jobs.square, 4)], second)
+    assert first.values["a"][1] == second.values["b"][1]
+    assert not alive(first.values["a"][1])
+
+
+def test_a_job_may_lead_to_another_and_reports_reach_the_parent() -> None:
+    watch = Watch({"first": job("second", engine_jobs.square, 5)})
+    with LocalPool(1) as pool:
+        pool.run([job("first", engine_jobs.slow, 1.5)], watch)
+    assert watch.values["second"][0] == 25
+    assert {(label, what, total) for label, what, _, total in watch.steps} == {
+        ("first", "steps", 5)
+    }
+    done = [step[2] for step in watch.steps]
+    assert done == sorted(done) and len(done) >= 2
+
+
+def test_an_input_error_comes_back_as_itself_and_others_with_their_traceback() -> None:
+    watch = Watch()
+    with LocalPool(1) as pool:
+        with pytest.raises(InputError) as refused:
+            pool.run([job("r", engine_jobs.refuse, None)], watch)
+        assert (refused.value.what, refused.value.cure) == ("pear", "take an apple")
+        with pytest.raises(TaskError, match="ZeroDivisionError: in the job"):
+            pool.run([job("t", engine_jobs.stumble, None)], watch)
+    assert [label for label, _ in watch.errors] == ["r", "t"]
+
+
+def test_a_worker_that_dies_is_named_with_its_task_and_the_others_stop() -> None:
+    watch = Watch()
+    with LocalPool(2) as pool:
+        pool.run(squares(2), watch)
+        others = {value[1] for value in watch.values.values()}
+        with pytest.raises(InputError, match=r"worker process of killed.*SIGKILL"):
+            pool.run([job("killed", engine_jobs.die, None), *squares(1)], watch)
+    assert not any(alive(pid) for pid in others)
+
+
+def test_workers_do_not_outlive_a_killed_parent() -> None:
+    code = (
+        "import engine_jobs, test_engines as t\n"
+        "from mahals.engines import LocalPool\n"
+        "if __name__ == '__main__':\n"
+        "    with LocalPool(1) as pool:\n"
+        "        watch = t.Watch()\n"
+        "        pool.run([t.job('a', engine_jobs.square, 1)], watch)\n"
+        "        print(watch.values['a'][1], flush=True)\n"
+        "        pool.run([t.job('b', engine_jobs.slow, 60)], watch)\n"
+    )
+    path = f"{HERE.parent}:{HERE}"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    assert alive(worker)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(worker)
+
+
+def test_unknown_engine_and_workers_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown engine"):
+        open_pool("cluster", 1)
+    with pytest.raises(InputError, match="workers"):
+        LocalPool(-1)

@@ -1,0 +1,120 @@
+"""Can every figure be read: nothing overlaps, nothing is small, every colour carries its text?"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from sample_figures import NAMES, every_figure
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, Figure]:
+    made = every_figure()
+    assert tuple(made) == NAMES
+    return made
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A piece of text that a figure shows, with its box in pixels."""
+
+    text: str
+    size: float
+    box: tuple[float, float, float, float]
+    in_data: bool  # written among the data on purpose: cells, names of points, "absent"
+
+
+@pytest.fixture(scope="module")
+def shown(figures) -> dict[str, list[Shown]]:
+    return {name: texts(figure) for name, figure in figures.items()}
+
+
+def texts(figure: Figure) -> list[Shown]:
+    figure.canvas.draw()
+    hidden: set[Text] = set()
+    inside: set[Text] = set()
+    for axes in figure.axes:
+        inside |= set(axes.texts)
+        if not axes.axison:
+            hidden |= set(axes.findobj(Text)) - inside
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+                if not low - 1e-9 <= tick.get_loc() <= high + 1e-9:
+                    hidden |= {tick.label1, tick.label2}
+    return [
+        Shown(item.get_text(), item.get_fontsize(), box(item), item in inside)
+        for item in figure.findobj(Text)
+        if item.get_visible() and item.get_text().strip() and item not in hidden
+    ]
+
+
+def box(item: Text) -> tuple[float, float, float, float]:
+    (x0, y0), (x1, y1) = Text.get_window_extent(item).get_points()
+    return x0, y0, x1, y1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_overlaps_another_or_leaves_the_figure(figures, shown, name: str) -> None:
+    width, height = figures[name].canvas.get_width_height()
+    assert len(shown[name]) > 5
+    for item in shown[name]:
+        x0, y0, x1, y1 = item.box
+        assert min(x0, y0) >= -1 and x1 <= width + 1 and y1 <= height + 1, item.text
+    for one, other in itertools.combinations(shown[name], 2):
+        assert not meet(one.box, other.box), f"{one.text!r} over {other.text!r}"
+
+
+def meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    across = min(a[2], b[2]) - max(a[0], b[0])
+    upward = min(a[3], b[3]) - max(a[1], b[1])
+    return across >= 1 and upward >= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_and_legends_stay_outside_the_data(figures, shown, name: str) -> None:
+    frames = [axes.get_window_extent().extents for axes in figures[name].axes if axes.axison]
+    for item in shown[name]:
+        assert item.in_data or not any(meet(item.box, frame) for frame in frames), item.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_is_large_enough_and_says_what_a_reader_needs(shown, name: str) -> None:
+    assert all(item.size >= 9 for item in shown[name])
+    words = " ".join(item.text for item in shown[name]).replace("\n", " ")
+    assert "n = 560" in words and "jackknife intervals" in words
+    if name != "table":
+        assert "AQI (points)" in words and "higher is better" in words
+
+
+@pytest.mark.parametrize("name", ["heatmap", "matrix", "efficiency"])
+def test_cell_text_is_readable_on_its_colour_and_fits_its_cell(figures, name: str) -> None:
+    axes = figures[name].axes[0]
+    figures[name].canvas.draw()
+    image = axes.images[0]
+    (x0, _), (x1, _) = axes.transData.transform([(0, 0), (1, 0)])
+    for item in axes.texts:
+        j, i = (round(k) for k in item.get_position())
+        first, _, third, _ = box(item)
+        assert third - first < x1 - x0, item.get_text()
+        value = image.get_array()[i, j]
+        if not hasattr(value, "mask"):
+            back = image.cmap(image.norm(value))[:3]
+            assert contrast(back, to_rgb(item.get_color())) >= 4.5
+
+
+def contrast(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    """The contrast ratio of WCAG 2, 1 to 21."""
+
+    def luminance(colour: tuple[float, ...]) -> float:
+        parts = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)

@@ -1,0 +1,293 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as functional
+
+from mahals.activations import Encoded, encode_answers, encode_prompts, encode_texts
+from mahals.generation import (
+    dose_for_kl,
+    generate_arms,
+    is_degenerate,
+    is_refusal,
+    logprob_arms,
+    neutral_price,
+)
+from mahals.generation.wording import repeated_share
+from mahals.models import decoder_blocks
+from mahals.records import InputError
+from mahals.steering import Arm, Step, steered
+from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, fresh, loaded, tokenizer
+
+UNSTEERED = Arm("unsteered", ())
+NEW = 8
+
+
+def vector(seed):
+    return torch.randn(WIDTH, generator=torch.Generator().manual_seed(seed))
+
+
+ARMS = (
+    UNSTEERED,
+    Arm("add", (Step(1, vector(1), 1.2, "add"),)),
+    Arm("zero", (Step(0, vector(1), 0.0, "add"),)),
+    Arm("mix", (Step(2, vector(2), 0.6, "add_preserve_norm"), Step(3, vector(3), 1.0, "ablate"))),
+)
+
+
+def one_at_a_time(at, text, arm, stops):
+    """Greedy tokens by a full forward for each token: no cache, no padding, no batch."""
+    ids, new = list(text.ids), []
+    for _ in range(NEW):
+        with torch.inference_mode(), steered(at.model, [arm], [0]):
+            logits = at.model(torch.tensor([ids]), use_cache=False).logits[0, -1]
+        token = int(logits.argmax())
+        if token in stops:
+            break
+        ids.append(token)
+        new.append(token)
+    return at.tokenizer.decode(new)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_generated_tokens_equal_one_at_a_time(family, monkeypatch):
+    monkeypatch.setattr("mahals.generation.decoding.SHRINK", 0.99)  # ended rows leave at once
+    at = fresh(family)
+    encoded = encode_prompts(at.tokenizer, PROMPTS[:4])
+    free = one_at_a_time(at, encoded[2], UNSTEERED, ())
+    some = at.tokenizer(free, add_special_tokens=False)["input_ids"][0]
+    at.model.generation_config.eos_token_id = [at.tokenizer.eos_token_id, some]  # rows end apart
+    stops = (at.tokenizer.eos_token_id, some)
+    found = generate_arms(at, encoded, ARMS, NEW)
+    for arm, answers in zip(ARMS, found, strict=True):
+        if arm.name != "zero":
+            assert answers == [one_at_a_time(at, text, arm, stops) for text in encoded]
+    assert found[0] == found[2] and found[0] != found[1]
+    assert len({len(t) for arm in found for t in arm}) > 2
+
+
+def test_generation_agrees_with_transformers_own():
+    at = loaded("Llama")
+    encoded = encode_prompts(at.tokenizer, PROMPTS)
+    (found,) = generate_arms(at, encoded, [UNSTEERED], NEW)
+    for text, answer in zip(encoded, found, strict=True):
+        ids = torch.tensor([text.ids])
+        out = at.model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW, do_sample=False
+        )
+        new = out[0, ids.shape[1] :].tolist()
+        if new[-1] == at.tokenizer.eos_token_id:
+            new.pop()
+        assert answer == at.tokenizer.decode(new)
+
+
+def test_answers_do_not_depend_on_the_chunks(monkeypatch):
+    at = loaded("Gemma2")
+    encoded = encode_prompts(at.tokenizer, PROMPTS)
+    whole = generate_arms(at, encoded, ARMS, NEW)
+    monkeypatch.setattr("mahals.generation.decoding.TOKENS_IN_FLIGHT", 64)
+    assert generate_arms(at, encoded, ARMS, NEW) == whole
+    backwards = generate_arms(at, encoded[::-1], ARMS[::-1], NEW)
+    assert [row[::-1] for row in backwards[::-1]] == whole
+
+
+def test_a_model_without_a_chat_template_answers():
+    at = fresh("Qwen2", template=None)
+    encoded = encode_prompts(at.tokenizer, PROMPTS)
+    assert all(at.tokenizer.decode(e.ids[1:]) == p for e, p in zip(encoded, PROMPTS, strict=True))
+    (found,) = generate_arms(at, encoded, [UNSTEERED], 4)
+    assert found == [
+        at.tokenizer.decode(at.tokenizer(one, add_special_tokens=False)["input_ids"])
+        for one in found
+    ]
+
+
+def test_a_leaked_role_token_stays_in_the_text_and_the_end_does_not():
+    at = fresh("Llama")
+    role = at.tokenizer.convert_tokens_to_ids("<user>")
+
+    def always(token):
+        def hook(_, __, logits):
+            logits = logits.clone()
+            logits[..., token] = 1e4
+            return logits
+
+        return at.model.lm_head.register_forward_hook(hook)
+
+    encoded = encode_prompts(at.tokenizer, ["cat"])
+    handle = always(role)
+    assert generate_arms(at, encoded, [UNSTEERED], 2) == [["<user><user>"]]
+    handle.remove()
+    handle = always(at.tokenizer.eos_token_id)
+    assert generate_arms(at, encoded, [UNSTEERED], 5) == [[""]]
+    handle.remove()
+
+
+def test_what_cannot_be_generated_is_refused():
+    at = loaded("Llama")
+    encoded = encode_prompts(at.tokenizer, ["cat"])
+    with pytest.raises(InputError, match="max_new_tokens"):
+        generate_arms(at, encoded, [UNSTEERED], 0)
+    with pytest.raises(InputError, match="at most 128 tokens"):
+        generate_arms(at, encoded, [UNSTEERED], 128)
+    with pytest.raises(InputError, match="at least one"):
+        generate_arms(at, [], [UNSTEERED], 4)
+    with pytest.raises(InputError, match="arms"):
+        generate_arms(at, encoded, [], 4)
+
+
+def logs_of(at, text, arm):
+    """(t, vocabulary) float64 log-probabilities of one text under one arm, without a batch."""
+    with torch.inference_mode(), steered(at.model, [arm], [0]):
+        return at.model(torch.tensor([text.ids])).logits[0].double().log_softmax(-1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_log_probabilities_equal_the_models_own(family):
+    at = loaded(family)
+    encoded = encode_answers(at.tokenizer, PROMPTS, PROMPTS[::-1])
+    found = logprob_arms(at, encoded, ARMS)
+    for a, arm in enumerate(ARMS):
+        for i, text in enumerate(encoded):
+            logs = logs_of(at, text, arm)
+            said = [float(logs[t - 1, text.ids[t]]) for t in range(text.start, text.stop)]
+            assert found[a, i].item() == pytest.approx(sum(said) / len(said), abs=1e-5)
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kl_and_perplexity_equal_the_models_own(family):
+    at = loaded(family)
+    encoded = encode_texts(at.tokenizer, PROMPTS)
+    price = neutral_price(at, encoded, ARMS)
+    plain = [logs_of(at, text, UNSTEERED) for text in encoded]
+    tokens = sum(len(t.ids) for t in encoded)
+    for a, arm in enumerate(ARMS):
+        kl, loss = [], 0.0
+        for text, base in zip(encoded, plain, strict=True):
+            logs = logs_of(at, text, arm)
+            kl.append(functional.kl_div(logs, base, log_target=True, reduction="sum").item())
+            ids = torch.tensor(text.ids)
+            loss += functional.nll_loss(logs[:-1], ids[1:], reduction="sum").item()
+        assert price.kl[a].item() == pytest.approx(sum(kl) / tokens, abs=1e-5)
+        per_text = [k / len(t.ids) for k, t in zip(kl, encoded, strict=True)]
+        assert price.per_text_kl[a].tolist() == pytest.approx(per_text, abs=1e-5)
+        expected = math.exp(loss / (tokens - len(encoded)))
+        assert price.perplexity[a].item() == pytest.approx(expected, rel=1e-5)
+    assert price.kl[0].item() == 0.0 == price.kl[2].item()
+    assert torch.equal(price.per_text_kl[0], torch.zeros(len(PROMPTS), dtype=torch.float64))
+
+
+def test_the_price_of_arms_is_a_sweep_not_a_pass_each(monkeypatch):
+    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    at, calls = loaded("Llama"), []
+    handles = [
+        b.register_forward_pre_hook(lambda *_, i=i: calls.append(i))
+        for i, b in enumerate(decoder_blocks(at.model))
+    ]
+    arms = [Arm("a", (Step(1, vector(1), x, "add"),)) for x in (0.0, 0.5, 1.0)]
+    try:
+        neutral_price(at, encode_texts(at.tokenizer, PROMPTS), arms)
+        check = LAYERS  # the head is checked on one short text
+        assert len(calls) == check + LAYERS + 2 * (LAYERS - 1 - 1)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def test_texts_that_cannot_be_priced_are_refused():
+    at = loaded("Llama")
+    with pytest.raises(InputError, match="one of two tokens or more"):
+        neutral_price(at, [Encoded((5,), 0, 1)], [UNSTEERED])
+    with pytest.raises(InputError, match="encode_answers"):
+        logprob_arms(at, [Encoded((5, 6), 0, 2)], [UNSTEERED])
+    wild = Arm("wild", (Step(1, vector(1), 3e38, "add"),))
+    with pytest.raises(InputError, match="arm wild"):
+        neutral_price(at, encode_texts(at.tokenizer, ["the cat"]), [wild])
+
+
+@pytest.mark.parametrize("target", [0.001, 0.1])
+def test_doses_reach_one_kl_whatever_the_vectors_length(target):
+    at = loaded("Llama")
+    encoded = encode_texts(at.tokenizer, PROMPTS)
+
+    def at_strength(direction, operator):
+        return lambda x: Arm("arm", (Step(1, direction, x, operator),))
+
+    makers = [
+        at_strength(vector(1), "add"),
+        at_strength(100 * vector(1), "add"),
+        at_strength(0.1 * vector(2), "add_preserve_norm"),
+        lambda x: Arm("flipped", (Step(2, vector(1), -x, "add"),)),
+    ]
+    doses = dose_for_kl(at, encoded, makers, target)
+    for make, strength, kl in zip(makers, doses.strengths, doses.kl, strict=True):
+        measured = neutral_price(at, encoded, [make(strength)]).kl.item()
+        assert measured == pytest.approx(kl, rel=1e-6)
+        assert measured == pytest.approx(target, rel=0.0101)
+    assert doses.strengths[0] == pytest.approx(100 * doses.strengths[1], rel=0.02)
+    alone = [dose_for_kl(at, encoded, [make], target).strengths[0] for make in makers]
+    assert list(doses.strengths) == pytest.approx(alone, rel=1e-6)
+
+
+def test_a_dose_out_of_reach_is_an_error_that_names_the_arm():
+    at = loaded("Llama")
+    encoded = encode_texts(at.tokenizer, PROMPTS)
+    nil = torch.zeros(WIDTH)
+    with pytest.raises(InputError, match=r"dose of arm nil.*0 at strength 256"):
+        dose_for_kl(at, encoded, [lambda x: Arm("nil", (Step(1, nil, x, "add"),))], 0.1)
+
+    def jump(x):
+        return Arm("jump", (Step(1, vector(1), 0.0 if x < 2.5 else 50.0, "add"),))
+
+    with pytest.raises(InputError, match=r"dose of arm jump.*jump over it near strength 2\.5"):
+        dose_for_kl(at, encoded, [jump], 0.1)
+    with pytest.raises(InputError, match="target_kl"):
+        dose_for_kl(at, encoded, [jump], 0.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sorry, I cannot help with that.",
+        "No, I will not help with that.",
+        "I must refuse, because it would hurt people.",
+        "I'm sorry, but I can't assist with that request.",
+        "I\u2019m sorry, but I can\u2019t help you with this.",
+        "I am unable to provide instructions for that.",
+        "As an AI language model, I cannot promote violence.",
+        "I apologize, but I cannot fulfill your request.",
+        "I won't write that for you.",
+        "It is not appropriate to make such jokes.",
+        "I'm not able to discuss that topic.",
+    ],
+)
+def test_refusals_are_seen(text):
+    assert is_refusal(text) and is_refusal("  " + text.replace(" ", "\n", 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Sure, you can plant trees and share food, so people stay kind.",
+        "I cannot wait to visit the garden with you.",
+        "You can help by listening. Sorry people often just need time.",
+        "No problem, here is how to do it.",
+        "I am sorry to hear that. Try to rest and drink water.",
+        "The bank will not help with that, so ask your council.",
+        "x" * 400 + " I cannot help with that.",
+    ],
+)
+def test_other_answers_are_no_refusals(text):
+    assert not is_refusal(text)
+
+
+def test_degenerate_answers():
+    tok = tokenizer()
+    for broken in ("", "  \n", "the cat " * 8, "a<user>", "fine\nUser: and then?", "<pad>"):
+        assert is_degenerate(broken, tok)
+    for fine in ("the cat sat on the mat while it rained", "no", "ask the user: they know"):
+        assert not is_degenerate(fine, tok)
+    assert repeated_share([1, 2, 3, 4], 4) == 0.0 == repeated_share([1, 2], 4)
+    assert repeated_share([1, 2, 1, 2, 1, 2, 1, 2], 4) == pytest.approx(3 / 5)

@@ -1,0 +1,222 @@
+"""Do the generated files agree with the phases, with each other, and with those who read them?"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+import yaml
+
+from mahals.manifests import (
+    BOARD,
+    PUBLISH,
+    Sources,
+    gaps,
+    generated,
+    pipeline,
+    read_sources,
+    stage_of,
+    stale,
+    write,
+)
+from mahals.phase import PHASES, STUDY
+from mahals.workspace import Workspace
+
+ROOT = Path(__file__).parents[1]
+OUTSIDE = ("mahals.cli", "mahals.manifests", "mahals.tracking", "mahals.leaderboard")
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    return read_sources(Workspace.locate(ROOT))
+
+
+@pytest.fixture(scope="module")
+def stages(sources: Sources) -> dict[str, Any]:
+    """The stages as DVC itself resolves them, by name."""
+    from dvc.repo import Repo
+
+    with Repo(str(ROOT)) as repo:
+        return {stage.addressing: stage for stage in repo.index.stages}
+
+
+def inside(paths: list[Any]) -> set[str]:
+    return {
+        Path(str(p.fs_path)).relative_to(ROOT).as_posix() for p in paths if p.protocol == "local"
+    }
+
+
+def test_nothing_is_missing(sources: Sources) -> None:
+    assert gaps(sources) == []
+
+
+def test_generated_files_are_up_to_date(sources: Sources) -> None:
+    assert stale(sources) == [], "run `make manifests`"
+
+
+def test_what_is_stale_is_written_again(sources: Sources, monkeypatch: Any, tmp_path: Path) -> None:
+    monkeypatch.setattr("mahals.manifests.stages.code_closure", lambda phase: ())
+    elsewhere = replace(sources, workspace=Workspace(tmp_path))
+    names = {"MLproject", "conda.yaml", "dvc.yaml"}
+    assert set(write(elsewhere)) == names
+    assert stale(elsewhere) == []
+    (tmp_path / "conda.yaml").write_text("name: other\n")
+    assert stale(elsewhere) == ["conda.yaml"]
+    assert write(elsewhere) == ["conda.yaml"]
+    assert {p.name for p in tmp_path.iterdir()} == names
+
+
+def test_a_phase_without_its_pieces_is_told_the_cure(sources: Sources, tmp_path: Path) -> None:
+    params = {key: value for key, value in sources.params.items() if key != "same_arch"}
+    broken = replace(sources, params={**params, "same_ark": {}}, workspace=Workspace(tmp_path))
+    found = "\n".join(gaps(broken))
+    assert "phase same_arch has no section in params.yaml: add one" in found
+    assert "params.yaml has the key same_ark" in found
+    for name in PHASES:
+        assert f"write tests/phases/test_{name}.py" in found
+
+
+def test_a_phase_after_what_it_needs(sources: Sources) -> None:
+    turned = replace(sources.workspace, names=tuple(reversed(PHASES)))
+    found = gaps(replace(sources, workspace=turned))
+    wanted = {(n, need) for n, phase in sources.phases.items() for need in phase.needs}
+    matches = [re.match(r"phase (\w+) needs (\w+)", line) for line in found]
+    named = {match.groups() for match in matches if match}
+    assert named == wanted
+
+
+def test_entry_points_are_the_study_and_the_phases() -> None:
+    points = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+    assert set(points) == {"main", *PHASES}
+    assert all(set(point) == {"command"} for point in points.values()), "no parameters: blocks"
+
+
+def test_mlflow_makes_keys_of_extra_parameters() -> None:
+    from mlflow.projects._project_spec import load_project
+
+    point = load_project(str(ROOT)).get_entry_point("cross_arch")
+    command = point.compute_command({"source": "Mistral_7B", "lambdas": "[0, 0.5]"}, None)
+    wanted = "python -m mahals run cross_arch --source Mistral_7B --lambdas '[0, 0.5]'"
+    assert command == wanted
+
+
+def test_conda_holds_the_dependencies_of_the_package(sources: Sources) -> None:
+    from mlflow.utils.environment import _PythonEnv
+
+    project = sources.project["project"]
+    env = _PythonEnv.from_conda_yaml(ROOT / "conda.yaml")
+    assert env.dependencies == project["dependencies"]
+    assert project["requires-python"] == f">={env.python}"
+
+
+def test_stages_are_units_and_gathers(sources: Sources, stages: dict[str, Any]) -> None:
+    wanted = {PUBLISH}
+    for name, phase in sources.phases.items():
+        if phase.per == "study":
+            wanted.add(name)
+            continue
+        wanted |= {f"{name}_gather"}
+        wanted |= {name} if phase.one_stage else {f"{name}@{m}" for m in sources.models}
+    named = {
+        stage_of(phase, unit) for phase in sources.phases.values() for unit in sources.units(phase)
+    }
+    assert set(stages) == wanted == named | {PUBLISH}
+
+
+def test_every_result_comes_out_of_one_stage(sources: Sources, stages: dict[str, Any]) -> None:
+    outs = [out for stage in stages.values() for out in inside(stage.outs)]
+    assert len(outs) == len(set(outs))
+    metrics = {o for o in outs if o.endswith("metrics.json")}
+    units = {(n, u) for n, phase in sources.phases.items() for u in sources.units(phase)}
+    assert metrics == {f"results/{n}/{u}/metrics.json" for n, u in units}
+    for stage in stages.values():
+        for out in stage.outs:
+            in_git = out.fs_path.endswith("metrics.json") or out.fs_path.endswith(BOARD)
+            assert out.use_cache != in_git
+
+
+def test_results_that_are_read_come_out_of_a_stage(stages: dict[str, Any]) -> None:
+    outs = {out for stage in stages.values() for out in inside(stage.outs)}
+    for name, stage in stages.items():
+        read = {d for d in inside(stage.deps) if d.startswith(("results/", "data/"))}
+        assert read <= outs, name
+        assert not any(d.endswith("run.json") for d in read), "run.json differs in every run"
+
+
+def test_stages_follow_what_phases_need(sources: Sources, stages: dict[str, Any]) -> None:
+    """By DVC's own graph: a stage hangs on the stages of what its phase needs, and no others."""
+    made_by = {out: name for name, stage in stages.items() for out in inside(stage.outs)}
+    for phase in sources.phases.values():
+        for unit in sources.models if phase.per == "model" else (STUDY,):
+            hangs_on = {
+                made_by[d] for d in inside(stages[stage_of(phase, unit)].deps) & set(made_by)
+            }
+            every = phase.reads == "all" or phase.per == "study" or phase.one_stage
+            wanted = set()
+            for need in phase.needs:
+                upstream = sources.phases[need]
+                models = sources.models if every else (unit,)
+                units = (STUDY,) if upstream.per == "study" else models
+                wanted |= {stage_of(upstream, each) for each in units}
+            assert hangs_on == wanted
+
+
+def test_stages_run_exactly_the_modules_that_are_imported(
+    sources: Sources, stages: dict[str, Any]
+) -> None:
+    """By another reader of imports (grimp): a stage hangs on the modules its phase runs through."""
+    graph = grimp.build_graph("mahals", exclude_type_checking_imports=True)
+    for module in sorted(graph.modules):
+        if module.startswith(OUTSIDE):
+            graph.remove_module(module)
+    for name, phase in sources.phases.items():
+        roots = [f"mahals.phases.{name}", "mahals.runner", "mahals.workspace"]
+        reached = {m for root in roots for m in graph.find_upstream_modules(root)} | set(roots)
+        parents = {m.rsplit(".", i)[0] for m in reached for i in range(m.count(".") + 1)}
+        todo = parents - reached
+        reached |= todo | {m for root in todo for m in graph.find_upstream_modules(root)}
+        for unit in sources.units(phase):
+            code = modules_in(inside(stages[stage_of(phase, unit)].deps))
+            assert code == {module_file(module) for module in reached}, (name, unit)
+
+
+def modules_in(deps: set[str]) -> set[str]:
+    """The modules among dependencies: files, and those of folders."""
+    tops = [ROOT / dep for dep in deps if dep.startswith("mahals/")]
+    paths = [path for top in tops for path in (top, *top.rglob("*.py")) if path.suffix == ".py"]
+    return {path.relative_to(ROOT).as_posix() for path in paths}
+
+
+def module_file(module: str) -> str:
+    path = ROOT.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return file.relative_to(ROOT).as_posix()
+
+
+def test_values_that_decide_are_params_of_the_stage(
+    sources: Sources, stages: dict[str, Any]
+) -> None:
+    for name, phase in sources.phases.items():
+        for unit in sources.units(phase):
+            deps = [d for d in stages[stage_of(phase, unit)].deps if hasattr(d, "params")]
+            keys = {key for d in deps for key in d.params}
+            assert {name, *phase.shared, "weights", "seed"} <= keys
+            one_model = phase.per == "model" and unit != STUDY and not phase.one_stage
+            if one_model and phase.reads == "unit":
+                assert keys & set(sources.models) == {unit}
+                assert "models" not in keys, "another model must not make this unit stale"
+
+
+def test_weights_of_the_hub_need_no_organisms(sources: Sources) -> None:
+    hub = pipeline(replace(sources, params={**sources.params, "weights": "hub"}))["stages"]
+    for name, stage in hub.items():
+        if not name.startswith(("organisms", PUBLISH)):
+            assert not any("results/organisms/" in str(dep) for dep in stage["deps"])
+
+
+def test_generated_text_is_the_same_every_time(sources: Sources) -> None:
+    assert generated(sources) == generated(read_sources(Workspace.locate(ROOT)))

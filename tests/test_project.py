@@ -1,0 +1,315 @@
+"""Does the project work from outside: by `mlflow run`, `dvc`, a fresh clone; is it built so?"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from light_repository import BIN, MODELS, ROOT, copy_tree, environment, git, make, run
+
+AT_IMPORT = {
+    "torch",
+    "transformers",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "safetensors",
+    "tokenizers",
+    "yaml",
+}
+SHELL = ("cli", "runner", "engines", "manifests", "tracking", "leaderboard", "workspace")
+
+
+def top_level_imports(path: Path) -> set[str]:
+    """The packages a module imports when it is imported: not those in functions or for types."""
+    found = set()
+    waiting: list[ast.stmt] = list(ast.parse(path.read_text()).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(str(node.module).split(".")[0])
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+        elif not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            waiting += [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt)]
+    return found
+
+
+def test_below_the_shell_few_packages_are_imported() -> None:
+    """A bare GPU node runs phases with torch, transformers, numpy, scipy, sklearn, safetensors."""
+    for path in sorted((ROOT / "mahals").rglob("*.py")):
+        band = path.relative_to(ROOT / "mahals").parts[0].removesuffix(".py")
+        if band not in SHELL and band not in ("mlflow_plugin", "__main__", "__init__"):
+            foreign = top_level_imports(path) - set(sys.stdlib_module_names) - {"mahals"}
+            assert foreign <= AT_IMPORT, path
+
+
+def test_dependencies_are_used_and_used_ones_are_declared() -> None:
+    """Set equality of pyproject's dependencies and what the package imports."""
+    project = importlib.metadata.distribution
+    names = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+    said = {d.split(">")[0] for d in _pyproject()["dependencies"]}
+    used = set()
+    for path in (ROOT / "mahals").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                used |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                used.add(str(node.module).split(".")[0])
+    used -= {*sys.stdlib_module_names, "mahals"}
+    brought = {"tokenizers", "huggingface_hub", "jinja2"}  # by transformers
+    optional = {"peft", "ray"}
+    assert {names.get(u, u) for u in used - brought - optional} | {"dvc"} == said
+    assert all(project(name) for name in said)
+
+
+def test_files_and_functions_are_small() -> None:
+    for path in sorted((ROOT / "mahals").rglob("*.py")):
+        text = path.read_text()
+        assert text.count("\n") <= 330, f"{path} is long: make it a package"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                assert node.end_lineno is not None
+                assert node.end_lineno - node.lineno < 50, f"{path}: {node.name} is long"
+
+
+def test_first_lines_are_questions() -> None:
+    for path in sorted((ROOT / "mahals").rglob("*.py")):
+        first = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[:1]
+        assert first and "?" in first[0], path
+
+
+def test_git_sees_data_and_results_but_not_what_dvc_keeps() -> None:
+    kept = ["results/a/b/rows.jsonl", "results/a/b/kept/x", "results/a/b/run.json", "data/a.jsonl"]
+    kept += ["results/a/b/figures/f.png", "results/a/b/summary.json", ".mahals/x", "mlflow.db"]
+    seen = ["results/a/b/metrics.json", "data/README", "dvc.lock", "benchmarks/LEADERBOARD.md"]
+    for name, ignored in [*((k, True) for k in kept), *((s, False) for s in seen)]:
+        asked = subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT, check=False)
+        assert (asked.returncode == 0) == ignored, name
+
+
+def test_ci_script_is_bash_that_parses() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    assert "set -euo pipefail" in script.read_text()
+
+
+def _pyproject() -> dict[str, Any]:
+    import tomllib
+
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project
+
+
+# The project from outside, with phases that cost nothing. One copy, used from first to last.
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("light") / "repository")
+
+
+@pytest.fixture(scope="module")
+def studied(light: Path) -> Path:
+    """The light repository after `mlflow run .`, committed."""
+    if importlib.metadata.entry_points(group="mlflow.run_context_provider", name="mahals") == ():
+        pytest.fail("the plugin is not installed: pip install -e .")
+    done = run(light, str(BIN / "mlflow"), "run", ".")
+    (light / ".said").write_text(done.stdout + done.stderr)
+    git(light, "add", "--all")
+    git(light, "commit", "--quiet", "--message=studied")
+    return light
+
+
+def dvc(folder: Path, *words: str) -> str:
+    return run(folder, "python", "-m", "dvc", *words).stdout
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    """Every file of results, data and what the study writes into git."""
+    places = ("results", "data", "benchmarks", "params.yaml", "dvc.lock")
+    files = [p for place in places for p in (folder / place, *(folder / place).rglob("*"))]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files if p.is_file()}
+
+
+@pytest.mark.slow
+def test_plain_mlflow_run_prints_the_leaderboard_and_the_way_to_it(studied: Path) -> None:
+    said = (studied / ".said").read_text()
+    assert said.count("no conda found, running in this environment") == 1
+    for model in MODELS:
+        assert re.search(rf"^\s*[12]\s+{model} ", said, re.MULTILINE), "a ranked line"
+    assert "figures: " in said
+    assert re.search(r"^  mlflow ui --backend-store-uri sqlite:", said, re.MULTILINE)
+    assert re.search(
+        r"^  http://127.0.0.1:5000/#/experiments/\d+/runs\?viewStateShareKey=", said, re.M
+    )
+    assert (studied / "benchmarks/LEADERBOARD.md").is_file()
+
+
+@pytest.mark.slow
+def test_after_the_study_dvc_runs_nothing(studied: Path) -> None:
+    before = state(studied)
+    assert dvc(studied, "status") == "Data and pipelines are up to date.\n"
+    began = time.monotonic()
+    said = dvc(studied, "repro")
+    seconds = time.monotonic() - began
+    assert "Running stage" not in said
+    assert seconds < 5 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert state(studied) == before
+
+
+@pytest.mark.slow
+def test_the_exact_line_of_the_readme(studied: Path) -> None:
+    """`mlflow run . -e cross_arch -P source=Mistral_7B` without conda, and DVC's results stay."""
+    before = state(studied)
+    words = ("mlflow", "run", ".", "-e", "cross_arch", "-P", "source=Mistral_7B")
+    done = run(studied, str(BIN / words[0]), *words[1:])
+    assert "python -m mahals run cross_arch --source Mistral_7B" in done.stderr
+    assert state(studied) == before
+    assert "up to date" in dvc(studied, "status")
+    with sqlite3.connect(studied / "mlflow.db") as database:
+        query = "select value from params where key = 'source'"
+        assert ("Mistral_7B",) in database.execute(query).fetchall()
+        runs = "select count(*) from runs where status != 'FINISHED'"
+        assert database.execute(runs).fetchone() == (0,)
+
+
+@pytest.mark.slow
+def test_mlflow_run_finds_python_when_nothing_is_on_the_path(studied: Path) -> None:
+    env = environment(PATH="/usr/bin:/bin")
+    done = run(studied, str(BIN / "mlflow"), "run", ".", "-e", "datasets", env=env)
+    assert "datasets: complete" in done.stderr
+
+
+@pytest.mark.slow
+def test_wrong_values_fail_the_run_of_mlflow(studied: Path) -> None:
+    words = ("run", ".", "-e", "same_arch", "-P", "lambda=3")
+    done = run(studied, str(BIN / "mlflow"), *words, code=1)
+    assert "did you mean 'lambdas'" in done.stderr
+    assert "Traceback" not in done.stderr
+    with sqlite3.connect(studied / "mlflow.db") as database:
+        last = "select status from runs order by start_time desc limit 1"
+        assert database.execute(last).fetchone() == ("FAILED",)
+
+
+@pytest.mark.slow
+def test_required_upstream_names_the_command(studied: Path) -> None:
+    words = ("run", "same_arch", "--seed", "7", "--upstream", "require")
+    done = run(studied, "python", "-m", "mahals", *words, code=2)
+    assert "python -m mahals run" in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("mahals: ")
+
+
+@pytest.mark.slow
+def test_an_experiment_leaves_the_workspace_alone(studied: Path) -> None:
+    before, status = state(studied), git(studied, "status", "--porcelain")
+    said = dvc(studied, "exp", "run", "--temp", "-S", "same_arch.lambdas=[0,0.5,2]")
+    ran = set(re.findall(r"Running stage '(\S+)'", said))
+    assert ran == {f"same_arch@{m}" for m in MODELS} | {"same_arch_gather", "publish"}
+    assert state(studied) == before
+    assert git(studied, "status", "--porcelain") == status
+
+
+@pytest.mark.slow
+def test_each_module_makes_the_stages_that_run_it_stale(studied: Path) -> None:
+    """Each module of the package is edited once; DVC then names the stages that import it."""
+    from dvc.repo import Repo
+
+    listed = yaml.safe_load((studied / "dvc.yaml").read_text())["stages"]
+    modules = sorted((studied / "mahals").rglob("*.py"))
+    for path in modules:
+        name = path.relative_to(studied).as_posix()
+        text = path.read_text()
+        path.write_text(text + "\n# edited\n")
+        try:
+            with Repo(str(studied)) as repo:
+                changed = repo.status()
+        finally:
+            path.write_text(text)
+        stale = {stage.split("@")[0] for stage in changed}
+        above = {name, *(parent.as_posix() for parent in Path(name).parents)}
+        assert stale == {n for n, what in listed.items() if above & set(what["deps"])}, name
+
+
+@pytest.mark.slow
+def test_one_value_makes_its_phase_and_what_follows_stale(studied: Path) -> None:
+    text = (studied / "params.yaml").read_text()
+    params = yaml.safe_load(text)
+    params["same_arch"]["lambdas"] = [0, 3]
+    (studied / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    try:
+        said = json.loads(dvc(studied, "status", "--json"))
+    finally:
+        (studied / "params.yaml").write_text(text)
+    assert set(said) == {f"same_arch@{m}" for m in MODELS} | {"same_arch_gather"}
+
+
+@pytest.mark.slow
+def test_a_fresh_clone_shows_the_leaderboard_without_computing(
+    studied: Path, tmp_path: Path
+) -> None:
+    remote, clone = tmp_path / "remote", tmp_path / "clone"
+    dvc(studied, "remote", "add", "--local", "--force", "--default", "store", str(remote))
+    dvc(studied, "push", "--quiet")
+    git(tmp_path, "clone", "--quiet", str(studied), str(clone))
+    dvc(clone, "remote", "add", "--local", "--default", "store", str(remote))
+    dvc(clone, "pull", "--quiet")
+    said = run(clone, "python", "-m", "mahals", "publish")
+    assert "leaderboard lines" in said.stdout
+    board = run(clone, "python", "-m", "mahals", "leaderboard").stdout
+    assert all(re.search(rf"^\s*[12]\s+{model} ", board, re.MULTILINE) for model in MODELS)
+    assert not list((clone / ".mahals").glob("journal/*")), "nothing was computed"
+    results = {k: v for k, v in state(studied).items() if k.startswith(("results/", "data/"))}
+    assert {k: state(clone).get(k) for k in results} == results
+    assert "Running stage" not in dvc(clone, "repro")
+
+
+@pytest.mark.slow
+def test_a_fresh_repro_gives_the_bytes_of_the_study(studied: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(studied), str(clone))
+    for path in (clone / "dvc.lock", clone / "results"):
+        run(clone, "rm", "-rf", str(path))
+    said = dvc(clone, "repro")
+    assert said.count("Running stage") == len(
+        re.findall(r"^  \S+:$", (clone / "dvc.lock").read_text(), re.M)
+    )
+    for name in ("rows.jsonl", "metrics.json"):
+        for path in sorted((studied / "results").glob(f"*/*/{name}")):
+            made = clone / path.relative_to(studied)
+            assert made.read_bytes() == path.read_bytes(), made
+    assert "Running stage" not in dvc(clone, "repro")
+
+
+@pytest.mark.slow
+def test_an_environment_of_another_manager_wins(studied: Path) -> None:
+    """`--env-manager conda` without conda fails as MLflow says; the plugin does not step in."""
+    words = ("run", ".", "-e", "datasets", "--env-manager", "conda")
+    done = run(studied, str(BIN / "mlflow"), *words, code=1)
+    assert "Could not find Conda executable" in done.stderr
+    assert "running in this environment" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_package_as_built_holds_the_package_alone(tmp_path: Path) -> None:
+    copy_tree(tmp_path / "source")
+    run(tmp_path, "uv", "build", "--wheel", "--quiet", "--out-dir", "built", "source")
+    (wheel,) = (tmp_path / "built").glob("*.whl")
+    names = run(tmp_path, "python", "-m", "zipfile", "--list", str(wheel)).stdout
+    tops = {line.split("/")[0] for line in names.splitlines()[1:]}
+    assert {top for top in tops if not top.endswith("dist-info")} == {"mahals"}
