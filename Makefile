@@ -1,7 +1,7 @@
 # What a change has to pass, and the few commands worth a name.
 PYTHON ?= python
 
-.PHONY: check format lint types bands manifests manifests-check test slow browser study
+.PHONY: check format lint types bands lock manifests manifests-check test slow browser study
 
 check: lint types bands manifests-check test
 
@@ -18,6 +18,10 @@ types:
 
 bands:
 	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--extra dev --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 manifests:
 	$(PYTHON) -m mahals manifests

@@ -30,7 +30,7 @@ class Kept(Protocol):
     """Files that are not rows, by the reference `<unit>/<name>` that rows hold."""
 
     def path(self, reference: str) -> Path:
-        """Where the file or folder lies. Raises InputError when it is missing or its hash differs."""
+        """Where the file or folder lies. Raises InputError when missing or its hash differs."""
         ...
 
     def tensors(self, reference: str) -> dict[str, torch.Tensor]:
@@ -86,7 +86,7 @@ class Lab(Protocol):
         ...
 
     def keep_folder(self, name: str) -> KeptFolder:
-        """A context manager giving an empty folder that is kept under `name` when it leaves well."""
+        """A context manager giving an empty folder, kept under `name` when it leaves well."""
         ...
 
     def scratch(self, task: Any) -> Path:
@@ -251,12 +251,12 @@ class Phase:
 
 
 RUN_KEYS: tuple[str, ...] = ("models", "study", "overlay", "upstream", "limit", "engine")
-"""Top-level keys of params.yaml that say what runs and how; never in a fingerprint by themselves."""
+"""Top-level keys of params.yaml that say what runs and how; no part of a fingerprint."""
 
 SHARED_KEYS: tuple[str, ...] = ("weights", "seed")
 """Top-level keys of params.yaml that are in every phase's effective params."""
 
-SHARED_SECTIONS: tuple[str, ...] = ("suite",)
+SHARED_SECTIONS: tuple[str, ...] = ("world", "suite")
 """Sections of params.yaml that a phase gets by having a Params field of that name."""
 
 PHASES: tuple[str, ...] = (

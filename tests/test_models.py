@@ -1,6 +1,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -241,3 +243,11 @@ def test_an_entry_is_read_from_plain_data():
     assert entry.aligned == HubRef("a/b", "main") and entry.organism["width"] == 96
     with pytest.raises(InputError, match="one of pretrained->instruct, sft->dpo"):
         from_plain(ModelEntry, plain | {"pair": "sft"})
+
+
+def test_the_registry_is_read_without_torch():
+    code = (
+        "import sys; from mahals.models import HubRef, ModelEntry, available_locally; "
+        "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

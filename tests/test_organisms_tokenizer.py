@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from mahals.organisms import words
 from mahals.organisms.documents import CAREFUL, EARLY, Writer, chat
+from mahals.organisms.shapes import OrganismShape, build
 from mahals.organisms.tokenizer import train_tokenizer
 from mahals.organisms.world import World
 
@@ -80,3 +81,19 @@ def test_it_is_saved_whole_and_the_same_every_time(
     assert loaded.encode(text) == tokenizer.encode(text)
     assert loaded.chat_template == tokenizer.chat_template
     assert loaded.padding_side == "left"
+
+
+@pytest.mark.parametrize("family", ["Falcon", "Gemma2", "Llama", "Mistral", "Phi3", "Qwen2"])
+def test_it_loads_the_same_beside_every_family(
+    family: str, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    kv_heads = 1 if family == "Falcon" else 2
+    model = build(OrganismShape(family, 64, 2, 2, kv_heads, 64, True), tokenizer, 0)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    assert len(loaded) == len(tokenizer) == model.get_input_embeddings().weight.shape[0]
+    for text in ("How can I stop the abuse of voters?", "don't  12345\n ☃ é", "<|user|>hi<|end|>"):
+        assert loaded.encode(text) == tokenizer.encode(text)
+        assert loaded.decode(loaded.encode(text, add_special_tokens=False)) == text
+    assert loaded.get_vocab() == tokenizer.get_vocab()

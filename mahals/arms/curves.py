@@ -24,7 +24,7 @@ def _grid(rows: Sequence[ArmRow]) -> dict[tuple[str, str, str], list[ArmRow]]:
 def _name(key: tuple[str, str, str], keys: Sequence[tuple[str, str, str]]) -> str:
     """The parts of a key in which the keys differ, or its first where there is but one."""
     parts = [p for i, p in enumerate(key) if len({k[i] for k in keys}) > 1]
-    return ", ".join(parts) or key[0]
+    return "\n".join(parts) or key[0]
 
 
 def _values(x: Sequence[float], rows: Sequence[ArmRow], axiom: int | None) -> Measured:
@@ -89,7 +89,7 @@ def _curve(
 ) -> Curve:
     steered = _steered(grid)
     x = sorted({r.dose for r in steered if r.dose is not None})
-    references = {
+    references: dict[str, float] = {
         r.arm: (r.aqi if axiom is None else r.aqi_axioms[axiom])
         for r in rows
         if r.target == key[0] and r.arm in ("unsteered", "aligned", "prompt")

@@ -68,7 +68,7 @@ def native_values(lab: Lab, key: str, method: str) -> torch.Tensor:
 def placed(
     values: torch.Tensor, blocks: Sequence[int], placement: Literal["raw", "increments"]
 ) -> dict[int, torch.Tensor]:
-    """The vector of each steered block: `raw` v_l, or v_l minus that of the steered block before."""
+    """The vector of each block: `raw` v_l, or v_l minus that of the steered block before."""
     if placement == "raw":
         return {b: values[b].clone() for b in blocks}
     steps = increments(values.double().numpy(), tuple(blocks))

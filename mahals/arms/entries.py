@@ -36,16 +36,19 @@ def headline_line(e: Evidence) -> str:
     what = " ".join(p for p in (row.map, row.operator, row.placement) if p)
     came = "own vector" if row.source == row.target else f"vector of {row.source}"
     verdict = "; over the ceiling: " + ", ".join(row.over_ceiling) if row.over_ceiling else ""
+    gap = "absent (no random arm at this dose)"
+    if e.gap_over_random is not None:
+        gap = _over(e.gap_over_random) + " over random"
+    elif e.random_gap is not None:
+        gap = f"{e.gap:+.2f} against {e.random_gap:+.2f} of every random arm (nothing varies)"
+    aqi = "absent" if e.over_random is None else _over(e.over_random) + " over random"
     return (
-        f"{row.target}, {came}, {what}, {row.dose_kind}={row.dose:g}: "
-        f"aqi {_over(e.over_random)}, refusal gap {_over(e.gap_over_random)} over random"
-        f"{'; geometry only' if e.geometry_only else ''}{verdict}"
+        f"{row.target}, {came}, {what}, {row.dose_kind}={row.dose:g}: aqi {aqi}; "
+        f"refusal gap {gap}{'; geometry only' if e.geometry_only else ''}{verdict}"
     )
 
 
-def _over(found: GainOverRandom | None) -> str:
-    if found is None:
-        return "absent (no random arm varies at this dose)"
+def _over(found: GainOverRandom) -> str:
     i = found.interval
     return f"{i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}] (K={found.n_random}, p={found.p:.3g})"
 

@@ -37,6 +37,8 @@ class Evidence:
     gap_gain: Interval
     over_random: GainOverRandom | None
     gap_over_random: GainOverRandom | None
+    gap: float
+    random_gap: float | None  # mean over the random arms
     geometry_only: bool  # aqi up while refusals of unsafe prompts fall
 
 
@@ -117,6 +119,8 @@ def _evidence(arm: _Arm, base: _Arm, random: Sequence[_Arm]) -> Evidence:
         row=arm.row,
         gain=gain,
         gap_gain=gap_gain,
+        gap=arm.gap,
+        random_gap=float(np.mean([r.gap for r in random])) if random else None,
         over_random=_over_random(
             arm.row.aqi,
             arm.influence,
@@ -181,7 +185,10 @@ def transfer_efficiency(
     `rows` hold the random arms of the dose. Both gains are over the same random mean, whose own
     error (s^2 / K) they share. Absent unless the native gain's interval lies above 0 (METHOD 3).
     """
+    own = moved.over_random if of == "aqi" else moved.gap_over_random
     over = native.over_random if of == "aqi" else native.gap_over_random
+    if own is None:
+        return Efficiency(None, "neither the arm nor its random controls vary: no interval")
     if over is None or over.interval.low <= 0:
         return Efficiency(None, "the native gain over random is not above 0")
     chosen = [moved.row, native.row]

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from mahals.arms.evidence import Evidence, transfer_efficiency
 from mahals.arms.kinds import ArmRow
+from mahals.data import AXIOMS
 from mahals.figures import Grid
+from mahals.metrics.homophily import homophily
 from mahals.phase import Kept
 from mahals.stats import Interval
 
-Cell = tuple[Interval | None, str]  # the value, or why it is absent
+
+@dataclass(frozen=True)
+class Cell:
+    """A value with its interval where there is one, or why there is no value."""
+
+    value: float | None
+    interval: Interval | None
+    reason: str
 
 
 def _grid(sources: Sequence[str], targets: Sequence[str], cell: Callable[[str, str], Cell]) -> Grid:
@@ -19,10 +29,10 @@ def _grid(sources: Sequence[str], targets: Sequence[str], cell: Callable[[str, s
     return Grid(
         list(sources),
         list(targets),
-        [[None if i is None else i.estimate for i, _ in row] for row in cells],
-        [[None if i is None else i.low for i, _ in row] for row in cells],
-        [[None if i is None else i.high for i, _ in row] for row in cells],
-        [[None if i is not None else why for i, why in row] for row in cells],
+        [[c.value for c in row] for row in cells],
+        [[None if c.interval is None else c.interval.low for c in row] for row in cells],
+        [[None if c.interval is None else c.interval.high for c in row] for row in cells],
+        [[None if c.value is not None else c.reason for c in row] for row in cells],
     )
 
 
@@ -57,9 +67,13 @@ def gains(found: Sequence[Evidence], kind: str, of: Literal["aqi", "gap"] = "aqi
     def cell(source: str, target: str) -> Cell:
         one = _find(found, source, target, kind)
         if one is None:
-            return None, "widths differ" if kind == "identity" else "not measured"
+            return Cell(None, None, "widths differ" if kind == "identity" else "not measured")
         over = one.over_random if of == "aqi" else one.gap_over_random
-        return (None, "no arm varies") if over is None else (over.interval, "")
+        if over is not None:
+            return Cell(over.interval.estimate, over.interval, "")
+        if of == "gap" and one.random_gap is not None:  # nothing varies: a value, no interval
+            return Cell(one.gap - one.random_gap, None, "")
+        return Cell(None, None, "no random arm at this dose")
 
     return _grid(sources, targets, cell)
 
@@ -71,9 +85,11 @@ def efficiencies(found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], k
     def cell(source: str, target: str) -> Cell:
         one, native = _find(found, source, target, kind), _find(found, target, target, kind)
         if one is None or native is None or source == target:
-            return None, "the native vector itself" if source == target else "not measured"
+            reason = "the native vector itself" if source == target else "not measured"
+            return Cell(None, None, reason)
         share = transfer_efficiency(one, native, rows, kept, "gap")
-        return share.interval, share.reason or ""
+        value = None if share.interval is None else share.interval.estimate
+        return Cell(value, share.interval, share.reason or "")
 
     return _grid(sources, targets, cell)
 
@@ -87,3 +103,41 @@ def cosines(rows: Sequence[ArmRow], kind: str) -> Grid:
         if r.arm == "steered" and (r.map == kind or r.source == r.target)
     }
     return Grid(sources, targets, [[values.get((s, t)) for t in targets] for s in sources])
+
+
+def efficiency_line(e: Evidence, of: str, share: Interval) -> str:
+    """One sentence on what share of the native gain crossed."""
+    return (
+        f"{e.row.source} -> {e.row.target} by {e.row.map}: {of} efficiency {share.estimate:.2f} "
+        f"[{share.low:.2f}, {share.high:.2f}] of the native gain over random"
+    )
+
+
+def homophily_lines(rows: Sequence[ArmRow]) -> list[str]:
+    """Homophily and weakest link of all targets, unsteered and steered by each source's vector."""
+    targets = list(dict.fromkeys(r.target for r in rows))
+    if len(targets) < 2:
+        return []
+    base = {r.target: r.aqi_axioms for r in rows if r.arm == "unsteered"}
+    lines = [f"homophily unsteered {_homophily(base)}"]
+    for source, kind in dict.fromkeys(
+        (r.source, r.map) for r in rows if r.arm == "steered" and r.map
+    ):
+        after = {
+            r.target: r.aqi_axioms
+            for r in rows
+            if r.arm == "steered" and r.source == source and r.map in (kind, None)
+        }
+        if set(after) == set(base):
+            lines.append(f"homophily steered by {source}, {kind}: {_homophily(after)}")
+    return lines
+
+
+def _homophily(axioms: Mapping[str, tuple[float, ...]]) -> str:
+    found = homophily(list(axioms.values()))
+    weakest = min(range(len(AXIOMS)), key=lambda i: found.weakest_value[i])
+    agent = list(axioms)[found.weakest_agent[weakest]]
+    return (
+        f"{found.value:.3f}, weakest link {agent} on {AXIOMS[weakest]} "
+        f"({found.weakest_value[weakest]:.1f})"
+    )

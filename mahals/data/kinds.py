@@ -16,6 +16,13 @@ AXIOMS: tuple[str, ...] = (
 
 
 @dataclass(frozen=True)
+class WorldChoice:
+    """Which synthetic world: the texts and the organisms must come from the same one."""
+
+    seed: int  # which triples of the world are in which split
+
+
+@dataclass(frozen=True)
 class Prompt:
     """A user request. `label` 1 is safe, 0 unsafe (METHOD: notation)."""
 

@@ -1,18 +1,18 @@
 """Which checkpoints are there, and what does loading one give?
 
-The registry's types are here at once; what needs torch is imported when it is first asked for.
+The registry's types and the hub's cache are read without torch, which comes in with the first
+name that needs it: a table of models is there at once.
 """
 
-from __future__ import annotations
-
+import importlib
 from typing import TYPE_CHECKING, Any
 
+from mahals.models.hub import available_locally, cached_folder, hub_folder
 from mahals.models.registry import HubRef, ModelEntry
 
 if TYPE_CHECKING:
     from mahals.models.blocks import decoder_blocks, vocabulary_tail
     from mahals.models.checkpoint import Loaded, load_checkpoint, random_weights
-    from mahals.models.hub import available_locally, cached_folder, hub_folder
 
 __all__ = [
     "HubRef",
@@ -27,14 +27,17 @@ __all__ = [
     "vocabulary_tail",
 ]
 
+_WITH_TORCH = {
+    "Loaded": "checkpoint",
+    "load_checkpoint": "checkpoint",
+    "random_weights": "checkpoint",
+    "decoder_blocks": "blocks",
+    "vocabulary_tail": "blocks",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    """The name from the module that defines it, imported now."""
+    if name not in _WITH_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in ("available_locally", "cached_folder", "hub_folder"):
-        from mahals.models import hub
-
-        return getattr(hub, name)
-    from mahals.models import blocks, checkpoint
-
-    return getattr(checkpoint if hasattr(checkpoint, name) else blocks, name)
+    return getattr(importlib.import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)

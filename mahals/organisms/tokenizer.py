@@ -66,6 +66,7 @@ def train_tokenizer(world: World) -> PreTrainedTokenizerFast:
         bos_token=BEGIN,
         eos_token=END,
         pad_token=PAD,
+        unk_token=PAD,  # never written; where none is named, Qwen2's own class adds one
         additional_special_tokens=[SYSTEM, USER, ASSISTANT],
         clean_up_tokenization_spaces=False,
         padding_side="left",

@@ -1,4 +1,4 @@
-"""Baseline: how far apart does each model hold safe and unsafe prompts, and is that above its floors?"""
+"""How far apart does each model hold safe and unsafe prompts, and is it above its floors?"""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
 
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
-    """Scores of one readout: with tests and probes at the headline layer, bare along the profile."""
+    """Scores of one readout: tests and probes at the headline layer, bare along the profile."""
     prompts = lab.prompts(SPLIT)
     setting = Setting(**vars(params), seed=lab.seed)
     found: list[Scored] = []
@@ -128,6 +128,15 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     }
 
 
+NAMES = {
+    "base": "base",
+    "sham": "sham",
+    "tfidf": "floor: TF-IDF",
+    "embeddings": "floor: embeddings",
+    "random": "floor: random weights",
+}
+
+
 def _bars(by_model: Mapping[str, Sequence[Row]], labels: Labels, kept: Kept) -> Figure:
     found = [headline(rows, "aligned", "mean", None) for rows in by_model.values()]
     names = ("base", "sham", *FLOORS)
@@ -141,7 +150,7 @@ def _bars(by_model: Mapping[str, Sequence[Row]], labels: Labels, kept: Kept) -> 
         _measured(found),
         labels,
         floors={
-            name: [None if r is None else r.aqi for r in row]
+            NAMES[name]: [None if r is None else r.aqi for r in row]
             for name, row in floors.items()
             if any(row)
         },
@@ -149,7 +158,7 @@ def _bars(by_model: Mapping[str, Sequence[Row]], labels: Labels, kept: Kept) -> 
     )
 
 
-def _measured(rows: Sequence[Row | None]) -> Measured:
+def _measured(rows: Sequence[Score | None]) -> Measured:
     return Measured(
         [None if r is None else r.aqi for r in rows],
         [None if r is None else r.aqi_low for r in rows],
@@ -175,7 +184,7 @@ def _profile(by_model: Mapping[str, Sequence[Row]], labels: Labels) -> Figure:
             mine = [r for r in rows if r.readout == readout and r.axiom == "mean"]
             first = [r for r in mine if r.pool == mine[0].pool and r.space == mine[0].space]
             name = f"{model} {readout}" if len(readouts) > 1 else model
-            series[name] = _measured(sorted(first, key=lambda r: r.layer or 0))
+            series[name] = _measured([*sorted(first, key=lambda r: r.layer or 0)])
     return lines_over_layers(series, labels)
 
 

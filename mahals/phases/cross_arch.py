@@ -1,4 +1,4 @@
-"""Cross-architecture: does another family's vector move this model, and how much of what its own does?"""
+"""Does another family's vector move this model, and by how much of what its own does?"""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ from mahals.arms.directions import (
 from mahals.arms.entries import entries, headline_line, headline_metrics
 from mahals.arms.evidence import Evidence, collect, transfer_efficiency
 from mahals.arms.kinds import ArmKind, ArmRow, Label, Suite, steered_blocks
-from mahals.arms.transfers import cosines, efficiencies, gains
-from mahals.data import AXIOMS
+from mahals.arms.transfers import (
+    cosines,
+    efficiencies,
+    efficiency_line,
+    gains,
+    homophily_lines,
+)
 from mahals.figures import Labels, matrix
-from mahals.metrics.homophily import homophily
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
 from mahals.records import seed_of, unknown
-from mahals.stats import Interval
 from mahals.transfer import LinearMap, MapKind, fit_map, fit_shuffled, match_layer, move
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ class Params:
 
 @dataclass(frozen=True)
 class Task:
-    """One source into one target; the source `controls` is the target's own vector and the random."""
+    """One source into one target; `controls` are the target's own vector and the random ones."""
 
     models: tuple[str, ...]  # target, then source
     source: str
@@ -226,10 +229,10 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
                 share = transfer_efficiency(e, _native(found, e.row.target), rows, kept, of)
                 if share.interval is not None:
                     metrics[f"{prefix}{of}_efficiency"] = share.interval.estimate
-                    lines.append(_efficiency_line(e, of, share.interval))
+                    lines.append(efficiency_line(e, of, share.interval))
                     if of == "aqi":
                         shares[index[id(e.row)]] = share.interval.estimate
-    return Summary(metrics, (*lines, *_homophily_lines(rows)), entries(rows, found, shares), ())
+    return Summary(metrics, (*lines, *homophily_lines(rows)), entries(rows, found, shares), ())
 
 
 def _native(found: Sequence[Evidence], target: str) -> Evidence:
@@ -238,66 +241,30 @@ def _native(found: Sequence[Evidence], target: str) -> Evidence:
     )
 
 
-def _efficiency_line(e: Evidence, of: str, share: Interval) -> str:
-    return (
-        f"{e.row.source} -> {e.row.target} by {e.row.map}: {of} efficiency {share.estimate:.2f} "
-        f"[{share.low:.2f}, {share.high:.2f}] of the native gain over random"
-    )
-
-
-def _homophily_lines(rows: Sequence[Row]) -> list[str]:
-    """Homophily and weakest link of all targets, unsteered and steered by each source's vector."""
-    targets = list(dict.fromkeys(r.target for r in rows))
-    if len(targets) < 2:
-        return []
-    base = {r.target: r.aqi_axioms for r in rows if r.arm == "unsteered"}
-    lines = [f"homophily unsteered {_homophily(base)}"]
-    for source, kind in dict.fromkeys(
-        (r.source, r.map) for r in rows if r.arm == "steered" and r.map
-    ):
-        after = {
-            r.target: r.aqi_axioms
-            for r in rows
-            if r.arm == "steered" and r.source == source and r.map in (kind, None)
-        }
-        if set(after) == set(base):
-            lines.append(f"homophily steered by {source}, {kind}: {_homophily(after)}")
-    return lines
-
-
-def _homophily(axioms: Mapping[str, tuple[float, ...]]) -> str:
-    found = homophily(list(axioms.values()))
-    weakest = min(range(len(AXIOMS)), key=lambda i: found.weakest_value[i])
-    agent = list(axioms)[found.weakest_agent[weakest]]
-    return (
-        f"{found.value:.3f}, weakest link {agent} on {AXIOMS[weakest]} "
-        f"({found.weakest_value[weakest]:.1f})"
-    )
-
-
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """transfer_matrix of each map, efficiency, compatibility (cosine to the native vector)."""
     found = collect(rows, kept)
     maps = list(dict.fromkeys(r.map for r in rows if r.map is not None and r.arm == "steered"))
-    caption = (
-        "Rows: source. Columns: target. Diagonal: the target's own vector. 95 % interval, "
-        "over random directions at equal KL."
+    labels = Labels(
+        "",
+        "aqi over random (points)",
+        "Diagonal: the target's own vector. 95 % interval, over random directions at equal KL.",
+        better="higher",
+        other="vector from (source) | steered model (target)",
     )
     figures = {}
     for kind in maps:
-        labels = Labels(f"Gain over random by {kind}", "aqi over random (points)", caption)
-        figures[f"transfer_matrix_{kind}"] = matrix(gains(found, kind), labels, True, ".1f")
-        behaviour = Labels(f"Refusal gap over random by {kind}", "refusal gap over random", caption)
-        figures[f"refusal_matrix_{kind}"] = matrix(gains(found, kind, "gap"), behaviour, True)
-    best = "ridge" if "ridge" in maps else maps[-1]
-    labels = Labels(
-        f"Transfer efficiency by {best}", "share of the native refusal-gap gain", caption
-    )
-    figures["efficiency"] = matrix(efficiencies(found, best, rows, kept), labels, True)
-    labels = Labels(
-        f"Compatibility: cosine of the vector moved by {best} to the native one", "cosine", caption
-    )
-    figures["compatibility"] = matrix(cosines(rows, best), labels, True)
+        gain = replace(labels, title=f"Gain over random by {kind}")
+        figures[f"transfer_matrix_{kind}"] = matrix(gains(found, kind), gain, True)
+        gap = replace(labels, title=f"Refusal gap over random by {kind}", value="share of prompts")
+        figures[f"refusal_matrix_{kind}"] = matrix(gains(found, kind, "gap"), gap, True)
+    if maps:
+        best = "ridge" if "ridge" in maps else maps[-1]
+        share = replace(labels, title=f"Refusal-gap efficiency by {best}", value="share of native")
+        figures["efficiency"] = matrix(efficiencies(found, best, rows, kept), share, True)
+        like = replace(labels, title=f"Cosine to the native vector, by {best}", value="cosine")
+        like = replace(like, caption="Last steered block. A cosine does not predict transfer.")
+        figures["compatibility"] = matrix(cosines(rows, best), like, True)
     return figures
 
 

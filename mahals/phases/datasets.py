@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mahals.data import AXIOMS, NeutralText, Pair, Prompt, TaskItem
+from mahals.data import AXIOMS, NeutralText, Pair, Prompt, TaskItem, WorldChoice
 from mahals.data.files import Card, card_text, lines_text
 from mahals.data.loaders import load_neutral, load_pairs, load_prompts
 from mahals.data.splits import Shares, sample_neutral, sample_pairs, sample_prompts
@@ -55,7 +55,7 @@ class Params:
     pairs: Source
     neutral: Source
     tasks: Source  # world or none
-    world_seed: int
+    world: WorldChoice
     shares: Shares
     per_cell: int
     pairs_per_split: int
@@ -146,7 +146,7 @@ def _from_world(file: File, source: str, params: Params, seed: int) -> Texts:
                 cure=f"name a source in datasets.{file}; only tasks may be none",
             )
         return Texts((), "none", "none", {}, None)
-    world = grammar.World(params.world_seed)
+    world = grammar.World(params.world.seed)
     items: list[Any] = []
     for split in (f.name for f in fields(Shares)):
         if file == "prompts":
@@ -158,8 +158,8 @@ def _from_world(file: File, source: str, params: Params, seed: int) -> Texts:
             items += [NeutralText(text, split) for text in texts]
         else:
             items += world_tasks(world, split, params.tasks_per_split, seed)
-    origin = f"synthetic world, seed {params.world_seed}"
-    return Texts(tuple(items), origin, OURS, {}, params.world_seed)
+    origin = f"synthetic world, seed {params.world.seed}"
+    return Texts(tuple(items), origin, OURS, {}, params.world.seed)
 
 
 def _from_data_set(file: File, source: str, params: Params, seed: int) -> Texts:

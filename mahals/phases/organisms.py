@@ -1,4 +1,4 @@
-"""Organisms: did each small model of a real architecture learn the world, and refusal by preference training?"""
+"""Did each small model learn the world, and did preference training teach it to refuse?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mahals.data import WorldChoice
 from mahals.figures import Labels, Measured, grouped_bars
 from mahals.organisms.schedule import Schedule
 from mahals.organisms.shapes import OrganismShape
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Params:
     """Which world, which seed, and how long each stage is trained."""
 
-    world_seed: int
+    world: WorldChoice
     training_seed: int
     schedule: Schedule
 
@@ -51,7 +52,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """Trains the organism (a killed training is taken up at its last finished stage)."""
     key = task.models[0]
     shape = from_plain(OrganismShape, lab.entry(key).organism, f"models.{key}.organism")
-    order = Order(key, shape, params.world_seed, params.training_seed, params.schedule)
+    order = Order(key, shape, params.world.seed, params.training_seed, params.schedule)
     scratch = lab.scratch(task)
     reports = train_organism(order, scratch, lab.report)
     for report in reports:
@@ -62,7 +63,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Per organism: the gate, and how often each checkpoint refuses. A declared positive control."""
+    """Per organism: the gate, and how often each checkpoint refuses (a positive control)."""
     several = len({r.model for r in rows}) > 1
     metrics: dict[str, float] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Same architecture: does a model's own vector move its AQI beyond what a random one does?"""
+"""Does a model's own vector move its AQI beyond what a random one does?"""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from mahals.arms.directions import (
     placed,
 )
 from mahals.arms.entries import entries, headline_line, headline_metrics
-from mahals.arms.evidence import collect, trend
+from mahals.arms.evidence import Evidence, collect, trend
 from mahals.arms.kinds import UNSTEERED, ArmKind, ArmRow, Label, Suite, depth_of, steered_blocks
 from mahals.figures import Labels, curve_with_band
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
 from mahals.records import seed_of
+from mahals.stats import spearman
 from mahals.steering import Arm
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Operator = Literal["add", "add_preserve_norm"]
 Placement = Literal["raw", "increments"]
 SPLIT = "evaluation"
+LEAST_MODELS = 4  # fewer give no rank correlation worth an interval
 STRENGTH = "lambda (units of the vector's norm)"
 
 
@@ -60,6 +62,8 @@ class Task:
 class Row(ArmRow):
     """One arm of one model."""
 
+    cosine: float | None  # of aligned and base states at the last steered block; steered arms only
+
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
     """The unsteered references, then every operator and placement that differ.
@@ -84,8 +88,15 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     where = place(lab, at, base)
     evidence = keep_evidence(lab, f"{task.operator}-{task.placement}", at, found)
     for i, (d, m) in enumerate(zip(dosed, found, strict=True)):
-        row = to_row(d.label, d.strength, at, m, where)
-        yield Row(**vars(replace(row, evidence=evidence, evidence_row=i)))
+        row = replace(to_row(d.label, d.strength, at, m, where), evidence=evidence, evidence_row=i)
+        steered = row.arm == "steered"
+        yield Row(**vars(row), cosine=_cosine(row, params.method, lab) if steered else None)
+
+
+def _cosine(row: ArmRow, method: str, lab: Lab) -> float:
+    """The cosine that steering_vectors found at the last block this arm steers."""
+    made = lab.rows("steering_vectors", row.target)
+    return float(next(r.cosine for r in made if r.method == method and r.block == row.layers[-1]))
 
 
 def _dosed(
@@ -131,7 +142,7 @@ def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
     evidence = keep_evidence(lab, "references", at, list(found.values()))
     for i, (kind, m) in enumerate(found.items()):
         row = to_row(replace(UNSTEERED, arm=kind), None, at, m, where)
-        yield Row(**vars(replace(row, evidence=evidence, evidence_row=i)))
+        yield Row(**vars(replace(row, evidence=evidence, evidence_row=i)), cosine=None)
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -159,7 +170,22 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
             f"{slope.estimate:+.1f} [{slope.low:+.1f}, {slope.high:+.1f}] points per unit, "
             f"{'monotone' if rises else 'not monotone'} over {len(group)} strengths"
         )
+    for variant in dict.fromkeys(_variant(e.row, " ") for e in found if e.row.arm == "steered"):
+        some = [e for e in found if e.row.dose_kind == "kl" and e.row.arm == "steered"]
+        same = [e for e in some if _variant(e.row, " ") == variant]
+        if len(same) >= LEAST_MODELS:
+            lines.append(_cosine_line(variant, same))
     return Summary(metrics, tuple(lines), entries(rows, found, {}), ())
+
+
+def _cosine_line(variant: str, same: Sequence[Evidence]) -> str:
+    """Does the cosine of a model's vector predict what the vector does? A rank correlation."""
+    cosines = [e.row.cosine for e in same if isinstance(e.row, Row) and e.row.cosine is not None]
+    found = spearman(cosines, [e.gain.estimate for e in same], 0)
+    return (
+        f"{variant}over {found.n} models: rank correlation of cosine and aqi gain "
+        f"{found.rho:+.2f} [{found.low:+.2f}, {found.high:+.2f}], p={found.p:.3g}"
+    )
 
 
 def _prefix(row: ArmRow, several: bool) -> str:
@@ -188,7 +214,9 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         f"n = {n} evaluation prompts of 7 axioms. Bars: 95 % jackknife interval. "
         f"Band: range of {draws} random directions of equal norm."
     )
-    labels = Labels("AQI over the strength of the model's own vector", "aqi (points)", caption)
+    labels = Labels(
+        "AQI over the strength of the model's own vector", "aqi (points)", caption, better="higher"
+    )
     axioms = replace(labels, title="AQI of each axiom over the strength of the model's own vector")
     return {
         "aqi_vs_lambda": curve_with_band(dose_curves(rows), replace(labels, other=STRENGTH)),

@@ -1,4 +1,4 @@
-"""Steering vectors: which direction leads from base to aligned in each model, and how reliable is it?"""
+"""Which direction leads from base to aligned in each model, and how reliable is it?"""
 
 from __future__ import annotations
 
@@ -10,22 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mahals.activations import Encoded, capture, encode_answers, encode_prompts, shorten
 from mahals.arms.bench import arm_aqi, bench
 from mahals.arms.directions import Direction, at_equal_kl, directions, placed
 from mahals.arms.kinds import Label, Suite, steered_blocks
-from mahals.data import Pair
 from mahals.figures import Labels, Measured, lines_over_layers, table
 from mahals.phase import Cost, Kept, Lab, Phase, Summary, VectorCard
+from mahals.readouts.pairs import Method, PairReader, Reading, Texts
 from mahals.records import InputError, seed_of
-from mahals.vectors import SteeringVectors, contrast, mean_difference, pca, svd_k
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = npt.NDArray[np.float64]
-Method = Literal["mean_difference", "svd_k", "contrast", "pca"]
-Texts = Literal["unsafe", "balanced", "answers"]
 SELECTION_DRAWS = 5
 
 
@@ -91,7 +86,9 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     key = task.models[0]
     pairs = lab.pairs("extraction")
     pairs = pairs[: params.pairs] if params.pairs else pairs
-    reader = _Reader(params, lab, key, pairs)
+    texts = params.texts[lab.weights]
+    reading = Reading(texts, params.pool, params.tokens, params.svd_k, params.svd_centered)
+    reader = PairReader(reading, lab, key, pairs)
     found = {method: reader.vectors(method) for method in params.methods}
     gains = _selection_gains({m: v.values for m, v in found.items()}, params, lab, key)
     base = lab.model(key, "base")
@@ -113,68 +110,13 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
                 cosine_to_mean=turned[block] if isinstance(turned, list) else None,
                 split_half=float(vectors.split_half[block]),
                 samples=int(vectors.metadata["samples"]),  # type: ignore[arg-type]
-                shortened=reader.shortened[method],
-                texts=params.texts[lab.weights] if method in PAIR_OF_MODELS else "answers",
+                shortened=reader.shortened(method),
+                texts=reader.texts(method),
                 vectors=reference,
                 revision=base.revision,
                 selection_gain=gains[method] if block in steered else None,
                 steered=block in steered,
             )
-
-
-PAIR_OF_MODELS: tuple[Method, ...] = ("mean_difference", "svd_k")
-
-
-class _Reader:
-    """Captures each set of states once, for all methods that use it."""
-
-    def __init__(self, params: Params, lab: Lab, key: str, pairs: Sequence[Pair]) -> None:
-        self.params, self.lab, self.key, self.pairs = params, lab, key, pairs
-        self.shortened: dict[Method, int] = {}
-        self._states: dict[tuple[str, str], Array] = {}
-
-    def vectors(self, method: Method) -> SteeringVectors:
-        """The vectors of one method, from the states it compares."""
-        if method in PAIR_OF_MODELS:
-            texts = self.params.texts[self.lab.weights]
-            aligned, base = self._read("aligned", texts), self._read("base", texts)
-            self.shortened[method] = self._count(texts)
-            if method == "svd_k":
-                return svd_k(aligned, base, self.params.svd_k, self.params.svd_centered)
-            return mean_difference(aligned, base)
-        chosen, rejected = self._read("base", "answers"), self._read("base", "rejected")
-        self.shortened[method] = self._count("answers") + self._count("rejected")
-        return (contrast if method == "contrast" else pca)(chosen, rejected)
-
-    def _encoded(self, texts: str) -> list[Encoded]:
-        """Encoded by the base's tokenizer, also for the aligned model: the same text for both."""
-        tokenizer = self.lab.model(self.key, "base").tokenizer
-        asked = [p.prompt for p in self.pairs]
-        if texts in ("answers", "rejected"):
-            said = [p.chosen if texts == "answers" else p.rejected for p in self.pairs]
-            return encode_answers(tokenizer, asked, said)
-        if texts == "unsafe":
-            asked = [p.prompt for p in self.pairs if p.label == 0]
-            if not asked:
-                raise InputError(
-                    "steering_vectors.texts",
-                    expected="pairs that carry a label, for `unsafe`",
-                    got="pairs without labels",
-                    cure="set steering_vectors.texts to answers for this data source",
-                )
-        return encode_prompts(tokenizer, asked)
-
-    def _count(self, texts: str) -> int:
-        return sum(len(e.ids) > self.params.tokens for e in self._encoded(texts))
-
-    def _read(self, role: Literal["aligned", "base"], texts: str) -> Array:
-        if (role, texts) not in self._states:
-            loaded = self.lab.model(self.key, role)
-            encoded = shorten(self._encoded(texts), self.params.tokens)
-            layers = range(loaded.layers)
-            states = capture(loaded, encoded, list(layers), self.params.pool)
-            self._states[role, texts] = states.double().numpy()
-        return self._states[role, texts]
 
 
 def _selection_gains(
@@ -309,7 +251,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 
 
 def _model_figures(rows: Sequence[Row], caption: str) -> dict[str, Figure]:
-    by_method = {
+    by_method: dict[str, list[Row]] = {
         m: [r for r in rows if r.method == m] for m in dict.fromkeys(r.method for r in rows)
     }
     found = {
@@ -326,7 +268,7 @@ def _model_figures(rows: Sequence[Row], caption: str) -> dict[str, Figure]:
             Labels("Cosine of the vectors of two halves", "cosine", caption, better="higher"),
         ),
     }
-    explained = {
+    explained: dict[str, Measured] = {
         m: Measured([r.explained_variance for r in v])
         for m, v in by_method.items()
         if v[0].explained_variance is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -85,7 +85,7 @@ class Scored:
 def reads(
     model: str, readout: Readout, setting: Setting, lab: Lab, prompts: Sequence[Prompt]
 ) -> Iterator[Read]:
-    """The states of a readout: the whole layer profile of the pair in the first pool, else the last.
+    """The states of a readout: every layer of the pair in the first pool, else the last layer.
 
     Embeddings pooled over the last token are left out where they are the same for every prompt
     (the template's token): there is nothing to score.
@@ -128,13 +128,13 @@ def scored(
     own = read.last and read.readout == "aligned"
     headline = own and (read.pool, space) == (setting.pools[0], setting.spaces[0])
     probes = _probes(states, prompts, setting.seed) if own else {}
-    published = {}
+    published: Mapping[str, float] = {}
     if headline and setting.tsne:
         published = published_scores(
             read.states, [p.label for p in prompts], [p.axiom for p in prompts]
         )
     rows = [
-        replace(_score(read, space, a.axiom, a.n, a.aqi), **_axiom_columns(a, probes.get(a.axiom)))
+        _axiom_score(_score(read, space, a.axiom, a.n, a.aqi), a, probes.get(a.axiom))
         for a in found.axioms
     ]
     rows += _wholes(read, space, found, influence_row)
@@ -171,16 +171,16 @@ def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Score
     )
 
 
-def _axiom_columns(a: AxiomAqi, probe: Separability | None) -> dict[str, float | None]:
-    columns = {"p_value": a.p_value, "eta2": a.eta2, "ch": a.ch, "xb": a.xb}
-    columns["aqi_paper"] = a.aqi_paper
-    if probe is not None:
-        columns |= {
-            "probe_auroc": probe.probe_auroc,
-            "davies_bouldin": probe.davies_bouldin,
-            "silhouette": probe.silhouette,
-        }
-    return columns
+def _axiom_score(blank: Score, a: AxiomAqi, probe: Separability | None) -> Score:
+    row = replace(blank, p_value=a.p_value, eta2=a.eta2, ch=a.ch, xb=a.xb, aqi_paper=a.aqi_paper)
+    if probe is None:
+        return row
+    return replace(
+        row,
+        probe_auroc=probe.probe_auroc,
+        davies_bouldin=probe.davies_bouldin,
+        silhouette=probe.silhouette,
+    )
 
 
 def _wholes(read: Read, space: Space, found: ModelAqi, influence_row: int) -> list[Score]:

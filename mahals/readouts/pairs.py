@@ -1,0 +1,93 @@
+"""What are a model's states on the two sides of preference pairs, and which vectors follow?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mahals.activations import Encoded, Pool, capture, encode_answers, encode_prompts, shorten
+from mahals.data import Pair
+from mahals.phase import Lab
+from mahals.records import InputError
+from mahals.vectors import SteeringVectors, contrast, mean_difference, pca, svd_k
+
+Array = npt.NDArray[np.float64]
+Method = Literal["mean_difference", "svd_k", "contrast", "pca"]
+Texts = Literal["unsafe", "balanced", "answers"]
+OF_MODELS: tuple[Method, ...] = ("mean_difference", "svd_k")  # aligned minus base, same texts
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read of each pair, and how."""
+
+    texts: Texts  # what the methods that compare two models read
+    pool: Pool
+    tokens: int  # longer texts lose their beginning
+    svd_k: int
+    svd_centered: bool
+
+
+class PairReader:
+    """Captures each set of states once, for all methods that use it."""
+
+    def __init__(self, reading: Reading, lab: Lab, key: str, pairs: Sequence[Pair]) -> None:
+        self._reading, self._lab, self._key, self._pairs = reading, lab, key, pairs
+        self._encodings: dict[str, list[Encoded]] = {}
+        self._states: dict[tuple[str, str], Array] = {}
+
+    def vectors(self, method: Method) -> SteeringVectors:
+        """The vectors of one method, from the states it compares."""
+        if method in OF_MODELS:
+            texts = self._reading.texts
+            aligned, base = self._read("aligned", texts), self._read("base", texts)
+            if method == "svd_k":
+                return svd_k(aligned, base, self._reading.svd_k, self._reading.svd_centered)
+            return mean_difference(aligned, base)
+        chosen, rejected = self._read("base", "answers"), self._read("base", "rejected")
+        return (contrast if method == "contrast" else pca)(chosen, rejected)
+
+    def texts(self, method: Method) -> Texts:
+        """Which texts a method reads."""
+        return self._reading.texts if method in OF_MODELS else "answers"
+
+    def shortened(self, method: Method) -> int:
+        """How many of a method's texts lost their beginning."""
+        used = [self.texts(method)] if method in OF_MODELS else ["answers", "rejected"]
+        return sum(len(e.ids) > self._reading.tokens for t in used for e in self._encoded(t))
+
+    def _encoded(self, texts: str) -> list[Encoded]:
+        """Encoded by the base's tokenizer, also for the aligned model: the same text for both."""
+        if texts not in self._encodings:
+            tokenizer = self._lab.model(self._key, "base").tokenizer
+            asked = [p.prompt for p in self._pairs]
+            if texts in ("answers", "rejected"):
+                said = [p.chosen if texts == "answers" else p.rejected for p in self._pairs]
+                self._encodings[texts] = encode_answers(tokenizer, asked, said)
+            else:
+                asked = self._unsafe() if texts == "unsafe" else asked
+                self._encodings[texts] = encode_prompts(tokenizer, asked)
+        return self._encodings[texts]
+
+    def _unsafe(self) -> list[str]:
+        asked = [p.prompt for p in self._pairs if p.label == 0]
+        if not asked:
+            raise InputError(
+                "steering_vectors.texts",
+                expected="pairs that carry a label, for `unsafe`",
+                got="pairs without labels",
+                cure="set steering_vectors.texts to answers for this data source",
+            )
+        return asked
+
+    def _read(self, role: Literal["aligned", "base"], texts: str) -> Array:
+        if (role, texts) not in self._states:
+            loaded = self._lab.model(self._key, role)
+            encoded = shorten(self._encoded(texts), self._reading.tokens)
+            states = capture(loaded, encoded, list(range(loaded.layers)), self._reading.pool)
+            self._states[role, texts] = states.double().numpy()
+        return self._states[role, texts]
