@@ -24,7 +24,15 @@ from mahals.records import InputError, unknown
 ENGINES: tuple[str, ...] = ("local",)
 RESIDENT = 4  # models that a process is taken to hold
 REPORT_SECONDS = 0.2  # at least, between two reports of one job
-ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+WORKER = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MPLBACKEND": "Agg",
+    # glibc keeps freed memory instead of giving it back after every step: training is faster
+    "MALLOC_TRIM_THRESHOLD_": "1000000000",
+    "MALLOC_MMAP_THRESHOLD_": "1000000000",
+}
 
 Report = Callable[[str, int, int], None]
 
@@ -168,8 +176,8 @@ class LocalPool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         tied, lifeline = context.Pipe(duplex=False)
-        kept = {name: os.environ.get(name) for name in (*ONE_THREAD, "MPLBACKEND")}
-        os.environ.update({**dict.fromkeys(ONE_THREAD, "1"), "MPLBACKEND": "Agg"})
+        kept = {name: os.environ.get(name) for name in WORKER}
+        os.environ.update(WORKER)
         try:
             process = context.Process(target=_work, args=(theirs, tied), daemon=True)
             process.start()

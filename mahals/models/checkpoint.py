@@ -17,11 +17,14 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from mahals.models import blocks
 from mahals.models.hub import has_weights, hub_folder
 from mahals.models.registry import HubRef
 from mahals.records import InputError, unknown
+
+transformers_logging.disable_progress_bar()  # its bars would break into ours
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

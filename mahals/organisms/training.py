@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
 
 from mahals.organisms.answers import Verdict, judge
 from mahals.organisms.documents import plain
@@ -34,6 +35,8 @@ from mahals.organisms.shapes import OrganismShape, build
 from mahals.organisms.tokenizer import train_tokenizer
 from mahals.organisms.world import World, prompts
 from mahals.records import digest, from_plain, seed_of, to_plain
+
+transformers_logging.disable_progress_bar()  # its bars would break into ours
 
 CHECKPOINTS = ("base", "sft", "dpo", "sham")
 Report = Callable[[str, int, int], None]  # (stage, steps done, steps there will be)

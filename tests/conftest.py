@@ -1,0 +1,69 @@
+"""What do tests share: one small study, trained and measured once for all of them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from light_repository import copy_tree, git, run
+from mahals.workspace import Results, Workspace, all_results
+
+STUDY = ("python", "-m", "mahals", "study", "--overlay", "smoke")
+
+
+@dataclass(frozen=True)
+class SmallStudy:
+    """A copy of the project in which `mahals study --overlay smoke` ran; leave it as it is."""
+
+    root: Path
+    output: str  # what the command printed
+    seconds: float
+
+    @cached_property
+    def results(self) -> Mapping[tuple[str, str], Results]:
+        """Everything that it measured, by phase and unit."""
+        return {(r.phase, r.unit): r for r in all_results(Workspace(self.root))}
+
+
+def run_study(root: Path) -> SmallStudy:
+    """Makes a copy of the project at `root` and runs the study in it."""
+    copy_tree(root)
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message=copy")
+    began = time.monotonic()
+    done = run(root, *STUDY)
+    seconds = time.monotonic() - began
+    (root / ".mahals" / "printed.txt").write_text(f"{seconds}\n{done.stdout}", encoding="utf-8")
+    return _read(root)
+
+
+def _read(root: Path) -> SmallStudy:
+    seconds, _, output = (root / ".mahals/printed.txt").read_text(encoding="utf-8").partition("\n")
+    return SmallStudy(root, output, float(seconds))
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
+    """The smoke study: two organisms trained, all phases measured, once for all test processes.
+
+    With MAHALS_TEST_STUDY=<folder> the study is made there and found there the next time: for
+    work on tests. Delete the folder when the code of the study changes.
+    """
+    given = os.environ.get("MAHALS_TEST_STUDY")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root = Path(given) if given else shared / "small-study"
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with open(root.with_name(f"{root.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (root / ".mahals/printed.txt").is_file():
+            return _read(root)
+        return run_study(root)
