@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mahals.cli import FLAGS, KEYED, OPTIONS, build_parser, main
@@ -64,7 +64,7 @@ def test_every_command_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
-    for name in (*KEYED, "publish", "leaderboard", "models", "manifests", "cache"):
+    for name in (*KEYED, "publish", "leaderboard", "export", "models", "manifests", "cache"):
         assert f" {name} " in shown
 
 
@@ -96,6 +96,7 @@ def test_keys_are_taken_from_anywhere_on_the_line() -> None:
     }
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z_]{3,12}(\.[a-z_]{1,9})?", fullmatch=True),
@@ -206,6 +207,26 @@ def test_cache_shows_sizes_and_prunes(small: Path, capsys: pytest.CaptureFixture
     assert main(["cache", "--prune"]) == 0
     assert not (small / ".mahals/runs").exists()
     assert capsys.readouterr().out.count("0.0 MB") == 3
+
+
+def test_export_writes_what_torch_reads_without_unpickling_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    values = torch.arange(12, dtype=torch.float32).reshape(3, 4)
+    kept, out = tmp_path / "svd_k.safetensors", tmp_path / "svd_k.pth"
+    save_file({"values": values}, kept)
+    assert main(["export", str(kept), str(out)]) == 0
+    assert "values (3, 4)" in capsys.readouterr().out
+    (name, read), *more = torch.load(out, weights_only=True).items()
+    assert (name, more) == ("values", []) and torch.equal(read, values)
+    kept.write_bytes(kept.read_bytes()[:-1])
+    for source, target in ((kept, tmp_path / "b.pth"), (tmp_path / "absent", out)):
+        assert main(["export", str(source), str(target)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, kept.name]
 
 
 def test_ctrl_c_is_no_traceback(

@@ -125,7 +125,7 @@ class TinyLab:
         one = model(key, "base")
         shape = {"layers": one.layers, "width": one.width}
         hub = HubRef(f"x/{key}", "1")
-        return ModelEntry("Llama", "sft->dpo", hub, hub, False, "none", 32, 4096, shape, "")
+        return ModelEntry(key, "Llama", "sft->dpo", hub, hub, False, "none", 32, 4096, shape, "")
 
     def model(self, key: str, role: str) -> Loaded:
         self.asked.append((key, role))

@@ -113,6 +113,13 @@ def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[
     board = _command(commands, "leaderboard", "print the leaderboard and how to open it")
     board.add_argument("--top", type=int, default=20, metavar="N", help="lines to print")
     board.add_argument("--port", type=int, default=5000, metavar="N", help="of the MLflow UI")
+    export = _command(commands, "export", "write a steering vector as a state dict for torch.load")
+    export.add_argument(
+        "vector",
+        metavar="VECTOR",
+        help="models:/NAME@champion, models:/NAME/VERSION, a vector's folder or a .safetensors file",
+    )
+    export.add_argument("out", metavar="OUT.pth", help="read it with weights_only=True")
     _command(commands, "models", "the registry: what can be measured, and what is here")
     manifests = _command(commands, "manifests", "write MLproject, conda.yaml and dvc.yaml")
     manifests.add_argument(

@@ -1,4 +1,4 @@
-"""What do `publish`, `leaderboard`, `models`, `manifests` and `cache` do?"""
+"""What do `publish`, `leaderboard`, `export`, `models`, `manifests` and `cache` do?"""
 
 from __future__ import annotations
 
@@ -76,6 +76,17 @@ def write_page(workspace: Workspace) -> str:
     collected = collect([each for each in all_results(workspace) if each.is_canonical])
     write_markdown(boards(collected.entries), collected.origins, workspace.root / BOARD)
     return BOARD
+
+
+def export(options: Namespace, keys: Keys) -> int:
+    """Writes a registered or kept steering vector as a plain state dict."""
+    from mahals.tracking import export_pth, load_vector
+
+    vector = load_vector(options.vector)
+    place = export_pth(vector, options.out)
+    held = ", ".join(f"{name} {tuple(each.shape)}" for name, each in vector.tensors.items())
+    print(f"wrote {place}: {held}; row l of values belongs to decoder block l")
+    return 0
 
 
 def models(options: Namespace, keys: Keys) -> int:

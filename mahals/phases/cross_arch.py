@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -42,6 +43,7 @@ Array = npt.NDArray[np.float64]
 Operator = Literal["add", "add_preserve_norm"]
 SPLIT = "evaluation"
 CONTROLS = "controls"
+READ_AT_ONCE = 12  # models whose mapping states stay in memory
 
 
 @dataclass(frozen=True)
@@ -198,12 +200,26 @@ def _sides(
     """
     found = {}
     for key, layers in ((source, sorted(set(pairs.values()))), (target, sorted(pairs))):
-        loaded = lab.model(key, "base")
+        found[key] = _mapping_states(key, tuple(layers), lab)
+    return {t: (found[source][s], found[target][t]) for t, s in pairs.items()}
+
+
+_READ: OrderedDict[tuple[str, str, tuple[int, ...]], dict[int, Array]] = OrderedDict()
+"""The last mapping states this process read, by model revision, data and blocks: every model is a
+source and a target several times. What is read does not depend on it."""
+
+
+def _mapping_states(key: str, layers: tuple[int, ...], lab: Lab) -> dict[int, Array]:
+    loaded = lab.model(key, "base")
+    mark = (loaded.revision, lab.data_digest, layers)
+    if mark not in _READ:
         texts = encode_prompts(loaded.tokenizer, [p.text for p in lab.prompts("mapping")])
         texts += encode_texts(loaded.tokenizer, lab.neutral("mapping"))
-        states = capture(loaded, texts, layers, "last").double().numpy()
-        found[key] = {layer: states[:, i] for i, layer in enumerate(layers)}
-    return {t: (found[source][s], found[target][t]) for t, s in pairs.items()}
+        states = capture(loaded, texts, list(layers), "last").double().numpy()
+        _READ[mark] = {layer: states[:, i] for i, layer in enumerate(layers)}
+        while len(_READ) > READ_AT_ONCE:
+            _READ.popitem(last=False)
+    return _READ[mark]
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:

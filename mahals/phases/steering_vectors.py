@@ -62,6 +62,7 @@ class Row:
     split_half: float  # cosine of the vectors of two halves; higher is more reliable
     samples: int
     shortened: int  # texts that lost their beginning
+    empty: int  # answers without a word, read where they would begin
     texts: Texts
     vectors: str  # kept safetensors: values (L, d)
     revision: str  # of the base checkpoint that the vector belongs to
@@ -111,6 +112,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
                 split_half=float(vectors.split_half[block]),
                 samples=int(vectors.metadata["samples"]),  # type: ignore[arg-type]
                 shortened=reader.shortened(method),
+                empty=reader.empty(method),
                 texts=reader.texts(method),
                 vectors=reference,
                 revision=base.revision,

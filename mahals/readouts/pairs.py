@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from transformers import PreTrainedTokenizerBase
 
 from mahals.activations import Encoded, Pool, capture, encode_answers, encode_prompts, shorten
 from mahals.data import Pair
@@ -57,21 +58,48 @@ class PairReader:
 
     def shortened(self, method: Method) -> int:
         """How many of a method's texts lost their beginning."""
-        used = [self.texts(method)] if method in OF_MODELS else ["answers", "rejected"]
-        return sum(len(e.ids) > self._reading.tokens for t in used for e in self._encoded(t))
+        used = [e for texts in self._used(method) for e in self._encoded(texts)]
+        return sum(len(e.ids) > self._reading.tokens for e in used)
+
+    def empty(self, method: Method) -> int:
+        """How many of a method's answers are empty: read where they would begin."""
+        return sum(not said for t in self._used(method) for said in self._said(t))
+
+    def _used(self, method: Method) -> tuple[str, ...]:
+        return (self._reading.texts,) if method in OF_MODELS else ("answers", "rejected")
+
+    def _said(self, texts: str) -> list[str]:
+        """The answers that `texts` names; none for prompts."""
+        if texts not in ("answers", "rejected"):
+            return []
+        return [p.chosen if texts == "answers" else p.rejected for p in self._pairs]
 
     def _encoded(self, texts: str) -> list[Encoded]:
         """Encoded by the base's tokenizer, also for the aligned model: the same text for both."""
         if texts not in self._encodings:
             tokenizer = self._lab.model(self._key, "base").tokenizer
-            asked = [p.prompt for p in self._pairs]
-            if texts in ("answers", "rejected"):
-                said = [p.chosen if texts == "answers" else p.rejected for p in self._pairs]
-                self._encodings[texts] = encode_answers(tokenizer, asked, said)
+            if said := self._said(texts):
+                self._encodings[texts] = self._answered(tokenizer, said)
             else:
-                asked = self._unsafe() if texts == "unsafe" else asked
+                asked = self._unsafe() if texts == "unsafe" else [p.prompt for p in self._pairs]
                 self._encodings[texts] = encode_prompts(tokenizer, asked)
         return self._encodings[texts]
+
+    def _answered(self, tokenizer: PreTrainedTokenizerBase, said: Sequence[str]) -> list[Encoded]:
+        """Prompt and answer; where nothing was said, up to where the answer would begin."""
+        pairs = list(zip(self._pairs, said, strict=True))
+        silent = sum(not answer for answer in said)
+        if silent and self._reading.pool == "mean":
+            raise InputError(
+                "steering_vectors.pool",
+                expected="last, where answers are empty",
+                got=f"mean, and {silent} of {len(said)} answers without a token to average over",
+                cure="set steering_vectors.pool to last, or leave those pairs out of the data",
+            )
+        spoken = [(p.prompt, answer) for p, answer in pairs if answer]
+        full = iter(encode_answers(tokenizer, [p for p, _ in spoken], [a for _, a in spoken]))
+        bare = iter(encode_prompts(tokenizer, [p.prompt for p, answer in pairs if not answer]))
+        return [next(full) if answer else next(bare) for answer in said]
 
     def _unsafe(self) -> list[str]:
         asked = [p.prompt for p in self._pairs if p.label == 0]

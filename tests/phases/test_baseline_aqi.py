@@ -1,0 +1,109 @@
+"""Does the phase measure checkpoints and floors, and sum them up without a model?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mahals.data import AXIOMS
+from mahals.phases.baseline_aqi import PHASE, Params, Row
+from mahals.records import from_plain, to_plain
+from tiny_lab import MemoryKept, TinyLab, run
+
+PARAMS = Params(("mean", "last"), ("native", "standardized"), 9, False)
+FIGURES = {"aqi_bar_plot", "aqi_axiom_heatmap", "aqi_layer_profile"}
+
+
+@pytest.fixture(scope="module")
+def lab() -> TinyLab:
+    return TinyLab()
+
+
+@pytest.fixture(scope="module")
+def rows(lab: TinyLab) -> list[Row]:
+    return run(PHASE, PARAMS, lab)
+
+
+@pytest.fixture(scope="module")
+def two(lab: TinyLab, rows: list[Row]) -> tuple[list[Row], Any]:
+    """Rows of two models with their kept files, in one summary."""
+    other = TinyLab("C")
+    more = run(PHASE, PARAMS, other)
+    return [*rows, *more], MemoryKept({**lab.files, **other.files})
+
+
+def test_plan_has_the_pair_the_floors_and_on_organisms_the_sham() -> None:
+    organism = [t.readout for t in PHASE.plan(PARAMS, TinyLab())]
+    hub = [t.readout for t in PHASE.plan(PARAMS, TinyLab(weights="hub"))]
+    assert hub == ["aligned", "base", "random", "embeddings", "tfidf"]
+    assert organism == [*hub, "sham"]
+
+
+def test_rows_cover_every_readout_and_axiom_and_come_back_from_json(rows: list[Row]) -> None:
+    assert [r.axiom for r in rows[:9]] == [*AXIOMS, "mean", "pooled"]
+    keys = [(r.readout, r.pool, r.space, r.layer, r.axiom) for r in rows]
+    assert len(set(keys)) == len(keys)
+    # reads at the last layer come in both spaces, those along the profile in the first
+    pair = (3 + 2 + 2) * 9
+    assert len(rows) == 2 * pair + 2 * (2 + 2) * 9 + 2 * 9 + 2 * 9
+    assert [from_plain(Row, to_plain(r)) for r in rows] == rows
+
+
+def test_evidence_rows_are_those_of_their_own_interval(rows: list[Row], lab: TinyLab) -> None:
+    """The jackknife error of every mean follows from its kept influence, clusters and all."""
+    from mahals.stats import jackknife_interval
+
+    means = [r for r in rows if r.axiom == "mean"]
+    assert all(r.influence is None for r in rows if r.axiom != "mean")
+    for row in means:
+        tensors = lab.files[str(row.influence)]
+        influence = tensors["influence"][row.influence_row].numpy()
+        clusters = [str(c) for c in tensors["clusters"].tolist()]
+        assert jackknife_interval(influence, row.aqi, clusters).high == pytest.approx(row.aqi_high)
+
+
+def test_measuring_again_gives_the_same_rows(rows: list[Row]) -> None:
+    assert run(PHASE, PARAMS, TinyLab()) == rows
+
+
+def test_summary_is_pure_and_names_the_model_only_among_several(
+    rows: list[Row], lab: TinyLab, two: Any
+) -> None:
+    lab.asked.clear()
+    kept = MemoryKept(lab.files)
+    one = PHASE.summarize(rows, kept)
+    assert one == PHASE.summarize(list(rows), kept)
+    head = next(r for r in rows if r.readout == "aligned" and r.last and r.axiom == "mean")
+    assert one.metrics["aqi"] == head.aqi and (one.entries, one.vectors) == ((), ())
+    both = PHASE.summarize(*two)
+    assert both.metrics["A/aqi"] == one.metrics["aqi"] and "C/aqi_random" in both.metrics
+    assert "baseline model" in both.lines[-1]
+    assert lab.asked == []
+
+
+def test_p_best_sums_to_one_over_models_above_their_floors(two: Any) -> None:
+    rows, kept = two
+    lifted = [replace(r, aqi_low=1e3) if r.readout == "aligned" else r for r in rows]
+    metrics = PHASE.summarize(lifted, kept).metrics
+    shares = [metrics[f"{m}/p_best"] for m in "AC"]
+    assert sum(shares) == pytest.approx(1)
+    level = [
+        next(
+            r.aqi
+            for r in rows
+            if (r.model, r.readout, r.axiom, r.last, r.space)
+            == (m, "aligned", "mean", True, "standardized")
+        )
+        for m in "AC"
+    ]
+    assert int(np.argmax(shares)) == int(np.argmax(level))
+
+
+def test_figures_are_those_named(rows: list[Row], lab: TinyLab, two: Any) -> None:
+    lab.asked.clear()
+    assert set(PHASE.draw(rows, MemoryKept(lab.files))) == FIGURES
+    assert set(PHASE.draw(*two)) == FIGURES
+    assert lab.asked == []

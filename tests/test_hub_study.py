@@ -1,0 +1,243 @@
+"""Does weights=hub run end to end on checkpoints in the hub's own cache, with no network?"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import torch
+import yaml
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from light_repository import ROOT, copy_tree, environment, git, run
+from mahals.leaderboard import boards, collect
+from mahals.organisms import SPLITS, World, neutral, pairs, prompts
+from mahals.organisms.shapes import OrganismShape, build
+from mahals.organisms.tokenizer import train_tokenizer
+from mahals.workspace import Results, Workspace, all_results
+
+pytestmark = pytest.mark.slow
+
+SHAPES = {  # one deeper than the five blocks that `auto` steers, one not; of unlike widths
+    "Qwen2_7B": OrganismShape("Qwen2", 32, 6, 1, 1, 64, True),
+    "Falcon_7B": OrganismShape("Falcon", 64, 4, 2, 1, 64, True),
+}
+STEERED = {"Qwen2_7B": (1, 2, 3, 4, 5), "Falcon_7B": (0, 1, 2, 3)}
+TINY = {
+    "datasets.per_cell": 6,
+    "datasets.pairs_per_split": 20,
+    "datasets.texts_per_split": 640,  # ten rows for each dimension of the wider model
+    "datasets.tasks_per_split": 4,
+    "baseline_aqi.permutations": 20,
+    "suite.answers": 1,
+    "suite.neutral": 8,
+    "suite.tasks": 4,
+    "suite.max_new_tokens": 4,
+    "suite.random_directions": 3,
+}
+
+
+@dataclass(frozen=True)
+class HubStudy:
+    """A copy of the project, and the cache its models come from."""
+
+    root: Path
+    env: Mapping[str, str]
+    keys: tuple[str, ...]
+    output: str
+
+    def results(self) -> dict[tuple[str, str], Results]:
+        """Everything that was measured, by phase and unit."""
+        return {(r.phase, r.unit): r for r in all_results(Workspace(self.root))}
+
+
+def entry_of(key: str) -> dict[str, Any]:
+    entries = yaml.safe_load((ROOT / "benchmarks/models.yaml").read_text())
+    found: dict[str, Any] = entries[key]
+    return found
+
+
+def cache_checkpoint(
+    hub: Path,
+    ref: Mapping[str, str],
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    """Puts a checkpoint where huggingface_hub would: files are links to blobs."""
+    place = hub / f"models--{ref['id'].replace('/', '--')}"
+    snapshot = place / "snapshots" / ref["revision"]
+    model.save_pretrained(snapshot)
+    tokenizer.save_pretrained(snapshot)
+    (place / "refs").mkdir()
+    (place / "refs/main").write_text(ref["revision"])
+    (place / "blobs").mkdir()
+    for number, path in enumerate(sorted(snapshot.iterdir())):
+        blob = place / "blobs" / f"{number:040x}"
+        path.rename(blob)
+        path.symlink_to(os.path.relpath(blob, snapshot))
+
+
+def fill_cache(hub: Path) -> None:
+    """Base: no chat template and no pad token, as pretrained checkpoints come. Aligned: both."""
+    chat, plain = (train_tokenizer(World(0)) for _ in range(2))
+    plain.chat_template = plain.pad_token = None
+    for number, (key, shape) in enumerate(SHAPES.items()):
+        base, aligned = (build(shape, chat, number) for _ in range(2))
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(number)
+            for weights in aligned.parameters():
+                weights += 0.02 * torch.randn_like(weights)
+        entry = entry_of(key)
+        cache_checkpoint(hub, entry["base"], base, plain)
+        cache_checkpoint(hub, entry["aligned"], aligned, chat)
+
+
+def write_texts(folder: Path) -> Iterator[tuple[str, str]]:
+    """Data sets in the layouts of the hub's, written from the world; gives the keys for them."""
+    world = World(0)
+    rows: dict[str, list[dict[str, str]]] = {
+        "prompts": [
+            {"axiom": p.axiom, "safety_label": "safe" if p.label else "unsafe", "input": p.text}
+            for split, _ in SPLITS
+            for p in prompts(world, split, 40, 0)
+        ],
+        "pairs": [
+            {
+                "chosen": f"\n\nHuman: {p.prompt}\n\nAssistant: {p.chosen}",
+                "rejected": f"\n\nHuman: {p.prompt}\n\nAssistant: {p.rejected}",
+            }
+            for split, _ in SPLITS
+            for p in pairs(world, split, 60, 0)
+        ],
+        "neutral": [
+            {"text": text} for text in chain(*(neutral(world, s, 900, 0) for s, _ in SPLITS))
+        ],
+    }
+    for name, lines in rows.items():
+        path = folder / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        yield f"datasets.{name}.hub", str(path)
+
+
+@pytest.fixture(scope="module")
+def hub_study(tmp_path_factory: pytest.TempPathFactory) -> HubStudy:
+    """The study at weights=hub on two small checkpoints of the registry's classes."""
+    base = tmp_path_factory.mktemp("hub")
+    root, home = base / "copy", base / "hf"
+    copy_tree(root)
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message=copy")
+    fill_cache(home / "hub")
+    texts = dict(write_texts(base))
+    env = environment(HF_HOME=str(home), HF_HUB_CACHE=str(home / "hub"), HF_HUB_OFFLINE="1")
+    values = {"weights": "hub", "models": f"[{', '.join(SHAPES)}]", "overlay": "smoke"}
+    keys = [word for k, v in (values | TINY | texts).items() for word in (f"--{k}", str(v))]
+    done = run(root, "python", "-m", "mahals", "study", *keys, env=env)
+    return HubStudy(root, env, tuple(keys), done.stdout)
+
+
+def test_every_phase_but_organisms_is_measured_outside_results(hub_study: HubStudy) -> None:
+    units = [*SHAPES, "study"]
+    expected = {("datasets", "study")} | {
+        (phase, unit)
+        for phase in ("baseline_aqi", "steering_vectors", "same_arch", "cross_arch")
+        for unit in units
+    }
+    found = hub_study.results()
+    assert set(found) == expected
+    for each in found.values():
+        assert each.folder.parent == hub_study.root / ".mahals/runs"
+        assert each.run()["weights"] == "hub" and not each.is_canonical
+    assert not git(hub_study.root, "status", "--porcelain", "results", "data")
+    assert not (hub_study.root / "results").exists()
+
+
+def test_rows_say_hub_and_the_blocks_that_auto_means_there(hub_study: HubStudy) -> None:
+    found = hub_study.results()
+    for key, blocks in STEERED.items():
+        for phase in ("same_arch", "cross_arch"):
+            rows = found[phase, key].rows()
+            assert {r.weights for r in rows} == {"hub"} and {r.target for r in rows} == {key}
+            steered = [r for r in rows if r.arm in ("steered", "flipped", "random", "shuffled")]
+            assert steered and {r.layers for r in steered} == {blocks}
+        vectors = found["steering_vectors", key].rows()
+        assert {r.block for r in vectors if r.steered} == set(blocks)
+        assert {r.texts for r in vectors} == {"answers"}
+        assert {r.revision for r in vectors} == {entry_of(key)["base"]["revision"]}
+        assert not any(r.readout == "sham" for r in found["baseline_aqi", key].rows())
+
+
+def test_placements_differ_where_several_blocks_are_steered(hub_study: HubStudy) -> None:
+    rows = hub_study.results()["same_arch", "Qwen2_7B"].rows()
+    assert {r.placement for r in rows if r.arm == "steered"} == {"raw", "increments"}
+
+
+def test_vectors_cross_both_ways(hub_study: HubStudy) -> None:
+    found = hub_study.results()
+    one, other = SHAPES
+    for target, source in ((one, other), (other, one)):
+        rows = [r for r in found["cross_arch", target].rows() if r.source == source]
+        assert {r.map for r in rows} == {"pad", "ridge", "procrustes"}  # widths differ
+
+
+def test_the_board_of_hub_weights_stands_apart(hub_study: HubStudy) -> None:
+    collected = collect(list(hub_study.results().values()))
+    (board,) = boards(collected.entries)
+    assert board.weights == "hub" and board.lines
+    assert {e.configuration.target for e in collected.entries} == set(SHAPES)
+    assert "hub" in hub_study.output
+    uri = f"sqlite:///{hub_study.root / 'mlflow.db'}"
+    client = mlflow.MlflowClient(uri, uri)
+    names = {model.name for model in client.search_registered_models(max_results=1000)}
+    assert names and all(name.endswith(".hub") for name in names)
+    for experiment in client.search_experiments():
+        for each in client.search_runs([experiment.experiment_id]):
+            assert each.info.status == "FINISHED"
+
+
+def test_a_second_time_nothing_is_measured(hub_study: HubStudy) -> None:
+    before = {p: p.stat().st_mtime_ns for p in hub_study.root.rglob("rows.jsonl")}
+    done = run(
+        hub_study.root, "python", "-m", "mahals", "run", "cross_arch", *hub_study.keys,
+        env=hub_study.env,
+    )  # fmt: skip
+    assert "cross_arch" in done.stdout
+    assert {p: p.stat().st_mtime_ns for p in hub_study.root.rglob("rows.jsonl")} == before
+
+
+def test_models_shows_what_the_cache_holds(hub_study: HubStudy) -> None:
+    done = run(hub_study.root, "python", "-m", "mahals", "models", env=hub_study.env)
+    for line in done.stdout.splitlines()[2:]:
+        assert ("hub" in line.split()[-1]) == (line.split()[0] in SHAPES), line
+
+
+@pytest.mark.parametrize("role", ["base", "aligned"])
+def test_a_checkpoint_that_is_not_there_is_one_line_with_the_cure(
+    hub_study: HubStudy, role: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "hf"
+    shutil.copytree(hub_study.env["HF_HOME"], home, symlinks=True)
+    ref = entry_of("Qwen2_7B")[role]
+    shutil.rmtree(home / "hub" / f"models--{ref['id'].replace('/', '--')}")
+    env = {**hub_study.env, "HF_HOME": str(home), "HF_HUB_CACHE": str(home / "hub")}
+    before = {(each.phase, each.unit, each.fingerprint) for each in hub_study.results().values()}
+    done = subprocess.run(
+        ["python", "-m", "mahals", "run", "steering_vectors", *hub_study.keys, "--seed", "1"],
+        cwd=hub_study.root, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("mahals: ")]
+    assert len(said) == 1 and "Traceback" not in done.stderr
+    assert ref["id"] in said[0] and ref["revision"] in said[0]
+    assert f"hf download {ref['id']}" in said[0]
+    assert before <= {(e.phase, e.unit, e.fingerprint) for e in hub_study.results().values()}
