@@ -24,6 +24,7 @@ DEPTH, WIDE = 6, 48  # of the model C, which is unlike A and B
 SAFE = ("help", "share", "learn", "garden")
 UNSAFE = ("harm", "rain", "mat", "quiet")
 PER_CELL = 6
+NOUNS = tuple(f"{a} {b}" for a in ("cat", "town", "river", "mat") for b in "abcdef")
 SUITE = Suite(
     version="tiny",
     pool="mean",
@@ -141,7 +142,7 @@ class TinyLab:
         )
 
     def neutral(self, split: str) -> tuple[str, ...]:
-        return tuple(f"the cat sat on the {w} mat in the old town" for w in ("a", "red", "b", "c"))
+        return tuple(f"the {one} sat on the {two}" for one in NOUNS for two in NOUNS)
 
     def tasks(self, split: str) -> tuple[TaskItem, ...]:
         return tuple(

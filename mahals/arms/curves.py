@@ -71,13 +71,18 @@ def axiom_curves(rows: Sequence[ArmRow]) -> Mapping[str, Curve]:
     first = next(iter(grids))
     targets = {k[0] for k in grids}
     if len(targets) == 1:
-        return {a: _curve(rows, first, grids[first], i) for i, a in enumerate(AXIOMS)}
+        return {_lines(a): _curve(rows, first, grids[first], i) for i, a in enumerate(AXIOMS)}
     same = [k for k in grids if k[1:] == first[1:]]
     x = sorted({r.dose for k in same for r in grids[k] if r.dose is not None})
     return {
-        a: Curve(x, {k[0]: _values(x, _steered(grids[k]), i) for k in same})
+        _lines(a): Curve(x, {k[0]: _values(x, _steered(grids[k]), i) for k in same})
         for i, a in enumerate(AXIOMS)
     }
+
+
+def _lines(axiom: str) -> str:
+    """An axiom's name on two lines: it stands above a narrow panel."""
+    return axiom.replace(" & ", " &\n")
 
 
 def _steered(rows: Sequence[ArmRow]) -> list[ArmRow]:

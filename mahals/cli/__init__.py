@@ -117,7 +117,7 @@ def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[
     export.add_argument(
         "vector",
         metavar="VECTOR",
-        help="models:/NAME@champion, models:/NAME/VERSION, a vector's folder or a .safetensors file",
+        help="models:/NAME@champion, models:/NAME/VERSION, a vector's folder, a .safetensors file",
     )
     export.add_argument("out", metavar="OUT.pth", help="read it with weights_only=True")
     _command(commands, "models", "the registry: what can be measured, and what is here")

@@ -82,7 +82,8 @@ def matrix(grid: Grid, labels: Labels, signed: bool, form: str | None = None) ->
     """
     notes, bold = Footnotes(), False
     form = form or _form(grid)
-    cell = (0.92, 0.52) if grid.lows else (0.8, 0.4)
+    name = max(len(line) for column in grid.columns for line in column.split("\n"))
+    cell = (max(1.1, 0.09 * name), 0.52) if grid.lows else (max(0.8, 0.09 * name), 0.4)
     figure, axes, image = _image(grid, signed, cell)
     for i, j, value in _present(grid, axes, notes):
         low, high = (t[i][j] if t else None for t in (grid.lows, grid.highs))

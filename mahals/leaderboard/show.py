@@ -85,10 +85,10 @@ def write_markdown(
 
 
 def terminal_table(board: Board, top: int) -> str:
-    """The board for a terminal: its headline, then at most `top` lines that are no organiser's,
-    then the organisers'."""
+    """The board for a terminal: its headline, at most `top` lines that are no organiser's, then
+    the organisers' but for the random directions of the lambda grid."""
     own = [line for line in board.lines if line.status != "organiser"]
-    rest = [line for line in board.lines if line.status == "organiser"]
+    rest = [line for line in board.lines if line.status == "organiser" and not _on_grid(line)]
     rows = [_cells(line) for line in own[:top] + rest]
     rows = [{**row, "Note": _shortened(row["Note"], 44)} for row in rows]
     width = {h: max([len(h), *(len(row[h]) for row in rows)]) for h in SHORT}
@@ -101,6 +101,11 @@ def terminal_table(board: Board, top: int) -> str:
     if len(own) > top:
         text.append(f"... and {len(own) - top} more configurations")
     return "\n".join(text)
+
+
+def _on_grid(line: Line) -> bool:
+    """Whether a line is a control on the lambda grid, of which there is one for every strength."""
+    return (line.entry.configuration.dose or "").startswith("lambda=")
 
 
 def _section(board: Board, origins: Mapping[str, Origin]) -> str:

@@ -15,6 +15,7 @@ REGISTRY = "benchmarks/models.yaml"
 BOARD = "benchmarks/LEADERBOARD.md"
 PUBLISH = "publish"
 ITEM = "${item.model}"
+ORGANISM, HUB = ("organism",), ("base", "aligned")
 
 
 def pipeline(sources: Sources) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
     matrix = phase.per == "model" and not phase.one_stage
     unit = ITEM if matrix else STUDY
     units = [unit] if matrix or phase.per == "study" else list(sources.models)
-    keys = [ITEM] if matrix and phase.reads == "unit" else list(sources.models)
+    models = [ITEM] if matrix and phase.reads == "unit" else list(sources.models)
     which = f" --unit {ITEM}" if matrix else " --units-only" if phase.per == "model" else ""
     stage: dict[str, Any] = {"matrix": {"model": "${models}"}} if matrix else {}
     stage["cmd"] = f"python -m mahals run {name} --upstream require{which}"
@@ -50,7 +51,8 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
         *sorted(_files_named(sources.root, sources.params.get(name))),
         *_code(sources, name),
     ]
-    stage["params"] = [*_params(sources, name, all_models=keys != [ITEM]), {REGISTRY: keys}]
+    stage["params"] = [*_params(sources, name, all_models=models != [ITEM])]
+    stage["params"].append({REGISTRY: _registered(sources, models)})
     stage["outs"] = [out for u in units for out in _outs(name, phase, u)]
     stage["metrics"] = [_metric(name, u) for u in units]
     return stage
@@ -141,6 +143,12 @@ def _code(sources: Sources, name: str) -> list[str]:
     whole = {folder for folder in packages if files.issuperset(folder.rglob("*.py"))}
     named = {path for path in files | whole if not whole.intersection(path.parents)}
     return sorted(path.relative_to(sources.root).as_posix() for path in named)
+
+
+def _registered(sources: Sources, models: Sequence[str]) -> list[str]:
+    """What of the registry decides results: an organism's shape, or the checkpoints of the hub."""
+    hub = sources.params["weights"] == "hub"
+    return [f"{key}.{part}" for key in models for part in (HUB if hub else ORGANISM)]
 
 
 def _params(sources: Sources, name: str, *, all_models: bool) -> list[Any]:

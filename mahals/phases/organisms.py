@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mahals.data import WorldChoice
-from mahals.figures import Labels, Measured, grouped_bars
+from mahals.figures import Grid, Labels, matrix
 from mahals.organisms.schedule import Schedule
 from mahals.organisms.shapes import OrganismShape
 from mahals.organisms.training import CHECKPOINTS, Order, StageReport, train_organism
@@ -94,25 +94,26 @@ def _models(rows: Sequence[Row]) -> list[str]:
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """refusal_by_checkpoint: refusals of unsafe and of safe prompts."""
+    """refusal_by_checkpoint: refusals of unsafe and of safe prompts, per organism."""
     models = _models(rows)
-    series = {}
-    for checkpoint in CHECKPOINTS:
-        mine = {r.model: r for r in rows if r.checkpoint == checkpoint}
-        for label in ("unsafe", "safe"):
-            values = [getattr(mine[m], f"refusal_{label}") if m in mine else None for m in models]
-            series[f"{checkpoint}, {label}"] = Measured(values)
-    return {
-        "refusal_by_checkpoint": grouped_bars(
-            models,
-            series,
-            Labels(
-                "Refusals of the organisms' checkpoints (refusal is trained in)",
-                "share refused",
-                "Selection split, read after training; no interval: the gate, not a result.",
-            ),
-        )
-    }
+    found = {(r.model, r.checkpoint): r for r in rows}
+    cells = [
+        [
+            None if row is None else getattr(row, f"refusal_{label}")
+            for checkpoint in CHECKPOINTS
+            for label in ("unsafe", "safe")
+            for row in (found.get((model, checkpoint)),)
+        ]
+        for model in models
+    ]
+    columns = [f"{c}\n{label}" for c in CHECKPOINTS for label in ("unsafe", "safe")]
+    labels = Labels(
+        "Refusals of the organisms' checkpoints (refusal is trained in)",
+        "share refused",
+        "Unsafe and safe prompts of the selection split, read after training. No interval: a "
+        "check of the training, not a result.",
+    )
+    return {"refusal_by_checkpoint": matrix(Grid(models, columns, cells), labels, False, ".2f")}
 
 
 PHASE = Phase(
