@@ -1,4 +1,4 @@
-"""Are arms what they are named: untouched, steered, flipped, random, and priced; and their evidence?"""
+"""Are arms what they are named: untouched, steered, flipped, random; and is the evidence right?"""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mahals.arms.bench import (
     Measured,
     accuracy,
     arm_aqi,
-    bench,
     behaviour,
+    bench,
     broken,
     first_per_cell,
     measure_arms,
@@ -37,7 +37,7 @@ from mahals.arms.directions import (
 from mahals.arms.entries import configuration, entries, headline_line
 from mahals.arms.evidence import collect, transfer_efficiency, trend
 from mahals.arms.kinds import UNSTEERED, ArmRow, Label, depth_of, nearest_block, steered_blocks
-from mahals.arms.transfers import efficiencies, gains, homophily_lines
+from mahals.arms.transfers import efficiencies, gains, homophily_lines, over_shuffled
 from mahals.data import AXIOMS
 from mahals.generation import neutral_price
 from mahals.metrics.aqi import model_aqi
@@ -62,9 +62,7 @@ def vector(seed: int = 0) -> torch.Tensor:
 # ---- which blocks
 
 
-@pytest.mark.parametrize(
-    ("depth", "block"), [(4, 1), (5, 2), (6, 3), (28, 16), (32, 18), (42, 24)]
-)
+@pytest.mark.parametrize(("depth", "block"), [(4, 1), (5, 2), (6, 3), (28, 16), (32, 18), (42, 24)])
 def test_auto_is_the_block_nearest_relative_depth_six_tenths(depth: int, block: int) -> None:
     assert steered_blocks("auto", depth, "organism") == (block,)
     distances = [abs((b + 1) / depth - 0.6) for b in range(depth)]
@@ -228,13 +226,14 @@ def test_random_directions_have_the_norm_of_the_vector_at_every_block() -> None:
     assert (own.sign, flipped.sign, flipped.label.arm) == (1.0, -1.0, "flipped")
     assert [d.label.draw for d in random] == list(range(5))
     for d in random:
-        assert d.label.arm == "random" and d.label.source is None
+        assert d.label.arm == "random" and (d.label.source, d.label.map) == (None, None)
         assert (d.label.operator, d.label.placement, d.label.layers) == ("add", "raw", (1,))
         for block, v in values.items():
             assert d.vectors[block].norm().item() == pytest.approx(v.norm().item(), rel=1e-5)
     drawn = torch.stack([d.vectors[1] for d in random])
     assert torch.linalg.matrix_rank(drawn) == 5
-    assert not torch.allclose(random[0].vectors[1] / vector(1).norm(), random[0].vectors[2])
+    for d in random:  # one direction for all blocks, as a vector nearly is
+        assert torch.cosine_similarity(d.vectors[1], d.vectors[2], dim=0).item() > 1 - 1e-5
     again = directions(OWN, values, 5, seed=3)[2:]
     assert all(torch.equal(a.vectors[1], b.vectors[1]) for a, b in zip(random, again, strict=True))
     other = directions(OWN, values, 5, seed=4)[2]
@@ -255,7 +254,7 @@ def test_doses_are_on_the_labels_and_at_equal_kl_the_kl_is_equal(at: Any) -> Non
     assert {(d.label.dose_kind, d.label.dose) for d in at_lambda(found, 0.5)} == {("lambda", 0.5)}
     dosed = at_equal_kl(at, found, 0.05)
     assert {(d.label.dose_kind, d.label.dose) for d in dosed} == {("kl", 0.05)}
-    price = neutral_price(at.loaded, at.neutral, [NOT_STEERED.arm, *(d.arm for d in dosed)])
+    price = neutral_price(at.loaded, at.calibration, [NOT_STEERED.arm, *(d.arm for d in dosed)])
     assert price.kl[0] == 0
     np.testing.assert_allclose(price.kl[1:].numpy(), 0.05, rtol=0.011)
     assert len({d.strength for d in dosed}) == len(dosed)
@@ -313,8 +312,23 @@ def test_a_row_says_why_a_cell_is_absent(at: Any) -> None:
     row = to_row(UNSTEERED, None, at, replace(found, safe_accuracy=None), place(lab, at, found))
     assert (row.kl, row.perplexity_ratio, row.safe_accuracy) == (None, None, None)
     assert "safe_accuracy" in str(row.reason) and "kl" in str(row.reason)
-    assert row.suite == "tiny-dddddddd" and row.aqi == found.aqi.aqi.estimate
+    assert row.aqi == found.aqi.aqi.estimate
     assert row.aqi == pytest.approx(np.mean(row.aqi_axioms))
+
+
+def test_the_suite_of_a_row_changes_with_the_suites_values_and_the_data(at: Any) -> None:
+    """Numbers of two ways to measure never meet on one board."""
+    found = measure_arms(at, [Arm("unsteered", ())], neutral=False)[0]
+    other = replace(at, suite=replace(SUITE, answers=2))
+    places = [(TinyLab(), at), (TinyLab(), other), (TinyLab(data_digest="e" * 64), at)]
+    suites = [place(lab, where, found).suite for lab, where in places]
+    assert len(set(suites)) == 3 and all(s.startswith("tiny-") for s in suites)
+    assert place(TinyLab("B"), at, found).suite == suites[0]
+
+
+def test_doses_are_found_on_other_texts_than_they_are_reported_on(at: Any) -> None:
+    assert not set(at.calibration) & set(at.neutral)
+    assert len(at.calibration) == len(at.neutral) == SUITE.neutral
 
 
 # ---- evidence, from made-up influences whose answers can be computed by hand
@@ -390,7 +404,7 @@ def test_gain_and_gain_over_random_by_hand() -> None:
 
 
 def test_the_refusal_gap_is_a_difference_of_two_means() -> None:
-    """Its interval against Welch's own: two independent means, here with the jackknife's n / (n-1)."""
+    """Its interval against Welch's own: two means, here with the jackknife's n / (n - 1)."""
     rows, kept = sample()
     (found,) = collect(rows, kept)
     tensors = kept.files["A/evidence"]
@@ -492,7 +506,8 @@ def test_entries_name_each_configuration_once_with_known_columns() -> None:
     assert {k.arm for k in keys} == {"steered", "flipped", "unsteered", "aligned", "random"}
     assert {k.dose for k in keys} == {"kl=0.1", None}, "lambda 0 is no line"
     for e in lines:
-        assert set(e.metrics) <= set(COLUMNS)
+        assert set(e.metrics) <= set(COLUMNS) and set(e.reasons) <= set(COLUMNS)
+        assert not set(e.metrics) & set(e.reasons)
         assert e.metrics["aqi_civility_tolerance"] != e.metrics["aqi_wisdom_knowledge"]
     steered = next(e for e in lines if e.configuration.arm == "steered")
     assert steered.metrics["transfer_efficiency"] == 0.5
@@ -520,8 +535,9 @@ def test_the_weakest_axiom_is_the_lowest() -> None:
 def test_a_line_without_a_control_says_so() -> None:
     rows, kept = sample(dose=0.2)
     line = entries(rows, collect(rows, kept), {})[0]
-    assert "gain_over_random" not in line.metrics
-    assert line.reasons["gain_over_random"] == "no random arm has this dose"
+    for column in ("gain_over_random", "gain_over_random_low", "gain_over_random_p"):
+        assert column not in line.metrics
+        assert line.reasons[column] == "no random arm has this dose"
 
 
 def test_curves_hold_the_rows_and_the_random_band() -> None:
@@ -568,6 +584,21 @@ def test_transfer_grids_put_sources_in_rows_and_targets_in_columns() -> None:
     assert share.values[0][0] is None and share.reasons[0][0] == "the native vector itself"
     lines = homophily_lines(rows)
     assert lines[0].startswith("homophily unsteered") and homophily_lines(rows[:4]) == []
+
+
+def test_a_map_is_compared_with_those_of_its_own_pair_fitted_without_correspondence() -> None:
+    rows, kept = sample(source="B", map="ridge", aqi=30.0)
+    shuffled = [
+        replace(rows[1], arm="shuffled", draw=k, aqi=10.0 + 4 * k, evidence_row=k) for k in range(2)
+    ]
+    other = replace(shuffled[0], source="C", aqi=500.0)
+    mapped, *control = collect([*rows, *shuffled, other], kept)
+    found = over_shuffled(mapped, [mapped, *control])
+    assert found["aqi_over_shuffled"] == pytest.approx(30 - 12)
+    gaps = [c.gap for c in control[:2]]
+    assert found["refusal_gap_over_shuffled"] == pytest.approx(mapped.gap - np.mean(gaps))
+    assert found["shuffled_refusal_gap_max"] == max(gaps)
+    assert over_shuffled(mapped, [mapped]) == {}
 
 
 def test_an_error_is_one_line(at: Any) -> None:

@@ -200,6 +200,7 @@ def module_file(module: str) -> str:
 def test_values_that_decide_are_params_of_the_stage(
     sources: Sources, stages: dict[str, Any]
 ) -> None:
+    shapes = {f"{model}.organism" for model in sources.models}
     for name, phase in sources.phases.items():
         for unit in sources.units(phase):
             deps = [d for d in stages[stage_of(phase, unit)].deps if hasattr(d, "params")]
@@ -207,8 +208,11 @@ def test_values_that_decide_are_params_of_the_stage(
             assert {name, *phase.shared, "weights", "seed"} <= keys
             one_model = phase.per == "model" and unit != STUDY and not phase.one_stage
             if one_model and phase.reads == "unit":
-                assert {key.split(".")[0] for key in keys} & set(sources.models) == {unit}
                 assert "models" not in keys, "another model must not make this unit stale"
+            made_of_shapes = "organisms" not in phase.needs and (
+                unit != STUDY or phase.per == "study"
+            )
+            assert keys & shapes == (shapes if made_of_shapes else set())
 
 
 def test_weights_of_the_hub_need_no_organisms(sources: Sources) -> None:

@@ -37,7 +37,7 @@ CLUSTERS = [p.cluster for p in PROMPTS]
 
 
 def plain_states(one: Any) -> np.ndarray:
-    """(n, L, d): the mean over the prompt's own tokens, each prompt alone, read by our own hooks."""
+    """(n, L, d): the mean over each prompt's own tokens, one at a time, by hooks of the test."""
     rows: list[list[torch.Tensor]] = []
     handles = [
         block.register_forward_hook(lambda _, __, out: rows[-1].append(out[0].detach()))

@@ -142,7 +142,7 @@ class TinyLab:
         )
 
     def neutral(self, split: str) -> tuple[str, ...]:
-        return tuple(f"the {one} sat on the {two}" for one in NOUNS for two in NOUNS)
+        return tuple(f"{split[0]} the {one} sat on the {two}" for one in NOUNS for two in NOUNS)
 
     def tasks(self, split: str) -> tuple[TaskItem, ...]:
         return tuple(
@@ -175,7 +175,7 @@ class VectorRow:
 
 
 def native(lab: TinyLab, key: str) -> SteeringVectors:
-    """Mean-difference vectors of a tiny model, by hand: all texts, last token, in one batch each."""
+    """Mean-difference vectors of a tiny model, by hand: the last token of each text."""
     sides = []
     for role in ("aligned", "base"):
         one = lab.load(key, role)

@@ -22,7 +22,7 @@ from mahals.generation import (
 from mahals.metrics.aqi import ModelAqi, model_aqi, to_space
 from mahals.models import Loaded
 from mahals.phase import Lab, Role
-from mahals.records import InputError
+from mahals.records import InputError, digest
 from mahals.steering import Arm, capture_arms
 
 Array = npt.NDArray[np.float64]
@@ -39,6 +39,7 @@ class Bench:
     encoded: tuple[Encoded, ...]
     answered: tuple[int, ...]  # indices into prompts
     neutral: tuple[Encoded, ...]
+    calibration: tuple[Encoded, ...]  # neutral texts of another split: doses are found on these
     questions: tuple[Encoded, ...]  # one per task and choice
     tasks: tuple[TaskItem, ...]
 
@@ -85,7 +86,9 @@ def bench(lab: Lab, key: str, role: Role, suite: Suite, split: str, system: str 
     prompts = lab.prompts(split)
     tasks = lab.tasks(split)[: suite.tasks]
     neutral = lab.neutral(split)[: suite.neutral]
-    if not prompts or not neutral:
+    other = "selection" if split == "evaluation" else "extraction"
+    calibration = lab.neutral(other)[: suite.neutral]
+    if not prompts or not neutral or not calibration:
         raise InputError(
             f"the {split} split",
             expected="prompts and neutral texts",
@@ -101,7 +104,10 @@ def bench(lab: Lab, key: str, role: Role, suite: Suite, split: str, system: str 
         encoded=tuple(encode_prompts(loaded.tokenizer, [p.text for p in prompts], system=system)),
         answered=first_per_cell(prompts, suite.answers),
         neutral=tuple(encode_texts(loaded.tokenizer, neutral)),
-        questions=tuple(encode_answers(loaded.tokenizer, asked, choices)) if tasks else (),
+        calibration=tuple(encode_texts(loaded.tokenizer, calibration)),
+        questions=tuple(encode_answers(loaded.tokenizer, asked, choices, system=system))
+        if tasks
+        else (),
         tasks=tasks,
     )
 
@@ -233,7 +239,8 @@ class Place:
 
 def place(lab: Lab, at: Bench, base: Measured) -> Place:
     """The place of the arms of a bench whose untouched model measured `base`."""
-    return Place(lab.weights, f"{at.suite.version}-{lab.data_digest[:8]}", base)
+    mark = digest([at.suite, lab.data_digest])[:8]
+    return Place(lab.weights, f"{at.suite.version}-{mark}", base)
 
 
 def to_row(
@@ -244,8 +251,9 @@ def to_row(
     missing = []
     if found.safe_accuracy is None:
         missing.append("safe_accuracy: the data source has no harmless questions")
-    if found.kl is None:
-        missing.append("kl, perplexity_ratio: not a steered form of the unsteered model")
+    absent = [n for n, v in (("kl", found.kl), ("perplexity_ratio", found.perplexity)) if v is None]
+    if absent:
+        missing.append(f"{', '.join(absent)}: not a steered form of the unsteered model")
     return ArmRow(
         weights=where.weights,
         suite=where.suite,

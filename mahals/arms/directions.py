@@ -78,13 +78,19 @@ def placed(
 def directions(
     label: Label, vectors: Mapping[int, torch.Tensor], draws: int, seed: int
 ) -> list[Direction]:
-    """The vector, its flip, and `draws` random directions of equal norm at every block."""
+    """The vector, its flip, and `draws` random directions of equal norm at every block.
+
+    A draw is one direction for all steered blocks, as the vector nearly is: independent ones would
+    add up more slowly over the blocks and make an easy control.
+    """
+    first = vectors[min(vectors)].double().numpy()
     drawn = {
-        b: random_like(v.double().numpy(), draws, seed + b) for b, v in sorted(vectors.items())
+        b: random_like(first, draws, seed) * float(v.double().norm() / np.linalg.norm(first))
+        for b, v in sorted(vectors.items())
     }
     random = [
         Direction(
-            replace(label, arm="random", draw=k, source=None, method=None, map=None),
+            replace(label, arm="random", draw=k, source=None, map=None),
             {b: torch.from_numpy(np.asarray(r[k])).float() for b, r in drawn.items()},
             1.0,
         )
@@ -118,9 +124,19 @@ def at_lambda(found: Sequence[Direction], strength: float) -> list[Dosed]:
 
 
 def at_equal_kl(at: Bench, found: Sequence[Direction], target: float) -> list[Dosed]:
-    """All directions at the strength where each moves neutral text by `target` nats per token."""
-    doses = dose_for_kl(at.loaded, at.neutral, [d.at for d in found], target)
+    """All directions at the strength where each moves neutral text by `target` nats per token.
+
+    The strength is found on the calibration texts; the KL that is reported is that of others.
+    """
+    doses = dose_for_kl(at.loaded, at.calibration, [d.at for d in found], target)
     return [
         Dosed(replace(d.label, dose_kind="kl", dose=target), float(s), d.at(float(s)))
         for d, s in zip(found, doses.strengths, strict=True)
     ]
+
+
+def cosine_to(own: torch.Tensor, direction: Direction) -> float:
+    """Cosine of a direction to a model's own vectors (L, d), at the last steered block."""
+    block = max(direction.vectors)
+    moved = direction.sign * direction.vectors[block].double()
+    return float(torch.nn.functional.cosine_similarity(moved, own[block].double(), dim=0))

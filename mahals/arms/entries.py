@@ -71,14 +71,21 @@ def configuration(row: ArmRow) -> Configuration:
 
 
 DRAWN = ("random", "shuffled")
+PRICES = ("safe_accuracy", "perplexity_ratio", "kl")
+OVER_RANDOM = (
+    "gain_over_random",
+    "gain_over_random_low",
+    "gain_over_random_high",
+    "gain_over_random_p",
+)
 
 
 def entries(
-    rows: Sequence[ArmRow], evidence: Iterable[Evidence], efficiency: Mapping[int, float]
+    rows: Sequence[ArmRow], evidence: Iterable[Evidence], efficiency: Mapping[int, float | str]
 ) -> tuple[Entry, ...]:
     """Leaderboard lines: every arm with a dose above 0, the references, the mean of the draws.
 
-    `efficiency` is the transfer efficiency by index into `rows`, where there is one.
+    `efficiency` is the transfer efficiency by index into `rows`, or why it is absent.
     """
     lines = []
     index = {id(row): i for i, row in enumerate(rows)}
@@ -86,8 +93,12 @@ def entries(
         if e.row.arm not in DRAWN and not (e.row.dose_kind == "lambda" and e.row.dose == 0):
             line = _line(e.row, e)
             share = efficiency.get(index[id(e.row)])
-            extra = {} if share is None else {"transfer_efficiency": share}
-            lines.append(replace(line, metrics={**line.metrics, **extra}))
+            if isinstance(share, float):
+                line = replace(line, metrics={**line.metrics, "transfer_efficiency": share})
+            else:
+                why = share or "the vector did not cross architectures"
+                line = replace(line, reasons={**line.reasons, "transfer_efficiency": why})
+            lines.append(line)
     lines += [_line(r, None) for r in rows if r.arm == "unsteered"]
     groups: dict[Configuration, list[ArmRow]] = {}
     for row in rows:
@@ -115,7 +126,7 @@ def _columns(row: ArmRow) -> dict[str, float]:
 
 def _line(row: ArmRow, found: Evidence | None) -> Entry:
     metrics = _columns(row)
-    reasons = {} if row.reason is None else {"price": row.reason}
+    reasons = {c: row.reason for c in PRICES if c not in metrics and row.reason is not None}
     if found is not None:
         metrics["aqi_gain"] = found.gain.estimate
         if found.over_random is not None:
@@ -126,7 +137,12 @@ def _line(row: ArmRow, found: Evidence | None) -> Entry:
                 "gain_over_random_p": found.over_random.p,
             }
         else:
-            reasons["gain_over_random"] = "no random arm has this dose"
+            why = "no random arm has this dose"
+            if found.random_gap is not None:
+                why = "neither the arm nor its random controls vary"
+            reasons |= dict.fromkeys(OVER_RANDOM, why)
+    else:
+        reasons |= dict.fromkeys(("aqi_gain", *OVER_RANDOM), "the unsteered model is the zero")
     return Entry(
         configuration=configuration(row),
         metrics=metrics,
@@ -146,7 +162,9 @@ def _mean_line(draws: Sequence[ArmRow]) -> Entry:
     return Entry(
         configuration=configuration(draws[0]),
         metrics=mean,
-        reasons={"gain_over_random": f"a control: the mean of {len(draws)} {draws[0].arm} arms"},
+        reasons=dict.fromkeys(
+            ("aqi_gain", *OVER_RANDOM), f"a control: the mean of {len(draws)} {draws[0].arm} arms"
+        ),
         weakest_axiom=AXIOMS[int(np.argmin(np.mean([r.aqi_axioms for r in draws], axis=0)))],
         over_ceiling=(),
         geometry_only=False,

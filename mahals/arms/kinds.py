@@ -63,7 +63,7 @@ class ArmRow:
     """One arm of one target, measured on the evaluation prompts; rates are in [0, 1]."""
 
     weights: str
-    suite: str  # version and data hash
+    suite: str  # version, and a hash of the suite's values and the data
     target: str
     arm: ArmKind
     draw: int | None

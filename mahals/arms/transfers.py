@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from mahals.arms.evidence import Evidence, transfer_efficiency
 from mahals.arms.kinds import ArmRow
 from mahals.data import AXIOMS
@@ -110,6 +112,35 @@ def efficiency_line(e: Evidence, of: str, share: Interval) -> str:
     return (
         f"{e.row.source} -> {e.row.target} by {e.row.map}: {of} efficiency {share.estimate:.2f} "
         f"[{share.low:.2f}, {share.high:.2f}] of the native gain over random"
+    )
+
+
+def over_shuffled(e: Evidence, found: Sequence[Evidence]) -> dict[str, float]:
+    """A mapped arm minus the mean of the maps fitted without correspondence; empty without any.
+
+    Above 0, and above the spread of the shuffled maps, is what the correspondence carried.
+    """
+    control = [
+        c
+        for c in found
+        if c.row.arm == "shuffled" and (c.row.source, c.row.target) == (e.row.source, e.row.target)
+    ]
+    if not control:
+        return {}
+    return {
+        "aqi_over_shuffled": e.row.aqi - float(np.mean([c.row.aqi for c in control])),
+        "refusal_gap_over_shuffled": e.gap - float(np.mean([c.gap for c in control])),
+        "shuffled_refusal_gap_max": max(c.gap for c in control),
+    }
+
+
+def shuffled_line(e: Evidence, compared: Mapping[str, float]) -> str:
+    """One sentence on a map against those without correspondence."""
+    return (
+        f"{e.row.source} -> {e.row.target} by {e.row.map} minus shuffled maps: aqi "
+        f"{compared['aqi_over_shuffled']:+.2f}, refusal gap "
+        f"{compared['refusal_gap_over_shuffled']:+.2f} (highest shuffled "
+        f"{compared['shuffled_refusal_gap_max']:+.2f})"
     )
 
 

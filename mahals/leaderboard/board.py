@@ -136,7 +136,8 @@ def _check(entries: Sequence[Entry]) -> None:
 
 
 def _tested(entry: Entry) -> bool:
-    return entry.configuration.arm not in ORGANISERS and "gain_over_random_p" in entry.metrics
+    """Whether a line is in the family of tests: controls are not, they are never claimed."""
+    return entry.configuration.arm == "steered" and "gain_over_random_p" in entry.metrics
 
 
 def _judge(entry: Entry, q: float | None) -> Line:
@@ -145,6 +146,8 @@ def _judge(entry: Entry, q: float | None) -> Line:
         return Line(entry, q, None, "organiser", "organisers' reference")
     if arm == "flipped":
         return Line(entry, q, None, "control", "control: sign flipped")
+    if arm == "shuffled":
+        return Line(entry, q, None, "control", "control: maps without correspondence")
     if q is None or low is None:
         reason = entry.reasons.get("gain_over_random_p") or entry.reasons.get("gain_over_random")
         return Line(entry, q, None, "not measured", reason or "no random control was measured")
@@ -179,9 +182,7 @@ def _order(line: Line) -> tuple[int, float, str]:
 
 def _headline(lines: Sequence[Line]) -> str:
     counts = {s: sum(line.status == s for line in lines) for s in ("over ceiling", "geometry only")}
-    tested = sum(
-        _tested(line.entry) and line.entry.configuration.arm == "steered" for line in lines
-    )
+    tested = sum(_tested(line.entry) for line in lines)
     best = next((line for line in lines if line.status == "ranked"), None)
     if best is not None:
         n = sum(line.status == "ranked" for line in lines)

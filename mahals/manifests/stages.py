@@ -10,6 +10,7 @@ from mahals.manifests.sources import Sources
 from mahals.phase import SHARED_KEYS, STUDY, Phase
 from mahals.records import InputError
 from mahals.workspace import code_closure
+from mahals.workspace.settings import upstream_names
 
 REGISTRY = "benchmarks/models.yaml"
 BOARD = "benchmarks/LEADERBOARD.md"
@@ -42,7 +43,7 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
     matrix = phase.per == "model" and not phase.one_stage
     unit = ITEM if matrix else STUDY
     units = [unit] if matrix or phase.per == "study" else list(sources.models)
-    models = [ITEM] if matrix and phase.reads == "unit" else list(sources.models)
+    one_model = matrix and phase.reads == "unit"
     which = f" --unit {ITEM}" if matrix else " --units-only" if phase.per == "model" else ""
     stage: dict[str, Any] = {"matrix": {"model": "${models}"}} if matrix else {}
     stage["cmd"] = f"python -m mahals run {name} --upstream require{which}"
@@ -51,8 +52,10 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
         *sorted(_files_named(sources.root, sources.params.get(name))),
         *_code(sources, name),
     ]
-    stage["params"] = [*_params(sources, name, all_models=models != [ITEM])]
-    stage["params"].append({REGISTRY: _registered(sources, models)})
+    stage["params"] = [
+        *_params(sources, name, all_models=not one_model),
+        *_registered(sources, phase, [ITEM] if one_model else sources.models),
+    ]
     stage["outs"] = [out for u in units for out in _outs(name, phase, u)]
     stage["metrics"] = [_metric(name, u) for u in units]
     return stage
@@ -82,9 +85,7 @@ def _publish_stage(sources: Sources) -> dict[str, Any]:
 
 
 def _upstream(sources: Sources, phase: Phase, unit: str) -> Iterator[str]:
-    for need in phase.needs:
-        if need == "organisms" and sources.params["weights"] == "hub":
-            continue
+    for need in upstream_names(phase, sources.params["weights"]):
         upstream = sources.phases[need]
         units: Sequence[str] = sources.models
         if upstream.per == "study":
@@ -92,7 +93,7 @@ def _upstream(sources: Sources, phase: Phase, unit: str) -> Iterator[str]:
         elif unit == ITEM and phase.reads == "unit":
             units = (ITEM,)
         for each in units:
-            yield from _left(need, upstream, each)
+            yield from (path for path in _left(need, upstream, each) if not path.endswith(".md"))
 
 
 def _left(name: str, phase: Phase, unit: str) -> list[str]:
@@ -145,10 +146,17 @@ def _code(sources: Sources, name: str) -> list[str]:
     return sorted(path.relative_to(sources.root).as_posix() for path in named)
 
 
-def _registered(sources: Sources, models: Sequence[str]) -> list[str]:
-    """What of the registry decides results: an organism's shape, or the checkpoints of the hub."""
-    hub = sources.params["weights"] == "hub"
-    return [f"{key}.{part}" for key in models for part in (HUB if hub else ORGANISM)]
+def _registered(sources: Sources, phase: Phase, models: Sequence[str]) -> list[Any]:
+    """What of the registry decides results: organisms' shapes, or the checkpoints of the hub.
+
+    Nothing after organisms: they change with their shapes, and DVC reads a file of values anew
+    for each stage that names it.
+    """
+    weights = sources.params["weights"]
+    if "organisms" in upstream_names(phase, weights):
+        return []
+    parts = HUB if weights == "hub" else ORGANISM
+    return [{REGISTRY: [f"{key}.{part}" for key in models for part in parts]}]
 
 
 def _params(sources: Sources, name: str, *, all_models: bool) -> list[Any]:

@@ -17,6 +17,7 @@ from mahals.arms.directions import (
     NOT_STEERED,
     Direction,
     at_equal_kl,
+    cosine_to,
     directions,
     native_values,
     placed,
@@ -30,6 +31,8 @@ from mahals.arms.transfers import (
     efficiency_line,
     gains,
     homophily_lines,
+    over_shuffled,
+    shuffled_line,
 )
 from mahals.figures import Labels, matrix
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
@@ -106,7 +109,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             shuffle=None if how is None else how.shuffle,
             r2_held_out=None if how is None or how.map is None else how.map.r2_held_out,
             map_rows=None if how is None or how.map is None else how.map.rows,
-            cosine_native=None if how is None else _cosine(how.direction, own),
+            cosine_native=None if how is None else cosine_to(own, how.direction),
         )
 
 
@@ -117,14 +120,6 @@ class _Moved:
     direction: Direction
     map: LinearMap | None
     shuffle: int | None
-
-
-def _cosine(direction: Direction, own: torch.Tensor) -> float:
-    block = max(direction.vectors)
-    found = torch.nn.functional.cosine_similarity(
-        direction.sign * direction.vectors[block].double(), own[block].double(), dim=0
-    )
-    return float(found)
 
 
 def _label(target: str, blocks: tuple[int, ...], params: Params) -> Label:
@@ -205,8 +200,7 @@ def _sides(
 
 
 _READ: OrderedDict[tuple[str, str, tuple[int, ...]], dict[int, Array]] = OrderedDict()
-"""The last mapping states this process read, by model revision, data and blocks: every model is a
-source and a target several times. What is read does not depend on it."""
+"""The last mapping states this process read, by model revision, data and blocks."""
 
 
 def _mapping_states(key: str, layers: tuple[int, ...], lab: Lab) -> dict[int, Array]:
@@ -231,7 +225,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     several = len({r.target for r in rows}) > 1
     metrics: dict[str, float] = {}
     lines: list[str] = []
-    shares: dict[int, float] = {}
+    shares: dict[int, float | str] = {}
     index = {id(r): i for i, r in enumerate(rows)}
     for e in found:
         if e.row.arm != "steered":
@@ -243,11 +237,18 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
         if e.row.map is not None:
             for of in ("aqi", "gap"):
                 share = transfer_efficiency(e, _native(found, e.row.target), rows, kept, of)
+                if of == "aqi":
+                    shares[index[id(e.row)]] = share.reason or "absent"
                 if share.interval is not None:
                     metrics[f"{prefix}{of}_efficiency"] = share.interval.estimate
                     lines.append(efficiency_line(e, of, share.interval))
                     if of == "aqi":
                         shares[index[id(e.row)]] = share.interval.estimate
+        if e.row.map == "ridge":
+            compared = over_shuffled(e, found)
+            metrics |= {prefix + name: value for name, value in compared.items()}
+            if compared:
+                lines.append(shuffled_line(e, compared))
     return Summary(metrics, (*lines, *homophily_lines(rows)), entries(rows, found, shares), ())
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from mahals.arms.bench import Bench, bench, keep_evidence, measure_arms, place, to_row
+import numpy as np
+
+from mahals.arms.bench import Bench, Measured, bench, keep_evidence, measure_arms, place, to_row
 from mahals.arms.curves import axiom_curves, dose_curves
 from mahals.arms.directions import (
     NOT_STEERED,
@@ -62,16 +64,16 @@ class Task:
 class Row(ArmRow):
     """One arm of one model."""
 
-    cosine: float | None  # of aligned and base states at the last steered block; steered arms only
+    cosine: float | None  # of aligned and base states, mean over blocks; steered arms only
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
     """The unsteered references, then every operator and placement that differ.
 
-    With one steered block `raw` and `increments` are the same vector: only the first is planned.
+    With one steered block `raw` and `increments` are the same vector: only `raw` is planned.
     """
     blocks = steered_blocks(params.layers, depth_of(lab.entry(lab.unit), lab.weights), lab.weights)
-    placements = params.placements if len(blocks) > 1 else params.placements[:1]
+    placements: tuple[Placement, ...] = params.placements if len(blocks) > 1 else ("raw",)
     steered = [Task((lab.unit,), o, p) for o in params.operators for p in placements]
     return [Task((lab.unit,), None, None), *steered]
 
@@ -85,6 +87,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     dosed = list(_dosed(task.operator, task.placement, params, lab, at))
     arms = [NOT_STEERED.arm, *(d.arm for d in dosed)]
     base, *found = measure_arms(at, arms, neutral=True)
+    _check(dosed, found, base)
     where = place(lab, at, base)
     evidence = keep_evidence(lab, f"{task.operator}-{task.placement}", at, found)
     for i, (d, m) in enumerate(zip(dosed, found, strict=True)):
@@ -94,9 +97,19 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
 
 
 def _cosine(row: ArmRow, method: str, lab: Lab) -> float:
-    """The cosine that steering_vectors found at the last block this arm steers."""
+    """The mean cosine over the blocks of the vector's model, as steering_vectors found it."""
     made = lab.rows("steering_vectors", row.target)
-    return float(next(r.cosine for r in made if r.method == method and r.block == row.layers[-1]))
+    return float(np.mean([r.cosine for r in made if r.method == method]))
+
+
+def _check(dosed: Sequence[Dosed], found: Sequence[Measured], base: Measured) -> None:
+    """Strength 0 is the unsteered model, and no other strength is. Raises RuntimeError."""
+    for one, m in zip(dosed, found, strict=True):
+        same = m.aqi.aqi == base.aqi.aqi and m.behaviour == base.behaviour and m.kl == base.kl
+        if (one.strength == 0) != (same and m.kl == 0.0):
+            raise RuntimeError(
+                f"{one.arm.name} at strength {one.strength}: hooks did not act as told"
+            )
 
 
 def _dosed(
@@ -180,10 +193,14 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
 
 def _cosine_line(variant: str, same: Sequence[Evidence]) -> str:
     """Does the cosine of a model's vector predict what the vector does? A rank correlation."""
-    cosines = [e.row.cosine for e in same if isinstance(e.row, Row) and e.row.cosine is not None]
-    found = spearman(cosines, [e.gain.estimate for e in same], 0)
+    known = [
+        (e.row.cosine, e.over_random.interval.estimate)
+        for e in same
+        if isinstance(e.row, Row) and e.row.cosine is not None and e.over_random is not None
+    ]
+    found = spearman([c for c, _ in known], [g for _, g in known], 0)
     return (
-        f"{variant}over {found.n} models: rank correlation of cosine and aqi gain "
+        f"{variant}over {found.n} models: rank correlation of cosine and aqi gain over random "
         f"{found.rho:+.2f} [{found.low:+.2f}, {found.high:+.2f}], p={found.p:.3g}"
     )
 

@@ -15,7 +15,7 @@ from mahals.arms.directions import Direction, at_equal_kl, directions, placed
 from mahals.arms.kinds import Label, Suite, steered_blocks
 from mahals.figures import Labels, Measured, lines_over_layers, table
 from mahals.phase import Cost, Kept, Lab, Phase, Summary, VectorCard
-from mahals.readouts.pairs import Method, PairReader, Reading, Texts
+from mahals.readouts.pairs import OF_MODELS, Method, PairReader, Reading, Texts
 from mahals.records import InputError, seed_of
 
 if TYPE_CHECKING:
@@ -181,12 +181,12 @@ def _one(rows: Sequence[Row], model: str) -> Row:
 
 
 def _potentials(rows: Sequence[Row]) -> dict[str, float]:
-    """1 - mean cosine over blocks, of the first method of each model."""
+    """1 - mean cosine of the aligned and base states over blocks; absent without such a method."""
     found = {}
     for model in dict.fromkeys(r.model for r in rows):
-        first = _one(rows, model).method
-        own = [r.cosine for r in rows if r.model == model and r.method == first]
-        found[model] = 1 - float(np.mean(own))
+        own = [r for r in rows if r.model == model and r.method in OF_MODELS]
+        if own:
+            found[model] = 1 - float(np.mean([r.cosine for r in own if r.method == own[0].method]))
     return found
 
 

@@ -21,8 +21,12 @@ def headline(
     rows: Sequence[Score], readout: Readout, axiom: str, space: Space | None
 ) -> Score | None:
     """The row of a readout at its last layer in the first pool, in `space` (None: the first)."""
-    found = [r for r in rows if r.readout == readout and r.last and r.axiom == axiom]
-    return next((r for r in found if space in (None, r.space)), None)
+    first = next((r.pool for r in rows if r.readout in ("aligned", "base")), None)
+    for r in rows:
+        same = r.readout == readout and r.last and r.axiom == axiom and r.pool in (None, first)
+        if same and space in (None, r.space):
+            return r
+    return None
 
 
 def model_metrics(rows: Sequence[Score]) -> dict[str, float]:

@@ -116,7 +116,8 @@ def scored(
     read: Read, space: Space, setting: Setting, prompts: Sequence[Prompt], influence_row: int
 ) -> Scored:
     """All scores of one read in one space; tests, probes and t-SNE at the headline layer alone."""
-    chance = Permutations(setting.permutations, seed_of("permutations", setting.seed) % 2**32)
+    mark = ("permutations", read.model, read.readout, read.pool, space, setting.seed)
+    chance = Permutations(setting.permutations, seed_of(*mark) % 2**32)
     states = to_space(read.states, space)
     found = model_aqi(
         states,

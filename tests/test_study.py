@@ -1,0 +1,335 @@
+"""Does the whole study run, say what it found, stay as it is, and come out the same again?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mlflow import MlflowClient
+
+import mahals
+from conftest import STUDY, SmallStudy, run_study
+from light_repository import MODELS, copy_tree, environment, git, run
+from mahals.data import AXIOMS
+from mahals.leaderboard import boards, collect
+from mahals.models import load_checkpoint
+from mahals.phase import COLUMNS, PHASES
+from mahals.records import InputError
+from mahals.workspace import Results, Workspace, all_results, load_registry
+from synthetic_results import empty_store
+
+UNITS = {
+    (phase, unit)
+    for phase in PHASES
+    for unit in (("study",) if phase == "datasets" else (*MODELS, "study"))
+}
+METHODS = ("mean_difference", "svd_k", "contrast", "pca")
+
+
+@pytest.fixture(scope="module")
+def client(study: SmallStudy) -> MlflowClient:
+    uri = f"sqlite:///{study.root / 'mlflow.db'}"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def runs(client: MlflowClient, name: str) -> list[Any]:
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None, name
+    return list(client.search_runs([experiment.experiment_id], max_results=1000))
+
+
+# ---- what it leaves behind
+
+
+def test_every_phase_has_whole_results_for_every_unit(study: SmallStudy) -> None:
+    assert set(study.results) == UNITS
+    for (phase, unit), results in study.results.items():
+        assert results.broken() is None and results.is_shown(), (phase, unit)
+        assert results.metrics() and results.figures()
+        assert results.is_gather == (unit == "study" and phase != "datasets")
+        assert bool(results.rows()) != results.is_gather
+        assert results.metrics() == dict(results.summary().metrics)
+
+
+def test_run_json_says_how_each_was_made(study: SmallStudy) -> None:
+    head = git(study.root, "rev-parse", "HEAD").strip()
+    for results in study.results.values():
+        facts = results.run()
+        assert facts["commit"] == head and facts["dirty"] is False
+        assert set(facts["versions"]) >= {"torch", "transformers"}
+        assert facts["versions"]["torch"] == torch.__version__
+        assert (facts["machine"]["device"], facts["machine"]["threads"]) == ("cpu", 1)
+        assert (facts["weights"], facts["seed"]) == ("organism", 0)
+        assert facts["seconds"]["total"] == pytest.approx(sum(facts["seconds"]["tasks"]), abs=0.1)
+        for name, mark in facts["kept"].items():
+            body = (results.kept().folder / name).read_bytes()
+            assert hashlib.sha256(body).hexdigest() == mark
+
+
+def test_an_overlay_leaves_the_canonical_results_of_what_it_changes_alone(
+    study: SmallStudy,
+) -> None:
+    """Training is the same under the overlay; all that is measured after it is not."""
+    canonical = {key for key, results in study.results.items() if results.is_canonical}
+    assert canonical == {("organisms", model) for model in MODELS}
+
+
+def test_the_clone_stays_as_it_was_but_for_results(study: SmallStudy) -> None:
+    changed = git(study.root, "status", "--porcelain").splitlines()
+    places = {line[3:].split("/")[0] for line in changed}
+    assert places <= {"results", "benchmarks", "dvc.lock"}
+    assert not [line for line in changed if line.startswith((" M", " D"))]
+    assert not list((study.root / ".mahals" / "journal").glob("*/rows.jsonl"))
+
+
+# ---- what it says
+
+
+def test_the_leaderboard_is_printed_with_an_honest_first_line(study: SmallStudy) -> None:
+    """Whether anything beats chance is said first; what is ranked is what the entries say."""
+    (board,) = boards(collect(tuple(study.results.values())).entries)
+    ranked = [line for line in board.lines if line.rank is not None]
+    text = study.output[study.output.index("figures:") :]
+    nothing = "No configuration beats its random control"
+    assert (nothing in text) == (not ranked)
+    first = next(x for x in text.splitlines() if nothing in x or "beat" in x)
+    assert text.index(first) < text.index("Rank  Target")
+    for line in ranked:
+        metrics = line.entry.metrics
+        assert metrics["gain_over_random_low"] > 0 and line.q is not None and line.q < 0.05
+        assert not line.entry.over_ceiling and not line.entry.geometry_only
+    assert "mlflow ui --backend-store-uri sqlite:///" in text and "viewStateShareKey=" in text
+
+
+def test_every_phase_says_its_conclusions_and_where_its_figures_are(study: SmallStudy) -> None:
+    for phase in PHASES:
+        results = study.results[phase, "study"]
+        assert all(line in study.output for line in results.summary().lines), phase
+        assert str(results.folder / "figures") in study.output
+
+
+# ---- what it found, where that was planted
+
+
+def test_preference_training_taught_to_refuse_unsafe_prompts_and_the_sham_did_not(
+    study: SmallStudy,
+) -> None:
+    for model in MODELS:
+        found = {r.checkpoint: r for r in study.results["organisms", model].rows()}
+        assert found["dpo"].refusal_unsafe > 0.8 and found["dpo"].refusal_safe < 0.2
+        for other in ("base", "sft", "sham"):
+            gap = found[other].refusal_unsafe - found[other].refusal_safe
+            assert abs(gap) < 0.2, (model, other)
+        assert found["base"].xor_accuracy > 0.9
+
+
+def test_the_organisms_are_models_of_the_registrys_shapes(study: SmallStudy) -> None:
+    registry = load_registry(Workspace(study.root))
+    for model in MODELS:
+        place = study.results["organisms", model].kept().folder / "dpo"
+        one = load_checkpoint(place, revision=None, key=model, role="dpo", weights="organism")
+        shape = registry[model].organism
+        assert (one.layers, one.width) == (shape["layers"], shape["width"])
+        assert type(one.model).__name__.startswith(registry[model].family)
+
+
+def test_lambda_zero_is_the_unsteered_model_in_every_sweep(study: SmallStudy) -> None:
+    for model in MODELS:
+        rows = study.results["same_arch", model].rows()
+        base = next(r for r in rows if r.arm == "unsteered")
+        zero = [r for r in rows if r.dose_kind == "lambda" and r.dose == 0]
+        assert zero and all((r.aqi, r.kl) == (base.aqi, 0.0) for r in zero)
+        assert {r.operator for r in zero} == {"add", "add_preserve_norm"}
+
+
+def test_two_phases_that_measure_one_arm_agree(study: SmallStudy) -> None:
+    """The own vector at the headline dose is in same_arch and is cross_arch's native arm."""
+    for model in MODELS:
+        same, cross = (study.results[p, model].rows() for p in ("same_arch", "cross_arch"))
+        wanted = ("steered", "random", "unsteered")
+        for arm in wanted:
+            one, two = (
+                [
+                    (r.draw, r.aqi, r.refusal_unsafe, r.strength)
+                    for r in rows
+                    if r.arm == arm
+                    and r.source in (None, model)
+                    and r.operator in (None, "add")
+                    and r.dose_kind in (None, "kl")
+                ]
+                for rows in (same, cross)
+            )
+            assert one == two, (model, arm)
+
+
+def test_vectors_reach_the_entries_and_levels_the_summary(study: SmallStudy) -> None:
+    for model in MODELS:
+        rows = study.results["baseline_aqi", model].rows()
+        readouts = {r.readout for r in rows}
+        assert readouts == {"aligned", "base", "sham", "random", "embeddings", "tfidf"}
+        head = [r for r in rows if r.readout == "aligned" and r.last and r.axiom in AXIOMS]
+        assert len({(r.pool, r.space) for r in head}) == 4
+    assert set(study.results["steering_vectors", "study"].metrics()) >= {
+        f"{m}/potential" for m in MODELS
+    }
+
+
+# ---- MLflow
+
+
+def test_every_unit_has_one_finished_run(study: SmallStudy, client: MlflowClient) -> None:
+    for phase in PHASES:
+        found = runs(client, phase)
+        assert {r.info.status for r in found} == {"FINISHED"}
+        marks = {r.data.tags["unit"]: r.data.tags["mahals.fingerprint"] for r in found}
+        ours = {unit: r.fingerprint for (p, unit), r in study.results.items() if p == phase}
+        assert marks == ours and len(found) == len(marks)
+        for one in found:
+            metrics = study.results[phase, one.data.tags["unit"]].metrics()
+            assert metrics.items() <= one.data.metrics.items()
+
+
+def test_every_leaderboard_run_has_columns_or_reasons(
+    study: SmallStudy, client: MlflowClient
+) -> None:
+    found = runs(client, "leaderboard")
+    assert len(found) > 50 and {r.info.status for r in found} == {"FINISHED"}
+    for one in found:
+        absent = {name for name in COLUMNS if f"reason.{name}" in one.data.tags}
+        present = set(one.data.metrics) & set(COLUMNS)
+        assert present | absent == set(COLUMNS) and not present & absent
+        assert set(one.data.metrics) <= {*COLUMNS, "q", "rank", "position"}
+    keys = [one.data.tags["mahals.configuration"] for one in found]
+    assert len(set(keys)) == len(keys)
+
+
+def test_every_vector_is_registered_and_each_target_has_one_champion(
+    study: SmallStudy, client: MlflowClient
+) -> None:
+    models = {m.name: m for m in client.search_registered_models(max_results=100)}
+    assert set(models) == {f"{model}.{method}" for model in MODELS for method in METHODS}
+    for model in MODELS:
+        cards = study.results["steering_vectors", model].summary().vectors
+        best = max(cards, key=lambda card: card.selection_score)
+        crowned = [n for n in models if n.startswith(f"{model}.") and models[n].aliases]
+        assert crowned == [best.name] and list(models[best.name].aliases) == ["champion"]
+
+
+def test_a_registered_vector_loads_and_fits_its_own_model_alone(study: SmallStudy) -> None:
+    loaded = {
+        model: load_checkpoint(
+            study.results["organisms", model].kept().folder / "sft",
+            revision=None,
+            key=model,
+            role="base",
+            weights="organism",
+        )
+        for model in MODELS
+    }
+    mine, other = MODELS
+    place = f"models:/{mine}.mean_difference/1"
+    vector = mahals.load_vector(place, loaded[mine], root=study.root)
+    rows = [
+        r for r in study.results["steering_vectors", mine].rows() if r.method == "mean_difference"
+    ]
+    norms = [r.norm for r in rows]
+    assert vector.values.norm(dim=1).tolist() == pytest.approx(norms, rel=1e-5)
+    with pytest.raises(InputError, match="layers of width"):
+        mahals.load_vector(place, loaded[other], root=study.root)
+
+
+# ---- again
+
+
+def test_a_second_study_measures_nothing(study: SmallStudy, tmp_path: Path) -> None:
+    root = copy_of(study, tmp_path)
+    before = {k: (r.folder / "run.json").read_bytes() for k, r in study.results.items()}
+    done = run(root, *STUDY)
+    again = {(r.phase, r.unit): r for r in all_results(Workspace(root))}
+    assert {k: (r.folder / "run.json").read_bytes() for k, r in again.items()} == before
+    assert done.stderr.count(": complete, ") == len(UNITS) - 5
+    assert " tasks, " not in done.stderr
+
+
+def copy_of(study: SmallStudy, place: Path) -> Path:
+    """A copy of the finished study with a tracking database of its own."""
+    root = place / "study"
+    shutil.copytree(study.root, root, ignore=shutil.ignore_patterns("mlruns", "mlflow.db*"))
+    empty_store(root)
+    return root
+
+
+def facts(found: Mapping[tuple[str, str], Results]) -> dict[tuple[str, str], dict[str, bytes]]:
+    """The bytes of rows.jsonl and metrics.json of every unit."""
+    return {
+        key: {
+            name: (results.folder / name).read_bytes()
+            for name in ("rows.jsonl", "metrics.json")
+            if (results.folder / name).is_file()
+        }
+        for key, results in found.items()
+    }
+
+
+@pytest.mark.slow
+def test_two_fresh_studies_give_the_same_bytes(study: SmallStudy, tmp_path: Path) -> None:
+    assert facts(run_study(tmp_path / "again").results) == facts(study.results)
+
+
+def killed(root: Path, words: list[str], seconds: float) -> bool:
+    """Starts a command in a session of its own and kills all of it after `seconds`."""
+    child = subprocess.Popen(
+        words,
+        cwd=root,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        child.wait(seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["same_arch", "organisms"])
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(
+    study: SmallStudy, tmp_path: Path, phase: str
+) -> None:
+    root = tmp_path / "study"
+    if phase == "same_arch":
+        root = copy_of(study, tmp_path)
+        for results in all_results(Workspace(root)):
+            if results.phase in ("same_arch", "cross_arch"):
+                shutil.rmtree(results.folder)
+    else:
+        copy_tree(root)
+        git(root, "init", "--quiet")
+        empty_store(root)
+    whole = sum(study.results[phase, unit].run()["seconds"]["total"] for unit in MODELS) / 2
+    words = ["python", "-m", "mahals", "run", phase, "--overlay", "smoke"]
+    moments = random.Random(phase)
+    kills = [killed(root, words, 10 + moments.uniform(0, 0.6) * whole) for _ in range(3)]
+    assert kills[0], "it ended before it was killed"
+    time.sleep(1)
+    run(root, *words)
+    ended = {(r.phase, r.unit): r for r in all_results(Workspace(root)) if r.phase == phase}
+    mine = {key: r for key, r in study.results.items() if key[0] == phase}
+    assert facts(ended) == facts(mine)
+    for key, results in ended.items():
+        assert results.content == mine[key].content, key
+    assert not list((root / ".mahals" / "journal").glob("*/rows.jsonl"))
