@@ -17,6 +17,7 @@ from light_repository import copy_tree, environment, git
 from mahals.data import AXIOMS
 from synthetic_results import empty_store
 
+LONG = pytest.mark.slow  # as good, but each costs the seconds that starting the program takes
 SMALL = ("--pairs_per_split", "4", "--texts_per_split", "4", "--per_cell", "2")
 
 
@@ -81,11 +82,19 @@ def refused(root: Path, *words: str) -> str:
         (("run", "cross_arc"), ("unknown phase", "'cross_arch'")),
         (("run", "baseline_aqi", "--models", "[Mistral_8B]"), ("Mistral_8B", "Mistral_7B")),
         (("run", "same_arch", "--lambada", "1"), ("unknown key", "'lambdas'")),
-        (("run", "same_arch", "--lambdas", "much"), ("same_arch.lambdas", "a list")),
-        (("run", "same_arch", "--operators", "[multiply]"), ("operators", "multiply")),
-        (("run", "same_arch", "--unit", "Qwen"), ("Qwen", "Qwen2_7B")),
-        (("study", "--overlay", "tiny"), ("overlay", "smoke")),
-        (("run", "cross_arch", "--upstream", "require"), ("cross_arch", "python -m mahals run")),
+        pytest.param(
+            ("run", "same_arch", "--lambdas", "much"), ("same_arch.lambdas", "a list"), marks=LONG
+        ),
+        pytest.param(
+            ("run", "same_arch", "--operators", "[multiply]"), ("operators", "multiply"), marks=LONG
+        ),
+        pytest.param(("run", "same_arch", "--unit", "Qwen"), ("Qwen", "Qwen2_7B"), marks=LONG),
+        pytest.param(("study", "--overlay", "tiny"), ("overlay", "smoke"), marks=LONG),
+        pytest.param(
+            ("run", "cross_arch", "--upstream", "require"),
+            ("cross_arch", "python -m mahals run"),
+            marks=LONG,
+        ),
     ],
 )
 def test_what_is_unknown_is_named_before_anything_runs(
@@ -106,14 +115,17 @@ def rows(count: int, labels: tuple[int, ...]) -> str:
     )
 
 
+ODD = rows(1, (1, 0)).replace('"safety_label": 0', '"safety_label": 5', 1)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "named"),
     [
-        ("absent.jsonl", None, "absent.jsonl"),
-        ("empty.jsonl", "", "empty.jsonl"),
         ("one.jsonl", rows(60, (1,)), "unsafe"),
-        ("odd.jsonl", rows(1, (1, 0)).replace('"safety_label": 0', '"safety_label": 5', 1), "5"),
-        ("broken.jsonl", '{"axiom": ', "broken.jsonl"),
+        pytest.param("absent.jsonl", None, "absent.jsonl", marks=LONG),
+        pytest.param("empty.jsonl", "", "empty.jsonl", marks=LONG),
+        pytest.param("odd.jsonl", ODD, "5", marks=LONG),
+        pytest.param("broken.jsonl", '{"axiom": ', "broken.jsonl", marks=LONG),
     ],
 )
 def test_a_data_file_that_cannot_be_used(
@@ -129,12 +141,12 @@ def test_a_data_file_that_cannot_be_used(
 
 def test_a_results_folder_that_cannot_be_written(plain: Path) -> None:
     (plain / ".mahals").mkdir(exist_ok=True)
-    for place in (plain / ".mahals" / "runs", plain / ".mahals" / "journal"):
-        shutil.rmtree(place, ignore_errors=True)
-        place.write_text("a file where a folder should be")
-        said = refused(plain, "run", "datasets", *SMALL, "--seed", "5")
-        assert str(place.name) in said
-        place.unlink()
+    place = plain / ".mahals" / "runs"
+    shutil.rmtree(place, ignore_errors=True)
+    place.write_text("a file where a folder should be")
+    said = refused(plain, "run", "datasets", *SMALL, "--seed", "5")
+    place.unlink()
+    assert place.name in said
     assert set(statuses(plain)) == {"FAILED"}
 
 
@@ -144,6 +156,7 @@ def test_a_layer_that_is_not_there(measured: Path) -> None:
     assert "layers" in said and "9" in said and "-4 to 3" in said
 
 
+@LONG
 def test_a_method_that_was_not_made_fails_its_run(measured: Path) -> None:
     words = ("run", "cross_arch", "--overlay", "smoke", "--workers", "1", "--method", "guess")
     said = refused(measured, *words)
@@ -177,7 +190,11 @@ def flip(path: Path) -> None:
     path.write_bytes(bytes(body))
 
 
-@pytest.mark.parametrize("damage", [cut, flip, Path.unlink])
+@pytest.mark.parametrize(
+    "damage",
+    [cut, pytest.param(flip, marks=LONG), pytest.param(Path.unlink, marks=LONG)],
+    ids=["cut", "flipped", "gone"],
+)
 def test_a_damaged_vector_file_is_never_read(
     measured: Path, damage: Callable[[Path], None]
 ) -> None:

@@ -4,7 +4,6 @@ The registry's types and the hub's cache are read without torch, which comes in 
 name that needs it: a table of models is there at once.
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from mahals.models.hub import available_locally, cached_folder, hub_folder
@@ -40,4 +39,6 @@ def __getattr__(name: str) -> Any:
     """The name from the module that defines it, imported now."""
     if name not in _WITH_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
+    from mahals.models import blocks, checkpoint
+
+    return getattr({"blocks": blocks, "checkpoint": checkpoint}[_WITH_TORCH[name]], name)

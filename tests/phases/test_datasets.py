@@ -38,8 +38,8 @@ class FolderLab:
 
 @pytest.fixture(scope="module")
 def shipped() -> Params:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"]
-    return from_plain(Params, values)
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    return from_plain(Params, values["datasets"] | {"world": values["world"]})
 
 
 @pytest.fixture(scope="module")
