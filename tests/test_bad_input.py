@@ -35,7 +35,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def measured(study: SmallStudy, tmp_path: Path) -> Path:
     """A copy of the finished small study, with a tracking database of its own."""
     root = tmp_path / "study"
-    left_out = shutil.ignore_patterns("mlruns", "mlflow.db*", "figures", ".git")
+    left_out = shutil.ignore_patterns("mlruns", "mlflow.db*", ".git")
     shutil.copytree(study.root, root, ignore=left_out)
     git(root, "init", "--quiet")
     empty_store(root)
