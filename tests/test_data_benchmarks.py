@@ -66,7 +66,7 @@ def test_an_overlay_changes_known_keys_to_the_agreed_sizes(overlay):
     for section, values in over.items():
         if isinstance(values, dict):
             assert set(values) <= set(plain[section])
-    merged = from_plain(Params, {**plain["datasets"], **over["datasets"]})
+    merged = from_plain(Params, {**plain["datasets"], **over["datasets"], "world": plain["world"]})
     assert (merged.per_cell, merged.pairs_per_split) == SIZES[overlay]
     suite = {**plain["suite"], **over.get("suite", {})}
     pairs = {**plain["steering_vectors"], **over["steering_vectors"]}["pairs"]

@@ -115,6 +115,11 @@ def test_maps_say_what_they_were_fitted_on(rows: list[Row]) -> None:
 def test_maps_are_fitted_on_the_mapping_split_alone() -> None:
     class Watched(TinyLab):
         splits: set[str] = set()  # noqa: RUF012
+        asked_in: set[str] = set()  # noqa: RUF012
+
+        def prompts(self, split: str) -> Any:
+            self.asked_in.add(split)
+            return super().prompts(split)
 
         def neutral(self, split: str) -> Any:
             self.splits.add(split)
@@ -123,6 +128,7 @@ def test_maps_are_fitted_on_the_mapping_split_alone() -> None:
     whole = lab_with_vectors()
     lab = Watched(files=whole.files, made=whole.made, data_digest="e" * 64)
     run(PHASE, replace(PARAMS, source="B", maps=("ridge",), shuffles=0), lab)
+    assert Watched.asked_in == {"mapping", "evaluation"}
     assert Watched.splits == {"mapping", "evaluation", "selection"}
 
 
