@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.metrics.pairwise import cosine_similarity
 
@@ -11,12 +12,15 @@ from mahals.records import InputError
 from mahals.vectors import (
     contrast,
     increments,
+    likeness,
     mean_difference,
     pca,
+    probe,
     random_like,
-    shuffled_difference,
+    shuffled_pairs,
     svd_k,
 )
+from mahals.vectors.estimates import NEWTON_WIDTH
 
 N, L, D = 24, 3, 10
 
@@ -108,14 +112,109 @@ def test_random_directions_have_the_norm_and_nothing_else() -> None:
     assert not np.allclose(found, random_like(v, 400, 8))
 
 
+def test_probe_is_the_minimum_of_the_penalised_loss() -> None:
+    """By another optimizer, on standardized states; mapped back, signed and scaled by the mean."""
+    a, b = states(8, shift=1.0)
+    found = probe(a, b)
+    side = np.repeat([1.0, -1.0], N)
+    for block in range(L):
+        x = np.concatenate([a[:, block], b[:, block]])
+        z = (x - x.mean(0)) / x.std(0)
+
+        def loss(w: np.ndarray, z: np.ndarray = z) -> float:
+            fit = np.logaddexp(0, -side * (z @ w[:-1] + w[-1])).sum()
+            return float(fit + w[:-1] @ w[:-1] / 2)
+
+        best = minimize(loss, np.zeros(D + 1), tol=1e-9).x[:-1] / x.std(0)
+        mean = (a - b)[:, block].mean(0)
+        np.testing.assert_allclose(
+            found.values[block], best / np.linalg.norm(best) * np.linalg.norm(mean), rtol=2e-2,
+            atol=2e-3 * float(np.linalg.norm(mean)),
+        )  # fmt: skip
+        turned = found.metadata["cosine_to_mean"]
+        assert isinstance(turned, list)
+        assert turned[block] == pytest.approx(cosine_similarity([best], [mean])[0, 0], abs=2e-3)
+    flipped = probe(b, a)
+    np.testing.assert_allclose(flipped.values, -found.values, rtol=1e-2, atol=1e-2)
+
+
+def test_probe_weighs_by_what_varies_little_and_ignores_what_never_does() -> None:
+    """Planted: of two dimensions that move alike the quiet one tells more; one is constant."""
+    rng = np.random.default_rng(9)
+    a, b = rng.standard_normal((2, 200, 1, 3)) * (1.0, 8.0, 0.0)
+    a[:, 0, :2] += 1.0
+    vector = probe(a, b).values[0]
+    assert abs(vector[1]) < 0.2 * vector[0] and vector[2] == 0
+    assert contrast(a, b).values[0, 1] > 0.3
+
+
+def test_a_wide_probe_is_found_another_way_and_is_the_same() -> None:
+    """Dimensions without any variance change nothing but the solver."""
+    a, b = states(13, shift=1.0)
+    wide = [np.concatenate([x, np.zeros((N, L, NEWTON_WIDTH))], axis=2) for x in (a, b)]
+    found = probe(*wide).values
+    np.testing.assert_allclose(found[:, :D], probe(a, b).values, rtol=2e-2, atol=5e-3)
+    assert not found[:, D:].any()
+
+
+def test_state_norms_are_those_of_the_states_it_starts_from() -> None:
+    a, b = states(10)
+    expected = [np.mean([np.linalg.norm(b[i, k]) for i in range(N)]) for k in range(L)]
+    for found in (mean_difference(a, b), probe(a, b), svd_k(a, b, 1, True)):
+        np.testing.assert_allclose(found.state_norms, expected)
+
+
+def test_the_sign_of_a_singular_vector_is_that_of_the_mean_shift() -> None:
+    """Whatever sign the decomposition gives: swapping the sides turns the vector round."""
+    for seed in range(6):
+        a, b = states(seed)
+        for k, centered in ((1, False), (3, True)):
+            there, back = svd_k(a, b, k, centered), svd_k(b, a, k, centered)
+            assert ((there.values * (a - b).mean(0)).sum(1) >= 0).all()
+            np.testing.assert_allclose(there.values, -back.values, atol=1e-5)
+
+
 def test_shuffled_pairs_keep_the_norm_and_lose_the_direction() -> None:
     a, b = states(5, shift=8.0)
-    true = (a - b).mean(0)
-    drawn = np.stack([shuffled_difference(a, b, s) for s in range(200)])
-    lengths = np.linalg.norm(drawn, axis=2)
-    np.testing.assert_allclose(lengths, np.linalg.norm(true, axis=1)[None].repeat(200, axis=0))
-    mean = (drawn * true).sum(2).mean(0) / np.linalg.norm(true, axis=1) ** 2
-    assert np.abs(mean).max() < 0.2
+    for found in (mean_difference(a, b), svd_k(a, b, 2, True), pca(a, b)):
+        drawn = shuffled_pairs(found, a, b, 200, 3)
+        assert (drawn.shape, drawn.dtype) == ((200, L, D), np.float32)
+        lengths = np.linalg.norm(drawn, axis=2)
+        np.testing.assert_allclose(lengths, np.broadcast_to(found.norms, (200, L)), rtol=1e-5)
+        true = (a - b).mean(0)
+        mean = (drawn * true).sum(2).mean(0) / np.linalg.norm(true, axis=1) ** 2
+        assert np.abs(mean).max() < 0.1
+        np.testing.assert_array_equal(drawn, shuffled_pairs(found, a, b, 200, 3))
+        assert not np.allclose(drawn, shuffled_pairs(found, a, b, 200, 4))
+
+
+def test_what_all_pairs_or_neighbours_share_is_not_in_a_shuffled_direction() -> None:
+    """By hand: a shift of every pair, and one of the first half of them, both 100 times the noise.
+
+    Pairing the sides anew instead leaves the mean difference as it was: that is no control.
+    """
+    rng = np.random.default_rng(11)
+    a, b = rng.standard_normal((2, N, L, D))
+    a[:, :, 0] += 100.0
+    a[: N // 2, :, 1] += 100.0
+    found = mean_difference(a, b)
+    share = (shuffled_pairs(found, a, b, 50, 0) / found.norms[:, None]) ** 2
+    assert share[:, :, :2].sum(axis=2).mean() < 2 * 2 / D  # of 1; by chance 2 / D
+    again = rng.permutation(N)
+    np.testing.assert_allclose(mean_difference(a, b[again]).values, found.values, atol=1e-4)
+
+
+def test_a_shuffled_probe_is_a_probe_of_swapped_sides() -> None:
+    a, b = states(12, shift=3.0)
+    found = probe(a, b)
+    drawn = shuffled_pairs(found, a, b, 20, 0)
+    np.testing.assert_allclose(
+        np.linalg.norm(drawn, axis=2), np.broadcast_to(found.norms, (20, L)), rtol=1e-5
+    )
+    assert likeness(found.values[None], found).min() == pytest.approx(1.0)
+    assert likeness(drawn, found).max() < 0.7
+    mixed = shuffled_pairs(contrast(a, b), a, b, 20, 0)
+    assert np.abs(likeness(drawn, found) - likeness(mixed, found)).min() > 1e-3
 
 
 def test_increments_sum_to_the_last_vector() -> None:
@@ -145,6 +244,21 @@ def test_bad_input_is_refused() -> None:
         svd_k(a[:9], b[:9], 3, True)
     with pytest.raises(InputError, match="rank"):
         svd_k(b + np.linspace(1, 2, N)[:, None, None], b, 3, True)
+    still = np.ones((N, L, D))
+    for method in (mean_difference, contrast, pca, probe):
+        with pytest.raises(InputError, match="the same for all 24 texts at block 0"):
+            method(a, still)
+        with pytest.raises(InputError, match="n >= "):
+            method(a[:1], b[:1])
+        with pytest.raises(InputError, match="nan"):
+            method(a, np.where(b > 2, np.inf, b))
+    with pytest.raises(InputError, match="no difference at block 0"):
+        probe(a, a)
+    for draws, sides in ((0, (a, b)), (1, (a[:1], b[:1]))):
+        with pytest.raises(InputError):
+            shuffled_pairs(mean_difference(a, b), *sides, draws, 0)
+    with pytest.raises(InputError, match="shuffled pairs"):
+        shuffled_pairs(mean_difference(b + 1, b), b + 1, b, 1, 0)
     with pytest.raises(InputError, match="longer than 0"):
         random_like(np.zeros(4), 2, 0)
     for blocks in ([], [3], [-1], [1, 1]):

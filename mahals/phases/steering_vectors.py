@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from mahals.arms.bench import arm_aqi, bench
-from mahals.arms.directions import Direction, at_equal_kl, directions, placed
-from mahals.arms.kinds import Label, Suite, steered_blocks
-from mahals.figures import Labels, Measured, lines_over_layers, table
-from mahals.phase import Cost, Kept, Lab, Phase, Summary, VectorCard
-from mahals.readouts.pairs import OF_MODELS, Method, PairReader, Reading, Texts
+from mahals.arms.kinds import Suite, steered_blocks
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.readouts.left_out import ByAxiom, by_axiom, check_axiom, leave_out
+from mahals.readouts.pairs import Method, PairReader, Reading, Texts
+from mahals.readouts.selection import selection_gains
+from mahals.readouts.vector_figures import vector_figures
+from mahals.readouts.vector_rows import (
+    VectorRow,
+    angle_words,
+    axiom_line,
+    axiom_metrics,
+    axiom_tensors,
+    axioms_at,
+    cards,
+    method_metrics,
+    potentials,
+)
 from mahals.records import InputError, seed_of
+from mahals.vectors import SteeringVectors, Vectors, likeness
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SELECTION_DRAWS = 5
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Params:
     texts: dict[str, Texts]  # by weights: what mean_difference and svd_k read
     pool: Literal["last", "mean"]
     pairs: int  # how many of the extraction split; 0 = all
+    left_out: str  # an axiom whose pairs make no vector, or none
+    shuffles: int  # directions from shuffled pairs, kept beside each vector; 0 = none
     tokens: int  # longer texts lose their beginning
     layers: Literal["auto"] | tuple[float, ...]  # the blocks the selection score steers
     suite: Suite
@@ -47,31 +57,12 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(VectorRow):
     """One method at one block."""
-
-    model: str
-    method: Method
-    block: int
-    blocks: int
-    width: int
-    norm: float
-    cosine: float  # mean over samples of cos(aligned, base), or cos(chosen, rejected)
-    explained_variance: float | None  # None for the mean methods
-    cosine_to_mean: float | None  # of svd_k and pca: how far they turned from the mean shift
-    split_half: float  # cosine of the vectors of two halves; higher is more reliable
-    samples: int
-    shortened: int  # texts that lost their beginning
-    empty: int  # answers without a word, read where they would begin
-    texts: Texts
-    vectors: str  # kept safetensors: values (L, d)
-    revision: str  # of the base checkpoint that the vector belongs to
-    selection_gain: float | None  # aqi over the mean random direction, selection split, equal KL
-    steered: bool  # whether the selection score steered this block
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
-    """One task. Raises InputError when a method is named twice or none is."""
+    """One task. Raises InputError for methods named twice or not at all, and unknown axioms."""
     if not params.methods or len(set(params.methods)) < len(params.methods):
         raise InputError(
             "steering_vectors.methods",
@@ -79,6 +70,14 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
             got=str(list(params.methods)),
             cure="name each method once",
         )
+    if params.shuffles < 0:
+        raise InputError(
+            "steering_vectors.shuffles",
+            expected="0 or more",
+            got=str(params.shuffles),
+            cure="0 keeps no direction from shuffled pairs",
+        )
+    check_axiom(params.left_out)
     return [Task((lab.unit,))]
 
 
@@ -86,200 +85,124 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """Every method's vectors at every block, kept as safetensors, with their selection score."""
     key = task.models[0]
     pairs = lab.pairs("extraction")
-    pairs = pairs[: params.pairs] if params.pairs else pairs
+    divided = leave_out(pairs[: params.pairs] if params.pairs else pairs, params.left_out)
     texts = params.texts[lab.weights]
     reading = Reading(texts, params.pool, params.tokens, params.svd_k, params.svd_centered)
-    reader = PairReader(reading, lab, key, pairs)
+    reader = PairReader(reading, lab, key, divided.used)
+    reader.read(params.methods)
     found = {method: reader.vectors(method) for method in params.methods}
-    gains = _selection_gains({m: v.values for m, v in found.items()}, params, lab, key)
-    base = lab.model(key, "base")
-    steered = steered_blocks(params.layers, base.layers, lab.weights)
+    apart = PairReader(reading, lab, key, divided.apart) if divided.apart else None
+    lab.report("scoring on the selection split", 0, 1)
+    values = {m: v.values for m, v in found.items()}
+    gains = selection_gains(values, params.layers, params.suite, lab, key)
+    lab.report("scoring on the selection split", 1, 1)
     for method, vectors in found.items():
-        reference = lab.keep(f"{method}.safetensors", {"values": torch.from_numpy(vectors.values)})
-        turned = vectors.metadata.get("cosine_to_mean")
-        for block in range(base.layers):
-            explained = vectors.explained_variance
-            yield Row(
-                model=key,
-                method=method,
-                block=block,
-                blocks=base.layers,
-                width=base.width,
-                norm=float(vectors.norms[block]),
-                cosine=float(vectors.cosine[block]),
-                explained_variance=None if explained is None else float(explained[block]),
-                cosine_to_mean=turned[block] if isinstance(turned, list) else None,
-                split_half=float(vectors.split_half[block]),
-                samples=int(vectors.metadata["samples"]),  # type: ignore[arg-type]
-                shortened=reader.shortened(method),
-                empty=reader.empty(method),
-                texts=reader.texts(method),
-                vectors=reference,
-                revision=base.revision,
-                selection_gain=gains[method] if block in steered else None,
-                steered=block in steered,
-            )
+        axioms = by_axiom(reader, apart) if method == "mean_difference" else ByAxiom(None, None)
+        tensors = {"values": torch.from_numpy(vectors.values)}
+        if axioms.directions is not None:
+            tensors |= axiom_tensors(axioms.directions)
+        seed = seed_of("shuffled pairs", key, lab.seed)
+        drawn = reader.shuffled(vectors, method, params.shuffles, seed) if params.shuffles else None
+        if drawn is not None:
+            tensors["shuffled"] = torch.from_numpy(drawn)
+        kept = lab.keep(f"{method}.safetensors", tensors)
+        reasons = [r for r in (divided.reason, axioms.reason) if r]
+        made = _Made(method, vectors, drawn, kept, gains[method], "; ".join(reasons) or None)
+        yield from _rows(made, reader, divided.axiom, params, lab)
 
 
-def _selection_gains(
-    values: Mapping[Method, npt.NDArray[np.float32]], params: Params, lab: Lab, key: str
-) -> dict[Method, float]:
-    """AQI of each method minus the mean random direction, selection split, equal KL, in points."""
-    at = bench(lab, key, "base", params.suite, "selection", None)
-    blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
-    label = Label("steered", None, key, None, None, "add", "raw", blocks, None, None)
-    seed = seed_of("selection directions", key, lab.seed)
-    own = {m: placed(torch.from_numpy(v), blocks, "raw") for m, v in values.items()}
-    first = next(iter(own.values()))
-    random = [
-        d for d in directions(label, first, SELECTION_DRAWS, seed) if d.label.draw is not None
-    ]
-    arms = [Direction(replace(label, method=m), v, 1.0) for m, v in own.items()]
-    dosed = at_equal_kl(at, [*arms, *random], params.suite.dose_kl)
-    scores = [s.aqi.estimate for s in arm_aqi(at, [d.arm for d in dosed])]
-    mean = float(np.mean(scores[len(arms) :]))
-    return {m: s - mean for m, s in zip(own, scores[: len(arms)], strict=True)}
+@dataclass(frozen=True)
+class _Made:
+    """One method's vectors, and what is known of them all."""
+
+    method: Method
+    vectors: SteeringVectors
+    shuffled: Vectors | None  # (S, L, d)
+    kept: str
+    gain: float
+    reason: str | None
+
+
+def _rows(
+    made: _Made, reader: PairReader, left_out: str | None, params: Params, lab: Lab
+) -> Iterator[Row]:
+    base = lab.model(lab.unit, "base")
+    steered = steered_blocks(params.layers, base.layers, lab.weights)
+    vectors, method = made.vectors, made.method
+    turned, explained = vectors.metadata.get("cosine_to_mean"), vectors.explained_variance
+    alike = None if made.shuffled is None else likeness(made.shuffled, vectors)
+    for block in range(base.layers):
+        yield Row(
+            model=base.key,
+            method=method,
+            block=block,
+            blocks=base.layers,
+            width=base.width,
+            norm=float(vectors.norms[block]),
+            state_norm=float(vectors.state_norms[block]),
+            cosine=float(vectors.cosine[block]),
+            explained_variance=None if explained is None else float(explained[block]),
+            cosine_to_mean=turned[block] if isinstance(turned, list) else None,
+            split_half=float(vectors.split_half[block]),
+            shuffled_cosine=None if alike is None else float(alike[block]),
+            samples=int(vectors.metadata["samples"]),  # type: ignore[arg-type]
+            shortened=reader.shortened(method),
+            empty=reader.empty(method),
+            texts=reader.texts(method),
+            pool=params.pool,
+            left_out=left_out,
+            vectors=made.kept,
+            revision=base.revision,
+            selection_gain=made.gain if block in steered else None,
+            steered=block in steered,
+            reason=made.reason,
+        )
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Per model and method: cosine, reliability and selection gain; the order for same_arch.
+    """Per model and method: cosine, reliability, selection gain; which axioms are in conflict.
 
-    `potential` is 1 - the mean cosine of mean_difference: how far alignment turned the states.
+    `potential` is 1 - the mean cosine of mean_difference: how far alignment turned the states. The
+    models' order by it is the one recommended for same_arch.
     """
     models = list(dict.fromkeys(r.model for r in rows))
     metrics: dict[str, float] = {}
+    lines: list[str] = []
+    table = potentials(rows)
     for model in models:
-        prefix = f"{model}/" if len(models) > 1 else ""
-        for method in dict.fromkeys(r.method for r in rows if r.model == model):
-            own = [r for r in rows if r.model == model and r.method == method]
-            metrics |= {
-                f"{prefix}{method}/cosine": float(np.mean([r.cosine for r in own])),
-                f"{prefix}{method}/split_half": float(np.mean([r.split_half for r in own])),
-                f"{prefix}{method}/norm": float(np.mean([r.norm for r in own])),
-            }
-            gain = next((r.selection_gain for r in own if r.selection_gain is not None), None)
-            if gain is not None:
-                metrics[f"{prefix}{method}/selection_gain"] = gain
-    table = _potentials(rows)
-    metrics |= {f"{m}/potential" if len(models) > 1 else "potential": p for m, p in table.items()}
+        own = [r for r in rows if r.model == model]
+        at = axioms_at(rows, kept, model)
+        found = method_metrics(own) | (axiom_metrics(at) if at else {})
+        if model in table:
+            found["potential"] = table[model]
+        metrics |= {f"{model}/{name}" if len(models) > 1 else name: v for name, v in found.items()}
+        lines += [_model_line(own, table), *([axiom_line(model, at)] if at else [])]
     order = sorted(table, key=lambda m: -table[m])
-    lines = [
-        f"{m}: {_one(rows, m).blocks} blocks, width {_one(rows, m).width}, "
-        f"mean cosine {1 - p:.3f}, potential {p:.3f}"
-        for m, p in table.items()
-    ]
     if len(order) > 1:
         lines.append(
             "recommended order for same_arch by potential: " + ", ".join(order) + " (whether the "
             "cosine predicts the gain is tested in same_arch, not assumed)"
         )
-    return Summary(metrics, tuple(lines), (), tuple(_cards(rows)))
+    return Summary(metrics, tuple(lines), (), tuple(cards(rows)))
 
 
-def _one(rows: Sequence[Row], model: str) -> Row:
-    return next(r for r in rows if r.model == model)
-
-
-def _potentials(rows: Sequence[Row]) -> dict[str, float]:
-    """1 - mean cosine of the aligned and base states over blocks; absent without such a method."""
-    found = {}
-    for model in dict.fromkeys(r.model for r in rows):
-        own = [r for r in rows if r.model == model and r.method in OF_MODELS]
-        if own:
-            found[model] = 1 - float(np.mean([r.cosine for r in own if r.method == own[0].method]))
-    return found
-
-
-def _cards(rows: Sequence[Row]) -> Iterator[VectorCard]:
-    for model, method in dict.fromkeys((r.model, r.method) for r in rows):
-        own = [r for r in rows if r.model == model and r.method == method]
-        one = own[0]
-        yield VectorCard(
-            name=f"{model}.{method}",
-            reference=one.vectors,
-            target=model,
-            source=model,
-            method=method,
-            selection_score=next(
-                (r.selection_gain for r in own if r.selection_gain is not None), None
-            ),
-            metadata={
-                "blocks": one.blocks,
-                "width": one.width,
-                "revision": one.revision,
-                "texts": one.texts,
-                "samples": one.samples,
-                "split_half": [round(r.split_half, 6) for r in own],
-                "cosine": [round(r.cosine, 6) for r in own],
-                "norm": [round(r.norm, 6) for r in own],
-                "cosine_to_mean": [
-                    round(r.cosine_to_mean, 6) for r in own if r.cosine_to_mean is not None
-                ],
-            },
-        )
+def _model_line(own: Sequence[Row], table: Mapping[str, float]) -> str:
+    """What one model's vectors are, in one sentence."""
+    one = own[0]
+    said = [f"{one.model}: {one.blocks} blocks, width {one.width}"]
+    if one.model in table:
+        turned = table[one.model]
+        said[0] += f", mean cosine {1 - turned:.3f}, potential {turned:.3f}"
+    if words := angle_words(own):
+        said.append(words)
+    said.append(f"left out: {one.left_out or 'no axiom'}")
+    reasons = list(dict.fromkeys(r.reason for r in own if r.reason))
+    return "; ".join([*said, *reasons])
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """Per block: cosine, norm, explained variance; across models the same of the first method."""
-    models = list(dict.fromkeys(r.model for r in rows))
-    n = _one(rows, models[0]).samples
-    caption = f"{n} extraction texts. No interval: one value per block over all texts."
-    if len(models) == 1:
-        return _model_figures(rows, caption)
-    first = rows[0].method
-    own = {m: [r for r in rows if r.model == m and r.method == first] for m in models}
-    title = f"{first} over the blocks of each model"
-    return {
-        "cosine_similarity_comparison": lines_over_layers(
-            {m: Measured([r.cosine for r in v]) for m, v in own.items()},
-            Labels(f"Cosine of aligned and base states, {title}", "mean cosine", caption),
-        ),
-        "steering_norms_comparison": lines_over_layers(
-            {m: Measured([r.norm for r in v]) for m, v in own.items()},
-            Labels(f"Norm of {title}", "norm of the vector", caption),
-        ),
-        "model_dimensions": table(
-            {
-                "model": models,
-                "blocks": [str(v[0].blocks) for v in own.values()],
-                "width": [str(v[0].width) for v in own.values()],
-                "mean cosine": [f"{np.mean([r.cosine for r in v]):.3f}" for v in own.values()],
-                "potential": [f"{1 - np.mean([r.cosine for r in v]):.3f}" for v in own.values()],
-                "split-half": [f"{np.mean([r.split_half for r in v]):.3f}" for v in own.values()],
-            },
-            Labels("Dimensions and vectors of the models", "", caption),
-        ),
-    }
-
-
-def _model_figures(rows: Sequence[Row], caption: str) -> dict[str, Figure]:
-    by_method: dict[str, list[Row]] = {
-        m: [r for r in rows if r.method == m] for m in dict.fromkeys(r.method for r in rows)
-    }
-    found = {
-        "cosine_similarity": lines_over_layers(
-            {m: Measured([r.cosine for r in v]) for m, v in by_method.items()},
-            Labels("Cosine of the two states that each method compares", "mean cosine", caption),
-        ),
-        "steering_vector_norms": lines_over_layers(
-            {m: Measured([r.norm for r in v]) for m, v in by_method.items()},
-            Labels("Norm of the steering vectors", "norm of the vector", caption),
-        ),
-        "split_half_reliability": lines_over_layers(
-            {m: Measured([r.split_half for r in v]) for m, v in by_method.items()},
-            Labels("Cosine of the vectors of two halves", "cosine", caption, better="higher"),
-        ),
-    }
-    explained: dict[str, Measured] = {
-        m: Measured([r.explained_variance for r in v])
-        for m, v in by_method.items()
-        if v[0].explained_variance is not None
-    }
-    if explained:
-        found["explained_variance"] = lines_over_layers(
-            explained, Labels("Variance along the component", "share", caption)
-        )
-    return found
+    """Per block: cosine, norm, angle, explained variance; the axioms' directions as a matrix."""
+    return vector_figures(rows, kept)
 
 
 PHASE = Phase(

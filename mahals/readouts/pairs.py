@@ -13,13 +13,24 @@ from transformers import PreTrainedTokenizerBase
 from mahals.activations import Encoded, Pool, capture, encode_answers, encode_prompts, shorten
 from mahals.data import Pair
 from mahals.phase import Lab
-from mahals.records import InputError
-from mahals.vectors import SteeringVectors, contrast, mean_difference, pca, svd_k
+from mahals.records import InputError, digest
+from mahals.vectors import (
+    SteeringVectors,
+    Vectors,
+    contrast,
+    mean_difference,
+    pca,
+    probe,
+    shuffled_pairs,
+    svd_k,
+)
 
 Array = npt.NDArray[np.float64]
-Method = Literal["mean_difference", "svd_k", "contrast", "pca"]
+Method = Literal["mean_difference", "svd_k", "contrast", "pca", "probe"]
 Texts = Literal["unsafe", "balanced", "answers"]
+Side = tuple[Literal["aligned", "base"], str]  # a checkpoint, and what it reads
 OF_MODELS: tuple[Method, ...] = ("mean_difference", "svd_k")  # aligned minus base, same texts
+OF_ANSWERS = {"contrast": contrast, "pca": pca, "probe": probe}  # chosen minus rejected, base
 
 
 @dataclass(frozen=True)
@@ -34,23 +45,49 @@ class Reading:
 
 
 class PairReader:
-    """Captures each set of states once, for all methods that use it."""
+    """Captures each set of states once, for all methods that use it.
+
+    Pairs of one axiom and label are neighbours, in an order by hash, so that even and odd rows hold
+    the same mixture: data whose lines alternate (safe and unsafe, one wording and another) would
+    otherwise be halved into the two.
+    """
 
     def __init__(self, reading: Reading, lab: Lab, key: str, pairs: Sequence[Pair]) -> None:
-        self._reading, self._lab, self._key, self._pairs = reading, lab, key, pairs
+        self._reading, self._lab, self._key = reading, lab, key
+        self._pairs = sorted(pairs, key=_cell)
         self._encodings: dict[str, list[Encoded]] = {}
-        self._states: dict[tuple[str, str], Array] = {}
+        self._states: dict[Side, Array] = {}
+
+    def read(self, methods: Sequence[Method]) -> None:
+        """Reads the states of all `methods` now, and reports each set of them as progress."""
+        sides = list(dict.fromkeys(s for method in methods for s in self._sides(method)))
+        for i, side in enumerate(sides):
+            self._lab.report("reading states", i, len(sides))
+            self._read(side)
+        self._lab.report("reading states", len(sides), len(sides))
 
     def vectors(self, method: Method) -> SteeringVectors:
         """The vectors of one method, from the states it compares."""
-        if method in OF_MODELS:
-            texts = self._reading.texts
-            aligned, base = self._read("aligned", texts), self._read("base", texts)
-            if method == "svd_k":
-                return svd_k(aligned, base, self._reading.svd_k, self._reading.svd_centered)
-            return mean_difference(aligned, base)
-        chosen, rejected = self._read("base", "answers"), self._read("base", "rejected")
-        return (contrast if method == "contrast" else pca)(chosen, rejected)
+        states = self.states(method)
+        if method == "svd_k":
+            return svd_k(*states, self._reading.svd_k, self._reading.svd_centered)
+        if method == "mean_difference":
+            return mean_difference(*states)
+        return OF_ANSWERS[method](*states)
+
+    def shuffled(self, of: SteeringVectors, method: Method, draws: int, seed: int) -> Vectors:
+        """The control from shuffled pairs (draws, L, d) of a vector that this reader made."""
+        return shuffled_pairs(of, *self.states(method), draws, seed)
+
+    def states(self, method: Method) -> tuple[Array, Array]:
+        """Both sides (n, L, d) that a method compares."""
+        one, other = self._sides(method)
+        return self._read(one), self._read(other)
+
+    def axioms(self) -> list[str | None]:
+        """The axiom of each row that the methods which compare two models read."""
+        unsafe = self._reading.texts == "unsafe"
+        return [p.axiom for p in self._pairs if p.label == 0 or not unsafe]
 
     def texts(self, method: Method) -> Texts:
         """Which texts a method reads."""
@@ -65,8 +102,13 @@ class PairReader:
         """How many of a method's answers are empty: read where they would begin."""
         return sum(not said for t in self._used(method) for said in self._said(t))
 
+    def _sides(self, method: Method) -> tuple[Side, Side]:
+        if method in OF_MODELS:
+            return ("aligned", self._reading.texts), ("base", self._reading.texts)
+        return ("base", "answers"), ("base", "rejected")
+
     def _used(self, method: Method) -> tuple[str, ...]:
-        return (self._reading.texts,) if method in OF_MODELS else ("answers", "rejected")
+        return tuple(dict.fromkeys(texts for _, texts in self._sides(method)))
 
     def _said(self, texts: str) -> list[str]:
         """The answers that `texts` names; none for prompts."""
@@ -104,18 +146,25 @@ class PairReader:
     def _unsafe(self) -> list[str]:
         asked = [p.prompt for p in self._pairs if p.label == 0]
         if not asked:
+            labels = {p.label for p in self._pairs}
             raise InputError(
                 "steering_vectors.texts",
-                expected="pairs that carry a label, for `unsafe`",
-                got="pairs without labels",
+                expected="pairs with unsafe prompts, for `unsafe`",
+                got="pairs without labels" if labels <= {None} else "safe prompts alone",
                 cure="set steering_vectors.texts to answers for this data source",
             )
         return asked
 
-    def _read(self, role: Literal["aligned", "base"], texts: str) -> Array:
-        if (role, texts) not in self._states:
+    def _read(self, side: Side) -> Array:
+        if side not in self._states:
+            role, texts = side
             loaded = self._lab.model(self._key, role)
             encoded = shorten(self._encoded(texts), self._reading.tokens)
             states = capture(loaded, encoded, list(range(loaded.layers)), self._reading.pool)
-            self._states[role, texts] = states.double().numpy()
-        return self._states[role, texts]
+            self._states[side] = states.double().numpy()
+        return self._states[side]
+
+
+def _cell(pair: Pair) -> tuple[str, str, str]:
+    """Where a pair stands among the others: by axiom, label and the hash of its texts."""
+    return pair.axiom or "", str(pair.label), digest([pair.prompt, pair.chosen, pair.rejected])

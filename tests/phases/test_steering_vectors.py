@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from mahals.data import AXIOMS
 from mahals.phases.steering_vectors import PHASE, Params, Row
 from mahals.records import from_plain, to_plain
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, planted, refused, run
 
-METHODS = ("mean_difference", "svd_k", "contrast", "pca")
+METHODS = ("mean_difference", "svd_k", "contrast", "pca", "probe")
 PARAMS = Params(
     methods=METHODS,
     svd_k=1,
@@ -21,11 +22,20 @@ PARAMS = Params(
     texts={"organism": "unsafe", "hub": "answers"},
     pool="mean",
     pairs=40,
+    left_out="none",
+    shuffles=2,
     tokens=512,
     layers="auto",
     suite=SUITE,
 )
-ONE = {"cosine_similarity", "steering_vector_norms", "split_half_reliability", "explained_variance"}
+ALL = replace(PARAMS, pairs=0, left_out=AXIOMS[-1])
+ONE = {
+    "cosine_similarity",
+    "steering_vector_norms",
+    "split_half_reliability",
+    "explained_variance",
+    "angle_to_mean_shift",
+}
 SEVERAL = {"cosine_similarity_comparison", "steering_norms_comparison", "model_dimensions"}
 
 
@@ -135,9 +145,9 @@ def test_every_vector_has_a_card_with_its_score(rows: list[Row], lab: TinyLab) -
             assert card.selection_score == row.selection_gain
 
 
-def test_the_recommended_order_is_by_potential(rows: list[Row]) -> None:
+def test_the_recommended_order_is_by_potential(rows: list[Row], lab: TinyLab) -> None:
     other = [replace(r, model="B", cosine=r.cosine - 0.1) for r in rows]
-    summary = PHASE.summarize([*rows, *other], MemoryKept({}))
+    summary = PHASE.summarize([*rows, *other], MemoryKept(lab.files))
     assert "potential: B, A" in summary.lines[-1]
     assert summary.metrics["B/potential"] == pytest.approx(summary.metrics["A/potential"] + 0.1)
 
@@ -146,7 +156,141 @@ def test_figures_are_those_named(rows: list[Row], lab: TinyLab) -> None:
     assert set(PHASE.draw(rows, MemoryKept(lab.files))) == ONE
     several = [*rows, *(replace(r, model="B") for r in rows)]
     assert set(PHASE.draw(several, MemoryKept(lab.files))) == SEVERAL
-    pairs = [r for r in rows if r.method in ("contrast", "pca")]
+    pairs = [r for r in rows if r.method in ("contrast", "pca", "probe")]
     assert "potential" not in PHASE.summarize(pairs, MemoryKept(lab.files)).metrics
-    means = [r for r in rows if r.explained_variance is None]
-    assert set(PHASE.draw(means, MemoryKept(lab.files))) == ONE - {"explained_variance"}
+    means = [r for r in rows if r.cosine_to_mean is None]
+    few = ONE - {"explained_variance", "angle_to_mean_shift"}
+    assert set(PHASE.draw(means, MemoryKept(lab.files))) == few
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[list[Row], TinyLab]:
+    """From all pairs, one axiom left out."""
+    lab = TinyLab()
+    return run(PHASE, ALL, lab), lab
+
+
+def test_the_left_out_axiom_makes_no_vector_but_has_a_direction(
+    whole: tuple[list[Row], TinyLab],
+) -> None:
+    rows, lab = whole
+    assert {r.left_out for r in rows} == {AXIOMS[-1]} and {r.reason for r in rows} == {None}
+    assert {r.method: r.samples for r in rows} == {
+        m: 36 if m in METHODS[:2] else 72 for m in METHODS
+    }
+    rest = TinyLab()
+    rest.pairs = lambda split: [  # type: ignore[method-assign]
+        p for p in TinyLab().pairs(split) if p.axiom != AXIOMS[-1]
+    ]
+    for row in run(PHASE, replace(ALL, left_out="none"), rest):
+        torch.testing.assert_close(
+            lab.files[row.vectors]["values"], rest.files[row.vectors]["values"]
+        )
+    axioms = lab.files["A/mean_difference.safetensors"]["axioms"]
+    assert axioms.shape == (7, LAYERS, WIDTH)
+    torch.testing.assert_close(
+        axioms[:-1].mean(0), lab.files["A/mean_difference.safetensors"]["values"]
+    )
+    assert (axioms[-1] - axioms[:-1].mean(0)).abs().max() > 1e-3
+
+
+def test_every_vector_has_its_control_from_shuffled_pairs(
+    whole: tuple[list[Row], TinyLab],
+) -> None:
+    rows, lab = whole
+    for row in rows:
+        drawn, values = (lab.files[row.vectors][k] for k in ("shuffled", "values"))
+        assert drawn.shape == (2, LAYERS, WIDTH)
+        torch.testing.assert_close(drawn.norm(dim=-1), values.norm(dim=-1).expand(2, -1))
+        cosine = torch.cosine_similarity(drawn, values[None], dim=-1)[:, row.block]
+        assert row.shuffled_cosine == pytest.approx(float(cosine.abs().mean()), abs=1e-5)
+    none = TinyLab()
+    for row in run(PHASE, replace(PARAMS, methods=("contrast",), shuffles=0), none):
+        assert row.shuffled_cosine is None and set(none.files[row.vectors]) == {"values"}
+
+
+def test_the_summary_and_the_figure_say_which_axioms_are_in_conflict(
+    whole: tuple[list[Row], TinyLab],
+) -> None:
+    rows, lab = whole
+    kept = MemoryKept(lab.files)
+    summary = PHASE.summarize(rows, kept)
+    axioms = lab.files["A/mean_difference.safetensors"]["axioms"][:, 1]  # the steered block
+    cosine = torch.nn.functional.normalize(axioms, dim=1)
+    pairs = (cosine @ cosine.T)[*torch.triu_indices(7, 7, 1)]
+    assert summary.metrics["axioms/cosine_min"] == pytest.approx(float(pairs.min()), abs=1e-5)
+    assert summary.metrics["axioms/cosine_mean"] == pytest.approx(float(pairs.mean()), abs=1e-5)
+    said = next(line for line in summary.lines if "directions of the axioms" in line)
+    assert f"lowest cosine {pairs.min():.3f}" in said and "at block 1" in said
+    assert "axiom_directions" in PHASE.draw(rows, kept)
+    other = [replace(r, model="B") for r in rows]
+    both = PHASE.summarize([*rows, *other], kept)
+    assert both.metrics["B/axioms/opposed"] == both.metrics["A/axioms/opposed"]
+    assert sum("directions of the axioms" in line for line in both.lines) == 2
+    assert set(PHASE.draw([*rows, *other], kept)) == SEVERAL
+
+
+def test_opposed_axioms_are_named(whole: tuple[list[Row], TinyLab]) -> None:
+    """The kept directions with one of them turned round: it is in conflict with its like."""
+    rows, lab = whole
+    name = "A/mean_difference.safetensors"
+    turned = {k: v.clone() for k, v in lab.files[name].items()}
+    for key in ("axioms", "axiom_halves"):
+        turned[key][..., 0, :, :] = -turned[key][..., 1, :, :]
+    turned["axiom_variance"] *= 1e-4
+    summary = PHASE.summarize(rows, MemoryKept({**lab.files, name: turned}))
+    said = next(line for line in summary.lines if "in conflict: " in line)
+    assert f"{AXIOMS[0]} and {AXIOMS[1]} -1.000" in said
+    assert summary.metrics["axioms/opposed"] >= 1
+
+
+def test_the_angle_to_the_mean_shift_is_said_in_degrees(rows: list[Row], lab: TinyLab) -> None:
+    summary = PHASE.summarize(rows, MemoryKept(lab.files))
+    own = [r.cosine_to_mean for r in rows if r.method == "pca"]
+    expected = np.degrees(np.arccos(np.array(own, dtype=float))).mean()
+    assert summary.metrics["pca/degrees_from_mean"] == pytest.approx(expected)
+    assert f"pca {expected:.0f}" in summary.lines[0]
+    assert "mean_difference/degrees_from_mean" not in summary.metrics
+
+
+def test_few_pairs_of_an_axiom_and_pairs_without_one_are_said(rows: list[Row]) -> None:
+    reasons = {r.method: r.reason for r in rows}  # 40 pairs: of three axioms and a part
+    assert "axioms: fewer than 2 pairs" in str(reasons["mean_difference"])
+    assert reasons["contrast"] is None
+    bare = TinyLab()
+    bare.pairs = lambda split: [  # type: ignore[method-assign]
+        replace(p, axiom=None) for p in TinyLab().pairs(split)
+    ]
+    found = run(PHASE, replace(ALL, methods=("mean_difference",)), bare)
+    assert {r.left_out for r in found} == {None}
+    assert "left_out: the pairs carry no axiom" in str(found[0].reason)
+    said = PHASE.summarize(found, MemoryKept(bare.files)).lines[0]
+    assert "left out: no axiom" in said and "the pairs carry no axiom" in said
+
+
+def test_an_unknown_axiom_and_a_negative_count_are_refused_before_any_model_is_read() -> None:
+    lab = TinyLab()
+    said = str(refused(lambda: PHASE.plan(replace(PARAMS, left_out="Kindness"), lab)))
+    assert "steering_vectors.left_out" in said and "'Kindness'" in said
+    assert "shuffles" in str(refused(lambda: PHASE.plan(replace(PARAMS, shuffles=-1), lab)))
+    assert lab.asked == []
+
+
+def test_where_it_was_read_is_in_the_rows(whole: tuple[list[Row], TinyLab]) -> None:
+    rows, _ = whole
+    assert {r.pool for r in rows} == {"mean"}
+    assert {
+        r.pool for r in run(PHASE, replace(PARAMS, methods=("pca",), pool="last"), TinyLab())
+    } == {"last"}
+    for row in rows:
+        assert row.state_norm > 0
+    by_block = {r.block: r.state_norm for r in rows if r.method == "mean_difference"}
+    assert {r.block: r.state_norm for r in rows if r.method == "svd_k"} == by_block
+
+
+def test_progress_is_reported_inside_the_task() -> None:
+    said: list[str] = []
+    lab = TinyLab()
+    lab.report = lambda what, done, total: said.append(what)  # type: ignore[method-assign]
+    run(PHASE, replace(PARAMS, methods=("contrast",)), lab)
+    assert set(said) == {"reading states", "scoring on the selection split"}
