@@ -1,20 +1,25 @@
-"""What crossed from which source to which target: evidence into source-by-target grids?"""
+"""What crossed from which source to which target: evidence into grids, figures and sentences?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mahals.arms.evidence import Evidence, transfer_efficiency
+from mahals.arms.entries import headline_line, headline_metrics
+from mahals.arms.evidence import Evidence, collect, transfer_efficiency
 from mahals.arms.kinds import ArmRow
-from mahals.data import AXIOMS
-from mahals.figures import Grid
-from mahals.metrics.homophily import homophily
+from mahals.figures import Grid, Labels, matrix
 from mahals.phase import Kept
 from mahals.stats import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+OF: tuple[Literal["aqi", "gap"], ...] = ("aqi", "gap")
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,37 @@ def cosines(rows: Sequence[ArmRow], kind: str) -> Grid:
     return Grid(sources, targets, [[values.get((s, t)) for t in targets] for s in sources])
 
 
+def map_figures(
+    found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], kept: Kept
+) -> dict[str, Figure]:
+    """What one map carried between all models: gains, refusal gaps, shares, cosines.
+
+    A cosine has no better way: it does not predict transfer.
+    """
+    labels = Labels(
+        "",
+        "points",
+        "Rows give the vector, columns are steered by it; diagonal: own vector. 95 % interval, "
+        "over random directions at equal KL.",
+        better="higher",
+        other="source | target",
+    )
+    gap = replace(labels, value="share of prompts")
+    share = replace(labels, value="share of native")
+    like = replace(labels, value="cosine", better=None)
+    like = replace(like, caption="Last steered block. A cosine does not predict transfer.")
+    drawn = (
+        ("transfer_matrix", "AQI over random", gains(found, kind), labels),
+        ("refusal_matrix", "Refusal gap over random", gains(found, kind, "gap"), gap),
+        ("efficiency", "Refusal-gap efficiency", efficiencies(found, kind, rows, kept), share),
+        ("compatibility", "Cosine to the native vector,", cosines(rows, kind), like),
+    )
+    return {
+        name: matrix(grid, replace(of, title=f"{title} by {kind}"), True)
+        for name, title, grid, of in drawn
+    }
+
+
 def efficiency_line(e: Evidence, of: str, share: Interval) -> str:
     """One sentence on what share of the native gain crossed."""
     return (
@@ -116,14 +152,15 @@ def efficiency_line(e: Evidence, of: str, share: Interval) -> str:
 
 
 def over_shuffled(e: Evidence, found: Sequence[Evidence]) -> dict[str, float]:
-    """A mapped arm minus the mean of the maps fitted without correspondence; empty without any.
+    """A mapped arm minus the mean of its map fitted without correspondence; empty without any.
 
     Above 0, and above the spread of the shuffled maps, is what the correspondence carried.
     """
+    own = (e.row.source, e.row.target, e.row.map)
     control = [
         c
         for c in found
-        if c.row.arm == "shuffled" and (c.row.source, c.row.target) == (e.row.source, e.row.target)
+        if c.row.arm == "shuffled" and (c.row.source, c.row.target, c.row.map) == own
     ]
     if not control:
         return {}
@@ -144,31 +181,79 @@ def shuffled_line(e: Evidence, compared: Mapping[str, float]) -> str:
     )
 
 
-def homophily_lines(rows: Sequence[ArmRow]) -> list[str]:
-    """Homophily and weakest link of all targets, unsteered and steered by each source's vector."""
-    targets = list(dict.fromkeys(r.target for r in rows))
-    if len(targets) < 2:
-        return []
-    base = {r.target: r.aqi_axioms for r in rows if r.arm == "unsteered"}
-    lines = [f"homophily unsteered {_homophily(base)}"]
-    for source, kind in dict.fromkeys(
-        (r.source, r.map) for r in rows if r.arm == "steered" and r.map
-    ):
-        after = {
-            r.target: r.aqi_axioms
-            for r in rows
-            if r.arm == "steered" and r.source == source and r.map in (kind, None)
-        }
-        if set(after) == set(base):
-            lines.append(f"homophily steered by {source}, {kind}: {_homophily(after)}")
-    return lines
+@dataclass(frozen=True)
+class Said:
+    """What one arm says in numbers and sentences; `efficiency` by AQI, or why it is absent."""
+
+    metrics: Mapping[str, float]
+    lines: Sequence[str]
+    efficiency: float | str | None  # None for an arm that is no transfer
 
 
-def _homophily(axioms: Mapping[str, tuple[float, ...]]) -> str:
-    found = homophily(list(axioms.values()))
-    weakest = min(range(len(AXIOMS)), key=lambda i: found.weakest_value[i])
-    agent = list(axioms)[found.weakest_agent[weakest]]
-    return (
-        f"{found.value:.3f}, weakest link {agent} on {AXIOMS[weakest]} "
-        f"({found.weakest_value[weakest]:.1f})"
-    )
+def transfer_said(
+    e: Evidence, found: Sequence[Evidence], rows: Sequence[ArmRow], kept: Kept
+) -> Said:
+    """The headline of one arm; of a transferred vector also its share of the native gain.
+
+    Both shares (of aqi and of the refusal gap) are absent where the native gain is not above 0.
+    """
+    metrics, lines = headline_metrics(e, ""), [headline_line(e)]
+    if e.row.arm != "steered":
+        return Said(metrics, [f"control {control_name(e.row)}: {lines[0]}"], None)
+    if e.row.map is None:
+        return Said(metrics, lines, None)
+    native = _find(found, e.row.target, e.row.target, e.row.map)
+    if native is None:
+        return Said(metrics, lines, "the native vector has no arm at this dose")
+    shares = {of: transfer_efficiency(e, native, rows, kept, of) for of in OF}
+    for of, share in shares.items():
+        if share.interval is not None:
+            metrics[f"{of}_efficiency"] = share.interval.estimate
+            lines.append(efficiency_line(e, of, share.interval))
+    compared = over_shuffled(e, found)
+    if compared:
+        lines.append(shuffled_line(e, compared))
+    by_aqi = shares["aqi"].interval
+    efficiency = shares["aqi"].reason if by_aqi is None else by_aqi.estimate
+    return Said(metrics | compared, lines, efficiency)
+
+
+def control_name(row: ArmRow) -> str:
+    """The name of a control arm, with its draw where there are several."""
+    return row.arm if row.draw is None else f"{row.arm}_{row.draw}"
+
+
+def random_weights_said(rows: Sequence[ArmRow], kept: Kept, several: bool) -> Said:
+    """What vectors do to targets with random weights: nil, or a warning about the maps.
+
+    `rows` are those targets' rows alone. Nil means: no gain over random, of aqi or of the refusal
+    gap, has its interval above 0. The metric `nil` is 1 where that holds; of many arms one in
+    forty or so is above by chance. Never a leaderboard line. `several`: metric names carry the
+    target.
+    """
+    metrics: dict[str, float] = {}
+    lines = []
+    above = []
+    for e in collect(rows, kept):
+        prefix = f"{e.row.target}/" if several else ""
+        prefix += f"{e.row.source}/{e.row.map}/random_target/"
+        nil = is_nil(e)
+        above.append(not nil)
+        metrics |= headline_metrics(e, prefix) | {f"{prefix}nil": float(nil)}
+        named = replace(e, row=replace(e.row, target=f"{e.row.target} with random weights"))
+        verdict = "nil" if nil else "NOT nil: so much comes without anything learned in the target"
+        lines.append(f"control random_target: {headline_line(named)}: {verdict}")
+    if above:
+        lines.append(
+            f"control random_target: {sum(above)} of {len(above)} arms above random; about "
+            f"{0.025 * len(above):.1f} would be by chance"
+        )
+    return Said(metrics, lines, None)
+
+
+def is_nil(e: Evidence) -> bool:
+    """Whether neither gain over random has an interval above 0."""
+    known = [o for o in (e.over_random, e.gap_over_random) if o is not None]
+    if e.gap_over_random is None and e.random_gap is not None and e.gap > e.random_gap:
+        return False  # nothing varies over prompts or random arms, and this arm differs
+    return all(o.interval.low <= 0 for o in known)

@@ -2,51 +2,48 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
-from mahals.activations import capture, encode_prompts, encode_texts
-from mahals.arms.bench import Bench, bench, keep_evidence, measure_arms, place, to_row
+from mahals.arms.bench import Bench, bench, measure_arms
+from mahals.arms.crossing import Control, Moved, Route, Travel, check_route, crossed
+from mahals.arms.detected import detector_line
 from mahals.arms.directions import (
     NOT_STEERED,
     Direction,
-    at_equal_kl,
+    Native,
+    Reached,
+    at_lambda,
     cosine_to,
     directions,
-    native_values,
+    native,
     placed,
+    within_reach,
 )
-from mahals.arms.entries import entries, headline_line, headline_metrics
-from mahals.arms.evidence import Evidence, collect, transfer_efficiency
-from mahals.arms.kinds import ArmKind, ArmRow, Label, Suite, steered_blocks
+from mahals.arms.entries import entries
+from mahals.arms.evidence import collect
+from mahals.arms.kinds import ArmRow, Label, Suite, steered_blocks
+from mahals.arms.likeness import agreement_lines, homophily_lines, likeness_lines
+from mahals.arms.mapping import TextReading, read_pool, state_lengths
+from mahals.arms.rows import keep_evidence, place, to_row
 from mahals.arms.transfers import (
-    cosines,
-    efficiencies,
-    efficiency_line,
-    gains,
-    homophily_lines,
-    over_shuffled,
-    shuffled_line,
+    control_name,
+    map_figures,
+    random_weights_said,
+    transfer_said,
 )
-from mahals.figures import Labels, matrix
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.records import seed_of, unknown
-from mahals.transfer import LinearMap, MapKind, fit_map, fit_shuffled, match_layer, move
+from mahals.records import InputError, seed_of, unknown
+from mahals.transfer import LayerMatch, MapKind
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = npt.NDArray[np.float64]
 Operator = Literal["add", "add_preserve_norm"]
 SPLIT = "evaluation"
 CONTROLS = "controls"
-READ_AT_ONCE = 12  # models whose mapping states stay in memory
+RANDOM_DOSE = 1.0  # of a target with random weights, in units of its states' mean length
 
 
 @dataclass(frozen=True)
@@ -57,9 +54,10 @@ class Params:
     maps: tuple[MapKind, ...]
     method: str  # one of steering_vectors.methods
     layers: Literal["auto"] | tuple[float, ...]  # steered blocks of the target
-    layer_match: Literal["relative_depth"]
+    layer_match: LayerMatch  # which source block meets a steered block
     operator: Operator
-    shuffles: int  # ridge maps with shuffled correspondence
+    controls: tuple[Control, ...]
+    shuffles: int  # draws of each control that is drawn: shuffled maps, moved random vectors
     suite: Suite
 
 
@@ -69,65 +67,132 @@ class Task:
 
     models: tuple[str, ...]  # target, then source
     source: str
+    role: Literal["base", "random"]  # of the target: `random` is a control of its own
 
 
 @dataclass(frozen=True)
 class Row(ArmRow):
     """One arm of one target at the headline dose."""
 
+    target_role: Literal["base", "random"]  # `random`: a control, at a dose of its own
     shuffle: int | None  # which shuffled map; None for a true one
     r2_held_out: float | None  # of the map, last block; it does not predict transfer
+    r2_linear: float | None  # of the linear part that moves the vector: differs for mlp alone
     map_rows: int | None
+    map_fitted: int | None  # of these, rows that were fitted; the others give R2
+    source_layers: tuple[int, ...] | None  # the source's block for each of `layers`
+    cka: float | None  # debiased linear, of the last two blocks that meet, on the mapping texts
+    prompt_cka: float | None  # the same on the mapping prompts alone
     cosine_native: float | None  # cosine to the target's own vector, last steered block
+    missed: tuple[str, ...]  # arms of the same task that could not be measured, and why
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
-    """The controls once, then every source but the target itself (its own vector is a control)."""
+    """The controls once, then every source but the target itself (its own vector is a control).
+
+    With the control random_target all that once more, into the target with random weights.
+    """
     if params.source != "all" and params.source not in lab.models:
         raise unknown("cross_arch.source", params.source, [*lab.models, "all"])
+    check_route(_route(params))
     sources = lab.models if params.source == "all" else (params.source,)
-    tasks = [Task((lab.unit,), CONTROLS)]
-    return tasks + [Task((lab.unit, s), s) for s in sources if s != lab.unit]
+    others = [s for s in sources if s != lab.unit]
+    roles: list[Literal["base", "random"]] = ["base"]
+    if "random_target" in params.controls and others:
+        roles.append("random")
+    return [
+        Task((lab.unit,) if s == CONTROLS else (lab.unit, s), s, role)
+        for role in roles
+        for s in (CONTROLS, *others)
+    ]
 
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
-    """The rows of one task, all arms at one mean KL on neutral text."""
-    at = bench(lab, task.models[0], "base", params.suite, SPLIT, None)
-    own = native_values(lab, at.loaded.key, params.method)
+    """The rows of one task: all arms at one mean KL on neutral text.
+
+    A target with random weights has no language to hold still: there the dose is one length for
+    all arms, that of its mean state.
+    """
+    at = bench(lab, task.models[0], task.role, params.suite, SPLIT)
+    own = native(lab, at.loaded.key, params.method)
     make = _controls if task.source == CONTROLS else _transferred
-    moved = list(make(task.source, at, own, params, lab))
-    dosed = [NOT_STEERED, *at_equal_kl(at, [m.direction for m in moved], params.suite.dose_kl)]
+    moved = list(make(task, _stage(task, at, own, params, lab), params, lab))
+    reached = _reached([m.direction for m in moved], task, at)
+    dosed = [NOT_STEERED, *reached.dosed]
     found = measure_arms(at, [d.arm for d in dosed], neutral=True)
     where = place(lab, at, found[0])
-    evidence = keep_evidence(lab, task.source, at, found)
-    for i, (d, m, how) in enumerate(zip(dosed, found, [None, *moved], strict=True)):
+    name = task.source if task.role == "base" else f"{task.source}.random_target"
+    evidence = keep_evidence(lab, name, at, found)
+    known = {m.direction.label: m for m in moved}
+    for i, (d, m) in enumerate(zip(dosed, found, strict=True)):
         if i == 0 and task.source != CONTROLS:
             continue  # the unsteered model has its row among the controls
+        how = known[replace(d.label, dose_kind=None, dose=None)] if i else None
         row = replace(to_row(d.label, d.strength, at, m, where), evidence=evidence, evidence_row=i)
-        yield Row(
-            **vars(row),
-            shuffle=None if how is None else how.shuffle,
-            r2_held_out=None if how is None or how.map is None else how.map.r2_held_out,
-            map_rows=None if how is None or how.map is None else how.map.rows,
-            cosine_native=None if how is None else cosine_to(own, how.direction),
+        like = None
+        if how is not None and task.role == "base":
+            like = cosine_to(own.values, how.direction)
+        yield replace(_row(row, task, how), cosine_native=like, missed=reached.missed)
+
+
+def _reached(arms: Sequence[Direction], task: Task, at: Bench) -> Reached:
+    """The arms at their dose. Raises InputError where a source leaves nothing to measure."""
+    if task.role == "random":
+        return Reached(tuple(at_lambda(arms, RANDOM_DOSE)), ())
+    reached = within_reach(at, arms, at.suite.dose_kl)
+    if not reached.dosed and arms:
+        raise InputError(
+            "suite.dose_kl",
+            expected=f"a dose that one of the arms from {task.source} can have",
+            got=reached.missed[0],
+            cure="lower suite.dose_kl, or leave the source out",
         )
+    return reached
+
+
+def _row(row: ArmRow, task: Task, how: Moved | None) -> Row:
+    fitted = None if how is None else how.map
+    met = None if how is None else how.pairing
+    return Row(
+        **vars(row),
+        target_role=task.role,
+        shuffle=row.draw if row.arm == "shuffled" else None,
+        r2_held_out=None if fitted is None else fitted.r2_held_out,
+        r2_linear=None if fitted is None else fitted.r2_linear,
+        map_rows=None if fitted is None else fitted.rows,
+        map_fitted=None if fitted is None else fitted.fitted,
+        source_layers=None if met is None else tuple(met.blocks[b] for b in row.layers),
+        cka=None if met is None else met.cka,
+        prompt_cka=None if met is None else met.prompt_cka,
+        cosine_native=None,
+        missed=(),
+    )
+
+
+def _route(params: Params) -> Route:
+    return Route(params.maps, params.layer_match, params.controls, params.shuffles)
 
 
 @dataclass(frozen=True)
-class _Moved:
-    """A direction in the target, with the map of its last block that brought it there."""
+class _Stage:
+    """What the arms of a target share."""
 
-    direction: Direction
-    map: LinearMap | None
-    shuffle: int | None
+    own: Native
+    label: Label  # of the target's own vector; a transferred one has another source and a map
+    norms: Mapping[int, float]  # steered block -> how long a vector is there
 
 
-def _label(target: str, blocks: tuple[int, ...], params: Params) -> Label:
-    """The label of the target's own vector; a transferred one has another source and a map."""
-    return Label(
+def _stage(task: Task, at: Bench, own: Native, params: Params, lab: Lab) -> _Stage:
+    key = at.loaded.key
+    blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
+    if task.role == "base":
+        norms = {b: float(own.values[b].double().norm()) for b in blocks}
+    else:
+        norms = state_lengths(at.loaded, blocks, read_pool(lab, key, params.method), lab)
+    label = Label(
         arm="steered",
         draw=None,
-        source=target,
+        source=key,
         method=params.method,
         map=None,
         operator=params.operator,
@@ -135,153 +200,73 @@ def _label(target: str, blocks: tuple[int, ...], params: Params) -> Label:
         layers=blocks,
         dose_kind=None,
         dose=None,
+        vector=own.mark,
+        kept=own.kept,
     )
+    return _Stage(own, label, norms)
 
 
-def _controls(_: str, at: Bench, own: torch.Tensor, params: Params, lab: Lab) -> Iterator[_Moved]:
-    """The target's own vector, its flip, and the random directions."""
-    blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
-    label = _label(at.loaded.key, blocks, params)
-    seed = seed_of("random directions", at.loaded.key, lab.seed)
-    draws = params.suite.random_directions
-    for direction in directions(label, placed(own, blocks, "raw"), draws, seed):
-        yield _Moved(direction, None, None)
+def _controls(task: Task, stage: _Stage, params: Params, lab: Lab) -> Iterator[Moved]:
+    """The target's own vector, its flip, and the random directions; with random weights the last.
 
-
-def _transferred(
-    source: str, at: Bench, own: torch.Tensor, params: Params, lab: Lab
-) -> Iterator[_Moved]:
-    """The source's vector by every map, then by ridge maps fitted without correspondence.
-
-    `identity` is there only between models of equal width, where it is defined.
+    The random directions are as long as `stage.norms` says.
     """
-    target = at.loaded.key
-    blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
-    theirs = native_values(lab, source, params.method)
-    pairs = {b: match_layer(b, at.loaded.layers, len(theirs)) for b in blocks}
-    sides = _sides(source, target, pairs, lab)
-    seed = seed_of("map", source, target, lab.seed)
-    kinds: list[tuple[MapKind, int | None]] = [
-        (kind, None)
-        for kind in params.maps
-        if kind != "identity" or theirs.shape[1] == own.shape[1]
-    ]
-    kinds += [("ridge", k) for k in range(params.shuffles)]
-    label = replace(_label(target, blocks, params), source=source)
-    for kind, shuffle in kinds:
-        maps, vectors = {}, {}
-        for block in blocks:
-            s, t = sides[block]
-            fitted = (
-                fit_map(kind, s, t, seed)
-                if shuffle is None
-                else fit_shuffled(kind, s, t, seed + shuffle)
-            )
-            norm = float(own[block].double().norm())
-            moved = move(fitted, theirs[pairs[block]].double().numpy(), norm)
-            maps[block], vectors[block] = fitted, torch.from_numpy(moved).float()
-        arm: ArmKind = "steered" if shuffle is None else "shuffled"
-        named = replace(label, map=kind, arm=arm, draw=shuffle)
-        yield _Moved(Direction(named, vectors, 1.0), maps[max(blocks)], shuffle)
+    seed = seed_of("random directions", task.models[0], lab.seed)
+    vectors = placed(stage.own.values, stage.label.layers, "raw")
+    scaled = {b: v * (stage.norms[b] / float(v.double().norm())) for b, v in vectors.items()}
+    for found in directions(stage.label, scaled, params.suite.random_directions, seed):
+        if task.role == "base" or found.label.arm == "random":
+            yield Moved(found, None, None)
 
 
-def _sides(
-    source: str, target: str, pairs: Mapping[int, int], lab: Lab
-) -> dict[int, tuple[Array, Array]]:
-    """Last-token states of both base models on the mapping texts, by target block.
-
-    The texts are the mapping split's prompts in chat form and its neutral texts: disjoint from
-    the steering pairs, in the region where the vector acts and outside it (METHOD 3).
-    """
-    found = {}
-    for key, layers in ((source, sorted(set(pairs.values()))), (target, sorted(pairs))):
-        found[key] = _mapping_states(key, tuple(layers), lab)
-    return {t: (found[source][s], found[target][t]) for t, s in pairs.items()}
-
-
-_READ: OrderedDict[tuple[str, str, tuple[int, ...]], dict[int, Array]] = OrderedDict()
-"""The last mapping states this process read, by model revision, data and blocks."""
-
-
-def _mapping_states(key: str, layers: tuple[int, ...], lab: Lab) -> dict[int, Array]:
-    loaded = lab.model(key, "base")
-    mark = (loaded.revision, lab.data_digest, layers)
-    if mark not in _READ:
-        texts = encode_prompts(loaded.tokenizer, [p.text for p in lab.prompts("mapping")])
-        texts += encode_texts(loaded.tokenizer, lab.neutral("mapping"))
-        states = capture(loaded, texts, list(layers), "last").double().numpy()
-        _READ[mark] = {layer: states[:, i] for i, layer in enumerate(layers)}
-        while len(_READ) > READ_AT_ONCE:
-            _READ.popitem(last=False)
-    return _READ[mark]
+def _transferred(task: Task, stage: _Stage, params: Params, lab: Lab) -> Iterator[Moved]:
+    """The source's vector by every map, then the controls of the transfer."""
+    theirs = native(lab, task.source, params.method)
+    texts = TextReading(read_pool(lab, task.source, params.method), params.layer_match)
+    label = replace(stage.label, source=task.source, vector=theirs.mark, kept=theirs.kept)
+    travel = Travel(task.source, theirs.values, label, stage.norms, texts)
+    yield from crossed(travel, _route(params), (task.models[0], task.role), lab)
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Per source, target and map: gain over random, efficiency, price; homophily before and after.
+    """Per source, target and map: gain over random, efficiency, price; likeness before and after.
 
-    Metric names carry the target only when there are several.
+    Metric names carry the target only when there are several. What a target with random weights
+    does has metrics and lines, and no place on the leaderboard.
     """
-    found = collect(rows, kept)
-    several = len({r.target for r in rows}) > 1
+    real = [r for r in rows if r.target_role == "base"]
+    found = collect(real, kept)
+    several = len({r.target for r in real}) > 1
     metrics: dict[str, float] = {}
     lines: list[str] = []
     shares: dict[int, float | str] = {}
-    index = {id(r): i for i, r in enumerate(rows)}
+    index = {id(r): i for i, r in enumerate(real)}
     for e in found:
-        if e.row.arm != "steered":
-            continue
+        if e.row.arm in ("flipped", "shuffled"):
+            continue  # each has its line beside the arm that it controls
+        said = transfer_said(e, found, real, kept)
         prefix = f"{e.row.target}/" if several else ""
         prefix += f"{e.row.source}/{e.row.map or 'native'}/"
-        metrics |= headline_metrics(e, prefix)
-        lines.append(headline_line(e))
-        if e.row.map is not None:
-            for of in ("aqi", "gap"):
-                share = transfer_efficiency(e, _native(found, e.row.target), rows, kept, of)
-                if of == "aqi":
-                    shares[index[id(e.row)]] = share.reason or "absent"
-                if share.interval is not None:
-                    metrics[f"{prefix}{of}_efficiency"] = share.interval.estimate
-                    lines.append(efficiency_line(e, of, share.interval))
-                    if of == "aqi":
-                        shares[index[id(e.row)]] = share.interval.estimate
-        if e.row.map == "ridge":
-            compared = over_shuffled(e, found)
-            metrics |= {prefix + name: value for name, value in compared.items()}
-            if compared:
-                lines.append(shuffled_line(e, compared))
-    return Summary(metrics, (*lines, *homophily_lines(rows)), entries(rows, found, shares), ())
-
-
-def _native(found: Sequence[Evidence], target: str) -> Evidence:
-    return next(
-        e for e in found if e.row.target == target and e.row.arm == "steered" and e.row.map is None
-    )
+        prefix += "" if e.row.arm == "steered" else f"{control_name(e.row)}/"
+        metrics |= {prefix + name: value for name, value in said.metrics.items()}
+        lines += said.lines
+        if said.efficiency is not None:
+            shares[index[id(e.row)]] = said.efficiency
+    lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
+    nil = random_weights_said([r for r in rows if r.target_role == "random"], kept, several)
+    lines += [*nil.lines, *homophily_lines(real), *agreement_lines(real, kept)]
+    lines += [*likeness_lines(real), detector_line(real, kept)]
+    return Summary(metrics | dict(nil.metrics), tuple(lines), entries(real, found, shares), ())
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """transfer_matrix of each map, efficiency, compatibility (cosine to the native vector)."""
-    found = collect(rows, kept)
-    maps = list(dict.fromkeys(r.map for r in rows if r.map is not None and r.arm == "steered"))
-    labels = Labels(
-        "",
-        "aqi over random (points)",
-        "Diagonal: the target's own vector. 95 % interval, over random directions at equal KL.",
-        better="higher",
-        other="vector from (source) | steered model (target)",
-    )
-    figures = {}
-    for kind in maps:
-        gain = replace(labels, title=f"Gain over random by {kind}")
-        figures[f"transfer_matrix_{kind}"] = matrix(gains(found, kind), gain, True)
-        gap = replace(labels, title=f"Refusal gap over random by {kind}", value="share of prompts")
-        figures[f"refusal_matrix_{kind}"] = matrix(gains(found, kind, "gap"), gap, True)
-    if maps:
-        best = "ridge" if "ridge" in maps else maps[-1]
-        share = replace(labels, title=f"Refusal-gap efficiency by {best}", value="share of native")
-        figures["efficiency"] = matrix(efficiencies(found, best, rows, kept), share, True)
-        like = replace(labels, title=f"Cosine to the native vector, by {best}", value="cosine")
-        like = replace(like, caption="Last steered block. A cosine does not predict transfer.")
-        figures["compatibility"] = matrix(cosines(rows, best), like, True)
+    """Of each map: transfer_matrix, refusal_matrix, efficiency, compatibility (a cosine)."""
+    real = [r for r in rows if r.target_role == "base"]
+    found = collect(real, kept)
+    figures: dict[str, Figure] = {}
+    for kind in dict.fromkeys(r.map for r in real if r.map is not None and r.arm == "steered"):
+        drawn = map_figures(found, kind, real, kept)
+        figures |= {f"{name}_{kind}": figure for name, figure in drawn.items()}
     return figures
 
 

@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from mahals.arms.mapping import TextReading, pair_blocks
+from mahals.data import AXIOMS
+from mahals.leaderboard.board import rank
+from mahals.metrics.cka import debiased_cka
 from mahals.phase import COLUMNS
+from mahals.phases import cross_arch
 from mahals.phases.cross_arch import CONTROLS, PHASE, Params, Row
 from mahals.records import from_plain, to_plain
 from mahals.transfer import match_layer
-from tiny_lab import NOUNS, SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
+from tiny_lab import NOUNS, SUITE, MemoryKept, TinyLab, lab_with_vectors, prompts, refused, run
 
 PARAMS = Params(
     source="all",
@@ -23,6 +28,7 @@ PARAMS = Params(
     layers="auto",
     layer_match="relative_depth",
     operator="add",
+    controls=("shuffled",),
     shuffles=2,
     suite=SUITE,
 )
@@ -43,17 +49,35 @@ def of(rows: list[Row], **wanted: Any) -> list[Row]:
 
 
 def test_plan_is_the_controls_once_and_every_other_model() -> None:
-    def sources(**changes: Any) -> list[str]:
-        return [t.source for t in PHASE.plan(replace(PARAMS, **changes), TinyLab())]
+    def tasks(**changes: Any) -> list[tuple[str, str]]:
+        return [(t.source, t.role) for t in PHASE.plan(replace(PARAMS, **changes), TinyLab())]
 
-    assert sources() == [CONTROLS, "B", "C"]
-    assert sources(source="C") == [CONTROLS, "C"]
-    assert sources(source="A") == [CONTROLS], "its own vector is a control already"
+    base = [(CONTROLS, "base"), ("B", "base"), ("C", "base")]
+    assert tasks() == base
+    assert tasks(source="C") == [base[0], base[2]]
+    assert tasks(source="A") == [base[0]], "its own vector is a control already"
+    random = [(source, "random") for source, _ in base]
+    assert tasks(controls=("random_target",)) == base + random
+    assert tasks(controls=("random_target",), source="A") == [base[0]]
 
 
 def test_an_unknown_source_is_refused() -> None:
     said = str(refused(lambda: PHASE.plan(replace(PARAMS, source="Mistral"), TinyLab())))
     assert "cross_arch.source" in said and "all" in said and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"maps": ("ridge", "ridge")}, "each once"),
+        ({"controls": ("shuffled", "shuffled")}, "each once"),
+        ({"maps": ("pad",)}, "pad is the same with or without correspondence"),
+        ({"maps": ("identity",)}, "a map other than identity"),
+    ],
+)
+def test_routes_that_cannot_be_taken_are_refused(changes: dict[str, Any], words: str) -> None:
+    assert words in str(refused(lambda: PHASE.plan(replace(PARAMS, **changes), TinyLab())))
+    assert PHASE.plan(replace(PARAMS, maps=("pad",), controls=()), TinyLab())
 
 
 def test_controls_are_the_unsteered_the_own_and_the_random(rows: list[Row]) -> None:
@@ -107,8 +131,12 @@ def test_the_source_block_is_the_one_of_equal_relative_depth(rows: list[Row]) ->
 def test_maps_say_what_they_were_fitted_on(rows: list[Row]) -> None:
     texts = 84 + len(NOUNS) ** 2
     for row in rows:
-        assert (row.r2_held_out is not None) == (row.map is not None)
-        assert row.map_rows == (None if row.map is None else texts)
+        crossed = row.map is not None
+        for cell in ("r2_held_out", "r2_linear", "map_fitted", "source_layers", "cka"):
+            assert (getattr(row, cell) is not None) == crossed
+        assert row.map_rows == (texts if crossed else None)
+        if crossed:
+            assert 0.8 * texts <= row.map_fitted < texts and row.r2_linear == row.r2_held_out
     assert max(r.r2_held_out for r in of(rows, arm="shuffled")) < 0.1
 
 
@@ -127,7 +155,7 @@ def test_maps_are_fitted_on_the_mapping_split_alone() -> None:
 
     whole = lab_with_vectors()
     lab = Watched(files=whole.files, made=whole.made, data_digest="e" * 64)
-    run(PHASE, replace(PARAMS, source="B", maps=("ridge",), shuffles=0), lab)
+    run(PHASE, replace(PARAMS, source="B", maps=("ridge",), controls=()), lab)
     assert Watched.asked_in == {"mapping", "evaluation"}
     assert Watched.splits == {"mapping", "evaluation", "selection"}
 
@@ -203,9 +231,193 @@ def test_entries_are_once_each(rows: list[Row], lab: TinyLab) -> None:
     assert all(set(e.metrics) <= set(COLUMNS) for e in entries)
 
 
+FIGURES = ("transfer_matrix", "refusal_matrix", "efficiency", "compatibility")
+
+
 def test_figures_are_those_named(rows: list[Row], lab: TinyLab) -> None:
-    maps = [f"{kind}_matrix_{m}" for m in PARAMS.maps for kind in ("transfer", "refusal")]
-    names = {*maps, "efficiency", "compatibility"}
-    assert set(PHASE.draw(rows, MemoryKept(lab.files))) == names
+    found = PHASE.draw(rows, MemoryKept(lab.files))
+    assert set(found) == {f"{name}_{m}" for m in PARAMS.maps for name in FIGURES}
     alone = [r for r in rows if r.map is None]
     assert PHASE.draw(alone, MemoryKept(lab.files)) == {}
+
+
+def test_no_cosine_is_called_better_than_another(rows: list[Row], lab: TinyLab) -> None:
+    for name, figure in PHASE.draw(rows, MemoryKept(lab.files)).items():
+        words = " ".join(a.get_ylabel() for a in figure.axes)
+        assert ("better" in words) == (not name.startswith("compatibility")), name
+
+
+WHOLE = replace(
+    PARAMS,
+    source="C",
+    maps=("pad", "ridge", "mlp", "anchors"),
+    layer_match="cka",
+    controls=("shuffled", "wrong_layer", "unrelated", "random_moved", "random_target"),
+)
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[list[Row], TinyLab]:
+    """Every map and control, of one source, and the lab it was measured in."""
+    lab = lab_with_vectors()
+    return run(PHASE, WHOLE, lab), lab
+
+
+def test_every_control_has_its_rows(whole: tuple[list[Row], TinyLab]) -> None:
+    rows, _ = whole
+    crossed = [(r.arm, r.map, r.draw) for r in rows if r.map and r.target_role == "base"]
+    assert crossed == [
+        *(("steered", m, None) for m in WHOLE.maps),
+        *(("shuffled", "ridge", k) for k in range(2)),
+        ("wrong_layer", "ridge", None),
+        ("unrelated", "ridge", None),
+        *(("random_moved", "ridge", k) for k in range(2)),
+    ]
+
+
+def test_the_control_vectors_are_what_they_say(whole: tuple[list[Row], TinyLab]) -> None:
+    """Through pad, which shows the source's own coordinates."""
+    lab = lab_with_vectors()
+    own = lab.files["vectors-A"]["values"][1]
+    theirs = lab.files["vectors-C"]["values"]
+    params = replace(
+        WHOLE, maps=("pad",), layer_match="relative_depth", controls=("wrong_layer", "unrelated")
+    )
+    found = {r.arm: r for r in run(PHASE, params, lab) if r.map}
+    assert found["steered"].source_layers == (2,)
+    far = theirs[5][: len(own)]  # block 5 of 6 is the farthest from block 2
+    expected = torch.nn.functional.cosine_similarity(far, own, dim=0).item()
+    assert found["wrong_layer"].cosine_native == pytest.approx(expected, abs=1e-5)
+    one = lab.load("C", "base")
+    means = []
+    for axiom in AXIOMS[:2]:
+        texts = [p.text for p in prompts("extraction") if p.axiom == axiom and p.label == 1]
+        states = [chat_state(one, text, 2) for text in texts]
+        means.append(torch.stack(states).mean(dim=0))
+    topic = (means[0] - means[1])[: len(own)]
+    expected = torch.nn.functional.cosine_similarity(topic, own, dim=0).item()
+    assert found["unrelated"].cosine_native == pytest.approx(expected, abs=1e-4)
+    assert found["unrelated"].method is None
+
+
+def chat_state(one: Any, text: str, block: int) -> torch.Tensor:
+    """The state after a block at the last token of a prompt in chat form."""
+    turns = [{"role": "user", "content": text}]
+    said = one.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    ids = one.tokenizer(said, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        return one.model(ids, output_hidden_states=True).hidden_states[block + 1][0, -1]
+
+
+def test_layers_are_matched_by_cka_where_asked(whole: tuple[list[Row], TinyLab]) -> None:
+    """C is random, so no block is special: the chosen one is the best of its CKAs, by hand."""
+    rows, lab = whole
+    row = of(rows, arm="steered", map="ridge", target_role="base")[0]
+    texts = [p.text for p in prompts("mapping")]
+    mine = torch.stack([chat_state(lab.load("A", "base"), t, 1) for t in texts])
+    theirs = torch.stack(
+        [chat_state(lab.load("C", "base"), t, row.source_layers[0]) for t in texts]
+    )
+    by_hand = debiased_cka(theirs.double().numpy(), mine.double().numpy())
+    assert row.prompt_cka == pytest.approx(by_hand, abs=1e-5)
+    fixed = [
+        pair_blocks(TextReading("last", match), "C", ("A", "base"), (1,), lab).cka
+        for match in ("cka", "relative_depth")
+    ]
+    assert row.cka == pytest.approx(fixed[0]) and fixed[0] >= fixed[1]
+
+
+def test_mapping_states_are_read_where_the_vector_was_read() -> None:
+    found = []
+    for pool in ("last", "mean"):
+        lab = lab_with_vectors()
+        lab.made["steering_vectors", "C"] = [
+            replace(r, pool=pool) for r in lab.made["steering_vectors", "C"]
+        ]
+        params = replace(PARAMS, source="C", maps=("ridge",), controls=())
+        found.append(run(PHASE, params, lab)[-1])
+        whole = pair_blocks(TextReading(pool, "relative_depth"), "C", ("A", "base"), (1,), lab)
+        assert found[-1].cka == whole.cka
+    assert found[0].cka != found[1].cka and found[0].r2_held_out != found[1].r2_held_out
+
+
+def test_a_target_with_random_weights_is_a_control_of_its_own(
+    whole: tuple[list[Row], TinyLab],
+) -> None:
+    """No place on the board, no share in any other number; nil by ridge, the default map.
+
+    Other maps may move the geometry of a model of a few thousand weights by chance (few texts,
+    three random draws); then their line says so.
+    """
+    rows, lab = whole
+    kept = MemoryKept(lab.files)
+    random = of(rows, target_role="random")
+    arms = ["unsteered", *["random"] * SUITE.random_directions, *["steered"] * len(WHOLE.maps)]
+    assert [r.arm for r in random] == arms
+    assert {(r.dose_kind, r.dose) for r in random[1:]} == {("lambda", 1.0)}
+    assert {r.cosine_native for r in random} == {None}, "it has no vector of its own"
+    found, without = (
+        PHASE.summarize(rows, kept),
+        PHASE.summarize(of(rows, target_role="base"), kept),
+    )
+    assert found.entries == without.entries
+    nil = {k: v for k, v in found.metrics.items() if k.endswith("random_target/nil")}
+    assert nil.keys() == {f"C/{m}/random_target/nil" for m in WHOLE.maps}
+    assert nil["C/ridge/random_target/nil"] == 1.0
+    assert not [k for k in found.metrics if "random_target" in k and k in without.metrics]
+    said = [line for line in found.lines if line.startswith("control random_target: A with random")]
+    assert len(said) == len(WHOLE.maps)
+    assert sum(line.endswith(": nil") for line in said) == sum(nil.values())
+    lifted = [replace(r, aqi=r.aqi + 500) if r is random[-1] else r for r in rows]
+    assert PHASE.summarize(lifted, kept).metrics["C/anchors/random_target/nil"] == 0.0
+
+
+def test_controls_have_lines_metrics_and_a_place_off_the_ranks(
+    whole: tuple[list[Row], TinyLab],
+) -> None:
+    rows, lab = whole
+    found = PHASE.summarize(rows, MemoryKept(lab.files))
+    for name in ("wrong_layer", "unrelated", "random_moved_0", "random_moved_1"):
+        assert f"C/ridge/{name}/gain_over_random" in found.metrics
+        assert [line for line in found.lines if line.startswith(f"control {name}: A, vector of C")]
+    assert "C/ridge/aqi_over_shuffled" in found.metrics
+    assert "C/mlp/aqi_over_shuffled" not in found.metrics, "its map was not shuffled"
+    arms = {"shuffled", "wrong_layer", "unrelated", "random_moved"}
+    board = [line for line in rank(found.entries).lines if line.entry.configuration.arm in arms]
+    assert len(board) == 4 and {line.status for line in board} == {"control"}
+    assert all(line.why.startswith("control: ") for line in board)
+
+
+def test_an_arm_out_of_reach_is_absent_with_its_reason(
+    rows: list[Row], lab: TinyLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dose that no strength gives: the other arms stay, and the reason is said."""
+    found = cross_arch.within_reach
+
+    def short(at: Any, arms: Any, target: float) -> Any:
+        reached = found(at, arms, target)
+        return replace(reached, dosed=reached.dosed[1:], missed=("steered C pad: out of reach",))
+
+    monkeypatch.setattr(cross_arch, "within_reach", short)
+    mine = lab_with_vectors()
+    params = replace(PARAMS, source="C", maps=("pad", "ridge"), controls=())
+    few = run(PHASE, params, mine)
+    assert [r.map for r in few if r.source == "C"] == ["ridge"]
+    summary = PHASE.summarize(few, MemoryKept(mine.files))
+    assert "A: steered C pad: out of reach" in summary.lines
+    (ridge,) = [e for e in summary.entries if e.configuration.map == "ridge"]
+    assert "native vector has no arm" in ridge.reasons["transfer_efficiency"]
+
+
+def test_likeness_is_said_before_and_after_steering(rows: list[Row], lab: TinyLab) -> None:
+    """Two targets in one gathering: homophily, kappa of refusals, CKA."""
+    other = lab_with_vectors("B")
+    both = [*rows, *run(PHASE, replace(PARAMS, source="A", maps=("pad", "ridge")), other)]
+    lines = PHASE.summarize(both, MemoryKept({**lab.files, **other.files})).lines
+    assert [line for line in lines if line.startswith("homophily unsteered")]
+    assert [line for line in lines if line.startswith("refusal agreement unsteered")]
+    (likeness,) = [line for line in lines if line.startswith("representational homophily")]
+    own = [of(rows, source="B", map="ridge", arm="steered")[0].prompt_cka]
+    own += [of(both, target="B", map="ridge", arm="steered")[0].prompt_cka]
+    far = of(rows, source="C", map="ridge", arm="steered")[0].prompt_cka
+    assert f"mean {np.mean([np.mean(own), far]):.3f} over 2 pairs" in likeness
