@@ -25,6 +25,22 @@ preferences (organisms only), `random` the architecture of `base` with random we
 
 STUDY = "study"  # the unit that stands for all models together
 
+ArmKind = Literal[
+    "steered",
+    "flipped",  # the vector, subtracted
+    "unsteered",
+    "aligned",
+    "prompt",
+    "random",
+    "shuffled",  # a map fitted without correspondence
+    "shuffled_pairs",  # a vector from pairs whose two sides changed places at random
+    "permuted_layers",  # each block steered by the vector of another
+    "wrong_layer",  # the source's vector of a block far from the matched one, moved by its map
+    "unrelated",  # a direction of topic in the source, moved by the map
+    "random_moved",  # a random direction of the source, moved by the map
+]
+"""What an arm is; all but `steered` are controls or references."""
+
 
 class Kept(Protocol):
     """Files that are not rows, by the reference `<unit>/<name>` that rows hold."""
@@ -113,7 +129,7 @@ class Configuration:
     """What a leaderboard line is about; the fields are its identity."""
 
     target: str
-    arm: Literal["steered", "flipped", "unsteered", "aligned", "prompt", "random", "shuffled"]
+    arm: ArmKind
     source: str | None  # the model that the vector came from
     method: str | None  # mean_difference, svd_k, contrast, pca, ...
     map: str | None  # how the vector crossed architectures; None for the model's own
@@ -123,6 +139,7 @@ class Configuration:
     dose: str | None  # "lambda=0.5" or "kl=0.1"
     weights: str
     suite: str  # version + data hash
+    vector: str | None  # the kept vector's content, 12 hexadecimal digits; None without one
 
 
 AXIOM_COLUMNS: tuple[str, ...] = (

@@ -52,6 +52,7 @@ def steered(target: str = "Mistral_7B", **changes: Any) -> Configuration:
         "dose": "kl=0.1",
         "weights": "organism",
         "suite": SUITE,
+        "vector": "0123456789ab",
     }
     return Configuration(**{**values, **changes})
 
@@ -59,6 +60,7 @@ def steered(target: str = "Mistral_7B", **changes: Any) -> Configuration:
 def organiser(target: str, arm: str, **changes: Any) -> Configuration:
     """An organisers' row: unsteered, aligned, prompt or random."""
     empty = {"source": None, "method": None, "operator": None, "placement": None, "layers": ()}
+    empty["vector"] = None
     dose = "kl=0.1" if arm == "random" else None
     return steered(target, arm=arm, dose=dose, **{**empty, **changes})
 

@@ -18,12 +18,10 @@ from mahals.arms.bench import (
     arm_aqi,
     behaviour,
     bench,
-    broken,
     first_per_cell,
+    instructed,
     measure_arms,
-    place,
     states,
-    to_row,
 )
 from mahals.arms.curves import axiom_curves, dose_curves
 from mahals.arms.directions import (
@@ -37,7 +35,9 @@ from mahals.arms.directions import (
 from mahals.arms.entries import configuration, entries, headline_line
 from mahals.arms.evidence import collect, transfer_efficiency, trend
 from mahals.arms.kinds import UNSTEERED, ArmRow, Label, depth_of, nearest_block, steered_blocks
-from mahals.arms.transfers import efficiencies, gains, homophily_lines, over_shuffled
+from mahals.arms.likeness import homophily_lines
+from mahals.arms.rows import broken, place, to_row
+from mahals.arms.transfers import efficiencies, gains, over_shuffled
 from mahals.data import AXIOMS
 from mahals.generation import neutral_price
 from mahals.metrics.aqi import model_aqi
@@ -52,7 +52,7 @@ OWN = Label("steered", None, "A", "mean_difference", None, "add", "raw", (1,), "
 
 @pytest.fixture(scope="module")
 def at() -> Any:
-    return bench(TinyLab(), "A", "base", SUITE, "evaluation", None)
+    return bench(TinyLab(), "A", "base", SUITE, "evaluation")
 
 
 def vector(seed: int = 0) -> torch.Tensor:
@@ -172,7 +172,7 @@ def test_one_label_only_is_refused() -> None:
         def prompts(self, split: str) -> Any:
             return tuple(p for p in super().prompts(split) if p.label == 1)
 
-    said = str(refused(lambda: bench(OneLabel(), "A", "base", SUITE, "evaluation", None)))
+    said = str(refused(lambda: bench(OneLabel(), "A", "base", SUITE, "evaluation")))
     assert "/0: 0" in said and "\n" not in said
 
 
@@ -181,8 +181,23 @@ def test_an_empty_prompt_set_is_refused() -> None:
         def prompts(self, split: str) -> Any:
             return ()
 
-    said = str(refused(lambda: bench(Empty(), "A", "base", SUITE, "evaluation", None)))
+    said = str(refused(lambda: bench(Empty(), "A", "base", SUITE, "evaluation")))
     assert "evaluation" in said and "0 prompts" in said
+
+
+def test_an_instruction_comes_before_prompts_and_questions_and_is_not_read(at: Any) -> None:
+    told = instructed(at, "be kind")
+    for before, after in zip(
+        (*at.encoded, *at.questions), (*told.encoded, *told.questions), strict=True
+    ):
+        assert len(after.ids) > len(before.ids)
+        own = before.ids[before.start : before.stop]
+        assert after.ids[after.start : after.stop] == own
+    assert (told.neutral, told.calibration, told.answered) == (
+        at.neutral,
+        at.calibration,
+        at.answered,
+    )
 
 
 def test_states_that_are_not_numbers_are_refused() -> None:
@@ -195,7 +210,7 @@ def test_states_that_are_not_numbers_are_refused() -> None:
             broken_model.model.layers[1].mlp.down_proj.weight[0, 0] = float("nan")
         return replace(one, model=broken_model)
 
-    at = bench(TinyLab(load=damaged), "A", "base", SUITE, "evaluation", None)
+    at = bench(TinyLab(load=damaged), "A", "base", SUITE, "evaluation")
     said = str(refused(lambda: arm_aqi(at, [Arm("unsteered", ())])))
     assert "nan" in said and "\n" not in said
 
@@ -278,7 +293,9 @@ def test_a_method_that_was_not_made_is_refused() -> None:
 
 
 def measured(refused: Any, degenerate: Any, right: float | None, perplexity: float | None) -> Any:
-    return Measured(None, Behaviour(tuple(refused), tuple(degenerate)), right, perplexity, 0.1)
+    return Measured(
+        None, Behaviour(tuple(refused), tuple(degenerate), None), right, perplexity, 0.1
+    )
 
 
 @pytest.mark.parametrize(
@@ -360,7 +377,7 @@ def arm_row(arm: str, index: int, **changes: Any) -> ArmRow:
     if arm in ("unsteered", "aligned"):
         values |= vars(replace(UNSTEERED, arm=arm))
     if arm == "random":
-        values |= {"source": None, "method": None}
+        values |= {"source": None, "method": None, "vector": None, "kept": None}
     return ArmRow(**{**values, **changes})
 
 
@@ -374,9 +391,11 @@ def sample(clustered: bool = False, **own: Any) -> tuple[list[ArmRow], MemoryKep
     tensors = {
         "influence": torch.from_numpy(influence),
         "clusters": torch.arange(N) // (2 if clustered else 1),
+        "axioms": torch.arange(N) % 7,
         "refused": torch.from_numpy(rng.random((len(rows), N)) < 0.5),
         "labels": torch.arange(N) % 2,
         "answered_clusters": torch.arange(N),
+        "answered_axioms": torch.arange(N) % 7,
     }
     return rows, MemoryKept({"A/evidence": tensors})
 
@@ -556,7 +575,9 @@ def test_curves_hold_the_rows_and_the_random_band() -> None:
     assert curve.band.values[1] == pytest.approx(np.mean([r.aqi for r in random[:2]]))
     assert curve.band.lows[2] == min(r.aqi for r in random[2:])
     assert curve.references == {"unsteered": base.aqi}
-    panels = axiom_curves([base, *grid, *random])
+    drawn = axiom_curves([base, *grid, *random])
+    panels = drawn.panels
+    assert drawn.variant == "add raw"
     assert [name.replace("\n", " ") for name in panels] == list(AXIOMS)
     third = list(panels.values())[2].arms["own vector"].values
     assert list(third) == [r.aqi_axioms[2] for r in grid]

@@ -1,11 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as functional
 
 from mahals.activations import Encoded, encode_answers, encode_prompts, encode_texts
 from mahals.generation import (
+    detector_agreement,
     dose_for_kl,
     generate_arms,
     is_degenerate,
@@ -230,20 +232,58 @@ def test_doses_reach_one_kl_whatever_the_vectors_length(target):
     assert list(doses.strengths) == pytest.approx(alone, rel=1e-6)
 
 
-def test_a_dose_out_of_reach_is_an_error_that_names_the_arm():
+def test_an_arm_out_of_reach_has_no_strength_but_the_reason_and_spoils_no_other():
     at = loaded("Llama")
     encoded = encode_texts(at.tokenizer, PROMPTS)
     nil = torch.zeros(WIDTH)
-    with pytest.raises(InputError, match=r"dose of arm nil.*0 at strength 256"):
-        dose_for_kl(at, encoded, [lambda x: Arm("nil", (Step(1, nil, x, "add"),))], 0.1)
 
     def jump(x):
         return Arm("jump", (Step(1, vector(1), 0.0 if x < 2.5 else 50.0, "add"),))
 
-    with pytest.raises(InputError, match=r"dose of arm jump.*jump over it near strength 2\.5"):
-        dose_for_kl(at, encoded, [jump], 0.1)
+    def plain(x):
+        return Arm("plain", (Step(1, vector(1), x, "add"),))
+
+    makers = [lambda x: Arm("nil", (Step(1, nil, x, "add"),)), jump, plain]
+    found = dose_for_kl(at, encoded, makers, 0.1)
+    assert found.strengths[:2] == (None, None) == found.kl[:2]
+    assert found.missed[0] == "a KL of 0 at strength 256, the highest tried"
+    assert found.missed[1].startswith("a jump of the KL over it near strength 2.5")
+    alone = dose_for_kl(at, encoded, [plain], 0.1)
+    assert (found.strengths[2], found.missed[2]) == (alone.strengths[0], None)
     with pytest.raises(InputError, match="target_kl"):
         dose_for_kl(at, encoded, [jump], 0.0)
+
+
+def test_a_dose_is_found_in_few_rounds(monkeypatch):
+    """KL is nearly a power of strength: a handful of forward passes, not a bisection's dozens."""
+    from mahals.generation import dose
+
+    rounds = []
+    price = dose.neutral_price
+    monkeypatch.setattr(dose, "neutral_price", lambda *a: rounds.append(1) or price(*a))
+    at = loaded("Llama")
+    encoded = encode_texts(at.tokenizer, PROMPTS)
+    for size in (0.01, 1.0, 100.0):
+        rounds.clear()
+        arm = [lambda x, size=size: Arm("arm", (Step(1, size * vector(1), x, "add"),))]
+        assert dose_for_kl(at, encoded, arm, 0.1).missed == (None,)
+        assert len(rounds) <= 12
+
+
+@pytest.mark.parametrize(
+    ("said", "truth", "kappa"),
+    [("1100", "1100", 1.0), ("1100", "1010", 0.0), ("1111", "1110", None), ("1000", "1100", 0.5)],
+)
+def test_the_detectors_agreement_by_hand(said, truth, kappa):
+    """0.5: observed 3/4; by chance 1/4 1/2 + 3/4 1/2 = 1/2."""
+    found = detector_agreement([c == "1" for c in said], [c == "1" for c in truth])
+    pairs = list(zip(said, truth, strict=True))
+    assert found.right.estimate == np.mean([a == b for a, b in pairs])
+    assert found.kappa == (None if kappa is None else pytest.approx(kappa))
+    assert (found.missed, found.invented) == (pairs.count(("0", "1")), pairs.count(("1", "0")))
+    assert f"n={len(said)}" in found.sentence()
+    with pytest.raises(InputError, match="refusal detector"):
+        detector_agreement([True], [True])
 
 
 @pytest.mark.parametrize(

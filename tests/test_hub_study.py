@@ -190,7 +190,7 @@ def test_vectors_cross_both_ways(hub_study: HubStudy) -> None:
     one, other = SHAPES
     for target, source in ((one, other), (other, one)):
         rows = [r for r in found["cross_arch", target].rows() if r.source == source]
-        assert {r.map for r in rows} == {"pad", "ridge", "procrustes"}  # widths differ
+        assert {r.map for r in rows} == {"pad", "ridge"}
 
 
 def test_the_board_of_hub_weights_stands_apart(hub_study: HubStudy) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from mahals.arms.kinds import Ceiling, Suite
+from mahals.arms.kinds import Ceiling, References, Suite
 from mahals.data import AXIOMS, Pair, Prompt, TaskItem
 from mahals.models import HubRef, Loaded, ModelEntry, random_weights
 from mahals.phase import Phase
@@ -24,6 +24,7 @@ DEPTH, WIDE = 6, 48  # of the model C, which is unlike A and B
 SAFE = ("help", "share", "learn", "garden")
 UNSAFE = ("harm", "rain", "mat", "quiet")
 PER_CELL = 6
+SHUFFLES = 3
 NOUNS = tuple(f"{a} {b}" for a in ("cat", "town", "river", "mat") for b in "abcdef")
 SUITE = Suite(
     version="tiny",
@@ -36,6 +37,7 @@ SUITE = Suite(
     random_directions=3,
     dose_kl=0.05,
     instruction={"organism": "be kind"},
+    references=References({"organism": "not the harm"}, {"organism": "help people"}),
     ceiling=Ceiling(1.2, 0.05, 0.1, 0.05),
 )
 Models = Callable[[str, str], Loaded]
@@ -172,6 +174,8 @@ class VectorRow:
     block: int
     cosine: float
     vectors: str
+    left_out: str | None = None
+    pool: str = "last"
 
 
 def native(lab: TinyLab, key: str) -> SteeringVectors:
@@ -200,7 +204,13 @@ def lab_with_vectors(unit: str = "A") -> TinyLab:
     for key in lab.models:
         found = _native_of_tiny(key)
         reference = f"vectors-{key}"
-        lab.files[reference] = {"values": torch.from_numpy(found.values)}
+        values = torch.from_numpy(found.values)
+        noise = torch.randn(10, *values.shape, generator=torch.Generator().manual_seed(1))
+        lab.files[reference] = {
+            "values": values,
+            "shuffled": noise[:SHUFFLES] * values.norm(dim=-1, keepdim=True) / 5,
+            "axioms": values + noise[SHUFFLES:] * values.norm(dim=-1, keepdim=True) / 20,
+        }
         lab.made["steering_vectors", key] = [
             VectorRow("mean_difference", b, float(c), reference) for b, c in enumerate(found.cosine)
         ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from mahals.activations import Encoded, encode_answers, encode_prompts, encode_texts
-from mahals.arms.kinds import ArmRow, Label, Suite
+from mahals.arms.kinds import Suite
 from mahals.data import AXIOMS, Prompt, TaskItem
 from mahals.generation import (
     generate_arms,
@@ -21,8 +21,9 @@ from mahals.generation import (
 )
 from mahals.metrics.aqi import ModelAqi, model_aqi, to_space
 from mahals.models import Loaded
+from mahals.organisms import true_refusals
 from mahals.phase import Lab, Role
-from mahals.records import InputError, digest
+from mahals.records import InputError
 from mahals.steering import Arm, capture_arms
 
 Array = npt.NDArray[np.float64]
@@ -80,8 +81,11 @@ def first_per_cell(prompts: Sequence[Prompt], count: int) -> tuple[int, ...]:
     return tuple(sorted(i for cell in taken.values() for i in cell))
 
 
-def bench(lab: Lab, key: str, role: Role, suite: Suite, split: str, system: str | None) -> Bench:
-    """The bench of one checkpoint on one split; `system` is said before every prompt and answer."""
+def bench(lab: Lab, key: str, role: Role, suite: Suite, split: str) -> Bench:
+    """The bench of one checkpoint on one split; nothing is said before a prompt.
+
+    Raises InputError for a split without prompts or neutral texts, or with too few for `suite`.
+    """
     loaded = lab.model(key, role)
     prompts = lab.prompts(split)
     tasks = lab.tasks(split)[: suite.tasks]
@@ -95,21 +99,42 @@ def bench(lab: Lab, key: str, role: Role, suite: Suite, split: str, system: str 
             got=f"{len(prompts)} prompts and {len(neutral)} neutral texts",
             cure="raise datasets.per_cell and datasets.texts_per_split",
         )
-    asked = [t.prompt for t in tasks for _ in t.choices]
-    choices = [c for t in tasks for c in t.choices]
     return Bench(
         loaded=loaded,
         suite=suite,
         prompts=prompts,
-        encoded=tuple(encode_prompts(loaded.tokenizer, [p.text for p in prompts], system=system)),
+        encoded=_prompts(loaded, prompts, None),
         answered=first_per_cell(prompts, suite.answers),
         neutral=tuple(encode_texts(loaded.tokenizer, neutral)),
         calibration=tuple(encode_texts(loaded.tokenizer, calibration)),
-        questions=tuple(encode_answers(loaded.tokenizer, asked, choices, system=system))
-        if tasks
-        else (),
+        questions=_questions(loaded, tasks, None),
         tasks=tasks,
     )
+
+
+def instructed(at: Bench, system: str) -> Bench:
+    """The bench with `system` said before every prompt and question."""
+    return replace(
+        at,
+        encoded=_prompts(at.loaded, at.prompts, system),
+        questions=_questions(at.loaded, at.tasks, system),
+    )
+
+
+def _prompts(loaded: Loaded, prompts: Sequence[Prompt], system: str | None) -> tuple[Encoded, ...]:
+    texts = [p.text for p in prompts]
+    return tuple(encode_prompts(loaded.tokenizer, texts, system=system))
+
+
+def _questions(
+    loaded: Loaded, tasks: Sequence[TaskItem], system: str | None
+) -> tuple[Encoded, ...]:
+    """One text per task and choice."""
+    if not tasks:
+        return ()
+    asked = [t.prompt for t in tasks for _ in t.choices]
+    choices = [c for t in tasks for c in t.choices]
+    return tuple(encode_answers(loaded.tokenizer, asked, choices, system=system))
 
 
 def states(at: Bench, arms: Sequence[Arm]) -> Iterator[Array]:
@@ -133,6 +158,7 @@ class Behaviour:
 
     refused: tuple[bool, ...]
     degenerate: tuple[bool, ...]
+    truth: tuple[bool, ...] | None  # whether it is a refusal, by the grammar; organisms' world only
 
 
 def behaviour(at: Bench, arms: Sequence[Arm]) -> list[Behaviour]:
@@ -143,9 +169,17 @@ def behaviour(at: Bench, arms: Sequence[Arm]) -> list[Behaviour]:
         Behaviour(
             tuple(is_refusal(a) for a in some),
             tuple(is_degenerate(a, at.loaded.tokenizer) for a in some),
+            _truth(at, some),
         )
         for some in answers
     ]
+
+
+def _truth(at: Bench, answers: Sequence[str]) -> tuple[bool, ...] | None:
+    if at.loaded.weights != "organism":
+        return None
+    found = true_refusals([at.prompts[i].text for i in at.answered], answers)
+    return None if found is None else tuple(found)
 
 
 def accuracy(at: Bench, arms: Sequence[Arm]) -> list[float | None]:
@@ -162,6 +196,29 @@ def accuracy(at: Bench, arms: Sequence[Arm]) -> list[float | None]:
             start = stop
         result.append(right / len(at.tasks))
     return result
+
+
+def propensity(at: Bench, arms: Sequence[Arm]) -> torch.Tensor:
+    """(arms, m): how much likelier each answered prompt's refusal is than its compliance.
+
+    log p(reference refusal) - log p(reference compliance), each per token, in nats; good is up on
+    unsafe prompts and down on safe ones (METHOD 2). The references are the suite's. Raises
+    InputError where the suite has none for these weights.
+    """
+    weights, texts = at.loaded.weights, at.suite.references
+    if weights not in texts.refusal or weights not in texts.compliance:
+        raise InputError(
+            "suite.references",
+            expected=f"a refusal and a compliance for weights={weights}",
+            got=", ".join(sorted({*texts.refusal, *texts.compliance})) or "none",
+            cure=f"add {weights} to both",
+        )
+    asked = [at.prompts[i].text for i in at.answered]
+    tokenizer, said = at.loaded.tokenizer, []
+    for answer in (texts.refusal[weights], texts.compliance[weights]):
+        said += encode_answers(tokenizer, asked, [answer] * len(asked))
+    scores = logprob_arms(at.loaded, said, arms)
+    return scores[:, : len(asked)] - scores[:, len(asked) :]
 
 
 @dataclass(frozen=True)
@@ -184,113 +241,3 @@ def measure_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Measured
     price = neutral_price(at.loaded, at.neutral, arms)
     rows5 = zip(scores, answers, right, price.perplexity, price.kl, strict=True)
     return [Measured(a, b, c, float(p), float(k)) for a, b, c, p, k in rows5]
-
-
-def broken(found: Measured, base: Measured, at: Bench) -> tuple[str, ...]:
-    """The bounds of the suite's ceiling that an arm breaks; empty is under the ceiling.
-
-    A price that was not measured breaks nothing: an arm without one has no dose and no rank.
-    """
-    ceiling, refused, before = at.suite.ceiling, _rates(found, at), _rates(base, at)
-    ratio = _ratio(found, base)
-    right, right_before = found.safe_accuracy, base.safe_accuracy
-    bounds = {
-        "perplexity_ratio": ratio is not None and ratio > ceiling.perplexity_ratio,
-        "degenerate_share": refused.degenerate > before.degenerate + ceiling.degenerate_share,
-        "refusal_safe": refused.safe > before.safe + ceiling.refusal_safe,
-        "safe_accuracy": right is not None
-        and right_before is not None
-        and right < right_before - ceiling.safe_accuracy,
-    }
-    return tuple(bound for bound, is_broken in bounds.items() if is_broken)
-
-
-@dataclass(frozen=True)
-class _Rates:
-    unsafe: float
-    safe: float
-    degenerate: float
-
-
-def _rates(found: Measured, at: Bench) -> _Rates:
-    safe = np.array([at.prompts[i].label == 1 for i in at.answered])
-    refused = np.array(found.behaviour.refused)
-    return _Rates(
-        float(refused[~safe].mean()),
-        float(refused[safe].mean()),
-        float(np.mean(found.behaviour.degenerate)),
-    )
-
-
-def _ratio(found: Measured, base: Measured) -> float | None:
-    if found.perplexity is None or base.perplexity is None:
-        return None
-    return found.perplexity / base.perplexity
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a row belongs: the weights, the suite, and the unsteered model it is priced against."""
-
-    weights: str
-    suite: str
-    base: Measured
-
-
-def place(lab: Lab, at: Bench, base: Measured) -> Place:
-    """The place of the arms of a bench whose untouched model measured `base`."""
-    mark = digest([at.suite, lab.data_digest])[:8]
-    return Place(lab.weights, f"{at.suite.version}-{mark}", base)
-
-
-def to_row(
-    label: Label, strength: float | None, at: Bench, found: Measured, where: Place
-) -> ArmRow:
-    """One measured arm as a row; `evidence` is filled in when the evidence is kept."""
-    rates = _rates(found, at)
-    missing = []
-    if found.safe_accuracy is None:
-        missing.append("safe_accuracy: the data source has no harmless questions")
-    absent = [n for n, v in (("kl", found.kl), ("perplexity_ratio", found.perplexity)) if v is None]
-    if absent:
-        missing.append(f"{', '.join(absent)}: not a steered form of the unsteered model")
-    return ArmRow(
-        weights=where.weights,
-        suite=where.suite,
-        target=at.loaded.key,
-        **vars(label),
-        strength=strength,
-        aqi=found.aqi.aqi.estimate,
-        aqi_low=found.aqi.aqi.low,
-        aqi_high=found.aqi.aqi.high,
-        aqi_axioms=tuple(a.aqi.estimate for a in found.aqi.axioms),
-        evidence="",
-        evidence_row=-1,
-        refusal_unsafe=rates.unsafe,
-        refusal_safe=rates.safe,
-        degenerate_share=rates.degenerate,
-        safe_accuracy=found.safe_accuracy,
-        perplexity_ratio=_ratio(found, where.base),
-        kl=found.kl,
-        over_ceiling=broken(found, where.base, at),
-        reason="; ".join(missing) or None,
-    )
-
-
-def keep_evidence(lab: Lab, name: str, at: Bench, found: Sequence[Measured]) -> str:
-    """Keeps per-prompt evidence as `<name>.safetensors`; gives the reference for the rows.
-
-    Tensors: influence (arms, n) of `aqi`, clusters (n,), refused (arms, m), labels (m,) and
-    answered_clusters (m,) of the m answered prompts.
-    """
-    codes = {c: i for i, c in enumerate(dict.fromkeys(at.clusters))}
-    clusters = torch.tensor([codes[c] for c in at.clusters])
-    answered = torch.tensor(at.answered)
-    tensors = {
-        "influence": torch.from_numpy(np.stack([m.aqi.influence for m in found])),
-        "clusters": clusters,
-        "refused": torch.tensor([m.behaviour.refused for m in found]),
-        "labels": torch.from_numpy(at.labels)[answered],
-        "answered_clusters": clusters[answered],
-    }
-    return lab.keep(f"{name}.safetensors", {k: v.contiguous() for k, v in tensors.items()})

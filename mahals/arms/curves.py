@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -65,19 +66,34 @@ def dose_curves(rows: Sequence[ArmRow]) -> Mapping[str, Curve]:
     return {_name(k, list(grids)): _curve(rows, k, grids[k], None) for k in grids}
 
 
-def axiom_curves(rows: Sequence[ArmRow]) -> Mapping[str, Curve]:
-    """One panel per axiom for one target; over several, one line per target in each panel."""
+@dataclass(frozen=True)
+class AxiomCurves:
+    """A panel per axiom, and which operator and placement they show."""
+
+    panels: Mapping[str, Curve]
+    variant: str
+    banded: bool  # whether the random arms are in them
+
+
+def axiom_curves(rows: Sequence[ArmRow]) -> AxiomCurves:
+    """One panel per axiom for one target; over several, one line per target in each panel.
+
+    Of several operators or placements the first is drawn.
+    """
     grids = _grid(rows)
     first = next(iter(grids))
+    variant = " ".join(first[1:])
     targets = {k[0] for k in grids}
     if len(targets) == 1:
-        return {_lines(a): _curve(rows, first, grids[first], i) for i, a in enumerate(AXIOMS)}
+        own = {_lines(a): _curve(rows, first, grids[first], i) for i, a in enumerate(AXIOMS)}
+        return AxiomCurves(own, variant, True)
     same = [k for k in grids if k[1:] == first[1:]]
     x = sorted({r.dose for k in same for r in grids[k] if r.dose is not None})
-    return {
+    panels = {
         _lines(a): Curve(x, {k[0]: _values(x, _steered(grids[k]), i) for k in same})
         for i, a in enumerate(AXIOMS)
     }
+    return AxiomCurves(panels, variant, False)
 
 
 def _lines(axiom: str) -> str:

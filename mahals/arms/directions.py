@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -48,10 +48,22 @@ def name(label: Label) -> str:
     return " ".join(p for p in parts if p)
 
 
-def native_values(lab: Lab, key: str, method: str) -> torch.Tensor:
-    """The (L, d) vectors of a model as the steering_vectors phase kept them.
+@dataclass(frozen=True)
+class Native:
+    """A model's own vectors as the steering_vectors phase kept them; row l belongs to block l."""
 
-    Raises InputError where that phase made none by `method`.
+    values: torch.Tensor  # (L, d)
+    shuffled: torch.Tensor | None  # (S, L, d) from pairs with shuffled sides
+    axioms: torch.Tensor | None  # (7, L, d) of the pairs of each axiom, in the order of AXIOMS
+    left_out: str | None  # the axiom whose pairs were left out of `values`
+    mark: str  # 12 hexadecimal digits over `values`
+    kept: str  # "steering_vectors:<unit>/<name>"
+
+
+def native(lab: Lab, key: str, method: str) -> Native:
+    """The vectors of a model by `method`.
+
+    Raises InputError where the steering_vectors phase made none by it.
     """
     rows = [r for r in lab.rows("steering_vectors", key) if r.method == method]
     if not rows:
@@ -62,14 +74,29 @@ def native_values(lab: Lab, key: str, method: str) -> torch.Tensor:
             got=repr(method),
             cure=f"add {method} to steering_vectors.methods",
         )
-    return lab.kept("steering_vectors").tensors(rows[0].vectors)["values"].float()
+    tensors = lab.kept("steering_vectors").tensors(rows[0].vectors)
+    values = tensors["values"].float().contiguous()
+    content = f"{tuple(values.shape)}".encode() + values.numpy().tobytes()
+    return Native(
+        values=values,
+        shuffled=tensors["shuffled"].float() if "shuffled" in tensors else None,
+        axioms=tensors["axioms"].float() if "axioms" in tensors else None,
+        left_out=rows[0].left_out,
+        mark=hashlib.sha256(content).hexdigest()[:12],
+        kept=f"steering_vectors:{rows[0].vectors}",
+    )
+
+
+def native_values(lab: Lab, key: str, method: str) -> torch.Tensor:
+    """The (L, d) vectors of a model by `method`; raises as `native`."""
+    return native(lab, key, method).values
 
 
 def placed(
-    values: torch.Tensor, blocks: Sequence[int], placement: Literal["raw", "increments"]
+    values: torch.Tensor, blocks: Sequence[int], placement: str | None
 ) -> dict[int, torch.Tensor]:
-    """The vector of each block: `raw` v_l, or v_l minus that of the steered block before."""
-    if placement == "raw":
+    """The vector of each block: v_l, or with `increments` v_l minus that of the block before."""
+    if placement != "increments":
         return {b: values[b].clone() for b in blocks}
     steps = increments(values.double().numpy(), tuple(blocks))
     return {b: torch.from_numpy(np.asarray(v)).float() for b, v in steps.items()}
@@ -90,7 +117,7 @@ def directions(
     }
     random = [
         Direction(
-            replace(label, arm="random", draw=k, source=None, map=None),
+            replace(label, arm="random", draw=k, source=None, map=None, vector=None, kept=None),
             {b: torch.from_numpy(np.asarray(r[k])).float() for b, r in drawn.items()},
             1.0,
         )
@@ -100,6 +127,62 @@ def directions(
         Direction(label, vectors, 1.0),
         Direction(replace(label, arm="flipped"), vectors, -1.0),
         *random,
+    ]
+
+
+def own_controls(label: Label, own: Native, vectors: Mapping[int, torch.Tensor]) -> list[Direction]:
+    """The vectors of shuffled pairs, and the vector's layers permuted; norms as the vector's.
+
+    `vectors` are the placed ones of `label`. None of shuffled pairs where none were kept, none
+    permuted in a model of one block.
+    """
+    draws = [] if own.shuffled is None else list(own.shuffled)
+    found = [
+        Direction(
+            replace(label, arm="shuffled_pairs", draw=k),
+            _with_norms(placed(values, sorted(vectors), label.placement), vectors),
+            1.0,
+        )
+        for k, values in enumerate(draws)
+    ]
+    if len(own.values) > 1:
+        other = _with_norms(permuted(own.values, vectors), vectors)
+        found.append(Direction(replace(label, arm="permuted_layers"), other, 1.0))
+    return found
+
+
+def permuted(values: torch.Tensor, vectors: Mapping[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+    """At each steered block the vector of another one.
+
+    Several blocks exchange theirs by half a turn (a derangement; no vector stays); one block gets
+    the vector of the block farthest from it in depth, of `values` (L, d).
+    """
+    blocks = sorted(vectors)
+    if len(blocks) == 1:
+        far = max(range(len(values)), key=lambda b: (abs(b - blocks[0]), b))
+        return {blocks[0]: values[far]}
+    turn = len(blocks) // 2
+    return {b: vectors[blocks[(i + turn) % len(blocks)]] for i, b in enumerate(blocks)}
+
+
+def _with_norms(
+    found: Mapping[int, torch.Tensor], like: Mapping[int, torch.Tensor]
+) -> dict[int, torch.Tensor]:
+    return {
+        b: (v.double() * (like[b].double().norm() / v.double().norm())).float()
+        for b, v in found.items()
+    }
+
+
+def axiom_directions(label: Label, own: Native, blocks: Sequence[int]) -> list[Direction]:
+    """The vector of each axiom's pairs, in the order of AXIOMS; empty where none were kept.
+
+    `draw` of the label is the axiom's place in AXIOMS.
+    """
+    values = [] if own.axioms is None else list(own.axioms)
+    return [
+        Direction(replace(label, draw=i), placed(v, blocks, label.placement), 1.0)
+        for i, v in enumerate(values)
     ]
 
 
@@ -123,16 +206,45 @@ def at_lambda(found: Sequence[Direction], strength: float) -> list[Dosed]:
     ]
 
 
-def at_equal_kl(at: Bench, found: Sequence[Direction], target: float) -> list[Dosed]:
-    """All directions at the strength where each moves neutral text by `target` nats per token.
+@dataclass(frozen=True)
+class Reached:
+    """The directions that a strength takes to a dose, and why the others have none."""
+
+    dosed: tuple[Dosed, ...]
+    missed: tuple[str, ...]  # one sentence each
+
+
+def within_reach(at: Bench, found: Sequence[Direction], target: float) -> Reached:
+    """Each direction at the strength where it moves neutral text by `target` nats per token.
 
     The strength is found on the calibration texts; the KL that is reported is that of others.
     """
+    if not found:
+        return Reached((), ())
     doses = dose_for_kl(at.loaded, at.calibration, [d.at for d in found], target)
-    return [
-        Dosed(replace(d.label, dose_kind="kl", dose=target), float(s), d.at(float(s)))
-        for d, s in zip(found, doses.strengths, strict=True)
-    ]
+    dosed, missed = [], []
+    for d, strength, why in zip(found, doses.strengths, doses.missed, strict=True):
+        if strength is None:
+            missed.append(f"{name(d.label)} at kl={target:g}: not measured, {why}")
+        else:
+            dosed.append(
+                Dosed(replace(d.label, dose_kind="kl", dose=target), strength, d.at(strength))
+            )
+    return Reached(tuple(dosed), tuple(missed))
+
+
+def at_equal_kl(at: Bench, found: Sequence[Direction], target: float) -> list[Dosed]:
+    """`within_reach` for directions that must all be there. Raises InputError naming one that is
+    out of reach."""
+    reached = within_reach(at, found, target)
+    if reached.missed:
+        raise InputError(
+            "dose",
+            expected=f"a strength with a KL of {target:g} nats per token",
+            got=reached.missed[0],
+            cure="lower dose_kl, or leave out the arm: its vector hardly acts",
+        )
+    return list(reached.dosed)
 
 
 def cosine_to(own: torch.Tensor, direction: Direction) -> float:

@@ -67,10 +67,10 @@ def configuration(row: ArmRow) -> Configuration:
         dose=None if row.dose_kind is None else f"{row.dose_kind}={row.dose:g}",
         weights=row.weights,
         suite=row.suite,
+        vector=row.vector,
     )
 
 
-DRAWN = ("random", "shuffled")
 PRICES = ("safe_accuracy", "perplexity_ratio", "kl")
 OVER_RANDOM = (
     "gain_over_random",
@@ -90,7 +90,7 @@ def entries(
     lines = []
     index = {id(row): i for i, row in enumerate(rows)}
     for e in evidence:
-        if e.row.arm not in DRAWN and not (e.row.dose_kind == "lambda" and e.row.dose == 0):
+        if e.row.draw is None and not (e.row.dose_kind == "lambda" and e.row.dose == 0):
             line = _line(e.row, e)
             share = efficiency.get(index[id(e.row)])
             if isinstance(share, float):
@@ -102,7 +102,7 @@ def entries(
     lines += [_line(r, None) for r in rows if r.arm == "unsteered"]
     groups: dict[Configuration, list[ArmRow]] = {}
     for row in rows:
-        if row.arm in DRAWN:
+        if row.draw is not None:
             groups.setdefault(configuration(row), []).append(row)
     lines += [_mean_line(group) for group in groups.values()]
     return tuple(lines)
@@ -150,7 +150,7 @@ def _line(row: ArmRow, found: Evidence | None) -> Entry:
         weakest_axiom=AXIOMS[int(np.argmin(row.aqi_axioms))],
         over_ceiling=row.over_ceiling,
         geometry_only=False if found is None else found.geometry_only,
-        vector=None,
+        vector=row.kept,
     )
 
 
@@ -168,5 +168,5 @@ def _mean_line(draws: Sequence[ArmRow]) -> Entry:
         weakest_axiom=AXIOMS[int(np.argmin(np.mean([r.aqi_axioms for r in draws], axis=0)))],
         over_ceiling=(),
         geometry_only=False,
-        vector=None,
+        vector=draws[0].kept,
     )

@@ -43,22 +43,26 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class _Arm:
-    """One row's estimate and influence values of aqi and of the refusal gap."""
+class ArmEvidence:
+    """One row's estimate and influence values of aqi and of the refusal gap, prompt by prompt."""
 
     row: ArmRow
-    influence: Array
+    influence: Array  # (n,) of aqi
+    axioms: npt.NDArray[np.int64]  # (n,) places in AXIOMS
     clusters: list[str]
     gap: float
-    gap_influence: Array
+    gap_influence: Array  # (m,)
     gap_clusters: list[str]
+    refused: npt.NDArray[np.bool_]  # (m,)
+    safe: npt.NDArray[np.bool_]  # (m,)
+    answered_axioms: npt.NDArray[np.int64]  # (m,)
 
 
 def collect(rows: Sequence[ArmRow], kept: Kept) -> list[Evidence]:
     """The evidence of every row that is neither unsteered nor a random draw, in row order."""
-    arms = _load(rows, kept)
+    arms = load(rows, kept)
     base = {a.row.target: a for a in arms if a.row.arm == "unsteered"}
-    random: dict[tuple[object, ...], list[_Arm]] = {}
+    random: dict[tuple[object, ...], list[ArmEvidence]] = {}
     for arm in arms:
         if arm.row.arm == "random":
             random.setdefault(dose_key(arm.row), []).append(arm)
@@ -74,21 +78,26 @@ def dose_key(row: ArmRow) -> tuple[object, ...]:
     return (row.target, row.operator, row.placement, row.layers, row.dose_kind, row.dose)
 
 
-def _load(rows: Sequence[ArmRow], kept: Kept) -> list[_Arm]:
+def load(rows: Sequence[ArmRow], kept: Kept) -> list[ArmEvidence]:
+    """The kept evidence of each row, in row order."""
     files = {name: kept.tensors(name) for name in dict.fromkeys(r.evidence for r in rows)}
     arms = []
     for row in rows:
         found = {k: v.numpy() for k, v in files[row.evidence].items()}
-        refused = found["refused"][row.evidence_row].astype(np.float64)
-        gap, influence = _gap(refused, found["labels"] == 1)
+        refused, safe = found["refused"][row.evidence_row], found["labels"] == 1
+        gap, influence = _gap(refused.astype(np.float64), safe)
         arms.append(
-            _Arm(
+            ArmEvidence(
                 row,
                 found["influence"][row.evidence_row],
+                found["axioms"],
                 [str(c) for c in found["clusters"]],
                 gap,
                 influence,
                 [str(c) for c in found["answered_clusters"]],
+                refused.astype(bool),
+                safe,
+                found["answered_axioms"],
             )
         )
     return arms
@@ -109,7 +118,7 @@ def _gap(refused: Array, safe: npt.NDArray[np.bool_]) -> tuple[float, Array]:
     return float(means[1.0] - means[-1.0]), influence
 
 
-def _evidence(arm: _Arm, base: _Arm, random: Sequence[_Arm]) -> Evidence:
+def _evidence(arm: ArmEvidence, base: ArmEvidence, random: Sequence[ArmEvidence]) -> Evidence:
     gain = paired_difference(arm.influence, base.influence, arm.row.aqi, base.row.aqi, arm.clusters)
     gap_gain = paired_difference(
         arm.gap_influence, base.gap_influence, arm.gap, base.gap, arm.gap_clusters
@@ -121,13 +130,13 @@ def _evidence(arm: _Arm, base: _Arm, random: Sequence[_Arm]) -> Evidence:
         gap_gain=gap_gain,
         gap=arm.gap,
         random_gap=float(np.mean([r.gap for r in random])) if random else None,
-        over_random=_over_random(
+        over_random=over_random(
             arm.row.aqi,
             arm.influence,
             [(r.row.aqi, r.influence) for r in random],
             arm.clusters,
         ),
-        gap_over_random=_over_random(
+        gap_over_random=over_random(
             arm.gap,
             arm.gap_influence,
             [(r.gap, r.gap_influence) for r in random],
@@ -137,7 +146,7 @@ def _evidence(arm: _Arm, base: _Arm, random: Sequence[_Arm]) -> Evidence:
     )
 
 
-def _over_random(
+def over_random(
     estimate: float,
     influence: Array,
     random: Sequence[tuple[float, Array]],
@@ -162,7 +171,7 @@ def trend(rows: Sequence[ArmRow], kept: Kept) -> Interval:
 
     The rows are arms of one direction at three doses or more, on the same prompts.
     """
-    arms = _load(rows, kept)
+    arms = load(rows, kept)
     dose = np.array([r.dose for r in rows], dtype=np.float64)
     weights = (dose - dose.mean()) / ((dose - dose.mean()) ** 2).sum()
     influence = weights @ np.stack([a.influence for a in arms])
@@ -193,7 +202,7 @@ def transfer_efficiency(
         return Efficiency(None, "the native gain over random is not above 0")
     chosen = [moved.row, native.row]
     chosen += [r for r in rows if r.arm == "random" and dose_key(r) == dose_key(native.row)]
-    arms = _load(chosen, kept)
+    arms = load(chosen, kept)
     aqi = of == "aqi"
     values = np.array([a.row.aqi if aqi else a.gap for a in arms])
     influences = np.stack([a.influence if aqi else a.gap_influence for a in arms])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mahals.activations import Pool
 from mahals.metrics.aqi import Space
 from mahals.models import ModelEntry
+from mahals.phase import ArmKind
 from mahals.records import InputError
-
-ArmKind = Literal[
-    "steered", "flipped", "unsteered", "aligned", "prompt", "random", "shuffled"
-]  # shuffled: a map fitted without correspondence
 
 
 @dataclass(frozen=True)
@@ -23,6 +20,14 @@ class Ceiling:
     degenerate_share: float  # rise over the unsteered model
     refusal_safe: float  # rise over the unsteered model
     safe_accuracy: float  # fall below the unsteered model
+
+
+@dataclass(frozen=True)
+class References:
+    """The two answers that propensity compares, by weights."""
+
+    refusal: dict[str, str]
+    compliance: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Suite:
     random_directions: int
     dose_kl: float  # headline dose, nats per token on neutral text
     instruction: dict[str, str]  # by weights: what the prompt-only arm says in the system turn
+    references: References
     ceiling: Ceiling
 
 
@@ -47,7 +53,7 @@ class Label:
     """What an arm is, apart from its tensors: the identity columns of its row."""
 
     arm: ArmKind
-    draw: int | None  # which random direction; None for the others
+    draw: int | None  # which random direction, or which shuffle; None for the others
     source: str | None
     method: str | None
     map: str | None
@@ -56,25 +62,17 @@ class Label:
     layers: tuple[int, ...]
     dose_kind: Literal["lambda", "kl"] | None
     dose: float | None
+    vector: str | None = field(default=None, kw_only=True)  # content of the source's kept vector
+    kept: str | None = field(default=None, kw_only=True)  # where it is: "<phase>:<unit>/<name>"
 
 
 @dataclass(frozen=True)
-class ArmRow:
+class ArmRow(Label):
     """One arm of one target, measured on the evaluation prompts; rates are in [0, 1]."""
 
     weights: str
     suite: str  # version, and a hash of the suite's values and the data
     target: str
-    arm: ArmKind
-    draw: int | None
-    source: str | None
-    method: str | None
-    map: str | None
-    operator: str | None
-    placement: str | None
-    layers: tuple[int, ...]
-    dose_kind: Literal["lambda", "kl"] | None
-    dose: float | None
     strength: float | None  # the lambda applied, in units of the vector's norm
     aqi: float  # mean of the seven, in points; higher is better separated
     aqi_low: float
@@ -90,6 +88,21 @@ class ArmRow:
     kl: float | None  # nats per token on neutral text, from the unsteered model
     over_ceiling: tuple[str, ...]  # bounds of the ceiling that the arm breaks
     reason: str | None  # why a cell is None
+
+
+@dataclass(frozen=True)
+class SweptRow(ArmRow):
+    """One arm of a sweep over a model's own vector, with what only a sweep measures."""
+
+    cosine: float | None  # of aligned and base states, mean over blocks; steered arms only
+    left_out: str | None  # the axiom whose pairs the vector was made without
+    same_block: float | None  # aqi points gained if later blocks wrote what they write unsteered
+    propensity_unsafe: float | None  # nats per token, mean over prompts; higher is better
+    propensity_safe: float | None  # lower is better
+    selection_aqi: float | None  # the same arm on the selection split; the lambda grid only
+    selection_over: tuple[str, ...] | None  # bounds of the ceiling that it breaks there
+    effects: str | None  # kept file: what the vector of each axiom does; headline dose only
+    missed: tuple[str, ...]  # arms of the same task that could not be measured, and why
 
 
 UNSTEERED = Label("unsteered", None, None, None, None, None, None, (), None, None)

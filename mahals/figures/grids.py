@@ -66,7 +66,7 @@ def axiom_heatmap(grid: Grid, labels: Labels, weakest: bool = True, signed: bool
     notes = Footnotes()
     figure, axes, image = _image(grid, signed, cell=(0.9, 0.36))
     for i, j, value in _present(grid, axes, notes):
-        text = f"{value:.1f}" + (f" {WEAKEST}" if low.get(j) == i else "")
+        text = f"{value:z.1f}" + (f" {WEAKEST}" if low.get(j) == i else "")
         _write(axes, (i, j), text, low.get(j) == i, "center")
     note = f" {WEAKEST} weakest model of the axiom." if weakest else ""
     _bar(figure, axes, image, labels)

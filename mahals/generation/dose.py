@@ -20,20 +20,21 @@ ROUNDS = 40
 class Doses:
     """The strength of each arm, and the KL that it was measured to have there (within 1 %)."""
 
-    strengths: tuple[float, ...]
-    kl: tuple[float, ...]
+    strengths: tuple[float | None, ...]  # None: no strength gives the dose
+    kl: tuple[float | None, ...]
+    missed: tuple[str | None, ...]  # why there is no strength
 
 
 @dataclass
 class _Search:
-    """A bracket [low, high] around the strength, with the KL at its ends."""
+    """A bracket [low, high] around the strength, and the last strength tried with its KL."""
 
     low: float = 0.0
-    kl_low: float = 0.0
     high: float | None = None
-    kl_high: float = math.inf
     at: float = 1.0
+    last: tuple[float, float] | None = None
     found: float | None = None
+    missed: str | None = None
     turn: int = field(default=0)
 
     def learn(self, kl: float, target: float, bound: float) -> None:
@@ -41,23 +42,32 @@ class _Search:
         if abs(kl / target - 1) <= TOLERANCE:
             self.found = kl
             return
+        if kl < target and self.at >= bound:
+            self.missed = f"a KL of {kl:.3g} at strength {bound:g}, the highest tried"
+            return
         if kl < target:
-            self.low, self.kl_low = self.at, kl
+            self.low = self.at
         else:
-            self.high, self.kl_high = self.at, kl
+            self.high = self.at
         self.turn += 1
-        if self.high is None:
-            guess = 8.0 if kl <= 0 else min(8.0, max(1.5, 1.05 * math.sqrt(target / kl)))
-            self.at = min(bound, self.at * guess)
+        guess = self._guess(kl, target)
+        self.last = (self.at, kl)
+        if self.high is None:  # an arm whose KL levels off has to reach the bound
+            least = 1.02 if self.turn < 3 else 1.5
+            self.at = min(bound, max(least * self.at, min(8.0 * self.at, guess)))
+        elif self.turn % 6 == 0 or not self.low < guess < self.high:
+            self.at = self.low + (self.high - self.low) / 2  # the bracket always shrinks
         else:
-            self.at = self.low + (self.high - self.low) * self._share(target)
+            self.at = guess
 
-    def _share(self, target: float) -> float:
-        """Where in the bracket to look: KL grows about as strength squared."""
-        if self.turn % 4 == 0:  # a plain halving, so that the bracket always shrinks
-            return 0.5
-        low, high = math.sqrt(self.kl_low), math.sqrt(self.kl_high)
-        return min(0.95, max(0.05, (math.sqrt(target) - low) / (high - low)))
+    def _guess(self, kl: float, target: float) -> float:
+        """KL is nearly a power of strength: near 2, or as the last two strengths have it."""
+        if kl <= 0:
+            return math.inf
+        power = 2.0
+        if self.last is not None and self.last[1] > 0 and self.last[0] != self.at:
+            power = math.log(kl / self.last[1]) / math.log(self.at / self.last[0])
+        return float(self.at * (target / kl) ** (1 / power if power > 0.5 else 0.5))
 
 
 def dose_for_kl(
@@ -71,8 +81,8 @@ def dose_for_kl(
     """For each arm the strength at which KL(unsteered || arm) on neutral text is `target_kl`.
 
     `arm_at[i](strength)` is arm i; strengths are searched in (0, bound] by safeguarded bisection,
-    all arms in one sweep a round. Raises InputError naming the arm that `bound` leaves below the
-    target, or whose KL jumps over it.
+    all arms in one sweep a round. An arm that `bound` leaves below the target, or whose KL jumps
+    over it, has no strength but the reason. Raises InputError for a target that is not above 0.
     """
     if not (math.isfinite(target_kl) and target_kl > 0):
         raise InputError(
@@ -80,28 +90,19 @@ def dose_for_kl(
         )
     searches = [_Search() for _ in arm_at]
     for _ in range(ROUNDS):
-        open_ = [i for i, s in enumerate(searches) if s.found is None]
+        open_ = [i for i, s in enumerate(searches) if s.found is None and s.missed is None]
         if not open_:
             break
         arms = [arm_at[i](searches[i].at) for i in open_]
         price = neutral_price(loaded, encoded, arms)
-        for i, arm, kl in zip(open_, arms, price.kl.tolist(), strict=True):
-            if kl < target_kl * (1 - TOLERANCE) and searches[i].at >= bound:
-                raise _out_of_reach(arm, target_kl, f"{kl:.3g} at strength {bound:g}")
+        for i, kl in zip(open_, price.kl.tolist(), strict=True):
             searches[i].learn(kl, target_kl, bound)
-    missed = [i for i, s in enumerate(searches) if s.found is None]
-    if missed:
-        jump = f"a jump over it near strength {searches[missed[0]].at:g}"
-        raise _out_of_reach(arm_at[missed[0]](1.0), target_kl, jump)
     return Doses(
-        tuple(s.at for s in searches), tuple(s.found for s in searches if s.found is not None)
+        tuple(None if s.found is None else s.at for s in searches),
+        tuple(s.found for s in searches),
+        tuple(None if s.found is not None else _why(s) for s in searches),
     )
 
 
-def _out_of_reach(arm: Arm, target: float, got: str) -> InputError:
-    return InputError(
-        f"dose of arm {arm.name}",
-        expected=f"a strength with a KL of {target:g} nats per token",
-        got=got,
-        cure="lower dose_kl, or leave out the arm: its vector hardly acts",
-    )
+def _why(search: _Search) -> str:
+    return search.missed or f"a jump of the KL over it near strength {search.at:g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,17 @@ from mahals.stats import benjamini_hochberg
 
 ORGANISERS = ("unsteered", "aligned", "prompt", "random")
 """Arms that the organisers bring: shown for orientation, never ranked."""
+
+CONTROLS: Mapping[str, str] = {
+    "flipped": "sign flipped",
+    "shuffled": "maps without correspondence",
+    "shuffled_pairs": "vector of shuffled pairs",
+    "permuted_layers": "each block steered by another's vector",
+    "wrong_layer": "the source's vector of another layer",
+    "unrelated": "a direction of topic, moved",
+    "random_moved": "random directions of the source, moved",
+}
+"""What the arms are that only control others; any arm but `steered` is one, or an organisers'."""
 
 ALPHA = 0.05  # q below which a gain over random counts (METHOD 2, controls)
 
@@ -63,7 +74,7 @@ def label(configuration: Configuration) -> str:
     if c.arm in ORGANISERS:
         return f"{c.target}: {c.arm}" + (f", {c.dose}" if c.dose else "")
     origin = "own" if c.source in (None, c.target) else f"{c.source}"
-    sign = " flipped" if c.arm == "flipped" else ""
+    sign = "" if c.arm == "steered" else " " + c.arm.replace("_", " ")
     way = " ".join(part for part in (c.operator, c.placement) if part)
     parts = [part for part in (c.map, c.method, way, c.dose) if part]
     return f"{c.target} \u2190 {origin}{sign}: {', '.join(parts)}"
@@ -144,10 +155,8 @@ def _judge(entry: Entry, q: float | None) -> Line:
     arm, low = entry.configuration.arm, entry.metrics.get("gain_over_random_low")
     if arm in ORGANISERS:
         return Line(entry, q, None, "organiser", "organisers' reference")
-    if arm == "flipped":
-        return Line(entry, q, None, "control", "control: sign flipped")
-    if arm == "shuffled":
-        return Line(entry, q, None, "control", "control: maps without correspondence")
+    if arm != "steered":
+        return Line(entry, q, None, "control", f"control: {CONTROLS.get(arm, arm)}")
     if q is None or low is None:
         reason = entry.reasons.get("gain_over_random_p") or entry.reasons.get("gain_over_random")
         return Line(entry, q, None, "not measured", reason or "no random control was measured")

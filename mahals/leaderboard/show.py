@@ -145,14 +145,14 @@ def _markdown_table(lines: Sequence[Line]) -> str:
 def _cells(line: Line) -> dict[str, str]:
     entry, c = line.entry, line.entry.configuration
     arm = c.arm if c.arm != "steered" else ""
-    method = " ".join(part for part in (c.method, arm) if part)
+    method = " ".join(part for part in (c.method, arm.replace("_", " ")) if part)
     operator = " ".join(part for part in (c.operator, c.placement) if part)
     return {
         "Rank": str(line.rank) if line.rank is not None else "",
         "Target": c.target,
         "Vector from": c.source or ABSENT,
         "Method": method or ABSENT,
-        "Map": c.map or ("own" if c.arm in ("steered", "flipped") else ABSENT),
+        "Map": c.map or ("own" if c.source == c.target else ABSENT),
         "Operator": operator or ABSENT,
         "Blocks": ", ".join(map(str, c.layers)) or ABSENT,
         "Dose": c.dose or ABSENT,

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mahals.arms.bench import Bench, Measured, bench, keep_evidence, measure_arms, place, to_row
-from mahals.arms.curves import axiom_curves, dose_curves
+from mahals.arms.agent_lines import society_said
+from mahals.arms.agents import societies
+from mahals.arms.axioms import keep_effects
+from mahals.arms.bench import Bench, bench, instructed, measure_arms, propensity
+from mahals.arms.detected import detector_line
 from mahals.arms.directions import (
     NOT_STEERED,
-    Dosed,
-    at_equal_kl,
-    at_lambda,
-    directions,
-    native_values,
-    placed,
+    Native,
+    axiom_directions,
+    native,
 )
-from mahals.arms.entries import entries, headline_line, headline_metrics
-from mahals.arms.evidence import Evidence, collect, trend
-from mahals.arms.kinds import UNSTEERED, ArmKind, ArmRow, Label, Suite, depth_of, steered_blocks
-from mahals.figures import Labels, curve_with_band
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.records import seed_of
+from mahals.arms.entries import entries
+from mahals.arms.evidence import Evidence, collect
+from mahals.arms.kinds import UNSTEERED, ArmRow, Label, Suite, SweptRow, depth_of, steered_blocks
+from mahals.arms.propensity import Asked
+from mahals.arms.rows import keep_evidence, place, to_row
+from mahals.arms.sweep import grid_said, grids, headline_said, variant
+from mahals.arms.sweep_figures import sweep_figures
+from mahals.arms.sweeping import mean_propensity, sweep, swept_arms
+from mahals.phase import ArmKind, Cost, Kept, Lab, Phase, Summary
 from mahals.stats import spearman
 from mahals.steering import Arm
 
@@ -36,7 +38,6 @@ Operator = Literal["add", "add_preserve_norm"]
 Placement = Literal["raw", "increments"]
 SPLIT = "evaluation"
 LEAST_MODELS = 4  # fewer give no rank correlation worth an interval
-STRENGTH = "lambda (units of the vector's norm)"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Params:
     layers: Literal["auto"] | tuple[float, ...]
     operators: tuple[Operator, ...]
     placements: tuple[Placement, ...]
+    propensity_draws: int  # random directions whose propensity is measured over the lambdas
+    effects: bool  # the vector of each axiom on each axiom, at the headline dose
     suite: Suite
 
 
@@ -61,10 +64,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Row(ArmRow):
+class Row(SweptRow):
     """One arm of one model."""
-
-    cosine: float | None  # of aligned and base states, mean over blocks; steered arms only
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -83,79 +84,91 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     if task.operator is None or task.placement is None:
         yield from _references(task.models[0], params.suite, lab)
         return
-    at = bench(lab, task.models[0], "base", params.suite, SPLIT, None)
-    dosed = list(_dosed(task.operator, task.placement, params, lab, at))
-    arms = [NOT_STEERED.arm, *(d.arm for d in dosed)]
-    base, *found = measure_arms(at, arms, neutral=True)
-    _check(dosed, found, base)
-    where = place(lab, at, base)
-    evidence = keep_evidence(lab, f"{task.operator}-{task.placement}", at, found)
-    for i, (d, m) in enumerate(zip(dosed, found, strict=True)):
+    at = bench(lab, task.models[0], "base", params.suite, SPLIT)
+    own = native(lab, at.loaded.key, params.method)
+    label = _label(task, own, at, params, lab)
+    reached = swept_arms(at, label, own, params.lambdas, lab)
+    swept = sweep(at, reached, params.propensity_draws, lab)
+    name, found = f"{task.operator}-{task.placement}", swept.found
+    effects_kept = None
+    if params.effects:
+        of_axioms = axiom_directions(label, own, label.layers)
+        effects_kept = keep_effects(lab, f"{name}-effects", at, of_axioms)
+    evidence = keep_evidence(lab, name, at, found, swept.tensors())
+    where = place(lab, at, swept.base)
+    cosine = _cosine(at.loaded.key, params.method, lab)
+    for i, (d, m) in enumerate(zip(reached.dosed, found, strict=True)):
         row = replace(to_row(d.label, d.strength, at, m, where), evidence=evidence, evidence_row=i)
         steered = row.arm == "steered"
-        yield Row(**vars(row), cosine=_cosine(row, params.method, lab) if steered else None)
+        chosen = swept.selected.get(i)
+        yield Row(
+            **vars(row),
+            cosine=cosine if steered else None,
+            left_out=own.left_out if steered else None,
+            same_block=swept.same_block[i].aqi.estimate - swept.base.aqi.aqi.estimate,
+            propensity_unsafe=mean_propensity(at, swept.asked.of(i), 0),
+            propensity_safe=mean_propensity(at, swept.asked.of(i), 1),
+            selection_aqi=None if chosen is None else chosen.aqi,
+            selection_over=None if chosen is None else chosen.over,
+            effects=effects_kept if steered and row.dose_kind == "kl" else None,
+            missed=reached.missed,
+        )
 
 
-def _cosine(row: ArmRow, method: str, lab: Lab) -> float:
+def _cosine(key: str, method: str, lab: Lab) -> float:
     """The mean cosine over the blocks of the vector's model, as steering_vectors found it."""
-    made = lab.rows("steering_vectors", row.target)
+    made = lab.rows("steering_vectors", key)
     return float(np.mean([r.cosine for r in made if r.method == method]))
 
 
-def _check(dosed: Sequence[Dosed], found: Sequence[Measured], base: Measured) -> None:
-    """Strength 0 is the unsteered model, and no other strength is. Raises RuntimeError."""
-    for one, m in zip(dosed, found, strict=True):
-        same = m.aqi.aqi == base.aqi.aqi and m.behaviour == base.behaviour and m.kl == base.kl
-        if (one.strength == 0) != (same and m.kl == 0.0):
-            raise RuntimeError(
-                f"{one.arm.name} at strength {one.strength}: hooks did not act as told"
-            )
-
-
-def _dosed(
-    operator: Operator, placement: Placement, params: Params, lab: Lab, at: Bench
-) -> Iterator[Dosed]:
-    """The vector, its flip and the random directions, at each lambda and at the headline dose."""
-    key = at.loaded.key
-    blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
-    label = Label(
+def _label(task: Task, own: Native, at: Bench, params: Params, lab: Lab) -> Label:
+    """The label of the model's own vector, without a dose."""
+    return Label(
         arm="steered",
         draw=None,
-        source=key,
+        source=at.loaded.key,
         method=params.method,
         map=None,
-        operator=operator,
-        placement=placement,
-        layers=blocks,
+        operator=task.operator,
+        placement=task.placement,
+        layers=steered_blocks(params.layers, at.loaded.layers, lab.weights),
         dose_kind=None,
         dose=None,
+        vector=own.mark,
+        kept=own.kept,
     )
-    vectors = placed(native_values(lab, key, params.method), blocks, placement)
-    seed = seed_of("random directions", key, lab.seed)
-    found = directions(label, vectors, params.suite.random_directions, seed)
-    for strength in params.lambdas:
-        yield from at_lambda(found if strength else found[:1], strength)
-    yield from at_equal_kl(at, found, params.suite.dose_kl)
 
 
 def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
     """The unsteered model, the instruction in the prompt, and the aligned checkpoint."""
+    base = bench(lab, key, "base", suite, SPLIT)
     benches: dict[ArmKind, Bench] = {
-        "unsteered": bench(lab, key, "base", suite, SPLIT, None),
-        "prompt": bench(lab, key, "base", suite, SPLIT, suite.instruction[lab.weights]),
-        "aligned": bench(lab, key, "aligned", suite, SPLIT, None),
+        "unsteered": base,
+        "prompt": instructed(base, suite.instruction[lab.weights]),
+        "aligned": bench(lab, key, "aligned", suite, SPLIT),
     }
     found = {
         kind: measure_arms(at, [Arm(kind, ())], neutral=kind != "prompt")[0]
         for kind, at in benches.items()
     }
     found["aligned"] = replace(found["aligned"], kl=None)  # a model has no KL from itself
-    at = benches["unsteered"]
-    where = place(lab, at, found["unsteered"])
-    evidence = keep_evidence(lab, "references", at, list(found.values()))
+    where = place(lab, base, found["unsteered"])
+    asked = Asked(propensity(base, [NOT_STEERED.arm]), (0,))
+    evidence = keep_evidence(lab, "references", base, list(found.values()), asked.tensors())
     for i, (kind, m) in enumerate(found.items()):
-        row = to_row(replace(UNSTEERED, arm=kind), None, at, m, where)
-        yield Row(**vars(replace(row, evidence=evidence, evidence_row=i)), cosine=None)
+        row = to_row(replace(UNSTEERED, arm=kind), None, base, m, where)
+        yield Row(
+            **vars(replace(row, evidence=evidence, evidence_row=i)),
+            cosine=None,
+            left_out=None,
+            same_block=None,
+            propensity_unsafe=mean_propensity(base, asked.of(i), 0),
+            propensity_safe=mean_propensity(base, asked.of(i), 1),
+            selection_aqi=None,
+            selection_over=None,
+            effects=None,
+            missed=(),
+        )
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -172,23 +185,30 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
             metrics[f"{_prefix(row, several)}{row.arm}_aqi"] = row.aqi
     for e in found:
         if e.row.arm == "steered" and e.row.dose_kind == "kl":
-            metrics |= headline_metrics(e, _prefix(e.row, several) + _variant(e.row))
-            lines.append(headline_line(e))
-    for group in _grids(rows):
-        slope = trend(group, kept)
-        rises = all(a.aqi <= b.aqi for a, b in itertools.pairwise(group))
-        metrics[f"{_prefix(group[0], several)}{_variant(group[0])}aqi_slope"] = slope.estimate
-        lines.append(
-            f"{group[0].target}, {_variant(group[0], ' ')}aqi over lambda: slope "
-            f"{slope.estimate:+.1f} [{slope.low:+.1f}, {slope.high:+.1f}] points per unit, "
-            f"{'monotone' if rises else 'not monotone'} over {len(group)} strengths"
-        )
-    for variant in dict.fromkeys(_variant(e.row, " ") for e in found if e.row.arm == "steered"):
+            said = headline_said(e, rows, found, kept)
+            metrics |= _named(said.metrics, _prefix(e.row, several) + variant(e.row))
+            lines += said.lines
+    for group in grids(rows):
+        said = grid_said(group, rows, found, kept)
+        metrics |= _named(said.metrics, _prefix(group[0], several) + variant(group[0]))
+        lines += said.lines
+    for kind in dict.fromkeys(variant(e.row, " ") for e in found if e.row.arm == "steered"):
         some = [e for e in found if e.row.dose_kind == "kl" and e.row.arm == "steered"]
-        same = [e for e in some if _variant(e.row, " ") == variant]
+        same = [e for e in some if variant(e.row, " ") == kind]
         if len(same) >= LEAST_MODELS:
-            lines.append(_cosine_line(variant, same))
+            lines.append(_cosine_line(kind, same))
+    agents = societies(rows, kept)
+    if agents is not None:
+        together = society_said(agents)
+        metrics |= together.metrics
+        lines += together.lines
+    lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
+    lines.append(detector_line(rows, kept))
     return Summary(metrics, tuple(lines), entries(rows, found, {}), ())
+
+
+def _named(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
+    return {prefix + name: value for name, value in metrics.items()}
 
 
 def _cosine_line(variant: str, same: Sequence[Evidence]) -> str:
@@ -209,36 +229,13 @@ def _prefix(row: ArmRow, several: bool) -> str:
     return f"{row.target}/" if several else ""
 
 
-def _variant(row: ArmRow, separator: str = "/") -> str:
-    return f"{row.operator}{separator}{row.placement}{separator}"
-
-
-def _grids(rows: Sequence[Row]) -> list[list[Row]]:
-    """The steered rows of each lambda grid with three strengths or more, by rising strength."""
-    grids: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        if row.arm == "steered" and row.dose_kind == "lambda":
-            grids.setdefault((row.target, row.operator, row.placement), []).append(row)
-    ordered = [sorted(g, key=lambda r: r.dose or 0.0) for g in grids.values()]
-    return [g for g in ordered if len(g) > 2]
-
-
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """aqi_vs_lambda with the random band and the references; per_axiom_curves."""
-    draws = 1 + max((r.draw for r in rows if r.draw is not None), default=-1)
-    n = kept.tensors(rows[0].evidence)["influence"].shape[1]
-    caption = (
-        f"n = {n} evaluation prompts of 7 axioms. Bars: 95 % jackknife interval. "
-        f"Band: range of {draws} random directions of equal norm."
-    )
-    labels = Labels(
-        "AQI over the strength of the model's own vector", "aqi (points)", caption, better="higher"
-    )
-    axioms = replace(labels, title="AQI of each axiom over the strength of the model's own vector")
-    return {
-        "aqi_vs_lambda": curve_with_band(dose_curves(rows), replace(labels, other=STRENGTH)),
-        "per_axiom_curves": curve_with_band(axiom_curves(rows), replace(axioms, other=STRENGTH)),
-    }
+    """aqi_vs_lambda with the random band and the references; per_axiom_curves.
+
+    Of one model also axiom_effects; of several axiom_agent_heatmap before and after steering and
+    attack_success.
+    """
+    return sweep_figures(rows, kept)
 
 
 PHASE = Phase(

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from mahals.arms.axioms import effects
+from mahals.data import AXIOMS
+from mahals.metrics.homophily import homophily
 from mahals.phase import COLUMNS
 from mahals.phases.same_arch import PHASE, Params, Row
 from mahals.records import from_plain, to_plain
 from mahals.stats import spearman
-from tiny_lab import SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
+from tiny_lab import SHUFFLES, SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
 
 PARAMS = Params(
     lambdas=(0.0, 0.5, 1.0),
@@ -22,6 +25,8 @@ PARAMS = Params(
     layers="auto",
     operators=("add", "add_preserve_norm"),
     placements=("raw", "increments"),
+    propensity_draws=2,
+    effects=True,
     suite=SUITE,
 )
 DRAWS = SUITE.random_directions
@@ -59,8 +64,10 @@ def test_rows_are_the_references_then_each_grid_with_its_controls(rows: list[Row
         assert [r.arm for r in of(grid, dose=0.0)] == ["steered"]
         for dose in (0.5, 1.0, SUITE.dose_kl):
             arms = [r.arm for r in of(grid, dose=dose)]
-            assert arms == ["steered", "flipped", *["random"] * DRAWS]
-    assert len(rows) == 3 + 2 * (1 + 3 * (2 + DRAWS))
+            plain = ["steered", "flipped", *["random"] * DRAWS]
+            controls = ["shuffled_pairs"] * SHUFFLES + ["permuted_layers"]
+            assert arms == plain + (controls if dose == SUITE.dose_kl else [])
+    assert len(rows) == 3 + 2 * (1 + 3 * (2 + DRAWS) + SHUFFLES + 1)
     assert [from_plain(Row, to_plain(r)) for r in rows] == rows
     assert {r.layers for r in rows if r.operator} == {(1,)}
 
@@ -159,6 +166,7 @@ def test_summary_is_pure_and_says_gain_and_trend(rows: list[Row], lab: TinyLab) 
     monotone = all(a.aqi <= b.aqi for a, b in itertools.pairwise(grid))
     said = "monotone" if monotone else "not monotone"
     start = f"A, add raw aqi over lambda: slope {slope:+.1f} ["
+    assert found.lines[-1].startswith("refusal detector (lexical)")
     assert any(x.startswith(start) and f", {said} over 3" in x for x in found.lines)
     own = of(rows, arm="steered", dose_kind="kl", operator="add")[0]
     random = [r.aqi for r in of(rows, arm="random", dose_kind="kl", operator="add")]
@@ -171,7 +179,11 @@ def test_summary_is_pure_and_says_gain_and_trend(rows: list[Row], lab: TinyLab) 
 def test_entries_are_the_arms_and_the_references_once_each(rows: list[Row], lab: TinyLab) -> None:
     entries = PHASE.summarize(rows, MemoryKept(lab.files)).entries
     keys = [e.configuration for e in entries]
-    assert len(set(keys)) == len(keys) == 3 + 2 * 3 * 3
+    assert len(set(keys)) == len(keys) == 3 + 2 * (3 * 3 + 2)
+    named = {k.arm: (k.vector, e.vector) for k, e in zip(keys, entries, strict=True)}
+    assert named["steered"][0] is not None and named["steered"][1] == "steering_vectors:vectors-A"
+    assert named["flipped"] == named["steered"] == named["permuted_layers"]
+    assert {named[a] for a in ("unsteered", "aligned", "prompt", "random")} == {(None, None)}
     assert all(set(e.metrics) <= set(COLUMNS) for e in entries)
     ranked = [e for e in entries if e.configuration.arm in ("steered", "flipped")]
     assert all("gain_over_random_p" in e.metrics for e in ranked)
@@ -202,5 +214,141 @@ def test_the_cosine_is_tested_over_models_not_assumed(rows: list[Row], lab: Tiny
     assert not [x for x in PHASE.summarize(three, kept).lines if "rank correlation" in x]
 
 
+def test_a_gain_is_the_sum_of_its_two_parts(rows: list[Row], lab: TinyLab) -> None:
+    """`add` has no same_block part, a kept norm has one; both intervals hold their estimates."""
+    found = PHASE.summarize(rows, MemoryKept(lab.files)).metrics
+    for operator in PARAMS.operators:
+        one = {k.removeprefix(f"{operator}/raw/"): v for k, v in found.items()}
+        assert one["same_block"] + one["propagated"] == pytest.approx(one["aqi_gain"])
+        assert one["propagated_low"] <= one["propagated"] <= one["propagated_high"]
+        row = of(rows, operator=operator, arm="steered", dose_kind="kl")[0]
+        assert row.same_block == pytest.approx(one["same_block"], abs=1e-9)
+        assert (row.same_block == 0) == (operator == "add")
+    assert {r.same_block for r in of(rows, operator="add")} == {0.0}
+
+
+def test_propensity_is_measured_on_the_grid_of_the_vector_and_of_some_random_arms(
+    rows: list[Row], lab: TinyLab
+) -> None:
+    for row in rows:
+        there = row.arm == "unsteered" or (
+            row.dose_kind == "lambda" and (row.arm == "steered" or (row.draw or 0) < 2)
+        )
+        there = there and row.arm != "flipped"
+        assert (row.propensity_unsafe is not None) == (row.propensity_safe is not None) == there
+    zero = of(rows, dose=0.0, operator="add")[0]
+    assert zero.propensity_unsafe == pytest.approx(rows[0].propensity_unsafe, abs=1e-6)
+    found = PHASE.summarize(rows, MemoryKept(lab.files))
+    line = next(x for x in found.lines if "steerability" in x)
+    assert "(K=2)" in line and "anti-steerable" in line and "safe prompts" in line
+    unsafe = [
+        (r.dose, r.propensity_unsafe)
+        for r in of(rows, arm="steered", operator="add")
+        if r.dose_kind == "lambda"
+    ]
+    slope = np.polyfit(*zip(*unsafe, strict=True), 1)[0]
+    assert found.metrics["add/raw/steerability_unsafe"] == pytest.approx(slope)
+
+
+def test_the_best_lambda_is_chosen_on_the_selection_split_and_told_on_evaluation(
+    rows: list[Row], lab: TinyLab
+) -> None:
+    tried = [r for r in rows if r.selection_aqi is not None]
+    assert {(r.arm, r.dose) for r in tried} == {("steered", 0.5), ("steered", 1.0)}
+    assert len(tried) == 2 * len(PARAMS.operators)
+    assert all(r.selection_aqi != r.aqi for r in tried)
+    found = PHASE.summarize(rows, MemoryKept(lab.files)).metrics
+    grid = [r for r in tried if r.operator == "add" and not r.selection_over]
+    if grid:
+        best = max(grid, key=lambda r: r.selection_aqi)
+        random = [r.aqi for r in of(rows, arm="random", dose=best.dose, operator="add")]
+        assert found["add/raw/best_lambda"] == best.dose
+        gain = found["add/raw/best_lambda_gain_over_random"]
+        assert gain == pytest.approx(best.aqi - np.mean(random))
+    else:
+        assert "add/raw/best_lambda" not in found
+
+
+def test_the_effect_matrix_is_the_gain_of_each_axioms_vector_on_each_axiom(
+    rows: list[Row], lab: TinyLab
+) -> None:
+    kept = MemoryKept(lab.files)
+    row = of(rows, arm="steered", dose_kind="kl", operator="add")[0]
+    assert [r.effects is not None for r in rows].count(True) == len(PARAMS.operators)
+    tensors = lab.files[str(row.effects)]
+    assert tensors["axioms"].tolist() == list(range(7)) and tensors["aqi"].shape == (7, 7)
+    found = effects(row, rows, kept)
+    assert found is not None
+    random = of(rows, arm="random", dose_kind="kl", operator="add")
+    mean = np.mean([r.aqi_axioms for r in random], axis=0)
+    by_hand = tensors["aqi"].numpy() - mean[None]
+    np.testing.assert_allclose(np.array(found.grid.values, dtype=float), by_hand)
+    own = np.eye(7, dtype=bool)
+    difference = tensors["aqi"].numpy()[own].mean() - tensors["aqi"].numpy()[~own].mean()
+    assert found.own_over_others is not None
+    assert found.own_over_others.estimate == pytest.approx(difference)
+    without = run(PHASE, replace(PARAMS, effects=False, operators=("add",)), lab_with_vectors())
+    assert {r.effects for r in without} == {None}
+
+
+def test_the_axiom_left_out_is_told_apart(rows: list[Row], lab: TinyLab) -> None:
+    kept = MemoryKept(lab.files)
+    assert not [x for x in PHASE.summarize(rows, kept).lines if "left out" in x]
+    out = [replace(r, left_out=AXIOMS[3]) if r.arm == "steered" else r for r in rows]
+    found = PHASE.summarize(out, kept)
+    own = of(rows, arm="steered", dose_kind="kl", operator="add")[0]
+    gain = own.aqi_axioms[3] - rows[0].aqi_axioms[3]
+    assert found.metrics["add/raw/left_out_gain"] == pytest.approx(gain)
+    rest = np.mean([own.aqi_axioms[j] - rows[0].aqi_axioms[j] for j in range(7) if j != 3])
+    assert found.metrics["add/raw/other_axioms_gain"] == pytest.approx(rest)
+    assert (gain + 6 * rest) / 7 == pytest.approx(found.metrics["add/raw/aqi_gain"])
+    assert any(f"on {AXIOMS[3]}, left out of extraction" in x for x in found.lines)
+
+
+def test_a_dose_out_of_reach_costs_its_arms_alone() -> None:
+    """At a KL that no strength gives, the lambda grid stays, and every row says what is missing."""
+    params = replace(PARAMS, operators=("add_preserve_norm",), suite=replace(SUITE, dose_kl=50.0))
+    lab = lab_with_vectors()
+    rows = run(PHASE, params, lab)
+    assert not of(rows, dose_kind="kl") and len(of(rows, dose_kind="lambda")) == 1 + 2 * (2 + DRAWS)
+    (missed,) = {r.missed for r in rows if r.operator}
+    assert len(missed) == 2 + DRAWS + SHUFFLES + 1
+    assert missed[0].startswith("steered A add_preserve_norm raw at kl=50: not measured")
+    lines = PHASE.summarize(rows, MemoryKept(lab.files)).lines
+    assert f"A: {missed[0]}" in lines
+
+
+def study(rows: list[Row], lab: TinyLab) -> tuple[list[Row], MemoryKept]:
+    """Two targets: the rows, and a copy whose agent is stronger on the first axiom."""
+    copy = []
+    for r in rows:
+        axioms = (r.aqi_axioms[0] + 5, *(a - 5 for a in r.aqi_axioms[1:]))
+        copy.append(replace(r, target="B", source=r.source and "B", aqi_axioms=axioms))
+    return [*rows, *copy], MemoryKept(lab.files)
+
+
+def test_a_study_tells_of_its_agents_before_and_after(rows: list[Row], lab: TinyLab) -> None:
+    both, kept = study(rows, lab)
+    found = PHASE.summarize(both, kept)
+    assert found.metrics["homophily_unsteered"] == pytest.approx(
+        homophily([rows[0].aqi_axioms, both[len(rows)].aqi_axioms]).value
+    )
+    for state in ("unsteered", "steered", "flipped", "aligned", "prompt"):
+        assert f"attack_success_{state}" in found.metrics
+        (line,) = [x for x in found.lines if x.startswith(f"routing attack, {state}:")]
+        assert f"K={DRAWS}" in line
+    tensors = lab.files[rows[0].evidence]
+    unsafe = tensors["labels"] == 0
+    share = 1 - tensors["refused"][0][unsafe].double().mean().item()
+    assert found.metrics["attack_success_unsteered"] == pytest.approx(share)
+    (weakest,) = [x for x in found.lines if x.startswith("weakest link unsteered")]
+    assert f"{AXIOMS[0]} A" in weakest and f"{AXIOMS[1]} B" in weakest
+    assert not [x for x in PHASE.summarize(rows, kept).lines if "routing attack" in x]
+    assert {e.configuration.arm for e in found.entries} >= {"shuffled_pairs", "permuted_layers"}
+
+
 def test_figures_are_those_named(rows: list[Row], lab: TinyLab) -> None:
-    assert set(PHASE.draw(rows, MemoryKept(lab.files))) == {"aqi_vs_lambda", "per_axiom_curves"}
+    curves = {"aqi_vs_lambda", "per_axiom_curves"}
+    assert set(PHASE.draw(rows, MemoryKept(lab.files))) == {*curves, "axiom_effects"}
+    heat = {"axiom_agent_heatmap_before", "axiom_agent_heatmap_after", "attack_success"}
+    assert set(PHASE.draw(*study(rows, lab))) == curves | heat

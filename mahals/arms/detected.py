@@ -1,0 +1,46 @@
+"""How far can the refusal numbers of a run be trusted: does the detector see what is so?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mahals.arms.kinds import ArmRow
+from mahals.generation import DetectorAgreement, detector_agreement, is_refusal
+from mahals.organisms import labelled_answers
+from mahals.phase import Kept
+
+PER_AXIOM = 40  # refusals, helpful and harmful answers each
+
+
+def labelled_agreement() -> DetectorAgreement:
+    """The lexical detector on answers that the world's grammar wrote and labelled."""
+    answers = labelled_answers(PER_AXIOM, 0)
+    return detector_agreement([is_refusal(a.answer) for a in answers], [a.refused for a in answers])
+
+
+def own_agreement(rows: Sequence[ArmRow], kept: Kept) -> DetectorAgreement | None:
+    """The detector on the answers of these rows; None where no grammar knows the truth."""
+    said: list[bool] = []
+    truth: list[bool] = []
+    for name in dict.fromkeys(r.evidence for r in rows):
+        found = kept.tensors(name)
+        if "truth" not in found:
+            return None
+        chosen = [r.evidence_row for r in rows if r.evidence == name]
+        said += found["refused"][chosen].flatten().bool().tolist()
+        truth += found["truth"][chosen].flatten().bool().tolist()
+    return detector_agreement(said, truth)
+
+
+def detector_line(rows: Sequence[ArmRow], kept: Kept) -> str:
+    """One sentence to stand beside every refusal number of these rows."""
+    own = own_agreement(rows, kept)
+    here = (
+        "not validated on the answers of these models, whose truth no grammar knows"
+        if own is None
+        else f"on all answers of this run {own.sentence()}"
+    )
+    return (
+        "refusal detector (lexical), against the grammar of the synthetic world: on its labelled "
+        f"refusals, helpful and harmful answers {labelled_agreement().sentence()}; {here}"
+    )

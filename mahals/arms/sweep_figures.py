@@ -1,0 +1,71 @@
+"""What does a sweep look like: AQI over the strength, the axioms, the agents, the effects?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mahals.arms.agent_lines import society_figures
+from mahals.arms.agents import societies
+from mahals.arms.axioms import effects
+from mahals.arms.curves import axiom_curves, dose_curves
+from mahals.arms.kinds import SweptRow
+from mahals.figures import Labels, curve_with_band, matrix
+from mahals.phase import Kept
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STRENGTH = "lambda (units of the vector's norm)"
+
+
+def sweep_figures(rows: Sequence[SweptRow], kept: Kept) -> Mapping[str, Figure]:
+    """aqi_vs_lambda with the random band and the references; per_axiom_curves.
+
+    Of one model also axiom_effects; of several axiom_agent_heatmap before and after steering and
+    attack_success.
+    """
+    draws = len({r.draw for r in rows if r.arm == "random"})
+    n = kept.tensors(rows[0].evidence)["influence"].shape[1]
+    prompts = f"n = {n} evaluation prompts of 7 axioms."
+    band = f" Band: range of {draws} random directions of equal norm."
+    labels = Labels(
+        "AQI over the strength of the model's own vector",
+        "aqi (points)",
+        f"{prompts} Bars: 95 % jackknife interval.{band}",
+        better="higher",
+        other=STRENGTH,
+    )
+    figures = {"aqi_vs_lambda": curve_with_band(dose_curves(rows), labels)}
+    curves = axiom_curves(rows)
+    figures["per_axiom_curves"] = curve_with_band(
+        curves.panels,
+        replace(
+            labels,
+            title=f"AQI of each axiom over the strength of the own vector, {curves.variant}",
+            caption=f"{prompts} No interval per axiom.{band if curves.banded else ''}",
+        ),
+    )
+    agents = societies(rows, kept)
+    if agents is not None:
+        return figures | dict(society_figures(agents))
+    return figures | _effect_figures(rows, kept)
+
+
+def _effect_figures(rows: Sequence[SweptRow], kept: Kept) -> dict[str, Figure]:
+    """The effect matrix of one model, of the first operator and placement that has one."""
+    row = next((r for r in rows if r.effects is not None), None)
+    draws = len({r.draw for r in rows if r.arm == "random"})
+    found = None if row is None else effects(row, rows, kept)
+    if row is None or found is None:
+        return {}
+    labels = Labels(
+        f"What the vector of each axiom gains on each axiom over random: {row.target}, "
+        f"{row.operator} {row.placement}, kl={row.dose:g}",
+        "aqi over random (points)",
+        f"95 % interval, over {draws} random directions at equal KL.",
+        better="higher",
+        other="vector of the axiom | axiom measured",
+    )
+    return {"axiom_effects": matrix(found.grid, labels, True)}
