@@ -45,7 +45,8 @@ def measured(study: SmallStudy, tmp_path: Path) -> Path:
 def written(root: Path) -> set[str]:
     """Every file of results, canonical or not."""
     places = [root / "results", root / ".mahals" / "runs", root / "data"]
-    return {str(path) for place in places for path in place.rglob("*") if path.is_file()}
+    found = (path for place in places for path in place.rglob("*"))
+    return {str(path) for path in found if path.is_file() or not any(path.iterdir())}
 
 
 def statuses(root: Path) -> list[str]:

@@ -7,11 +7,9 @@ import importlib.metadata
 import json
 import os
 import re
-import resource
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,18 +72,20 @@ def test_dependencies_are_used_and_used_ones_are_declared() -> None:
     used -= {*sys.stdlib_module_names, "mahals"}
     brought = {"tokenizers", "huggingface_hub", "jinja2"}  # by transformers
     optional = {"peft", "ray"}
-    assert {names.get(u, u) for u in used - brought - optional} | {"dvc"} == said
+    by_itself = {"dvc", "ruamel.yaml.clib"}  # a program, and what it reads YAML fast with
+    assert {names.get(u, u) for u in used - brought - optional} | by_itself == said
     assert all(project(name) for name in said)
 
 
 def test_the_lock_satisfies_every_dependency() -> None:
     from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
 
     text = (ROOT / "requirements.lock").read_text()
     locked = dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", text, re.MULTILINE))
     for said in (*_pyproject()["dependencies"], *_pyproject()["optional-dependencies"]["dev"]):
         wanted = Requirement(said)
-        assert wanted.specifier.contains(locked[wanted.name.lower()]), said
+        assert wanted.specifier.contains(locked[canonicalize_name(wanted.name)]), said
     assert len(re.findall(r"^\S+==", text, re.MULTILINE)) <= text.count("--hash=sha256:")
     assert "/" not in "".join(line for line in text.splitlines() if line[:1].isalpha())
 
@@ -93,11 +93,11 @@ def test_the_lock_satisfies_every_dependency() -> None:
 def test_files_and_functions_are_small() -> None:
     for path in sorted((ROOT / "mahals").rglob("*.py")):
         text = path.read_text()
-        assert text.count("\n") <= 360, f"{path} is long: make it a package"
+        assert text.count("\n") <= 300, f"{path} is long: make it a package"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 assert node.end_lineno is not None
-                assert node.end_lineno - node.lineno < 50, f"{path}: {node.name} is long"
+                assert node.end_lineno - node.lineno < 40, f"{path}: {node.name} is long"
 
 
 def test_first_lines_are_questions() -> None:
@@ -149,18 +149,6 @@ def studied(light: Path) -> Path:
     return light
 
 
-LOOP = "sum(i * i for i in range(10_000_000))"
-LOOP_SECONDS = 1.0  # what it takes on a free processor
-
-
-def processor_seconds(work: Callable[..., object], *words: object) -> float:
-    """Processor time of the processes that `work` starts."""
-    began = resource.getrusage(resource.RUSAGE_CHILDREN)
-    work(*words)
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
-
-
 def dvc(folder: Path, *words: str) -> str:
     return run(folder, "python", "-m", "dvc", *words).stdout
 
@@ -190,11 +178,15 @@ def test_plain_mlflow_run_prints_the_leaderboard_and_the_way_to_it(studied: Path
 def test_after_the_study_dvc_runs_nothing(studied: Path) -> None:
     before = state(studied)
     assert dvc(studied, "status") == "Data and pipelines are up to date.\n"
-    slower = max(1.0, processor_seconds(run, studied, "python", "-c", LOOP) / LOOP_SECONDS)
-    seconds = processor_seconds(dvc, studied, "repro")
     assert "Running stage" not in dvc(studied, "repro")
-    assert seconds < 5.0 * slower, f"on a processor {slower:.1f} times slower than a free one"
     assert state(studied) == before
+
+
+def test_dvc_reads_its_lock_with_a_parser_in_c() -> None:
+    """Without it the second `dvc repro` of six models spends seconds on reading dvc.lock."""
+    from ruamel.yaml import YAML
+
+    assert YAML(typ="safe").Parser.__name__ == "CParser"
 
 
 @pytest.mark.slow
@@ -253,29 +245,23 @@ def test_an_experiment_leaves_the_workspace_alone(studied: Path) -> None:
 def test_each_module_makes_the_stages_that_run_it_stale(
     studied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Modules are edited one by one; DVC then names the stages that hang on them.
-
-    Of a package that stages name whole, one module stands for all: DVC hashes the folder.
-    """
+    """Every module is edited once; DVC then names the stages that hang on it, and no other."""
     from dvc.repo import Repo
 
     monkeypatch.chdir(studied)
     listed = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
-    deps = {dep for what in listed.values() for dep in what["deps"]}
-    atoms: dict[str, Path] = {}
-    for path in sorted(Path("mahals").rglob("*.py")):
-        above = [path.as_posix(), *(parent.as_posix() for parent in path.parents)]
-        atoms[next((place for place in above if place in deps), path.parts[1])] = path
-    assert len(atoms) > 10
+    modules = sorted(Path("mahals").rglob("*.py"))
+    assert len(modules) > 100
     with Repo(".") as repo:
-        for place, path in atoms.items():
+        for path in modules:
             text = path.read_text()
             path.write_text(text + "\n# edited\n")
             try:
                 stale = {stage.split("@")[0] for stage in repo.status()}
             finally:
                 path.write_text(text)
-            assert stale == {n for n, what in listed.items() if place in what["deps"]}, path
+            places = {path.as_posix(), *(parent.as_posix() for parent in path.parents)}
+            assert stale == {n for n, what in listed.items() if places & set(what["deps"])}, path
 
 
 @pytest.mark.slow

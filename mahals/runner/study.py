@@ -14,7 +14,7 @@ from mahals.runner.prepare import command, prepare
 from mahals.runner.session import Session, duration
 from mahals.runner.show import Shower
 from mahals.workspace import Resolver, Results, Settings, Workspace, find, units_of
-from mahals.workspace.files import make_folder, remove
+from mahals.workspace.files import make_folder, remove, remove_if_empty
 
 
 def run_phase(
@@ -154,4 +154,6 @@ class Study:
                 self.pool.run(jobs, batch)
             except BaseException as error:
                 batch.stopped(error)
+                for work in works:
+                    remove_if_empty(work.place.folder)
                 raise

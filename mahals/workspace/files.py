@@ -36,6 +36,14 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def remove_if_empty(path: Path) -> None:
+    """Removes the folder `path`, and those above it, as far as they hold nothing."""
+    with writing(path):
+        while path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+            path = path.parent
+
+
 def write_atomic(path: Path, body: bytes) -> None:
     """Writes `body` to `path`: after a kill the file is the old one or the new one."""
     with writing(path):

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from mahals.models import ModelEntry
 
 
+DECISIVE = ("torch", "transformers", "numpy", "scipy", "scikit-learn")
+"""The libraries whose version can change the bytes of a result."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """What of the machine can change the bytes of a result."""
@@ -147,7 +151,7 @@ def fingerprint(workspace: Workspace, settings: Settings, phase: str, unit: str)
 
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("torch", "transformers")}
+    return {name: version(name) for name in DECISIVE}
 
 
 def _files_named(workspace: Workspace, params: Any) -> Iterator[tuple[str, str]]:
