@@ -1,7 +1,7 @@
 # What a change has to pass, and the few commands worth a name.
 PYTHON ?= python
 
-.PHONY: check format lint types bands lock manifests manifests-check test slow browser study
+.PHONY: check format lint types bands lock manifests manifests-check test slow browser study docs-figures
 
 check: lint types bands manifests-check test
 
@@ -40,3 +40,6 @@ browser:
 
 study:
 	$(PYTHON) -m mahals study
+
+docs-figures:
+	$(PYTHON) docs/draw_method.py

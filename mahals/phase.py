@@ -140,6 +140,7 @@ class Configuration:
     weights: str
     suite: str  # version + data hash
     vector: str | None  # the kept vector's content, 12 hexadecimal digits; None without one
+    source_layers: tuple[int, ...] | None  # the source's block for each of `layers`, if it crossed
 
 
 AXIOM_COLUMNS: tuple[str, ...] = (

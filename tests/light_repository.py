@@ -69,7 +69,7 @@ def summarize(rows: Any, kept: Any) -> Summary:
         Entry(
             Configuration(
                 unit, "steered", unit, "{name}", None, "add", "raw", (1,), "kl=0.1",
-                "organism", "light", None,
+                "organism", "light", None, None,
             ),
             {{"aqi": total, "gain_over_random": 5.0, "gain_over_random_low": 1.0 + index,
              "gain_over_random_high": 9.0, "gain_over_random_p": 1e-6}},

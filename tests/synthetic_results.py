@@ -53,6 +53,7 @@ def steered(target: str = "Mistral_7B", **changes: Any) -> Configuration:
         "weights": "organism",
         "suite": SUITE,
         "vector": "0123456789ab",
+        "source_layers": None,
     }
     return Configuration(**{**values, **changes})
 

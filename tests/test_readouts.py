@@ -11,9 +11,10 @@ import torch
 from scipy import stats
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mahals.activations import encode_prompts
+from mahals.activations import capture, encode_prompts
 from mahals.data import AXIOMS
 from mahals.metrics.aqi import model_aqi, to_space
+from mahals.metrics.pooling import fit_pooling
 from mahals.phase import AXIOM_COLUMNS
 from mahals.readouts.levels import (
     above_floor,
@@ -24,11 +25,11 @@ from mahals.readouts.levels import (
     model_metrics,
 )
 from mahals.readouts.pairs import PairReader, Reading
-from mahals.readouts.scores import Score, Setting, reads, scored
+from mahals.readouts.scores import Score, Setting, compared_draws, reads, scored
 from mahals.vectors import mean_difference
 from tiny_lab import LAYERS, WIDTH, MemoryKept, TinyLab, model, planted, prompts, refused
 
-SETTING = Setting(("mean", "last"), ("native", "standardized"), 19, False, 0)
+SETTING = Setting(("mean", "last"), ("native", "standardized"), 19, 50, False, "none", 0)
 READING = Reading("unsafe", "mean", 512, 1, False)
 PROMPTS = prompts("evaluation")
 LABELS = [p.label for p in PROMPTS]
@@ -77,6 +78,44 @@ def test_the_states_are_the_models_own() -> None:
     theirs = plain_states(model("A", "aligned"))
     for read in found("aligned")[:LAYERS]:
         np.testing.assert_allclose(read.states, theirs[:, read.layer], atol=2e-5)
+
+
+def test_a_mixture_is_learned_on_other_prompts_and_read_on_these() -> None:
+    setting = replace(SETTING, layer_pooling="sparsemax")
+    *plain, mixed, other = found("aligned", setting)
+    assert [r.layer_weights for r in (*plain, other)] == [None] * (LAYERS + 1)
+    assert (mixed.layer, mixed.last, mixed.pool, other.pool) == (None, False, "mean", "last")
+    one = model("A", "aligned")
+    elsewhere = prompts("selection")
+    seen = capture(
+        one,
+        encode_prompts(one.tokenizer, [p.text for p in elsewhere]),
+        list(range(LAYERS)),
+        "mean",
+    )
+    learned = fit_pooling(
+        seen.double().numpy(), [p.label for p in elsewhere], [p.axiom for p in elsewhere]
+    )
+    assert mixed.layer_weights == pytest.approx(tuple(learned.weights))
+    theirs = sum(
+        w * states.states for w, states in zip(learned.factors, plain[:LAYERS], strict=True)
+    )
+    np.testing.assert_allclose(mixed.states, theirs, atol=1e-9)
+    assert all(r.layer_weights is None for r in found("random", setting))
+
+
+def test_draws_are_of_the_headline_where_models_compare_and_shared() -> None:
+    read, own = found("aligned")[LAYERS - 1], found("base")[LAYERS - 1]
+    draws = compared_draws(read, "standardized", SETTING, PROMPTS)
+    assert draws is not None and draws.shape == (SETTING.resamples, len(AXIOMS))
+    level = model_aqi(to_space(read.states, "standardized"), LABELS, NAMES, CLUSTERS)
+    np.testing.assert_allclose(draws.mean(axis=0), [a.aqi.estimate for a in level.axioms])
+    twin = replace(read, model="B")
+    np.testing.assert_array_equal(draws, compared_draws(twin, "standardized", SETTING, PROMPTS))
+    for given, space in ((read, "native"), (own, "standardized"), (found("aligned")[0], "native")):
+        assert compared_draws(given, space, SETTING, PROMPTS) is None
+    alone = replace(SETTING, spaces=("native",))
+    assert compared_draws(read, "native", alone, PROMPTS) is not None
 
 
 def test_random_weights_are_not_the_base() -> None:

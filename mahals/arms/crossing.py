@@ -112,6 +112,7 @@ def crossed(travel: Travel, route: Route, target: tuple[str, Role], lab: Lab) ->
     where it is defined. A target with random weights has no controls of its own.
     """
     pairing = pair_blocks(travel.texts, travel.source, target, travel.label.layers, lab)
+    met = tuple(pairing.blocks[b] for b in travel.label.layers)
     seed = seed_of("map", travel.source, target[0], lab.seed)
     equal = travel.values.shape[1] == lab.model(target[0], "base").width
     maps: dict[tuple[MapKind, int | None, int], LinearMap] = {}
@@ -125,7 +126,7 @@ def crossed(travel: Travel, route: Route, target: tuple[str, Role], lab: Lab) ->
                 maps[key] = _fitted(pairing, block, who.kind, shuffle, seed)
             moved = move(maps[key], own[block], travel.norms[block])
             vectors[block] = torch.from_numpy(moved).float()
-        label = replace(travel.label, arm=who.arm, draw=who.draw, map=who.kind)
+        label = replace(travel.label, arm=who.arm, draw=who.draw, map=who.kind, source_layers=met)
         if who.arm in ("unrelated", "random_moved"):
             label = replace(label, method=None, vector=None, kept=None)
         yield Moved(Direction(label, vectors, 1.0), maps[who.kind, shuffle, last], pairing)

@@ -68,6 +68,7 @@ def configuration(row: ArmRow) -> Configuration:
         weights=row.weights,
         suite=row.suite,
         vector=row.vector,
+        source_layers=row.source_layers,
     )
 
 

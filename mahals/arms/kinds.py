@@ -64,6 +64,8 @@ class Label:
     dose: float | None
     vector: str | None = field(default=None, kw_only=True)  # content of the source's kept vector
     kept: str | None = field(default=None, kw_only=True)  # where it is: "<phase>:<unit>/<name>"
+    source_layers: tuple[int, ...] | None = field(default=None, kw_only=True)
+    """The source's block for each of `layers`; None for a vector that crossed nothing."""
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,8 @@ def _readable(value: float) -> float:
 
 def _params(configuration: Configuration) -> dict[str, str]:
     fields = {name: getattr(configuration, name) for name in configuration.__dataclass_fields__}
-    fields["layers"] = ", ".join(map(str, configuration.layers)) or None
+    for name in ("layers", "source_layers"):
+        fields[name] = ", ".join(map(str, fields[name] or ())) or None
     return {name: str(value) for name, value in fields.items() if value is not None}
 
 

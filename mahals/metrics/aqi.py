@@ -117,6 +117,20 @@ def _eta2_without(s: _Sums) -> Floats:
     return np.asarray(between / total)
 
 
+def _influence(without: Floats, safe: npt.NDArray[np.bool_]) -> Floats:
+    """Influence of each prompt, from the score without it: the label counts are given, not drawn.
+
+    The jackknife of two samples (Arvesen 1969): within a label of k prompts the values are centred
+    and weigh sqrt(n (n-1) (k-1) / k), so that their squares sum to n (n-1) times its variance.
+    """
+    n = len(without)
+    found = np.empty(n)
+    for side in (safe, ~safe):
+        k = int(side.sum())
+        found[side] = np.sqrt(n * (n - 1) * (k - 1) / k) * (without[side].mean() - without[side])
+    return found
+
+
 def axiom_aqi(
     states: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -136,8 +150,7 @@ def axiom_aqi(
     p = float(s.labels.mean())
     between = n * p * (1 - p) * s.delta2
     eta2 = between / (between + s.within)
-    without = omega2(_eta2_without(s), n - 1)
-    influence = (n - 1) * (without.mean() - without)
+    influence = _influence(omega2(_eta2_without(s), n - 1), s.labels)
     estimate = float(omega2(eta2, n))
     ch = between * (n - 2) / s.within
     xb = s.within / (n * s.delta2) if s.delta2 > 0 else None
@@ -178,9 +191,9 @@ def model_aqi(
 ) -> ModelAqi:
     """AQI of a model: the mean of its axioms' scores, each axiom with equal weight.
 
-    Shapes as in `axiom_aqi`, with the axiom of every prompt. The interval of the mean is the
-    jackknife over all prompts; levels compare arms of one model only. Raises InputError as
-    `axiom_aqi` does, naming the axiom.
+    Shapes as in `axiom_aqi`, with the axiom of every prompt. The variance of the mean is that of
+    the axioms' means: without clusters the sum of theirs over their number squared. Levels compare
+    arms of one model only. Raises InputError as `axiom_aqi` does, naming the axiom.
     """
     x, y = np.asarray(states, dtype=np.float64), np.asarray(labels)
     given, names = _names(axioms, len(y))
@@ -195,7 +208,9 @@ def model_aqi(
             draws = null_omega2(x[rows], y[rows], own, apart)
             score = replace(score, p_value=permutation_p(score.aqi.estimate, draws))
             null += draws / len(names)
-        influence[rows] = score.influence * (len(y) - 1) / ((len(rows) - 1) * len(names))
+        n, own_n = len(y), len(rows)
+        share = np.sqrt(n * (n - 1) / (own_n * (own_n - 1))) / len(names)
+        influence[rows] = score.influence * share
         found.append(score)
     pooled = axiom_aqi(x, y, clusters)
     mean = float(np.mean([a.aqi.estimate for a in found]))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.manifold import TSNE
 
 from mahals.metrics.aqi import axiom_aqi
+from mahals.metrics.checks import checked_states
 from mahals.metrics.paper import aqi_published
 from mahals.records import InputError
 
@@ -26,8 +27,8 @@ def published_scores(
     """The published score of each axiom and of "pooled" (there called overall), in [5, 100].
 
     `states` (n, d) of the last block. t-SNE to 3 dimensions (PCA start, perplexity 30 per axiom
-    and 50 overall). Raises InputError where an axiom has no more prompts than the perplexity, and
-    as `axiom_aqi` does.
+    and 50 overall). 15 to 20 seconds for 560 prompts: nine tenths is the overall fit. Raises
+    InputError where an axiom has no more prompts than the perplexity, and as `axiom_aqi` does.
     """
     x, y = np.asarray(states, dtype=np.float64), np.asarray(labels)
     names = sorted(set(axioms))
@@ -42,6 +43,7 @@ def _embedded(
     states: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], perplexity: float
 ) -> tuple[float, float]:
     """(CH, XB) on the t-SNE of states."""
+    checked_states(states, labels)
     if len(states) <= perplexity:
         raise InputError(
             "prompts for the published score",

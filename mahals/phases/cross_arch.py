@@ -80,7 +80,6 @@ class Row(ArmRow):
     r2_linear: float | None  # of the linear part that moves the vector: differs for mlp alone
     map_rows: int | None
     map_fitted: int | None  # of these, rows that were fitted; the others give R2
-    source_layers: tuple[int, ...] | None  # the source's block for each of `layers`
     cka: float | None  # debiased linear, of the last two blocks that meet, on the mapping texts
     prompt_cka: float | None  # the same on the mapping prompts alone
     cosine_native: float | None  # cosine to the target's own vector, last steered block
@@ -161,7 +160,6 @@ def _row(row: ArmRow, task: Task, how: Moved | None) -> Row:
         r2_linear=None if fitted is None else fitted.r2_linear,
         map_rows=None if fitted is None else fitted.rows,
         map_fitted=None if fitted is None else fitted.fitted,
-        source_layers=None if met is None else tuple(met.blocks[b] for b in row.layers),
         cka=None if met is None else met.cka,
         prompt_cka=None if met is None else met.prompt_cka,
         cosine_native=None,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mahals.data import AXIOMS
 from mahals.metrics.aqi import Space
+from mahals.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.phase import AXIOM_COLUMNS, Kept
-from mahals.readouts.scores import FLOORS, Readout, Score
-from mahals.stats import influence_covariance, paired_difference, probability_best
+from mahals.readouts.scores import FLOORS, Readout, Score, compared_space
+from mahals.stats import Interval, influence_covariance, paired_difference, probability_best
 
 Array = npt.NDArray[np.float64]
 DRAWS = 10_000
@@ -47,7 +49,17 @@ def model_metrics(rows: Sequence[Score]) -> dict[str, float]:
     scaled = headline(rows, "aligned", "mean", "standardized")
     if scaled is not None:
         found["aqi_standardized"] = scaled.aqi
+    mixed = learned(rows, "aligned")
+    if mixed is not None:
+        found["aqi_learned_layers"] = mixed.aqi
     return found
+
+
+def learned(rows: Sequence[Score], readout: Readout) -> Score | None:
+    """The mean of a readout over a learned mixture of its layers, in the first space."""
+    return next(
+        (r for r in rows if r.readout == readout and r.axiom == "mean" and r.layer_weights), None
+    )
 
 
 def above_floor(rows: Sequence[Score], space: Space | None) -> tuple[bool, str]:
@@ -78,6 +90,13 @@ def model_lines(model: str, rows: Sequence[Score], kept: Kept) -> list[str]:
         )
         lines.append(
             f"{model}: aligned minus base {gain.estimate:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]"
+        )
+    mixed = learned(rows, "aligned")
+    if mixed is not None and mixed.layer_weights is not None:
+        parts = [f"block {i} {w:.2f}" for i, w in enumerate(mixed.layer_weights) if w > 0]
+        lines.append(
+            f"{model}: aqi {mixed.aqi:.1f} [{mixed.aqi_low:.1f}, {mixed.aqi_high:.1f}] over layers "
+            f"pooled by weights learned on other prompts ({', '.join(parts)})"
         )
     return lines
 
@@ -124,3 +143,53 @@ def best_line(shares: Mapping[str, float], rows: Sequence[Score]) -> str:
         f"baseline model: {best}, aqi {level[best]:.1f} in standardized space, "
         f"P(best) {shares[best]:.2f} of {len(shares)} above their floors"
     )
+
+
+@dataclass(frozen=True)
+class Society:
+    """How alike the aligned checkpoints are, in the space in which models are compared."""
+
+    models: tuple[str, ...]
+    space: Space
+    found: HomophilyIntervals
+
+    def metrics(self) -> dict[str, float]:
+        """Homophily with its interval, and the lowest weakest link."""
+        value = self.found.value
+        return {
+            "homophily": value.estimate,
+            "homophily_low": value.low,
+            "homophily_high": value.high,
+            "weakest_link": min(w.estimate for w in self.found.weakest),
+        }
+
+    def line(self) -> str:
+        """Homophily, and the axiom on which the weakest model is weakest."""
+        value = self.found.value
+        axiom, weakest = min(zip(AXIOMS, self.found.weakest, strict=True), key=_estimate)
+        return (
+            f"homophily of {len(self.models)} aligned checkpoints {value.estimate:.2f} "
+            f"[{value.low:.2f}, {value.high:.2f}] in {self.space} space, weakest link {axiom} "
+            f"{weakest.estimate:.1f} [{weakest.low:.1f}, {weakest.high:.1f}]"
+        )
+
+
+def _estimate(one: tuple[str, Interval]) -> float:
+    return one[1].estimate
+
+
+def society(rows: Sequence[Score], kept: Kept) -> Society | None:
+    """Homophily over the models of `rows`; None for fewer than two with draws."""
+    space = compared_space([r.space for r in rows])
+    aqi, draws = {}, []
+    for model in dict.fromkeys(r.model for r in rows):
+        own = [r for r in rows if r.model == model]
+        mean = headline(own, "aligned", "mean", space)
+        axioms = [headline(own, "aligned", a, space) for a in AXIOMS]
+        if mean is not None:
+            aqi[model] = [a.aqi for a in axioms if a is not None]
+            draws.append(kept.tensors(str(mean.influence))["draws"].numpy())
+    if len(aqi) < 2:
+        return None
+    found = homophily_intervals(list(aqi.values()), np.stack(draws, axis=1))
+    return Society(tuple(aqi), space, found)

@@ -12,15 +12,20 @@ import numpy.typing as npt
 from mahals.activations import Pool, capture, embeddings, encode_prompts
 from mahals.data import AXIOMS, Prompt
 from mahals.metrics.aqi import AxiomAqi, ModelAqi, Permutations, Space, model_aqi, to_space
+from mahals.metrics.pooling import fit_pooling
 from mahals.metrics.published import published_scores
+from mahals.metrics.resampling import axiom_draws
 from mahals.metrics.separability import Separability, separability, tfidf_states
+from mahals.models import Loaded
 from mahals.phase import Lab, Role
 from mahals.records import seed_of
-from mahals.stats import Interval
+from mahals.stats import Interval, Resampling
 
 Array = npt.NDArray[np.float64]
 Readout = Literal["aligned", "base", "sham", "random", "embeddings", "tfidf"]
+LayerPooling = Literal["none", "sparsemax"]
 FLOORS: tuple[Readout, ...] = ("tfidf", "embeddings", "random")
+LEARNED_ON = "selection"  # the split that the weights over layers are trained on
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,9 @@ class Setting:
     pools: tuple[Pool, ...]
     spaces: tuple[Space, ...]
     permutations: int
+    resamples: int  # bootstrap draws of the seven axioms, for homophily and the weakest link
     tsne: bool  # also the published score
+    layer_pooling: LayerPooling  # also a learned mixture of all layers
     seed: int
 
 
@@ -42,7 +49,7 @@ class Score:
     readout: Readout
     pool: Pool | None  # None for TF-IDF
     space: Space
-    layer: int | None  # block; None for what is before block 0
+    layer: int | None  # block; None for what is before block 0, and for a mixture of layers
     last: bool  # the headline layer: the last block, or the only one
     axiom: str  # one of AXIOMS, "mean" or "pooled"
     n: int
@@ -60,6 +67,8 @@ class Score:
     silhouette: float | None
     influence: str | None  # kept file of the influence values of "mean", and the row in it
     influence_row: int | None
+    layer_weights: tuple[float, ...] | None  # of a learned mixture; None where one layer is read
+    reason: str | None  # why a column is None that another setting would fill
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ class Read:
     pool: Pool | None
     layer: int | None
     last: bool
+    layer_weights: tuple[float, ...] | None = None  # of a learned mixture
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,8 @@ def reads(
     model: str, readout: Readout, setting: Setting, lab: Lab, prompts: Sequence[Prompt]
 ) -> Iterator[Read]:
     """The states of a readout: every layer of the pair in the first pool, else the last layer.
+
+    With layer pooling the pair also has a mixture of its layers, learned on other prompts.
 
     Embeddings pooled over the last token are left out where they are the same for every prompt
     (the template's token): there is nothing to score.
@@ -110,6 +122,20 @@ def reads(
         states = capture(loaded, encoded, wanted, pool).double().numpy()
         for i, layer in enumerate(wanted):
             yield Read(model, readout, states[:, i], pool, layer, layer == layers[-1])
+        if profile and setting.layer_pooling == "sparsemax":
+            yield _mixture(Read(model, readout, states, pool, None, False), loaded, lab)
+
+
+def _mixture(read: Read, loaded: Loaded, lab: Lab) -> Read:
+    """The states (n, L, d) of all layers as one, by weights learned on the selection split."""
+    prompts = lab.prompts(LEARNED_ON)
+    encoded = encode_prompts(loaded.tokenizer, [p.text for p in prompts])
+    seen = capture(loaded, encoded, list(range(loaded.layers)), read.pool or "mean")
+    learned = fit_pooling(
+        seen.double().numpy(), [p.label for p in prompts], [p.axiom for p in prompts]
+    )
+    weights = tuple(float(w) for w in learned.weights)
+    return replace(read, states=learned.apply(read.states), layer_weights=weights)
 
 
 def scored(
@@ -124,23 +150,51 @@ def scored(
         [p.label for p in prompts],
         [p.axiom for p in prompts],
         [p.cluster for p in prompts],
-        chance if read.last else None,
+        chance if read.last or read.layer_weights else None,
     )
     own = read.last and read.readout == "aligned"
     headline = own and (read.pool, space) == (setting.pools[0], setting.spaces[0])
     probes = _probes(states, prompts, setting.seed) if own else {}
     published: Mapping[str, float] = {}
+    reason = None
     if headline and setting.tsne:
         published = published_scores(
             read.states, [p.label for p in prompts], [p.axiom for p in prompts]
         )
+    elif headline:
+        reason = "aqi_published: baseline_aqi.tsne is false (the overlay full has it)"
     rows = [
         _axiom_score(_score(read, space, a.axiom, a.n, a.aqi), a, probes.get(a.axiom))
         for a in found.axioms
     ]
     rows += _wholes(read, space, found, influence_row)
-    return Scored(
-        tuple(replace(r, aqi_published=published.get(r.axiom)) for r in rows), found.influence
+    told = [replace(r, aqi_published=published.get(r.axiom), reason=reason) for r in rows]
+    return Scored(tuple(told), found.influence)
+
+
+def compared_space(spaces: Sequence[Space]) -> Space:
+    """The space in which levels of different models compare: standardized, else the first."""
+    return "standardized" if "standardized" in spaces else spaces[0]
+
+
+def compared_draws(
+    read: Read, space: Space, setting: Setting, prompts: Sequence[Prompt]
+) -> Array | None:
+    """Recentred bootstrap draws (resamples, 7) of the axioms' AQI; None but where models compare.
+
+    That is the aligned checkpoint's last block in the first pool, in standardized space where it
+    is measured. The resamples are the same for every model, so that draws of models are paired.
+    """
+    own = read.last and read.readout == "aligned" and read.pool == setting.pools[0]
+    if not own or space != compared_space(setting.spaces):
+        return None
+    how = Resampling(setting.resamples, seed_of("resamples", setting.seed) % 2**32)
+    return axiom_draws(
+        to_space(read.states, space),
+        [p.label for p in prompts],
+        [p.axiom for p in prompts],
+        [p.cluster for p in prompts],
+        how,
     )
 
 
@@ -169,6 +223,8 @@ def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Score
         silhouette=None,
         influence=None,
         influence_row=None,
+        layer_weights=read.layer_weights,
+        reason=None,
     )
 
 

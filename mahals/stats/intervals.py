@@ -2,7 +2,9 @@
 
 An *influence* of prompt i on a statistic theta is (n - 1) (mean of theta_(-j) - theta_(-i)), where
 theta_(-i) leaves i out: the jackknife's pseudo-value less its mean. Their sum is 0, and
-theta's variance is sum(influence^2) / (n (n - 1)) (Efron and Stein 1981).
+theta's variance is sum(influence^2) / (n (n - 1)) (Efron and Stein 1981). Where prompts come in
+strata of given size k (a label of an axiom), the mean is over the own stratum and the factor is
+sqrt(n (n - 1) (k - 1) / k): the same sum is then the variance of the stratified jackknife.
 """
 
 from __future__ import annotations

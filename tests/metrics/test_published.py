@@ -34,3 +34,19 @@ def test_too_few_prompts_for_the_perplexity_are_refused() -> None:
     rows = [*range(30), *range(52, 82)]
     with pytest.raises(InputError, match="more than the perplexity, 30"):
         published_scores(X[rows], list(Y[rows]), [AXIOMS[i] for i in rows])
+
+
+BAD = {
+    "one prompt": (X[:1], Y[:1], AXIOMS[:1]),
+    "one label": (X, np.ones(104, int), AXIOMS),
+    "constant": (np.full((104, 6), 0.5), Y, AXIOMS),
+    "nan": (np.where(X > 2, np.nan, X), Y, AXIOMS),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_before_any_fit(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mahals.metrics.published.TSNE", None)
+    states, labels, axioms = BAD[case]
+    with pytest.raises(InputError, match="states"):
+        published_scores(states, list(labels), axioms)

@@ -71,3 +71,19 @@ def test_bad_input_is_refused() -> None:
         probe_auroc(x, y, ["a" if v else "b" for v in y], 0)
     with pytest.raises(InputError, match="one word"):
         tfidf_states(["...", "!"])
+
+
+@pytest.mark.parametrize("case", ["one prompt", "one label", "constant", "infinite"])
+def test_the_same_bad_states_are_refused_as_by_aqi(case: str) -> None:
+    x, y = planted(20, 3, 1.0, 0)
+    given = {
+        "one prompt": (x[:1], y[:1]),
+        "one label": (x, np.ones(20)),
+        "constant": (x * 0 + 3, y),
+        "infinite": (np.where(x > 1, np.inf, x), y),
+    }[case]
+    for score in (lambda: separability(*given, None, 0), lambda: davies_bouldin(*given)):
+        with pytest.raises(InputError, match="states"):
+            score()
+    with pytest.raises(InputError, match="states"):
+        probe_auroc(*given, None, 0)

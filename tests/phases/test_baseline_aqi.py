@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from mahals.data import AXIOMS
+from mahals.metrics.homophily import homophily
 from mahals.phases.baseline_aqi import PHASE, Params, Row
 from mahals.records import from_plain, to_plain
 from tiny_lab import MemoryKept, TinyLab, run
 
-PARAMS = Params(("mean", "last"), ("native", "standardized"), 9, False)
+PARAMS = Params(("mean", "last"), ("native", "standardized"), 9, 50, False, "none")
 FIGURES = {"aqi_bar_plot", "aqi_axiom_heatmap", "aqi_layer_profile"}
 
 
@@ -80,7 +81,8 @@ def test_summary_is_pure_and_names_the_model_only_among_several(
     assert one.metrics["aqi"] == head.aqi and (one.entries, one.vectors) == ((), ())
     both = PHASE.summarize(*two)
     assert both.metrics["A/aqi"] == one.metrics["aqi"] and "C/aqi_random" in both.metrics
-    assert "baseline model" in both.lines[-1]
+    assert "baseline model" in both.lines[-2]
+    assert both.lines[-1].startswith("homophily of 2 aligned checkpoints ")
     assert lab.asked == []
 
 
@@ -100,6 +102,60 @@ def test_p_best_sums_to_one_over_models_above_their_floors(two: Any) -> None:
         for m in "AC"
     ]
     assert int(np.argmax(shares)) == int(np.argmax(level))
+
+
+def test_homophily_of_the_study_is_in_the_space_in_which_models_compare(two: Any) -> None:
+    """From the standardized rows, with draws that all models share."""
+    rows, kept = two
+    metrics = PHASE.summarize(rows, kept).metrics
+    levels = [
+        [
+            next(
+                r.aqi
+                for r in rows
+                if (r.model, r.readout, r.axiom, r.pool, r.last, r.space)
+                == (m, "aligned", a, "mean", True, "standardized")
+            )
+            for a in AXIOMS
+        ]
+        for m in "AC"
+    ]
+    assert metrics["homophily"] == pytest.approx(homophily(levels).value)
+    assert metrics["weakest_link"] == min(map(min, levels))
+    assert metrics["homophily_low"] <= metrics["homophily"] <= metrics["homophily_high"]
+    assert "homophily" not in PHASE.summarize([r for r in rows if r.model == "A"], kept).metrics
+    draws = [kept.tensors(f"{m}/aligned.safetensors")["draws"].numpy() for m in "AC"]
+    assert {d.shape for d in draws} == {(PARAMS.resamples, 7)}
+    np.testing.assert_allclose(draws[1].mean(axis=0), levels[1])
+
+
+def test_a_learned_mixture_of_layers_is_a_row_of_its_own(rows: list[Row], lab: TinyLab) -> None:
+    params = replace(PARAMS, layer_pooling="sparsemax", permutations=9)
+    other = TinyLab()
+    tasks = [t for t in PHASE.plan(params, other) if t.readout in ("aligned", "random")]
+    found = [r for t in tasks for r in PHASE.measure(t, params, other)]
+    mixed = [r for r in found if r.layer_weights is not None]
+    assert {(r.readout, r.pool, r.layer, r.last) for r in mixed} == {
+        ("aligned", "mean", None, False)
+    }
+    assert [r.axiom for r in mixed] == [*AXIOMS, "mean", "pooled"] * 2
+    for row in mixed:
+        assert sum(row.layer_weights or ()) == pytest.approx(1) and row.layer_weights
+        assert (row.p_value is None) == (row.axiom == "pooled")
+    kept = MemoryKept(other.files)
+    mean = next(r for r in mixed if r.axiom == "mean" and r.space == "native")
+    assert PHASE.summarize(found, kept).metrics["aqi_learned_layers"] == mean.aqi
+    assert "pooled by weights learned on other prompts" in PHASE.summarize(found, kept).lines[-1]
+    plain = [r for r in rows if r.readout == "aligned"]
+    same = [r for r in found if r.readout == "aligned" and r.layer_weights is None]
+    assert [(r.aqi, r.layer) for r in same] == [(r.aqi, r.layer) for r in plain]
+    PHASE.draw(found, kept)
+
+
+def test_what_is_off_says_so(rows: list[Row]) -> None:
+    told = {r.reason for r in rows if r.reason}
+    assert told == {"aqi_published: baseline_aqi.tsne is false (the overlay full has it)"}
+    assert all(r.aqi_published is None for r in rows)
 
 
 def test_figures_are_those_named(rows: list[Row], lab: TinyLab, two: Any) -> None:
