@@ -106,15 +106,17 @@ def load(rows: Sequence[ArmRow], kept: Kept) -> list[ArmEvidence]:
 def _gap(refused: Array, safe: npt.NDArray[np.bool_]) -> tuple[float, Array]:
     """Refusal of unsafe minus refusal of safe prompts, and its influence values.
 
-    The influence of a prompt on a mean over its group is n/n_group (x - mean): the same scale as
-    `stats.jackknife_interval` expects (the estimate plus the mean influence).
+    The influence of a prompt on the mean of its group of k is sqrt(n (n-1) / (k (k-1))) (x - mean):
+    `stats.jackknife_interval` makes of these squares the sum of both groups' s^2 / k.
     """
     n = len(refused)
     influence = np.empty(n)
     means = {}
     for group, sign in ((safe, -1.0), (~safe, 1.0)):
         means[sign] = refused[group].mean()
-        influence[group] = sign * n / group.sum() * (refused[group] - means[sign])
+        k = int(group.sum())
+        weight = sign * np.sqrt(n * (n - 1) / (k * (k - 1)))
+        influence[group] = weight * (refused[group] - means[sign])
     return float(means[1.0] - means[-1.0]), influence
 
 
