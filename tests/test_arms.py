@@ -423,7 +423,7 @@ def test_gain_and_gain_over_random_by_hand() -> None:
 
 
 def test_the_refusal_gap_is_a_difference_of_two_means() -> None:
-    """Its interval against Welch's own: two means, here with the jackknife's n / (n - 1)."""
+    """Its standard error is Welch's: two means of their own."""
     rows, kept = sample()
     (found,) = collect(rows, kept)
     tensors = kept.files["A/evidence"]
@@ -434,7 +434,7 @@ def test_the_refusal_gap_is_a_difference_of_two_means() -> None:
     assert found.random_gap == pytest.approx(gaps[2:].mean())
     assert found.gap_gain.estimate == pytest.approx(gaps[1] - gaps[0])
     d = refused[1] - refused[0]
-    variance = sum(d[g].var() / g.sum() for g in (safe, ~safe)) * N / (N - 1)
+    variance = sum(d[g].var(ddof=1) / g.sum() for g in (safe, ~safe))
     assert found.gap_gain.standard_error == pytest.approx(np.sqrt(variance))
 
 
