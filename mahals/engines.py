@@ -208,6 +208,7 @@ class LocalPool:
             raise value
         else:
             worker.job = None
+            self._assign()  # it goes on while what it gave is dealt with
             self._add(handler.done(job, value))
 
 

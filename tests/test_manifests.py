@@ -15,6 +15,7 @@ from mahals.manifests import (
     BOARD,
     PUBLISH,
     Sources,
+    ends,
     gaps,
     generated,
     pipeline,
@@ -163,6 +164,25 @@ def test_stages_follow_what_phases_need(sources: Sources, stages: dict[str, Any]
                 units = (STUDY,) if upstream.per == "study" else models
                 wanted |= {stage_of(upstream, each) for each in units}
             assert hangs_on == wanted
+
+
+@pytest.mark.parametrize("last", [*PHASES, PUBLISH])
+def test_a_commit_of_the_ends_takes_all_stages_and_no_other(
+    sources: Sources, stages: dict[str, Any], last: str
+) -> None:
+    """By DVC's own graph: the ends and all upstream of them are the stages that were asked for."""
+    makers = {path: name for name, s in stages.items() for path in inside(s.outs)}
+
+    def reach(names: set[str]) -> set[str]:
+        deps = {path for name in names for path in inside(stages[name].deps)}
+        above = {makers[path] for path in deps if path in makers} | names
+        return above if above == names else reach(above)
+
+    chosen = {name for name in stages if re.split("@|_gather", name)[0] == last}
+    wanted = reach(chosen | {name for name in stages if name == "organisms_gather"})
+    found = ends(sources, sorted(wanted))
+    assert reach(set(found)) == wanted
+    assert not [other for one in found for other in found if other in reach({one}) - {one}]
 
 
 def test_stages_run_exactly_the_modules_that_are_imported(

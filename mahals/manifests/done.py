@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mahals.manifests.sources import Sources
 from mahals.manifests.stages import BOARD, PUBLISH, stage_of
@@ -30,7 +30,8 @@ def commit(sources: Sources) -> tuple[str, ...]:
         return ()
     if not (sources.root / ".git").exists():
         return ()
-    command = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", *stages]
+    command = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", "--with-deps"]
+    command += ends(sources, stages)
     done = subprocess.run(command, cwd=sources.root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(
@@ -40,6 +41,28 @@ def commit(sources: Sources) -> tuple[str, ...]:
             cure="the results are whole; look at `dvc status`, then run `dvc repro`",
         )
     return stages
+
+
+def ends(sources: Sources, stages: Sequence[str]) -> tuple[str, ...]:
+    """Those of `stages` (all of them valid) that no other of them builds on.
+
+    `dvc commit` reads the whole project anew for each stage that it is told, so it is told the
+    ends alone, and takes what lies upstream of them with them.
+    """
+    if PUBLISH in stages:
+        return (PUBLISH,)
+    resolver = _resolver(sources)
+    behind: set[str] = set()
+    for name, phase in sources.phases.items():
+        gathered = stage_of(phase, STUDY)
+        units = {stage_of(phase, unit) for unit in sources.units(phase)} - {gathered}
+        if gathered in stages:
+            behind |= units
+        for unit in sources.units(phase):
+            if stage_of(phase, unit) in stages:
+                needs = resolver.upstream(name, unit)
+                behind |= {stage_of(sources.phases[need], other) for need, other in needs}
+    return tuple(stage for stage in stages if stage not in behind)
 
 
 def valid_stages(sources: Sources) -> tuple[str, ...]:
@@ -56,11 +79,14 @@ def valid_stages(sources: Sources) -> tuple[str, ...]:
     return (*done, PUBLISH) if published else done
 
 
+def _resolver(sources: Sources) -> Resolver:
+    return Resolver(sources.workspace, Settings(values=sources.params, plain=sources.params))
+
+
 def _valid_results(sources: Sources) -> Iterator[Results]:
     from mahals.runner.prepare import gather_place
 
-    workspace = sources.workspace
-    resolver = Resolver(workspace, Settings(values=sources.params, plain=sources.params))
+    workspace, resolver = sources.workspace, _resolver(sources)
     for name, phase in sources.phases.items():
         units = sources.models if phase.per == "model" else (STUDY,)
         found = list(_canonical(workspace, (resolver.find(name, unit) for unit in units)))
