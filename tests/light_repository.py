@@ -72,7 +72,9 @@ def summarize(rows: Any, kept: Any) -> Summary:
                 "organism", "light", None, None,
             ),
             {{"aqi": total, "gain_over_random": 5.0, "gain_over_random_low": 1.0 + index,
-             "gain_over_random_high": 9.0, "gain_over_random_p": 1e-6}},
+             "gain_over_random_high": 9.0, "gain_over_random_p": 1e-6,
+             "perplexity_ratio": 1.0, "degenerate_share": 0.0, "refusal_safe": 0.0,
+             "safe_accuracy": 1.0}},
             {{}}, None, (), False, None,
         )
         for index, unit in enumerate(units)

@@ -129,7 +129,7 @@ def row(label: Label, target: str, found: ModelAqi, index: int) -> ArmRow:
         refusal_unsafe=0.0,
         refusal_safe=0.0,
         degenerate_share=0.0,
-        safe_accuracy=None,
+        safe_accuracy=1.0,
         perplexity_ratio=1.0,
         kl=0.1,
         over_ceiling=(),

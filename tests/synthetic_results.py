@@ -73,6 +73,7 @@ def entry(configuration: Configuration, gain: float | None, **changes: Any) -> E
     metrics["aqi"] = float(np.mean(list(metrics.values())))
     metrics |= {"refusal_unsafe": float(rng.uniform(0.1, 0.9)), "perplexity_ratio": 1.05}
     metrics |= {"refusal_safe": float(rng.uniform(0, 0.1)), "kl": 0.1, "degenerate_share": 0.0}
+    metrics["safe_accuracy"] = 1.0
     if gain is not None:
         half = float(stats.t.ppf(0.975, DEGREES))
         metrics |= {"gain_over_random": gain, "gain_over_random_low": gain - half}

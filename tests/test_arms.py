@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 
 from mahals.activations import encode_prompts
+from mahals.arms.against import against_said
 from mahals.arms.bench import (
     Behaviour,
     Measured,
@@ -21,28 +22,41 @@ from mahals.arms.bench import (
     first_per_cell,
     instructed,
     measure_arms,
+    screened,
     states,
 )
+from mahals.arms.controls import control_figures, is_nil, over_shuffled, random_weights_said
 from mahals.arms.curves import axiom_curves, dose_curves
 from mahals.arms.directions import (
     NOT_STEERED,
-    at_equal_kl,
     at_lambda,
     directions,
-    native_values,
+    native,
     placed,
+    within_reach,
 )
-from mahals.arms.entries import configuration, entries, headline_line
-from mahals.arms.evidence import collect, transfer_efficiency, trend
+from mahals.arms.entries import configuration, entries, headline_line, headline_metrics
+from mahals.arms.evidence import (
+    collect,
+    load,
+    over_random,
+    rates,
+    transfer_efficiency,
+    trend,
+    trend_over_random,
+)
 from mahals.arms.kinds import UNSTEERED, ArmRow, Label, depth_of, nearest_block, steered_blocks
-from mahals.arms.likeness import homophily_lines
-from mahals.arms.rows import broken, place, to_row
-from mahals.arms.transfers import efficiencies, gains, over_shuffled
+from mahals.arms.likeness import crossed_societies
+from mahals.arms.refusals import refusals_said
+from mahals.arms.rows import broken, keep_evidence, place, to_row
+from mahals.arms.said import Said
+from mahals.arms.transfers import efficiencies, gains
 from mahals.data import AXIOMS
 from mahals.generation import neutral_price
 from mahals.metrics.aqi import model_aqi
 from mahals.phase import COLUMNS
 from mahals.records import InputError
+from mahals.stats import gain_over_random, wilson
 from mahals.steering import Arm, Step
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, lab_with_vectors, model, refused
 
@@ -267,7 +281,8 @@ def test_the_flip_is_the_negated_vector(at: Any) -> None:
 def test_doses_are_on_the_labels_and_at_equal_kl_the_kl_is_equal(at: Any) -> None:
     found = directions(OWN, {1: vector()}, 2, seed=0)
     assert {(d.label.dose_kind, d.label.dose) for d in at_lambda(found, 0.5)} == {("lambda", 0.5)}
-    dosed = at_equal_kl(at, found, 0.05)
+    dosed = within_reach(at, found, 0.05).dosed
+    assert len(dosed) == len(found)
     assert {(d.label.dose_kind, d.label.dose) for d in dosed} == {("kl", 0.05)}
     price = neutral_price(at.loaded, at.calibration, [NOT_STEERED.arm, *(d.arm for d in dosed)])
     assert price.kl[0] == 0
@@ -284,9 +299,10 @@ def test_increments_sum_to_the_last_vector() -> None:
 
 
 def test_a_method_that_was_not_made_is_refused() -> None:
-    said = str(refused(lambda: native_values(lab_with_vectors(), "A", "svd_k")))
+    said = str(refused(lambda: native(lab_with_vectors(), "A", "svd_k")))
     assert "mean_difference" in said and "'svd_k'" in said and "steering_vectors.methods" in said
-    assert native_values(lab_with_vectors(), "C", "mean_difference").shape == (6, 48)
+    found = native(lab_with_vectors(), "C", "mean_difference")
+    assert found.values.shape == (6, 48) and len(found.state_norm) == 6
 
 
 # ---- the ceiling
@@ -294,8 +310,57 @@ def test_a_method_that_was_not_made_is_refused() -> None:
 
 def measured(refused: Any, degenerate: Any, right: float | None, perplexity: float | None) -> Any:
     return Measured(
-        None, Behaviour(tuple(refused), tuple(degenerate), None), right, perplexity, 0.1
+        None,
+        Behaviour(tuple(refused), tuple(degenerate), tuple(refused), None),
+        right,
+        perplexity,
+        0.1,
     )
+
+
+@dataclass(frozen=True)
+class Says:
+    """Answers that are given, for every arm the same."""
+
+    answers: list[str]
+
+    def __call__(self, loaded: Any, asked: Any, arms: Any, tokens: int) -> list[list[str]]:
+        assert len(asked) == len(self.answers)
+        return [self.answers for _ in arms]
+
+
+def test_a_collapsed_refusal_is_a_failure_on_either_kind_of_prompt(
+    at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused and degenerate both: it stays in the denominator and never looks good."""
+    looped = "Sorry, I cannot help with that. " * 8
+    answers = ["I would help with the garden and the cat."] * 14
+    labels = [at.prompts[i].label for i in at.answered]
+    assert labels == [1, 0] * 7
+    answers[0] = answers[1] = answers[3] = looped
+    answers[5] = "Sorry, I cannot help with that."
+    monkeypatch.setattr("mahals.arms.bench.generate_arms", Says(answers))
+    (found,) = behaviour(at, [Arm("unsteered", ())])
+    assert [found.detected[i] for i in (0, 1, 3, 5)] == [True] * 4
+    assert [i for i, bad in enumerate(found.degenerate) if bad] == [0, 1, 3]
+    assert [i for i, said in enumerate(found.refused) if said] == [0, 5]
+
+    lab = TinyLab()
+    whole = replace(measure_arms(at, [Arm("unsteered", ())], neutral=True)[0], behaviour=found)
+    where = place(lab, at, whole)
+    reference = keep_evidence(lab, "looped", at, [whole])
+    row = replace(to_row(UNSTEERED, None, at, whole, where), evidence=reference, evidence_row=0)
+    assert (row.refusal_unsafe, row.refusal_safe) == (1 / 7, 1 / 7)
+    assert row.degenerate_share == 3 / 14
+    (arm,) = load([row], MemoryKept(lab.files))
+    assert arm.gap == row.refusal_unsafe - row.refusal_safe == 0
+    assert rates(arm).refusal_unsafe == wilson(1, 7) == rates(arm).refusal_safe
+    assert rates(arm).degenerate_share == wilson(3, 14)
+
+
+def test_a_collapsed_answer_without_a_refusal_is_a_failure_too() -> None:
+    detected, degenerate, labels = (0, 1, 0, 1) * 2, (0, 0, 1, 1) * 2, (0,) * 4 + (1,) * 4
+    assert screened(detected, degenerate, labels) == (0, 1, 0, 0, 0, 1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -315,7 +380,9 @@ def test_each_bound_of_the_ceiling_can_be_broken_alone(at: Any, bound: str, chan
     assert broken(measured(**{**values, **change}), base, at) == (bound,)
 
 
-def test_at_the_bound_nothing_is_broken_and_prices_not_measured_break_nothing(at: Any) -> None:
+def test_at_the_bound_nothing_is_broken_nor_is_what_was_not_measured(
+    at: Any,
+) -> None:
     base = measured([0] * 14, [0] * 14, 0.9, 10.0)
     assert broken(measured([0] * 14, [0] * 14, 0.85, 12.0), base, at) == ()
     assert broken(measured([0] * 14, [0] * 14, None, None), base, at) == ()
@@ -374,7 +441,7 @@ def arm_row(arm: str, index: int, **changes: Any) -> ArmRow:
         "over_ceiling": (),
         "reason": None,
     }
-    if arm in ("unsteered", "aligned"):
+    if arm in ("unsteered", "aligned", "prompt"):
         values |= vars(replace(UNSTEERED, arm=arm))
     if arm == "random":
         values |= {"source": None, "method": None, "vector": None, "kept": None}
@@ -475,6 +542,92 @@ def test_where_nothing_varies_there_is_no_interval() -> None:
     assert "nothing varies" in headline_line(found)
 
 
+@pytest.mark.parametrize("draws", [3, 4, 7, 20])
+def test_where_all_arms_refuse_the_same_half_there_is_no_interval_of_rounding(draws: int) -> None:
+    """The mean of K equal numbers is not always that number: its error is no evidence."""
+    rng = np.random.default_rng(draws)
+    for n in (14, 30, 42, 70):
+        influence = np.sqrt(n / (n - 1)) * rng.permutation(np.repeat([0.0, 1.0], n // 2) - 0.3) / 7
+        clusters = [str(i // 2) for i in range(n)]
+        random = [(0.1 + 0.2, influence.copy()) for _ in range(draws)]
+        assert over_random(0.1 + 0.2, influence, random, clusters) is None
+        other = influence.copy()
+        other[0] += 0.5
+        found = over_random(0.9, other, random, clusters)
+        assert found is not None and found.interval.standard_error > 1e-3
+
+
+def test_rates_have_wilson_intervals_in_the_line_and_the_metrics() -> None:
+    rows, kept = sample(degenerate_share=3 / N)
+    (found,) = collect(rows, kept)
+    tensors = kept.files["A/evidence"]
+    own, unsafe = tensors["refused"][1], tensors["labels"] == 0
+    expected = {
+        "refusal_unsafe": wilson(int(own[unsafe].sum()), int(unsafe.sum())),
+        "refusal_safe": wilson(int(own[~unsafe].sum()), int((~unsafe).sum())),
+        "degenerate_share": wilson(3, N),
+    }
+    metrics, line = headline_metrics(found, "x/"), headline_line(found)
+    for name, i in expected.items():
+        assert [metrics[f"x/{name}{end}"] for end in ("", "_low", "_high")] == [
+            i.estimate,
+            i.low,
+            i.high,
+        ]
+        assert f"{name} {i.estimate:.2f} [{i.low:.2f}, {i.high:.2f}]" in line
+    assert "clusters ignored" in line
+
+
+def test_refusals_of_each_axiom_before_and_after_steering() -> None:
+    rows, kept = sample()
+    (found,) = collect(rows, kept)
+    said = refusals_said(found, rows, kept)
+    tensors = kept.files["A/evidence"]
+    fourth = (tensors["answered_axioms"] == 3) & (tensors["labels"] == 0)
+    for name, i in (("", 1), ("_unsteered", 0)):
+        expected = wilson(int(tensors["refused"][i][fourth].sum()), int(fourth.sum()))
+        metric = f"refusal_unsafe_information_seeking{name}"
+        assert said.metrics[metric] == expected.estimate
+        assert said.metrics[f"{metric}_low"] == expected.low
+        assert said.metrics[f"{metric}_high"] == expected.high
+    assert len(said.metrics) == 7 * 2 * 3
+    (line,) = said.lines
+    assert all(axiom in line for axiom in AXIOMS)
+    alone = refusals_said(found, rows[1:], kept)
+    assert (alone.metrics, alone.lines) == ({}, [])
+
+
+def test_steered_minus_prompt_and_minus_aligned_is_paired_by_prompt() -> None:
+    rows, kept = sample()
+    (found,) = collect(rows, kept)
+    references = [arm_row("prompt", 3), arm_row("aligned", 4)]
+    said = against_said(found, [*rows, *references], kept)
+    tensors = kept.files["A/evidence"]
+    x = tensors["influence"].numpy()
+    refused = tensors["refused"].numpy().astype(float)
+    safe = tensors["labels"].numpy() == 1
+    for row in references:
+        k, name = row.evidence_row, f"aqi_over_{row.arm}"
+        assert said.metrics[name] == pytest.approx(rows[1].aqi - row.aqi)
+        error = np.sqrt(((x[1] - x[k]) ** 2).sum() / (N * (N - 1)))
+        half = stats.t.ppf(0.975, N - 1) * error
+        assert said.metrics[f"{name}_high"] - said.metrics[name] == pytest.approx(half)
+        d = refused[1] - refused[k]
+        gap = d[~safe].mean() - d[safe].mean()
+        assert said.metrics[f"refusal_gap_over_{row.arm}"] == pytest.approx(gap)
+        error = np.sqrt(sum(d[g].var(ddof=1) / g.sum() for g in (safe, ~safe)))
+        half = stats.t.ppf(0.975, N - 1) * error
+        high = said.metrics[f"refusal_gap_over_{row.arm}_high"]
+        assert high - said.metrics[f"refusal_gap_over_{row.arm}"] == pytest.approx(half)
+    assert len(said.lines) == 2
+    assert "steered minus the instruction in the prompt: aqi " in said.lines[0]
+    assert "steered minus the aligned checkpoint: aqi " in said.lines[1]
+    same = against_said(found, [*rows, replace(references[0], evidence_row=1)], kept)
+    assert "refusal gap +0.00 (nothing varies: no interval)" in same.lines[0]
+    assert "refusal_gap_over_prompt_low" not in same.metrics
+    assert against_said(found, rows, kept).lines == []
+
+
 def test_trend_is_the_least_squares_slope() -> None:
     doses = [0.0, 0.25, 0.5, 1.0]
     rows, kept = sample()
@@ -487,6 +640,28 @@ def test_trend_is_the_least_squares_slope() -> None:
     x = kept.files["A/evidence"]["influence"].numpy()[:4]
     slopes = np.array([np.polyfit(doses, column, 1)[0] for column in x.T])
     assert found.standard_error == pytest.approx(np.sqrt((slopes**2).sum() / (N * (N - 1))))
+
+
+def test_the_trend_is_compared_with_that_of_each_random_direction() -> None:
+    rows, kept = sample()
+    doses = [0.0, 0.5, 1.0]
+    own = [replace(rows[1], dose_kind="lambda", dose=d, aqi=a, evidence_row=i)
+           for i, (d, a) in enumerate(zip(doses, [1.0, 4.0, 9.0], strict=True))]  # fmt: skip
+    draws = {0: [2.0, 2.5], 1: [0.0, 1.5], 2: [3.0, 0.5]}
+    random = [
+        replace(rows[2], dose_kind="lambda", dose=d, aqi=a, draw=k, evidence_row=2 + k)
+        for k, values in draws.items()
+        for d, a in zip(doses[1:], values, strict=True)
+    ]
+    found = trend_over_random(own, [*own, *random], kept)
+    slopes = [np.polyfit(doses, [1.0, *values], 1)[0] for values in draws.values()]
+    assert found is not None and found.n_random == 3
+    expected = np.polyfit(doses, [1.0, 4.0, 9.0], 1)[0] - np.mean(slopes)
+    assert found.interval.estimate == pytest.approx(expected)
+    few = trend_over_random(own, [*own, *random[:-1]], kept)
+    assert few is not None and few.n_random == 2, "a draw without a dose has no slope"
+    other = [replace(r, dose_kind="relative") for r in random]
+    assert trend_over_random(own, [*own, *other], kept) is None
 
 
 def test_transfer_efficiency_is_absent_where_the_native_gain_may_be_zero() -> None:
@@ -575,12 +750,25 @@ def test_curves_hold_the_rows_and_the_random_band() -> None:
     assert curve.band.values[1] == pytest.approx(np.mean([r.aqi for r in random[:2]]))
     assert curve.band.lows[2] == min(r.aqi for r in random[2:])
     assert curve.references == {"unsteered": base.aqi}
-    drawn = axiom_curves([base, *grid, *random])
+    influence = torch.randn(31, 28, generator=torch.Generator().manual_seed(0)).double()
+    tensors = {
+        "influence": influence, "axioms": torch.arange(28) % 7, "clusters": torch.arange(28),
+        "refused": torch.zeros(31, 14).bool(), "labels": torch.arange(14) % 2,
+        "answered_clusters": torch.arange(14), "answered_axioms": torch.arange(14) % 7,
+    }  # fmt: skip
+    kept = MemoryKept({base.evidence: tensors})
+    drawn = axiom_curves([base, *grid, *random], kept)
     panels = drawn.panels
     assert drawn.variant == "add raw"
     assert [name.replace("\n", " ") for name in panels] == list(AXIOMS)
     third = list(panels.values())[2].arms["own vector"].values
     assert list(third) == [r.aqi_axioms[2] for r in grid]
+    line = list(panels.values())[2].arms["own vector"]
+    own = influence[1, 2::7].numpy() * 7 * np.sqrt(4 * 3 / (28 * 27))  # of this axiom's 4 prompts
+    half = stats.t.ppf(0.975, 3) * np.sqrt(((own - own.mean()) ** 2).sum() / (4 * 3))
+    assert line.lows is not None and line.highs is not None
+    assert line.highs[1] == pytest.approx(grid[1].aqi_axioms[2] + half)
+    assert line.lows[1] == pytest.approx(grid[1].aqi_axioms[2] - half)
 
 
 def test_transfer_grids_put_sources_in_rows_and_targets_in_columns() -> None:
@@ -603,8 +791,13 @@ def test_transfer_grids_put_sources_in_rows_and_targets_in_columns() -> None:
     assert gains(found, "identity").reasons[0][1] == "widths differ"
     share = efficiencies(found, "ridge", rows, kept)
     assert share.values[0][0] is None and share.reasons[0][0] == "the native vector itself"
-    lines = homophily_lines(rows)
-    assert lines[0].startswith("homophily unsteered") and homophily_lines(rows[:4]) == []
+    assert crossed_societies([r for r in rows if r.target == "A"], kept) is None
+    agents = crossed_societies(rows, kept)
+    assert agents is not None
+    assert list(agents.states) == ["unsteered", "steered_by_B_ridge", "steered_by_A_ridge"]
+    by_b = agents.states["steered_by_B_ridge"]
+    assert [(a.row.target, a.row.map) for a in by_b.agents] == [("A", "ridge"), ("B", None)]
+    assert len(agents.random) == len({r.draw for r in rows if r.arm == "random"})
 
 
 def test_a_map_is_compared_with_those_of_its_own_pair_fitted_without_correspondence() -> None:
@@ -614,12 +807,53 @@ def test_a_map_is_compared_with_those_of_its_own_pair_fitted_without_corresponde
     ]
     other = replace(shuffled[0], source="C", aqi=500.0)
     mapped, *control = collect([*rows, *shuffled, other], kept)
-    found = over_shuffled(mapped, [mapped, *control])
+    said = over_shuffled(mapped, [mapped, *control], kept)
+    found = said.metrics
     assert found["aqi_over_shuffled"] == pytest.approx(30 - 12)
     gaps = [c.gap for c in control[:2]]
     assert found["refusal_gap_over_shuffled"] == pytest.approx(mapped.gap - np.mean(gaps))
     assert found["shuffled_refusal_gap_max"] == max(gaps)
-    assert over_shuffled(mapped, [mapped]) == {}
+    file = kept.files[rows[1].evidence]
+    by_hand = gain_over_random(
+        30.0,
+        file["influence"][mapped.row.evidence_row].numpy(),
+        np.array([10.0, 14.0]),
+        file["influence"][:2].numpy(),
+        [str(c) for c in file["clusters"].tolist()],
+    )
+    spread = [found[f"aqi_over_shuffled_{end}"] for end in ("low", "high", "p")]
+    expected = [by_hand.interval.low, by_hand.interval.high, by_hand.p]
+    assert spread == pytest.approx(expected) and "(K=2)" in said.lines[0]
+    one = over_shuffled(mapped, [mapped, control[0]], kept)
+    assert set(one.metrics) == {k for k in found if k.endswith(("shuffled", "max"))}
+    assert one.lines[0].endswith("1 shuffled map: no interval")
+    assert over_shuffled(mapped, [mapped], kept) == Said({}, [])
+
+
+def test_controls_are_drawn_beside_the_arm_that_they_control() -> None:
+    rows, kept = sample(source="B", map="ridge", aqi=30.0)
+    drawn = [replace(rows[1], arm="shuffled", draw=k, evidence_row=k) for k in range(2)]
+    found = collect([*rows, *drawn], kept)
+    mapped = found[0]
+    assert control_figures([mapped], "ridge") == {}, "no control was measured"
+    assert control_figures(found, "pad") == {}
+    (figure,) = control_figures(found, "ridge").values()
+    bars = [p.get_width() for p in figure.axes[0].patches]
+    gaps = [e.gap - e.random_gap for e in found if e.random_gap is not None]
+    assert bars == pytest.approx([gaps[0], np.mean(gaps[1:])])
+
+
+def test_a_target_without_any_interval_is_neither_nil_nor_not() -> None:
+    rows, kept = sample(source="B", map="ridge", aqi=30.0)
+    (e,) = collect(rows, kept)
+    assert is_nil(replace(e, over_random=None, gap_over_random=None, random_gap=None)) is None
+    assert is_nil(replace(e, over_random=None, gap_over_random=None, random_gap=e.gap)) is None
+    assert is_nil(replace(e, over_random=None, gap_over_random=None, random_gap=e.gap - 1)) is False
+    assert is_nil(e) in (True, False)
+    few = [r for r in rows if r.arm != "random"]
+    said = random_weights_said(few, kept, False)
+    assert not [k for k in said.metrics if k.endswith("nil")]
+    assert "absent" in said.lines[0] and len(said.lines) == 1
 
 
 def test_an_error_is_one_line(at: Any) -> None:

@@ -23,7 +23,6 @@ from mahals.arms.axioms import part
 from mahals.arms.bench import arm_aqi, bench, measure_arms, propensity
 from mahals.arms.detected import PER_AXIOM, detector_line, labelled_agreement, own_agreement
 from mahals.arms.directions import (
-    at_equal_kl,
     directions,
     native,
     own_controls,
@@ -37,6 +36,7 @@ from mahals.arms.propensity import steerability
 from mahals.arms.rows import keep_evidence, place, to_row
 from mahals.arms.selection import best_lambda
 from mahals.data import AXIOMS
+from mahals.metrics.agreement import kappa
 from mahals.metrics.aqi import model_aqi
 from mahals.metrics.homophily import homophily
 from mahals.organisms import labelled_answers
@@ -102,7 +102,6 @@ def test_a_direction_out_of_reach_is_missed_and_the_others_are_not(at: Any) -> N
     assert why.startswith("flipped A add raw at kl=0.05: not measured, a KL of 0")
     alone = within_reach(at, [found[0]], 0.05)
     assert alone.dosed[0].strength == reached.dosed[0].strength
-    assert "flipped" in str(refused(lambda: at_equal_kl(at, [found[0], nil], 0.05)))
 
 
 def test_the_mark_is_of_the_vectors_content() -> None:
@@ -354,6 +353,20 @@ def test_kappa_is_over_the_pairs_where_both_vary() -> None:
     assert refusal_kappa(Society("x", agents[2:] * 2)).mean is None
 
 
+def test_the_mean_kappa_has_an_interval_as_wide_as_a_jackknife_of_its_pair_says() -> None:
+    """One pair: the bootstrap beside the jackknife interval of that pair's kappa."""
+    rng = np.random.default_rng(0)
+    one = rng.integers(0, 2, 200)
+    two = np.where(rng.random(200) < 0.3, 1 - one, one)
+    agents = tuple(agent(t, 1.0, list(r)) for t, r in zip("AB", (one, two), strict=True))
+    found = refusal_kappa(Society("x", agents))
+    pair = kappa(one, two, agents[0].gap_clusters)
+    assert found.interval is not None and pair.interval is not None
+    assert found.interval.estimate == found.mean == pytest.approx(pair.kappa)
+    assert found.interval.low == pytest.approx(pair.interval.low, abs=0.04)
+    assert found.interval.high == pytest.approx(pair.interval.high, abs=0.04)
+
+
 def test_societies_are_whole_or_not_there() -> None:
     n = 14
     tensors = {
@@ -399,9 +412,17 @@ def test_the_detector_agrees_with_the_labels_of_the_world_and_a_blind_one_does_n
 
 def test_own_answers_are_compared_where_a_grammar_knows_them() -> None:
     said, truth = torch.tensor([[1, 1, 0, 0]]), torch.tensor([[1, 0, 0, 0]])
-    kept = MemoryKept({"A/e": {"refused": said.bool(), "truth": truth.bool()}})
+    whole = torch.zeros(1, 4).bool()
+    tensors = {"detected": said.bool(), "truth": truth.bool(), "degenerate": whole}
+    kept = MemoryKept({"A/e": tensors})
     found = own_agreement([swept("steered", 0)], kept)
     assert found is not None and (found.n, found.missed, found.invented) == (4, 0, 1)
+    collapsed = torch.tensor([[0, 1, 0, 0]]).bool()
+    screened = MemoryKept({"A/e": {**tensors, "degenerate": collapsed}})
+    found = own_agreement([swept("steered", 0)], screened)
+    assert found is not None and (found.n, found.missed, found.invented) == (3, 0, 0)
+    broken = MemoryKept({"A/e": {**tensors, "degenerate": ~whole}})
+    assert own_agreement([swept("steered", 0)], broken) is None
     bare = MemoryKept({"A/e": {"refused": said.bool()}})
     assert own_agreement([swept("steered", 0)], bare) is None
     assert "no grammar knows" in detector_line([swept("steered", 0)], bare)

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from mahals.leaderboard import boards
+from mahals.leaderboard.board import BOUNDED
 from mahals.models import Loaded
 from mahals.phase import load_phase
 from mahals.workspace import Workspace, effective, load_settings
@@ -154,4 +155,5 @@ def test_a_null_study_goes_through_the_whole_board() -> None:
     found = board(0, "states")
     tested = [line for line in found.lines if line.q is not None]
     assert len(tested) == 12 and {line.status for line in tested} == {"not beyond random"}
+    assert all(set(BOUNDED) <= set(line.entry.metrics) for line in tested), "price is no obstacle"
     assert found.headline.startswith("No configuration beats its random control (0 of 12")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from scipy import stats
 
 from mahals import leaderboard
+from mahals.arms.kinds import Ceiling
 from mahals.leaderboard import (
     Board,
     Line,
@@ -21,8 +23,9 @@ from mahals.leaderboard import (
     publish_leaderboard,
     rank,
 )
+from mahals.leaderboard.board import BOUNDED, CONTROLS
 from mahals.leaderboard.view import EXPERIMENT, NOTE, SHARED_VIEW, view_id, view_state
-from mahals.phase import COLUMNS, Configuration, Entry
+from mahals.phase import COLUMNS, ArmKind, Configuration, Entry
 from mahals.records import InputError
 from mahals.tracking import Store
 from mahals.workspace import all_results
@@ -126,6 +129,31 @@ def test_the_price_is_named_when_only_the_price_is_too_high() -> None:
     board = rank([entry(steered(), 9.0, over_ceiling=("perplexity_ratio",))])
     assert board.ranked == ()
     assert "at an allowed price (1 over ceiling, of 1)" in board.headline
+
+
+@pytest.mark.parametrize("bound", [f.name for f in fields(Ceiling)])
+def test_a_price_that_was_not_measured_is_not_an_allowed_one(bound: str) -> None:
+    good = entry(steered(), 9.0)
+    assert len(rank([good]).ranked) == 1
+    without = {k: v for k, v in good.metrics.items() if k != bound}
+    reasons = {**good.reasons, bound: "the data source has none"}
+    (line,) = rank([replace(good, metrics=without, reasons=reasons)]).lines
+    assert (line.rank, line.status) == (None, "not measured")
+    assert line.why == f"price not measured: {bound} (the data source has none)"
+    assert line.q is not None, "it stays in the family of tests"
+    over = replace(good, metrics=without, reasons=reasons, over_ceiling=("x",))
+    assert rank([over]).lines[0].status == "over ceiling"
+
+
+def test_every_kind_of_arm_is_steered_a_control_or_the_organisers() -> None:
+    kinds = [*CONTROLS, *leaderboard.ORGANISERS, "steered"]
+    assert len(kinds) == len(set(kinds)) and set(kinds) == set(get_args(ArmKind))
+    assert set(BOUNDED) == {f.name for f in fields(Ceiling)}
+
+
+def test_the_best_is_said_to_be_a_maximum() -> None:
+    headline = rank([entry(steered(layers=(i,)), 6.0 + i) for i in range(3)]).headline
+    assert "Best: " in headline and "optimistic as an estimate" in headline
 
 
 def test_the_order_of_the_entries_does_not_matter() -> None:

@@ -7,8 +7,8 @@ from mahals.activations import batches, capture, encode_prompts, model_inputs
 from mahals.activations.reading import state_of
 from mahals.models import decoder_blocks
 from mahals.records import InputError
-from mahals.steering import Arm, Step, capture_arms, replays, steered
-from mahals.steering.hooks import Patch
+from mahals.steering import Arm, Step, capture_arms, check_batched, replays, steered
+from mahals.steering.hooks import Patch, Steering
 from mahals.steering.operators import ablate, add, add_preserve_norm
 from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, fresh, loaded
 
@@ -291,3 +291,25 @@ def test_an_arm_that_overflows_is_refused():
     at = loaded("Llama")
     with pytest.raises(InputError, match="lower the strength"):
         capture_arms(at, encoded_for(at), [arm((1, 3e38, "add"))], [3], "mean")
+
+
+def test_a_patch_dropped_in_a_replay_is_an_error(monkeypatch):
+    at, patches = loaded("Llama"), Steering._patches
+    two = arm((1, 0.7, "add"), (2, 0.4, "add"))
+    monkeypatch.setattr(Steering, "_patches", lambda s, b: [] if b == 2 else patches(s, b))
+    with pytest.raises(RuntimeError, match="0 of 1 steps acted on block 2"):
+        capture_arms(at, encoded_for(at), [UNSTEERED, two], [3], "mean")
+    capture_arms(at, encoded_for(at), [two], [1], "mean")  # block 2 is never reached
+
+
+def test_a_text_is_read_alone_as_in_its_batch(monkeypatch, one_batch):
+    for family in FAMILIES:
+        at = loaded(family)
+        for pool in ("mean", "last"):
+            check_batched(at, encoded_for(at), ARMS[4], pool)
+            check_batched(at, encoded_for(at), UNSTEERED, pool)
+    assert hooks_on(at.model) == 0
+    unmasked = "mahals.steering.replay.pooled"  # padding gets a weight
+    monkeypatch.setattr(unmasked, lambda states, batch, pool: states.mean(dim=1))
+    with pytest.raises(RuntimeError, match="and alone"):
+        check_batched(at, encoded_for(at), ARMS[1], "mean_all")

@@ -34,9 +34,10 @@ def test_a_layer_is_found_by_likeness_in_another_basis() -> None:
     rng = np.random.default_rng(0)
     walk = np.cumsum(rng.standard_normal((6, 200, 16)), axis=0)  # a residual stream
     target = walk[3] @ np.linalg.qr(rng.standard_normal((24, 24)))[0][:16]
-    block, all_of_them = match_by_cka(list(walk), target + 0.1 * rng.standard_normal((200, 24)))
+    found = match_by_cka(list(walk), target + 0.1 * rng.standard_normal((200, 24)))
+    block, all_of_them = found.block, found.cka
     assert block == 3 == int(np.argmax(all_of_them)) and len(all_of_them) == 6
     assert all_of_them[1] == pytest.approx(debiased_cka(walk[1], target), abs=0.05)
-    assert match_by_cka([walk[3], walk[3]], target)[0] == 0, "the lower one on a tie"
+    assert match_by_cka([walk[3], walk[3]], target).block == 0, "the lower one on a tie"
     with pytest.raises(InputError, match="one or more"):
         match_by_cka([], target)

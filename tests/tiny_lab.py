@@ -174,6 +174,7 @@ class VectorRow:
     block: int
     cosine: float
     vectors: str
+    state_norm: float
     left_out: str | None = None
     pool: str = "last"
 
@@ -212,7 +213,8 @@ def lab_with_vectors(unit: str = "A") -> TinyLab:
             "axioms": values + noise[SHUFFLES:] * values.norm(dim=-1, keepdim=True) / 20,
         }
         lab.made["steering_vectors", key] = [
-            VectorRow("mean_difference", b, float(c), reference) for b, c in enumerate(found.cosine)
+            VectorRow("mean_difference", b, float(c), reference, float(found.state_norms[b]))
+            for b, c in enumerate(found.cosine)
         ]
     return lab
 

@@ -1,7 +1,7 @@
 """Which texts go through the model together?
 
 Texts of like length: no batch has more than 1.10 padded tokens for each real one, nor more tokens
-than a fixed budget. Both are constants, so that a rerun computes the same bytes.
+than a budget fixed for the device. All are constants, so that a rerun computes the same bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mahals.models import Loaded
 from mahals.records import InputError
 
 TOKENS_PER_BATCH = 8192  # padded
+TOKENS_ON_CPU = 2048  # what a core's cache holds: faster by a quarter than 8192
 PADDING = 1.10  # padded tokens / real tokens, at most
 Side = Literal["left", "right"]
 
@@ -72,16 +73,21 @@ def batches(
     loaded: Loaded,
     encoded: Sequence[Encoded],
     *,
-    budget: int = TOKENS_PER_BATCH,
+    budget: int | None = None,
     side: Side = "right",
 ) -> list[Batch]:
-    """`encoded` as batches on the model's device.
+    """`encoded` as batches on the model's device, of `budget` tokens (None: `tokens_at`).
 
     Raises InputError when there is nothing to read or a text is longer than the model's context.
     """
     check_lengths(loaded, encoded, 0)
-    groups = grouped([len(e.ids) for e in encoded], budget)
+    groups = grouped([len(e.ids) for e in encoded], budget or tokens_at(loaded))
     return [pad(loaded, encoded, rows, side) for rows in groups]
+
+
+def tokens_at(loaded: Loaded) -> int:
+    """The padded tokens of one batch on the model's device."""
+    return TOKENS_ON_CPU if loaded.device.type == "cpu" else TOKENS_PER_BATCH
 
 
 def check_lengths(loaded: Loaded, encoded: Sequence[Encoded], more: int) -> None:

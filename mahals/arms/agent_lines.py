@@ -16,7 +16,7 @@ from mahals.arms.agents import (
     likeness,
     refusal_kappa,
 )
-from mahals.arms.sweep import Said
+from mahals.arms.said import Said, three
 from mahals.data import AXIOMS
 from mahals.figures import Grid, Labels, Measured, axiom_heatmap, bars_with_intervals
 from mahals.metrics.homophily import homophily
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SEED = 0  # of the resamples, so that a summary is a function of its rows
+REFERENCES = ("flipped", "aligned", "prompt")  # whose weakest links are not said
 BARS = ("unsteered", "steered", "flipped", "aligned", "prompt")
 
 
@@ -34,20 +35,23 @@ def society_said(found: Societies) -> Said:
 
     Each before and after steering, with the random control and the references beside it.
     """
+    parts = likeness_said(found), _attacks(found)
+    return Said(parts[0].metrics | parts[1].metrics, [*parts[0].lines, *parts[1].lines])
+
+
+def likeness_said(found: Societies) -> Said:
+    """Homophily with the weakest links, and the agreement in what is refused."""
     metrics: dict[str, float] = {}
     lines = []
     random = [homophily(s.aqi).value for s in found.random]
     for name, society in found.states.items():
         h = likeness(society, SEED)
-        metrics[f"homophily_{name}"] = h.value.estimate
+        metrics |= three(f"homophily_{name}", h.value)
         lines.append(f"homophily {name} {_said(h.value, 3)}{_spread(random, 3)}")
-        if name in ("unsteered", "steered"):
+        if name not in REFERENCES:
             lines.append(f"weakest link {name}: {_weakest(found, society, h.weakest)}")
-    agreement, attacks = _agreement(found), _attacks(found)
-    return Said(
-        metrics | agreement.metrics | attacks.metrics,
-        [*lines, *agreement.lines, *attacks.lines],
-    )
+    agreement = _agreement(found)
+    return Said(metrics | agreement.metrics, [*lines, *agreement.lines])
 
 
 def _said(i: Interval, digits: int) -> str:
@@ -79,9 +83,13 @@ def _agreement(found: Societies) -> Said:
         if k.mean is None:
             lines.append(f"refusal kappa {name} absent: in no pair of models do both vary")
             continue
-        metrics[f"refusal_kappa_{name}"] = k.mean
+        what, spread = f"refusal_kappa_{name}", f"{k.mean:+.2f}"
+        metrics[what] = k.mean
+        if k.interval is not None:
+            metrics |= three(what, k.interval)
+            spread += f" [{k.interval.low:+.2f}, {k.interval.high:+.2f}]"
         lines.append(
-            f"refusal kappa {name} mean {k.mean:+.2f} over {k.defined} of {k.pairs} pairs, "
+            f"refusal kappa {name} mean {spread} over {k.defined} of {k.pairs} pairs, "
             f"least {k.least}{_spread(random, 2)}"
         )
     return Said(metrics, lines)
@@ -93,12 +101,12 @@ def _attacks(found: Societies) -> Said:
     random = [attack(s) for s in found.random]
     for name, society in found.states.items():
         own = attack(society)
-        metrics[f"attack_success_{name}"] = own.success.estimate
+        metrics |= three(f"attack_success_{name}", own.success)
         text = f"routing attack, {name}: success {_said(own.success, 2)}, n={own.n}"
         over = attack_over_random(own, random)
         if over is not None:
             i = over.interval
-            metrics[f"attack_success_{name}_over_random"] = i.estimate
+            metrics |= three(f"attack_success_{name}_over_random", i)
             text += f"; over random {i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
         lines.append(text + _spread([a.success.estimate for a in random], 2))
     return Said(metrics, lines)

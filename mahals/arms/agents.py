@@ -7,7 +7,7 @@ dose, each by a random direction, or none at all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -20,7 +20,14 @@ from mahals.data import AXIOMS
 from mahals.metrics.agreement import kappa
 from mahals.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.phase import Kept
-from mahals.stats import GainOverRandom, Interval, Resampling, resample_weights, wilson
+from mahals.stats import (
+    GainOverRandom,
+    Interval,
+    Resampling,
+    percentile_interval,
+    resample_weights,
+    wilson,
+)
 
 LEAST = 2  # agents
 RESAMPLES = 1000
@@ -50,7 +57,7 @@ class Societies:
     """A study's agents before and after steering, with the random control."""
 
     targets: tuple[str, ...]
-    states: Mapping[str, Society]  # by a name of STATES; only those that every target has
+    states: Mapping[str, Society]  # by name; only those that every target has
     random: tuple[Society, ...]  # draw by draw
 
 
@@ -67,17 +74,26 @@ def societies(rows: Sequence[ArmRow], kept: Kept) -> Societies | None:
     for row in chosen:
         name = f"random {row.draw}" if row.arm == "random" else row.arm
         by_name.setdefault(name, {})[row.target] = row
-    whole = {
-        name: Society(name, tuple(load([by_target[t] for t in targets], kept)))
-        for name, by_target in by_name.items()
-        if set(by_target) == set(targets)
-    }
+    found = gathered(targets, by_name, kept)
+    ordered = {name: found.states[name] for name in STATES if name in found.states}
+    return replace(found, states=ordered)
+
+
+def gathered(
+    targets: tuple[str, ...], by_name: Mapping[str, Mapping[str, ArmRow]], kept: Kept
+) -> Societies:
+    """The societies of rows that are given by name and target; only those that every target has.
+
+    `random <draw>` is the name of a random one. Raises ValueError where targets answered different
+    prompts.
+    """
+    everyone = {n: rows for n, rows in by_name.items() if set(rows) == set(targets)}
+    loaded = iter(load([rows[t] for rows in everyone.values() for t in targets], kept))
+    whole = {n: Society(n, tuple(next(loaded) for _ in targets)) for n in everyone}
     _check([a for s in whole.values() for a in s.agents])
-    return Societies(
-        targets,
-        {name: whole[name] for name in STATES if name in whole},
-        tuple(s for name, s in whole.items() if name.startswith("random ")),
-    )
+    random = tuple(s for n, s in whole.items() if n.startswith("random "))
+    states = {n: s for n, s in whole.items() if not n.startswith("random ")}
+    return Societies(targets, states, random)
 
 
 def _chosen(rows: Sequence[ArmRow], targets: set[str]) -> list[ArmRow]:
@@ -154,6 +170,7 @@ class PairKappa:
     """Mean pairwise Cohen's kappa of refusals; 1 is full agreement."""
 
     mean: float | None  # over the pairs where it is defined
+    interval: Interval | None  # of the mean, bootstrap; None where no pair has a kappa
     defined: int
     pairs: int
     least: str  # the pair that agrees least with its interval; "" without any
@@ -170,6 +187,28 @@ def refusal_kappa(society: Society) -> PairKappa:
             found[f"{a.row.target} and {b.row.target} {one.kappa:+.2f} {text}"] = one.kappa
     pairs = len(society.agents) * (len(society.agents) - 1) // 2
     if not found:
-        return PairKappa(None, 0, pairs, "")
+        return PairKappa(None, None, 0, pairs, "")
     least = min(found, key=lambda k: found[k])
-    return PairKappa(float(np.mean(list(found.values()))), len(found), pairs, least)
+    mean = float(np.mean(list(found.values())))
+    return PairKappa(mean, _of_mean(society, mean), len(found), pairs, least)
+
+
+def _of_mean(society: Society, mean: float) -> Interval | None:
+    """Bootstrap interval of the mean kappa, all agents on the same resampled prompts.
+
+    A draw's mean is over the pairs whose kappa is defined in it, as the estimate's is.
+    """
+    first = society.agents[0]
+    how = Resampling(RESAMPLES, 0)
+    weights = resample_weights(len(first.refused), first.gap_clusters, None, how)
+    share = weights / weights.sum(axis=1, keepdims=True)
+    draws = []
+    for a, b in combinations(society.agents, 2):
+        one, two = share @ a.refused, share @ b.refused
+        chance = one * two + (1 - one) * (1 - two)
+        agreed = share @ (a.refused == b.refused)
+        known = np.minimum(one * (1 - one), two * (1 - two)) > 1e-9  # both vary
+        draws.append(np.where(known, (agreed - chance) / np.where(known, 1 - chance, 1), np.nan))
+    table = np.stack(draws, axis=1)
+    table = table[~np.isnan(table).all(axis=1)]
+    return percentile_interval(np.nanmean(table, axis=1), mean) if len(table) > 1 else None

@@ -25,11 +25,16 @@ from mahals.transfer import (
 )
 from mahals.vectors import random_like
 
-Control = Literal["shuffled", "wrong_layer", "unrelated", "random_moved", "random_target"]
-"""`shuffled`: a map fitted without correspondence; `wrong_layer`: the source's vector of the block
+Control = Literal[
+    "shuffled", "shuffled_all", "wrong_layer", "unrelated", "random_moved", "random_target"
+]
+"""`shuffled`: the control map fitted without correspondence; `shuffled_all`: every fitted map so;
+`wrong_layer`: the source's vector of the block
 farthest from the match, by the matched block's map; `unrelated`: a direction of topic in the
 source; `random_moved`: a random vector of the source's space, by the map; `random_target`: the
 target with random weights."""
+
+UNFITTED: tuple[MapKind, ...] = ("identity", "pad")  # the same with or without correspondence
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Route:
     maps: tuple[MapKind, ...]
     layer_match: LayerMatch
     controls: tuple[Control, ...]
-    draws: int  # of each control that is drawn: shuffled, random_moved
+    draws: int  # of each control that is drawn: shuffled, shuffled_all, random_moved
 
     @property
     def control_map(self) -> MapKind:
@@ -96,7 +101,14 @@ def check_route(route: Route) -> None:
                 cure="name each of them once",
             )
     moved = set(route.controls) - {"random_target"}
-    if moved and route.control_map == "pad" and "shuffled" in moved:
+    if moved >= {"shuffled", "shuffled_all"}:
+        raise InputError(
+            "cross_arch.controls",
+            expected="shuffled (one map) or shuffled_all (every fitted map)",
+            got="both",
+            cure="leave shuffled out: shuffled_all holds it",
+        )
+    if moved and route.control_map == "pad" and moved & {"shuffled", "shuffled_all"}:
         raise InputError(
             "cross_arch.controls",
             expected="a fitted map where shuffled is a control",
@@ -137,8 +149,12 @@ def _passengers(route: Route, equal: bool, controls: bool) -> list[_Passenger]:
     for control in route.controls if controls else ():
         if control == "random_target":
             continue
-        drawn = control in ("shuffled", "random_moved")
-        draws: Sequence[int | None] = range(route.draws) if drawn else (None,)
+        if control == "shuffled" or control == "shuffled_all":
+            every = [m for m in route.maps if m not in UNFITTED]
+            kinds = every if control == "shuffled_all" else [route.control_map]
+            found += [_Passenger("shuffled", m, k) for m in kinds for k in range(route.draws)]
+            continue
+        draws: Sequence[int | None] = range(route.draws) if control == "random_moved" else (None,)
         found += [_Passenger(control, route.control_map, k) for k in draws]
     return found
 

@@ -19,7 +19,9 @@ def labelled_agreement() -> DetectorAgreement:
 
 
 def own_agreement(rows: Sequence[ArmRow], kept: Kept) -> DetectorAgreement | None:
-    """The detector on the answers of these rows; None where no grammar knows the truth."""
+    """The detector on the answers of these rows that are not degenerate: what it says of the others
+    counts nowhere. None where no grammar knows the truth, or fewer than two answers are left.
+    """
     said: list[bool] = []
     truth: list[bool] = []
     for name in dict.fromkeys(r.evidence for r in rows):
@@ -27,18 +29,20 @@ def own_agreement(rows: Sequence[ArmRow], kept: Kept) -> DetectorAgreement | Non
         if "truth" not in found:
             return None
         chosen = [r.evidence_row for r in rows if r.evidence == name]
-        said += found["refused"][chosen].flatten().bool().tolist()
-        truth += found["truth"][chosen].flatten().bool().tolist()
-    return detector_agreement(said, truth)
+        whole = ~found["degenerate"][chosen].bool()
+        said += found["detected"][chosen].bool()[whole].tolist()
+        truth += found["truth"][chosen].bool()[whole].tolist()
+    return detector_agreement(said, truth) if len(said) > 1 else None
 
 
 def detector_line(rows: Sequence[ArmRow], kept: Kept) -> str:
     """One sentence to stand beside every refusal number of these rows."""
     own = own_agreement(rows, kept)
     here = (
-        "not validated on the answers of these models, whose truth no grammar knows"
+        "not validated on the answers of these models: no grammar knows their truth, or all are "
+        "degenerate"
         if own is None
-        else f"on all answers of this run {own.sentence()}"
+        else f"on all answers of this run that are not degenerate {own.sentence()}"
     )
     return (
         "refusal detector (lexical), against the grammar of the synthetic world: on its labelled "

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mahals.arms.bench import Bench
-from mahals.arms.kinds import UNSTEERED, Label
+from mahals.arms.kinds import UNSTEERED, DoseKind, Label
 from mahals.generation import dose_for_kl
 from mahals.phase import Lab
 from mahals.records import InputError
@@ -56,6 +56,7 @@ class Native:
     shuffled: torch.Tensor | None  # (S, L, d) from pairs with shuffled sides
     axioms: torch.Tensor | None  # (7, L, d) of the pairs of each axiom, in the order of AXIOMS
     left_out: str | None  # the axiom whose pairs were left out of `values`
+    state_norm: tuple[float, ...]  # mean length of the base's states at each block, (L,)
     mark: str  # 12 hexadecimal digits over `values`
     kept: str  # "steering_vectors:<unit>/<name>"
 
@@ -82,14 +83,10 @@ def native(lab: Lab, key: str, method: str) -> Native:
         shuffled=tensors["shuffled"].float() if "shuffled" in tensors else None,
         axioms=tensors["axioms"].float() if "axioms" in tensors else None,
         left_out=rows[0].left_out,
+        state_norm=tuple(r.state_norm for r in sorted(rows, key=lambda r: r.block)),
         mark=hashlib.sha256(content).hexdigest()[:12],
         kept=f"steering_vectors:{rows[0].vectors}",
     )
-
-
-def native_values(lab: Lab, key: str, method: str) -> torch.Tensor:
-    """The (L, d) vectors of a model by `method`; raises as `native`."""
-    return native(lab, key, method).values
 
 
 def placed(
@@ -174,7 +171,7 @@ def _with_norms(
     }
 
 
-def axiom_directions(label: Label, own: Native, blocks: Sequence[int]) -> list[Direction]:
+def by_axiom_arms(label: Label, own: Native, blocks: Sequence[int]) -> list[Direction]:
     """The vector of each axiom's pairs, in the order of AXIOMS; empty where none were kept.
 
     `draw` of the label is the axiom's place in AXIOMS.
@@ -198,10 +195,26 @@ class Dosed:
 NOT_STEERED = Dosed(UNSTEERED, None, Arm("unsteered", ()))
 
 
-def at_lambda(found: Sequence[Direction], strength: float) -> list[Dosed]:
-    """All directions at one strength in units of their norms."""
+def at_lambda(
+    found: Sequence[Direction], strength: float, kind: DoseKind = "lambda"
+) -> list[Dosed]:
+    """All directions at one strength in units of their norms; `kind` says what these are."""
     return [
-        Dosed(replace(d.label, dose_kind="lambda", dose=strength), strength, d.at(strength))
+        Dosed(replace(d.label, dose_kind=kind, dose=strength), strength, d.at(strength))
+        for d in found
+    ]
+
+
+def as_long_as(found: Sequence[Direction], norms: Sequence[float]) -> list[Direction]:
+    """The directions with the length norms[l] at each block l (`norms` of all blocks, (L,))."""
+    return [
+        replace(
+            d,
+            vectors={
+                b: (v.double() * (norms[b] / v.double().norm())).float()
+                for b, v in d.vectors.items()
+            },
+        )
         for d in found
     ]
 
@@ -231,20 +244,6 @@ def within_reach(at: Bench, found: Sequence[Direction], target: float) -> Reache
                 Dosed(replace(d.label, dose_kind="kl", dose=target), strength, d.at(strength))
             )
     return Reached(tuple(dosed), tuple(missed))
-
-
-def at_equal_kl(at: Bench, found: Sequence[Direction], target: float) -> list[Dosed]:
-    """`within_reach` for directions that must all be there. Raises InputError naming one that is
-    out of reach."""
-    reached = within_reach(at, found, target)
-    if reached.missed:
-        raise InputError(
-            "dose",
-            expected=f"a strength with a KL of {target:g} nats per token",
-            got=reached.missed[0],
-            cure="lower dose_kl, or leave out the arm: its vector hardly acts",
-        )
-    return list(reached.dosed)
 
 
 def cosine_to(own: torch.Tensor, direction: Direction) -> float:

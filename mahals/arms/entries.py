@@ -9,9 +9,12 @@ import numpy as np
 
 from mahals.arms.evidence import Evidence
 from mahals.arms.kinds import ArmRow
+from mahals.arms.said import three
 from mahals.data import AXIOMS
 from mahals.phase import AXIOM_COLUMNS, Configuration, Entry
 from mahals.stats import GainOverRandom
+
+RATES = ("refusal_unsafe", "refusal_safe", "degenerate_share")
 
 
 def headline_metrics(e: Evidence, prefix: str) -> dict[str, float]:
@@ -27,6 +30,8 @@ def headline_metrics(e: Evidence, prefix: str) -> dict[str, float]:
             }
     if e.row.perplexity_ratio is not None:
         found["perplexity_ratio"] = e.row.perplexity_ratio
+    for name in RATES:
+        found |= three(name, getattr(e.rates, name))
     return {prefix + k: v for k, v in found.items()}
 
 
@@ -44,8 +49,16 @@ def headline_line(e: Evidence) -> str:
     aqi = "absent" if e.over_random is None else _over(e.over_random) + " over random"
     return (
         f"{row.target}, {came}, {what}, {row.dose_kind}={row.dose:g}: aqi {aqi}; "
-        f"refusal gap {gap}{'; geometry only' if e.geometry_only else ''}{verdict}"
+        f"refusal gap {gap}; {_rates(e)}{'; geometry only' if e.geometry_only else ''}{verdict}"
     )
+
+
+def _rates(e: Evidence) -> str:
+    said = []
+    for name in RATES:
+        i = getattr(e.rates, name)
+        said.append(f"{name} {i.estimate:.2f} [{i.low:.2f}, {i.high:.2f}]")
+    return ", ".join(said) + " (Wilson, clusters ignored)"
 
 
 def _over(found: GainOverRandom) -> str:
@@ -91,7 +104,7 @@ def entries(
     lines = []
     index = {id(row): i for i, row in enumerate(rows)}
     for e in evidence:
-        if e.row.draw is None and not (e.row.dose_kind == "lambda" and e.row.dose == 0):
+        if e.row.draw is None and not (e.row.on_grid and e.row.dose == 0):
             line = _line(e.row, e)
             share = efficiency.get(index[id(e.row)])
             if isinstance(share, float):

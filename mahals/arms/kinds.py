@@ -48,6 +48,13 @@ class Suite:
     ceiling: Ceiling
 
 
+Unit = Literal["vector", "state"]  # what lambda counts: vector norms, or lengths of a base state
+DoseKind = Literal["lambda", "relative", "kl"]
+"""`lambda`: times the vector's norm; `relative`: times the mean length of the base's states at the
+block; `kl`: nats per token on neutral text."""
+GRID: dict[Unit, DoseKind] = {"vector": "lambda", "state": "relative"}  # a lambda grid's dose kind
+
+
 @dataclass(frozen=True)
 class Label:
     """What an arm is, apart from its tensors: the identity columns of its row."""
@@ -60,12 +67,17 @@ class Label:
     operator: str | None
     placement: str | None
     layers: tuple[int, ...]
-    dose_kind: Literal["lambda", "kl"] | None
+    dose_kind: DoseKind | None
     dose: float | None
     vector: str | None = field(default=None, kw_only=True)  # content of the source's kept vector
     kept: str | None = field(default=None, kw_only=True)  # where it is: "<phase>:<unit>/<name>"
     source_layers: tuple[int, ...] | None = field(default=None, kw_only=True)
     """The source's block for each of `layers`; None for a vector that crossed nothing."""
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether the dose is one of a lambda grid, in either unit."""
+        return self.dose_kind in GRID.values()
 
 
 @dataclass(frozen=True)
@@ -75,15 +87,15 @@ class ArmRow(Label):
     weights: str
     suite: str  # version, and a hash of the suite's values and the data
     target: str
-    strength: float | None  # the lambda applied, in units of the vector's norm
+    strength: float | None  # the lambda applied, in units of the vector's norm or as dose_kind says
     aqi: float  # mean of the seven, in points; higher is better separated
     aqi_low: float
     aqi_high: float
     aqi_axioms: tuple[float, ...]  # in the order of AXIOMS
-    evidence: str  # kept file: influence values and refusals per prompt, a row per arm
+    evidence: str  # kept file: influence values and screened refusals per prompt, a row per arm
     evidence_row: int
-    refusal_unsafe: float  # higher is better
-    refusal_safe: float  # lower is better
+    refusal_unsafe: float  # higher is better; a degenerate answer is no refusal
+    refusal_safe: float  # lower is better; not helped: refused, or a degenerate answer
     degenerate_share: float
     safe_accuracy: float | None  # None where the source has no harmless questions
     perplexity_ratio: float | None

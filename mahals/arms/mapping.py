@@ -64,7 +64,7 @@ def pair_blocks(
     if how.layer_match == "cka":
         every = _states(theirs, tuple(range(theirs.layers)), how.pool, lab)
         candidates = [every[b] for b in range(theirs.layers)]
-        met = {t: match_by_cka(candidates, mine[t])[0] for t in blocks}
+        met = {t: match_by_cka(candidates, mine[t]).block for t in blocks}
     else:
         met = {t: match_layer(t, ours.layers, theirs.layers) for t in blocks}
         every = _states(theirs, tuple(sorted(set(met.values()))), how.pool, lab)

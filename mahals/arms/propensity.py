@@ -41,7 +41,7 @@ def ask(at: Bench, dosed: Sequence[Dosed], draws: int) -> Asked:
     places = tuple(
         i
         for i, d in enumerate(dosed)
-        if d.label.dose_kind == "lambda"
+        if d.label.on_grid
         and (d.label.arm == "steered" or (d.label.draw is not None and d.label.draw < draws))
     )
     if not places:

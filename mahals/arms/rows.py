@@ -16,9 +16,10 @@ from mahals.records import digest
 
 
 def broken(found: Measured, base: Measured, at: Bench) -> tuple[str, ...]:
-    """The bounds of the suite's ceiling that an arm breaks; empty is under the ceiling.
+    """The bounds of the suite's ceiling that an arm is known to break.
 
-    A price that was not measured breaks nothing: an arm without one has no dose and no rank.
+    A price that was not measured is not among them, nor is it allowed: the row has None there with
+    its reason, and the leaderboard gives such an arm no rank.
     """
     ceiling, refused, before = at.suite.ceiling, _rates(found, at), _rates(base, at)
     ratio = _ratio(found, base)
@@ -116,8 +117,9 @@ def keep_evidence(
     """Keeps per-prompt evidence as `<name>.safetensors`; gives the reference for the rows.
 
     Tensors: influence (arms, n) of `aqi`, clusters (n,), axioms (n,) as places in AXIOMS; of the
-    m answered prompts refused (arms, m), labels (m,), answered_clusters (m,), answered_axioms
-    (m,), and truth (arms, m) where the grammar knows which answers are refusals. `more` is added.
+    m answered prompts refused (arms, m) as `bench.screened` counts it, degenerate and detected
+    (arms, m), labels (m,), answered_clusters (m,), answered_axioms (m,), and truth (arms, m) where
+    the grammar knows which answers are refusals. `more` is added.
     """
     codes = {c: i for i, c in enumerate(dict.fromkeys(at.clusters))}
     clusters = torch.tensor([codes[c] for c in at.clusters])
@@ -128,6 +130,8 @@ def keep_evidence(
         "clusters": clusters,
         "axioms": axioms,
         "refused": torch.tensor([m.behaviour.refused for m in found]),
+        "degenerate": torch.tensor([m.behaviour.degenerate for m in found]),
+        "detected": torch.tensor([m.behaviour.detected for m in found]),
         "labels": torch.from_numpy(at.labels)[answered],
         "answered_clusters": clusters[answered],
         "answered_axioms": axioms[answered],

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from mahals.arms.against import against_said
 from mahals.arms.axioms import effects, left_out
 from mahals.arms.directions import name
 from mahals.arms.entries import headline_line, headline_metrics
-from mahals.arms.evidence import Evidence, dose_key, load, over_random, trend
+from mahals.arms.evidence import Evidence, dose_key, load, over_random, trend, trend_over_random
 from mahals.arms.kinds import ArmRow, Label, SweptRow
 from mahals.arms.propagation import split
 from mahals.arms.propensity import steerability
+from mahals.arms.refusals import refusals_said
+from mahals.arms.said import Said, three
 from mahals.arms.selection import best_lambda, best_line
 from mahals.phase import Kept
-from mahals.stats import GainOverRandom, Interval
+from mahals.stats import GainOverRandom
 
 CONTROLS = ("flipped", "permuted_layers", "shuffled_pairs")
-
-
-@dataclass(frozen=True)
-class Said:
-    """Numbers by metric name, and sentences."""
-
-    metrics: dict[str, float]
-    lines: list[str]
 
 
 def headline_said(
@@ -40,30 +34,31 @@ def headline_said(
     metrics, lines = headline_metrics(e, ""), [headline_line(e)]
     parts = split(row, rows, kept)
     if parts is not None:
-        metrics |= _three("same_block", parts.same_block) | _three("propagated", parts.propagated)
+        metrics |= three("same_block", parts.same_block) | three("propagated", parts.propagated)
         lines.append(f"{_who(row)}: aqi gain {e.gain.estimate:+.2f} is {parts.sentence()}")
     out = left_out(row, rows, kept)
     if out is not None:
         for where, gained in (("left_out", out.inside), ("other_axioms", out.others)):
-            metrics |= _three(f"{where}_gain", gained.gain)
+            metrics |= three(f"{where}_gain", gained.gain)
             metrics |= _over(f"{where}_gain", gained.over_random)
         lines.append(f"{_who(row)}: {out.sentence()}")
-    controls, effect = _controls(row, found, kept), _effects(row, rows, kept)
-    return Said(
-        metrics | controls.metrics | effect.metrics, [*lines, *controls.lines, *effect.lines]
-    )
+    for said in (
+        refusals_said(e, rows, kept),
+        against_said(e, rows, kept),
+        _controls(row, found, kept),
+        _effects(row, rows, kept),
+    ):
+        metrics |= said.metrics
+        lines += said.lines
+    return Said(metrics, lines)
 
 
 def _who(row: ArmRow) -> str:
     return f"{row.target}, {row.operator} {row.placement}, {row.dose_kind}={row.dose:g}"
 
 
-def _three(what: str, i: Interval) -> dict[str, float]:
-    return {what: i.estimate, f"{what}_low": i.low, f"{what}_high": i.high}
-
-
 def _over(what: str, over: GainOverRandom | None) -> dict[str, float]:
-    return {} if over is None else _three(f"{what}_over_random", over.interval)
+    return {} if over is None else three(f"{what}_over_random", over.interval)
 
 
 def _controls(row: SweptRow, found: Sequence[Evidence], kept: Kept) -> Said:
@@ -81,6 +76,7 @@ def _controls(row: SweptRow, found: Sequence[Evidence], kept: Kept) -> Said:
         if len(some) == 1:
             over, apart = some[0].over_random, some[0].gap_over_random
             said.append(f"{kind} aqi {_text(over, aqi)}, gap {_text(apart, gap)}")
+            metrics |= _over(f"{kind}/gain", over) | _over(f"{kind}/refusal_gap_gain", apart)
         else:
             said.append(f"{kind} ({len(some)}) aqi {_range(aqi)}, gap {_range(gap)}")
     shuffled = [e.row for e in same if e.row.arm == "shuffled_pairs"]
@@ -108,7 +104,7 @@ def _over_shuffled(row: SweptRow, shuffled: Sequence[ArmRow], kept: Kept) -> Sai
     )
     metrics = {"gain_over_shuffled": plain, "refusal_gap_gain_over_shuffled": plain_gap}
     for what, over in (("gain", aqi), ("refusal_gap_gain", gap)):
-        metrics |= {} if over is None else _three(f"{what}_over_shuffled", over.interval)
+        metrics |= {} if over is None else three(f"{what}_over_shuffled", over.interval)
     return Said(metrics, [line])
 
 
@@ -144,7 +140,7 @@ def _effects(row: SweptRow, rows: Sequence[ArmRow], kept: Kept) -> Said:
         f"; each vector on its own axiom minus on the others {own.estimate:+.2f} "
         f"[{own.low:+.2f}, {own.high:+.2f}] points"
     )
-    return Said(_three("own_axiom_over_others", own), [line])
+    return Said(three("own_axiom_over_others", own), [line])
 
 
 def grid_said(
@@ -156,14 +152,9 @@ def grid_said(
     first = group[0]
     who = f"{first.target}, {first.operator} {first.placement}"
     if len(group) > 2:
-        slope = trend(group, kept)
-        rises = all(a.aqi <= b.aqi for a, b in itertools.pairwise(group))
-        metrics["aqi_slope"] = slope.estimate
-        lines.append(
-            f"{who} aqi over lambda: slope {slope.estimate:+.1f} [{slope.low:+.1f}, "
-            f"{slope.high:+.1f}] points per unit, {'monotone' if rises else 'not monotone'} over "
-            f"{len(group)} strengths"
-        )
+        said = _trend_said(group, rows, kept)
+        metrics |= said.metrics
+        lines += [f"{who} {line}" for line in said.lines]
     best = best_lambda(group)
     if best is not None:
         lines.append(best_line(best, group, found))
@@ -174,20 +165,36 @@ def grid_said(
             metrics |= _over("best_lambda_refusal_gap_gain", e.gap_over_random)
     steered = steerability(group, rows, kept)
     for s in steered:
-        metrics |= _three(f"steerability_{s.label}", s.slope)
+        metrics |= three(f"steerability_{s.label}", s.slope)
         metrics |= _over(f"steerability_{s.label}", s.over_random)
-        metrics |= _three(f"anti_steerable_{s.label}", s.anti)
+        metrics |= three(f"anti_steerable_{s.label}", s.anti)
     if steered:
-        said = "; ".join(s.sentence() for s in steered)
-        lines.append(f"{who} steerability (slope of propensity, nats per token per lambda): {said}")
+        text = "; ".join(s.sentence() for s in steered)
+        lines.append(f"{who} steerability (slope of propensity, nats per token per lambda): {text}")
     return Said(metrics, lines)
+
+
+def _trend_said(group: Sequence[SweptRow], rows: Sequence[SweptRow], kept: Kept) -> Said:
+    """The slope of aqi over lambda, and over that of the random directions on the same grid."""
+    slope, over = trend(group, kept), trend_over_random(group, rows, kept)
+    metrics = three("aqi_slope", slope) | _over("aqi_slope", over)
+    text = f"slope {slope.estimate:+.1f} [{slope.low:+.1f}, {slope.high:+.1f}] points per unit"
+    if over is None:
+        text += ", over random absent"
+    else:
+        i = over.interval
+        text += f", over random {i.estimate:+.1f} [{i.low:+.1f}, {i.high:+.1f}] (K={over.n_random})"
+    rises = all(a.aqi <= b.aqi for a, b in itertools.pairwise(group))
+    text += f", {'monotone' if rises else 'not monotone'} over {len(group)} strengths"
+    unit = " (units of the mean state)" if group[0].dose_kind == "relative" else ""
+    return Said(metrics, [f"aqi over lambda{unit}: {text}"])
 
 
 def grids(rows: Sequence[SweptRow]) -> list[list[SweptRow]]:
     """The steered rows of each lambda grid, by rising strength."""
     found: dict[tuple[object, ...], list[SweptRow]] = {}
     for row in rows:
-        if row.arm == "steered" and row.dose_kind == "lambda":
+        if row.arm == "steered" and row.on_grid:
             found.setdefault((row.target, row.operator, row.placement), []).append(row)
     return [sorted(g, key=lambda r: r.dose or 0.0) for g in found.values()]
 

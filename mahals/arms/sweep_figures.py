@@ -17,7 +17,10 @@ from mahals.phase import Kept
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STRENGTH = "lambda (units of the vector's norm)"
+STRENGTH: Mapping[str | None, str] = {
+    "lambda": "lambda (units of the vector's norm)",
+    "relative": "lambda (units of the mean length of the base's states)",
+}
 
 
 def sweep_figures(rows: Sequence[SweptRow], kept: Kept) -> Mapping[str, Figure]:
@@ -35,16 +38,17 @@ def sweep_figures(rows: Sequence[SweptRow], kept: Kept) -> Mapping[str, Figure]:
         "aqi (points)",
         f"{prompts} Bars: 95 % jackknife interval.{band}",
         better="higher",
-        other=STRENGTH,
+        other=STRENGTH[next(r.dose_kind for r in rows if r.on_grid)],
     )
     figures = {"aqi_vs_lambda": curve_with_band(dose_curves(rows), labels)}
-    curves = axiom_curves(rows)
+    curves = axiom_curves(rows, kept)
     figures["per_axiom_curves"] = curve_with_band(
         curves.panels,
         replace(
             labels,
             title=f"AQI of each axiom over the strength of the own vector, {curves.variant}",
-            caption=f"{prompts} No interval per axiom.{band if curves.banded else ''}",
+            caption=f"{prompts} Bars: 95 % jackknife interval over the axiom's prompts."
+            f"{band if curves.banded else ''}",
         ),
     )
     agents = societies(rows, kept)

@@ -14,6 +14,7 @@ from mahals.arms.directions import (
     Dosed,
     Native,
     Reached,
+    as_long_as,
     at_lambda,
     directions,
     own_controls,
@@ -21,7 +22,7 @@ from mahals.arms.directions import (
     within_reach,
 )
 from mahals.arms.evidence import Array
-from mahals.arms.kinds import Label
+from mahals.arms.kinds import GRID, Label, Unit
 from mahals.arms.propagation import same_block_aqi
 from mahals.arms.propensity import Asked, ask
 from mahals.arms.selection import Selection, on_selection
@@ -30,18 +31,30 @@ from mahals.phase import Lab
 from mahals.records import seed_of
 
 
-def swept_arms(at: Bench, label: Label, own: Native, lambdas: Sequence[float], lab: Lab) -> Reached:
+@dataclass(frozen=True)
+class Strengths:
+    """The lambda grid."""
+
+    lambdas: tuple[float, ...]
+    unit: Unit
+
+
+def swept_arms(at: Bench, label: Label, own: Native, grid: Strengths, lab: Lab) -> Reached:
     """The vector, its flip and the random directions at each lambda, and all at the headline dose.
 
-    The vectors of shuffled pairs and the permuted layers are at the headline dose alone.
+    With the unit `state` each placed vector is as long at its block as the base's states are in the
+    mean, times lambda. The vectors of shuffled pairs and the permuted layers are at the headline
+    dose alone.
     """
     vectors = placed(own.values, label.layers, label.placement)
     seed = seed_of("random directions", at.loaded.key, lab.seed)
     found = directions(label, vectors, at.suite.random_directions, seed)
-    grid = [d for x in lambdas for d in at_lambda(found if x else found[:1], x)]
+    sized = as_long_as(found, own.state_norm) if grid.unit == "state" else found
+    kind = GRID[grid.unit]
+    dosed = [d for x in grid.lambdas for d in at_lambda(sized if x else sized[:1], x, kind)]
     controls = own_controls(label, own, vectors)
     reached = within_reach(at, [*found, *controls], at.suite.dose_kl)
-    return Reached((*grid, *reached.dosed), reached.missed)
+    return Reached((*dosed, *reached.dosed), reached.missed)
 
 
 @dataclass(frozen=True)
@@ -71,10 +84,8 @@ def sweep(at: Bench, reached: Reached, propensity_draws: int, lab: Lab) -> Swept
     dosed = reached.dosed
     arms = [d.arm for d in dosed]
     base, *found = measure_arms(at, [NOT_STEERED.arm, *arms], neutral=True)
-    _check(dosed, found, base)
-    tried = [
-        i for i, d in enumerate(dosed) if d.label.arm == "steered" and d.label.dose_kind == "lambda"
-    ]
+    check_acted(dosed, found, base)
+    tried = [i for i, d in enumerate(dosed) if d.label.arm == "steered" and d.label.on_grid]
     tried = [i for i in tried if dosed[i].strength]
     chosen = on_selection(lab, at.loaded.key, at.suite, [dosed[i] for i in tried])
     return Swept(
@@ -94,7 +105,7 @@ def mean_propensity(at: Bench, values: Array | None, label: int) -> float | None
     return float(values[chosen].mean())
 
 
-def _check(dosed: Sequence[Dosed], found: Sequence[Measured], base: Measured) -> None:
+def check_acted(dosed: Sequence[Dosed], found: Sequence[Measured], base: Measured) -> None:
     """Strength 0 is the unsteered model, and no other strength is. Raises RuntimeError."""
     for one, m in zip(dosed, found, strict=True):
         same = m.aqi.aqi == base.aqi.aqi and m.behaviour == base.behaviour and m.kl == base.kl

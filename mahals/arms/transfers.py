@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
+from mahals.arms.controls import control_name, over_shuffled
 from mahals.arms.entries import headline_line, headline_metrics
-from mahals.arms.evidence import Evidence, collect, transfer_efficiency
+from mahals.arms.evidence import Evidence, transfer_efficiency
 from mahals.arms.kinds import ArmRow
 from mahals.figures import Grid, Labels, matrix
 from mahals.phase import Kept
@@ -151,36 +150,6 @@ def efficiency_line(e: Evidence, of: str, share: Interval) -> str:
     )
 
 
-def over_shuffled(e: Evidence, found: Sequence[Evidence]) -> dict[str, float]:
-    """A mapped arm minus the mean of its map fitted without correspondence; empty without any.
-
-    Above 0, and above the spread of the shuffled maps, is what the correspondence carried.
-    """
-    own = (e.row.source, e.row.target, e.row.map)
-    control = [
-        c
-        for c in found
-        if c.row.arm == "shuffled" and (c.row.source, c.row.target, c.row.map) == own
-    ]
-    if not control:
-        return {}
-    return {
-        "aqi_over_shuffled": e.row.aqi - float(np.mean([c.row.aqi for c in control])),
-        "refusal_gap_over_shuffled": e.gap - float(np.mean([c.gap for c in control])),
-        "shuffled_refusal_gap_max": max(c.gap for c in control),
-    }
-
-
-def shuffled_line(e: Evidence, compared: Mapping[str, float]) -> str:
-    """One sentence on a map against those without correspondence."""
-    return (
-        f"{e.row.source} -> {e.row.target} by {e.row.map} minus shuffled maps: aqi "
-        f"{compared['aqi_over_shuffled']:+.2f}, refusal gap "
-        f"{compared['refusal_gap_over_shuffled']:+.2f} (highest shuffled "
-        f"{compared['shuffled_refusal_gap_max']:+.2f})"
-    )
-
-
 @dataclass(frozen=True)
 class Said:
     """What one arm says in numbers and sentences; `efficiency` by AQI, or why it is absent."""
@@ -210,50 +179,8 @@ def transfer_said(
         if share.interval is not None:
             metrics[f"{of}_efficiency"] = share.interval.estimate
             lines.append(efficiency_line(e, of, share.interval))
-    compared = over_shuffled(e, found)
-    if compared:
-        lines.append(shuffled_line(e, compared))
+    compared = over_shuffled(e, found, kept)
+    lines += compared.lines
     by_aqi = shares["aqi"].interval
     efficiency = shares["aqi"].reason if by_aqi is None else by_aqi.estimate
-    return Said(metrics | compared, lines, efficiency)
-
-
-def control_name(row: ArmRow) -> str:
-    """The name of a control arm, with its draw where there are several."""
-    return row.arm if row.draw is None else f"{row.arm}_{row.draw}"
-
-
-def random_weights_said(rows: Sequence[ArmRow], kept: Kept, several: bool) -> Said:
-    """What vectors do to targets with random weights: nil, or a warning about the maps.
-
-    `rows` are those targets' rows alone. Nil means: no gain over random, of aqi or of the refusal
-    gap, has its interval above 0. The metric `nil` is 1 where that holds; of many arms one in
-    forty or so is above by chance. Never a leaderboard line. `several`: metric names carry the
-    target.
-    """
-    metrics: dict[str, float] = {}
-    lines = []
-    above = []
-    for e in collect(rows, kept):
-        prefix = f"{e.row.target}/" if several else ""
-        prefix += f"{e.row.source}/{e.row.map}/random_target/"
-        nil = is_nil(e)
-        above.append(not nil)
-        metrics |= headline_metrics(e, prefix) | {f"{prefix}nil": float(nil)}
-        named = replace(e, row=replace(e.row, target=f"{e.row.target} with random weights"))
-        verdict = "nil" if nil else "NOT nil: so much comes without anything learned in the target"
-        lines.append(f"control random_target: {headline_line(named)}: {verdict}")
-    if above:
-        lines.append(
-            f"control random_target: {sum(above)} of {len(above)} arms above random; about "
-            f"{0.025 * len(above):.1f} would be by chance"
-        )
-    return Said(metrics, lines, None)
-
-
-def is_nil(e: Evidence) -> bool:
-    """Whether neither gain over random has an interval above 0."""
-    known = [o for o in (e.over_random, e.gap_over_random) if o is not None]
-    if e.gap_over_random is None and e.random_gap is not None and e.gap > e.random_gap:
-        return False  # nothing varies over prompts or random arms, and this arm differs
-    return all(o.interval.low <= 0 for o in known)
+    return Said(metrics | compared.metrics, lines, efficiency)

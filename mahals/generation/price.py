@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mahals.activations import Batch, Encoded, batches
-from mahals.activations.batching import TOKENS_PER_BATCH
+from mahals.activations.batching import tokens_at
 from mahals.models import Loaded, vocabulary_tail
 from mahals.models.blocks import Tail
 from mahals.records import InputError
@@ -120,7 +120,7 @@ def _pricer(sums: _Sums, batch: Batch, tail: Tail, last: int) -> ReadArm:
     followed = (row[1:] == row[:-1]).nonzero()[:, 0]  # tokens with a next one in their text
     targets = batch.ids[row, place][followed + 1]
     texts, owner = torch.tensor(batch.rows), row.cpu()
-    unsteered: list[Tensor] = []
+    unsteered: list[tuple[Tensor, Tensor]] = []  # log p and p
 
     def read(arm: int | None, block: int, states: Tensor) -> None:
         if block != last:
@@ -130,9 +130,10 @@ def _pricer(sums: _Sums, batch: Batch, tail: Tail, last: int) -> ReadArm:
         which = slice(None) if arm is None else arm
         sums.loss[which, texts] = _by_text(loss, owner[followed.cpu()], len(texts))
         if arm is None:
-            unsteered.append(logs)
+            unsteered.append((logs, logs.exp()))
         else:
-            kl = (unsteered[0].exp() * (unsteered[0] - logs)).sum(-1)
+            known, p = unsteered[0]
+            kl = torch.sub(known, logs, out=logs).mul_(p).sum(-1)
             sums.kl[arm, texts] = _by_text(kl, owner, len(texts))
 
     return read
@@ -146,7 +147,7 @@ def _by_text(values: Tensor, owner: Tensor, texts: int) -> Tensor:
 
 def _budget(loaded: Loaded) -> int:
     vocabulary = int(loaded.model.get_output_embeddings().weight.shape[0])
-    return max(1, min(TOKENS_PER_BATCH, LOGITS_PER_BATCH // vocabulary))
+    return max(1, min(tokens_at(loaded), LOGITS_PER_BATCH // vocabulary))
 
 
 def _check(loaded: Loaded, arms: Sequence[Arm], values: Tensor) -> None:

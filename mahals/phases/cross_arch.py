@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from mahals.arms.bench import Bench, bench, measure_arms
+from mahals.arms.controls import control_figures, control_name, random_weights_said
 from mahals.arms.crossing import Control, Moved, Route, Travel, check_route, crossed
 from mahals.arms.detected import detector_line
 from mahals.arms.directions import (
@@ -24,17 +25,14 @@ from mahals.arms.directions import (
 from mahals.arms.entries import entries
 from mahals.arms.evidence import collect
 from mahals.arms.kinds import ArmRow, Label, Suite, steered_blocks
-from mahals.arms.likeness import agreement_lines, homophily_lines, likeness_lines
+from mahals.arms.likeness import alike_said
 from mahals.arms.mapping import TextReading, read_pool, state_lengths
 from mahals.arms.rows import keep_evidence, place, to_row
-from mahals.arms.transfers import (
-    control_name,
-    map_figures,
-    random_weights_said,
-    transfer_said,
-)
+from mahals.arms.sweeping import check_acted
+from mahals.arms.transfers import map_figures, transfer_said
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
 from mahals.records import InputError, seed_of, unknown
+from mahals.steering import check_batched
 from mahals.transfer import LayerMatch, MapKind
 
 if TYPE_CHECKING:
@@ -110,15 +108,21 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """The rows of one task: all arms at one mean KL on neutral text.
 
     A target with random weights has no language to hold still: there the dose is one length for
-    all arms, that of its mean state.
+    all arms, that of its mean state. Among the controls is the target's own vector at lambda 0.
+    Raises RuntimeError where that moves something or another arm nothing, or where a text's state
+    depends on its batch.
     """
     at = bench(lab, task.models[0], task.role, params.suite, SPLIT)
     own = native(lab, at.loaded.key, params.method)
     make = _controls if task.source == CONTROLS else _transferred
     moved = list(make(task, _stage(task, at, own, params, lab), params, lab))
     reached = _reached([m.direction for m in moved], task, at)
-    dosed = [NOT_STEERED, *reached.dosed]
+    native_arm = [m.direction for m in moved if m.direction.label.arm == "steered"]
+    zero = at_lambda(native_arm, 0.0) if task.source == CONTROLS else []
+    dosed = [NOT_STEERED, *reached.dosed, *zero]
     found = measure_arms(at, [d.arm for d in dosed], neutral=True)
+    check_acted(dosed[1:], found[1:], found[0])
+    check_batched(at.loaded, at.encoded, dosed[-1 - len(zero)].arm, params.suite.pool)
     where = place(lab, at, found[0])
     name = task.source if task.role == "base" else f"{task.source}.random_target"
     evidence = keep_evidence(lab, name, at, found)
@@ -232,7 +236,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     Metric names carry the target only when there are several. What a target with random weights
     does has metrics and lines, and no place on the leaderboard.
     """
-    real = [r for r in rows if r.target_role == "base"]
+    real = _ranked(rows)
     found = collect(real, kept)
     several = len({r.target for r in real}) > 1
     metrics: dict[str, float] = {}
@@ -252,19 +256,29 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
             shares[index[id(e.row)]] = said.efficiency
     lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
     nil = random_weights_said([r for r in rows if r.target_role == "random"], kept, several)
-    lines += [*nil.lines, *homophily_lines(real), *agreement_lines(real, kept)]
-    lines += [*likeness_lines(real), detector_line(real, kept)]
-    return Summary(metrics | dict(nil.metrics), tuple(lines), entries(real, found, shares), ())
+    alike = alike_said(real, kept)
+    lines += [*nil.lines, *alike.lines, detector_line(real, kept)]
+    metrics |= nil.metrics | alike.metrics
+    return Summary(metrics, tuple(lines), entries(real, found, shares), ())
+
+
+def _ranked(rows: Sequence[Row]) -> list[Row]:
+    """The rows of trained targets, without the arms of strength 0: these are a check."""
+    return [r for r in rows if r.target_role == "base" and not (r.on_grid and r.dose == 0)]
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """Of each map: transfer_matrix, refusal_matrix, efficiency, compatibility (a cosine)."""
-    real = [r for r in rows if r.target_role == "base"]
+    """Of each map: transfer_matrix, refusal_matrix, efficiency, compatibility (a cosine).
+
+    Also controls, of the maps that have some: of several targets one figure each.
+    """
+    real = _ranked(rows)
     found = collect(real, kept)
     figures: dict[str, Figure] = {}
     for kind in dict.fromkeys(r.map for r in real if r.map is not None and r.arm == "steered"):
         drawn = map_figures(found, kind, real, kept)
         figures |= {f"{name}_{kind}": figure for name, figure in drawn.items()}
+        figures |= control_figures(found, kind)
     return figures
 
 

@@ -16,20 +16,29 @@ from mahals.arms.detected import detector_line
 from mahals.arms.directions import (
     NOT_STEERED,
     Native,
-    axiom_directions,
+    by_axiom_arms,
     native,
 )
 from mahals.arms.entries import entries
 from mahals.arms.evidence import Evidence, collect
-from mahals.arms.kinds import UNSTEERED, ArmRow, Label, Suite, SweptRow, depth_of, steered_blocks
+from mahals.arms.kinds import (
+    UNSTEERED,
+    ArmRow,
+    Label,
+    Suite,
+    SweptRow,
+    Unit,
+    depth_of,
+    steered_blocks,
+)
 from mahals.arms.propensity import Asked
 from mahals.arms.rows import keep_evidence, place, to_row
 from mahals.arms.sweep import grid_said, grids, headline_said, variant
 from mahals.arms.sweep_figures import sweep_figures
-from mahals.arms.sweeping import mean_propensity, sweep, swept_arms
+from mahals.arms.sweeping import Strengths, mean_propensity, sweep, swept_arms
 from mahals.phase import ArmKind, Cost, Kept, Lab, Phase, Summary
 from mahals.stats import spearman
-from mahals.steering import Arm
+from mahals.steering import Arm, check_batched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +53,8 @@ LEAST_MODELS = 4  # fewer give no rank correlation worth an interval
 class Params:
     """What is swept: strengths, operators and placements of one kind of vector."""
 
-    lambdas: tuple[float, ...]  # in units of the vector's norm; 0 checks that nothing moves
+    lambdas: tuple[float, ...]  # 0 checks that nothing moves
+    unit: Unit  # of lambda: the vector's norm, or the mean length of the base's states at the block
     method: str  # one of steering_vectors.methods
     layers: Literal["auto"] | tuple[float, ...]
     operators: tuple[Operator, ...]
@@ -87,12 +97,13 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     at = bench(lab, task.models[0], "base", params.suite, SPLIT)
     own = native(lab, at.loaded.key, params.method)
     label = _label(task, own, at, params, lab)
-    reached = swept_arms(at, label, own, params.lambdas, lab)
+    reached = swept_arms(at, label, own, Strengths(params.lambdas, params.unit), lab)
+    check_batched(at.loaded, at.encoded, reached.dosed[-1].arm, at.suite.pool)
     swept = sweep(at, reached, params.propensity_draws, lab)
     name, found = f"{task.operator}-{task.placement}", swept.found
     effects_kept = None
     if params.effects:
-        of_axioms = axiom_directions(label, own, label.layers)
+        of_axioms = by_axiom_arms(label, own, label.layers)
         effects_kept = keep_effects(lab, f"{name}-effects", at, of_axioms)
     evidence = keep_evidence(lab, name, at, found, swept.tensors())
     where = place(lab, at, swept.base)

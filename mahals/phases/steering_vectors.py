@@ -12,7 +12,7 @@ from mahals.arms.kinds import Suite, steered_blocks
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
 from mahals.readouts.left_out import ByAxiom, by_axiom, check_axiom, leave_out
 from mahals.readouts.pairs import Method, PairReader, Reading, Texts
-from mahals.readouts.selection import selection_gains
+from mahals.readouts.selection import Trial, selection_gains
 from mahals.readouts.vector_figures import vector_figures
 from mahals.readouts.vector_rows import (
     VectorRow,
@@ -24,8 +24,10 @@ from mahals.readouts.vector_rows import (
     cards,
     method_metrics,
     potentials,
+    selection_words,
 )
 from mahals.records import InputError, seed_of
+from mahals.stats import Interval
 from mahals.vectors import SteeringVectors, Vectors, likeness
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Params:
     shuffles: int  # directions from shuffled pairs, kept beside each vector; 0 = none
     tokens: int  # longer texts lose their beginning
     layers: Literal["auto"] | tuple[float, ...]  # the blocks the selection score steers
+    selection_draws: int  # random directions that the methods are compared with there
     suite: Suite
 
 
@@ -77,6 +80,13 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
             got=str(params.shuffles),
             cure="0 keeps no direction from shuffled pairs",
         )
+    if params.selection_draws < 2:
+        raise InputError(
+            "steering_vectors.selection_draws",
+            expected="2 or more",
+            got=str(params.selection_draws),
+            cure="a gain over random has no interval with fewer",
+        )
     check_axiom(params.left_out)
     return [Task((lab.unit,))]
 
@@ -94,7 +104,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     apart = PairReader(reading, lab, key, divided.apart) if divided.apart else None
     lab.report("scoring on the selection split", 0, 1)
     values = {m: v.values for m, v in found.items()}
-    gains = selection_gains(values, params.layers, params.suite, lab, key)
+    trial = Trial(params.layers, params.selection_draws, params.suite)
+    gains = selection_gains(values, trial, lab, key)
     lab.report("scoring on the selection split", 1, 1)
     for method, vectors in found.items():
         axioms = by_axiom(reader, apart) if method == "mean_difference" else ByAxiom(None, None)
@@ -106,8 +117,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         if drawn is not None:
             tensors["shuffled"] = torch.from_numpy(drawn)
         kept = lab.keep(f"{method}.safetensors", tensors)
-        reasons = [r for r in (divided.reason, axioms.reason) if r]
-        made = _Made(method, vectors, drawn, kept, gains[method], "; ".join(reasons) or None)
+        reasons = [r for r in (divided.reason, axioms.reason, gains[method].reason) if r]
+        made = _Made(method, vectors, drawn, kept, gains[method].gain, "; ".join(reasons) or None)
         yield from _rows(made, reader, divided.axiom, params, lab)
 
 
@@ -119,7 +130,7 @@ class _Made:
     vectors: SteeringVectors
     shuffled: Vectors | None  # (S, L, d)
     kept: str
-    gain: float
+    gain: Interval | None  # on the selection split
     reason: str | None
 
 
@@ -132,6 +143,7 @@ def _rows(
     turned, explained = vectors.metadata.get("cosine_to_mean"), vectors.explained_variance
     alike = None if made.shuffled is None else likeness(made.shuffled, vectors)
     for block in range(base.layers):
+        gain = made.gain if block in steered else None
         yield Row(
             model=base.key,
             method=method,
@@ -153,7 +165,9 @@ def _rows(
             left_out=left_out,
             vectors=made.kept,
             revision=base.revision,
-            selection_gain=made.gain if block in steered else None,
+            selection_gain=None if gain is None else gain.estimate,
+            selection_gain_low=None if gain is None else gain.low,
+            selection_gain_high=None if gain is None else gain.high,
             steered=block in steered,
             reason=made.reason,
         )
@@ -193,8 +207,7 @@ def _model_line(own: Sequence[Row], table: Mapping[str, float]) -> str:
     if one.model in table:
         turned = table[one.model]
         said[0] += f", mean cosine {1 - turned:.3f}, potential {turned:.3f}"
-    if words := angle_words(own):
-        said.append(words)
+    said += [words for words in (angle_words(own), selection_words(own)) if words]
     said.append(f"left out: {one.left_out or 'no axiom'}")
     reasons = list(dict.fromkeys(r.reason for r in own if r.reason))
     return "; ".join([*said, *reasons])

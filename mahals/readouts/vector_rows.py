@@ -41,6 +41,8 @@ class VectorRow:
     vectors: str  # kept safetensors: values (L, d), shuffled (S, L, d), axioms (7, L, d)
     revision: str  # of the base checkpoint that the vector belongs to
     selection_gain: float | None  # aqi over the mean random direction, selection split, equal KL
+    selection_gain_low: float | None  # 95 %, over the random directions and the prompts
+    selection_gain_high: float | None
     steered: bool  # whether the selection score steered this block
     reason: str | None  # why left_out is None although asked for, or there is no `axioms`
 
@@ -128,9 +130,7 @@ def method_metrics(rows: Sequence[VectorRow]) -> dict[str, float]:
         angles = [a for a in map(degrees, own) if a is not None]
         if angles:
             metrics[f"{method}/degrees_from_mean"] = float(np.mean(angles))
-        gain = _gain(own)
-        if gain is not None:
-            metrics[f"{method}/selection_gain"] = gain
+        metrics |= {f"{method}/{name}": v for name, v in _gains(own).items()}
     return metrics
 
 
@@ -165,13 +165,27 @@ def cards(rows: Sequence[VectorRow]) -> Iterator[VectorCard]:
             target=model,
             source=model,
             method=method,
-            selection_score=_gain(own),
+            selection_score=_gains(own).get("selection_gain"),
             metadata=_metadata(own),
         )
 
 
-def _gain(rows: Sequence[VectorRow]) -> float | None:
-    return next((r.selection_gain for r in rows if r.selection_gain is not None), None)
+def selection_words(rows: Sequence[VectorRow]) -> str:
+    """The selection gain of each method of one model, with its interval."""
+    said = []
+    for method in dict.fromkeys(r.method for r in rows):
+        found = _gains([r for r in rows if r.method == method])
+        gain, low, high = found.values() if found else (None, None, None)
+        text = "absent" if gain is None else f"{gain:+.2f} [{low:+.2f}, {high:+.2f}]"
+        said.append(f"{method} {text}")
+    return f"aqi over random on the selection split: {', '.join(said)}"
+
+
+def _gains(rows: Sequence[VectorRow]) -> dict[str, float]:
+    """The gain and its bounds by their names, of one method of one model; empty where absent."""
+    names = ("selection_gain", "selection_gain_low", "selection_gain_high")
+    one = next((r for r in rows if r.selection_gain is not None), None)
+    return {} if one is None else {name: float(getattr(one, name)) for name in names}
 
 
 def _metadata(own: Sequence[VectorRow]) -> Mapping[str, object]:
@@ -184,6 +198,7 @@ def _metadata(own: Sequence[VectorRow]) -> Mapping[str, object]:
         "pool": one.pool,
         "left_out": one.left_out,
         "samples": one.samples,
+        "selection_gain": [round(v, 6) for v in _gains(own).values()],
         "split_half": [round(r.split_half, 6) for r in own],
         "cosine": [round(r.cosine, 6) for r in own],
         "norm": [round(r.norm, 6) for r in own],

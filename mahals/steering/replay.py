@@ -7,6 +7,7 @@ blocks and C arms, L + C (L - 1 - s) block calls, bit for bit what a full forwar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -60,19 +61,24 @@ class Replay:
             run_until_stopped(loaded, batch)
 
     def run(self, arm: Arm, read: Read) -> None:
-        """Replays the blocks above the arm's first; `read` gets its states from there to `last`."""
+        """Replays the blocks above the arm's first; `read` gets its states from there to `last`.
+
+        Raises RuntimeError when a step of the arm did not act.
+        """
         start = arm.first
         if start is None or start > self.last:
             return
         one = next(self.loaded.model.parameters())
         steering = Steering([arm], [0], one)
+        acted = Counter[int]()
         with torch.inference_mode():
-            states = steered_states(steering, start, self.states[start])
+            states = _steer(steering, start, self.states[start], acted)
             read(start, states)
             for b in range(start + 1, self.last + 1):
                 states = self.calls[b](self.blocks[b], states)
-                states = steered_states(steering, b, states)
+                states = _steer(steering, b, states, acted)
                 read(b, states)
+        _all_acted(arm, self.last, acted)
 
     def _recorder(self, block: int) -> Callable[..., None]:
         def record(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -93,11 +99,26 @@ class Replay:
         return after
 
 
-def steered_states(steering: Steering, block: int, states: Tensor) -> Tensor:
-    """The states after a block under the one arm of `steering`, broadcast over rows."""
+def _steer(steering: Steering, block: int, states: Tensor, acted: Counter[int]) -> Tensor:
+    """The states after a block under the one arm of `steering`, broadcast over rows.
+
+    `acted` counts the patches that were applied, by block.
+    """
     for patch in steering.patches.get(block, ()):
         states = patch.apply(states)
+        acted[block] += 1
     return states
+
+
+def _all_acted(arm: Arm, last: int, acted: Counter[int]) -> None:
+    """Raises RuntimeError unless each active step up to block `last` acted exactly once."""
+    wanted = Counter(s.block for s in arm.active if s.block <= last)
+    missed = sorted(b for b in wanted | acted if wanted[b] != acted[b])
+    if missed:
+        raise RuntimeError(
+            f"{arm.name}: {acted[missed[0]]} of {wanted[missed[0]]} steps acted on block "
+            f"{missed[0]} in a replay"
+        )
 
 
 ReadArm = Callable[[int | None, int, Tensor], None]

@@ -6,10 +6,11 @@ back the target's own vector between any two spaces, random ones too; rows are t
 """
 
 from mahals.transfer.fitting import KINDS, LinearMap, MapKind, fit_map, fit_shuffled, move
-from mahals.transfer.layers import LayerMatch, farthest_layer, match_by_cka, match_layer
+from mahals.transfer.layers import CkaMatch, LayerMatch, farthest_layer, match_by_cka, match_layer
 
 __all__ = [
     "KINDS",
+    "CkaMatch",
     "LayerMatch",
     "LinearMap",
     "MapKind",

@@ -13,7 +13,7 @@ from mahals.records import InputError, unknown
 from mahals.stats import Floats
 from mahals.transfer.anchors import anchor_matrix
 from mahals.transfer.linear import procrustes_matrix, ridge_matrix
-from mahals.transfer.mlp import Mlp, fit_mlp
+from mahals.transfer.mlp import Mlp, fit_mlp, trained_rows
 from mahals.transfer.rows import Sides, enough_rank, enough_rows, r_squared, split_sides
 
 MapKind = Literal["identity", "pad", "ridge", "procrustes", "mlp", "anchors"]
@@ -29,7 +29,7 @@ class LinearMap:
     r2_held_out: float | None  # of the whole map on clusters kept out of the fit; None: no variance
     r2_linear: float | None  # the same of the linear part alone: another number for `mlp` only
     rows: int  # rows given
-    fitted: int  # rows of them that were fitted; the others give R2
+    fitted: int  # rows of them that were fitted; of the others some give R2, mlp's validate
     alpha: float | None  # chosen penalty of ridge and anchors, in units of the mean variance
     rank: int | None  # procrustes: common rank; mlp: hidden width; anchors: number of anchors
     shuffled: bool  # rows of the two sides were put out of step
@@ -40,7 +40,7 @@ def fit_map(
     source: npt.ArrayLike,
     target: npt.ArrayLike,
     seed: int,
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | None,
 ) -> LinearMap:
     """A map from states (n, d_s) to states (n, d_t) of the same n texts.
 
@@ -49,9 +49,10 @@ def fit_map(
     to their common rank, then an orthogonal matrix and one scale; `mlp` is the mean Jacobian of a
     network with one hidden layer; `anchors` goes by the similarities to shared texts. At least
     four fifths of the rows are fitted, the rest gives R2; `groups` (n) names the cluster of each
-    row, and a cluster is never on both sides. Raises InputError for fewer than 10 fitted rows a
-    dimension (of the source for ridge, the narrower side for procrustes, the wider one for mlp
-    and anchors), states of lower rank than the map needs, nan, d_s = d_t = 1, unequal n.
+    row (None: each is its own), and a cluster is never on both sides. Raises InputError for fewer
+    than 10 fitted rows a dimension (of the source for ridge, the narrower side for procrustes, the
+    wider one for mlp and anchors; the rows that validate an mlp do not count), states of lower rank
+    than the map needs, nan, d_s = d_t = 1, unequal n.
     """
     if kind not in KINDS:
         raise unknown("map", str(kind), KINDS)
@@ -63,7 +64,7 @@ def fit_shuffled(
     source: npt.ArrayLike,
     target: npt.ArrayLike,
     seed: int,
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | None,
 ) -> LinearMap:
     """The control map: the same fit with the target's rows in a random order.
 
@@ -121,7 +122,7 @@ def _fit(kind: MapKind, sides: Sides, seed: int) -> LinearMap:
     whole = linear
     if network is not None:
         whole = r_squared(network(sides.held_source), sides.held_target)
-    fitted = len(sides.source)
+    fitted = len(sides.source) if network is None else int(trained_rows(sides).sum())
     return LinearMap(kind, matrix, whole, linear, sides.given, fitted, alpha, rank, False)
 
 
@@ -136,9 +137,10 @@ def _check(kind: MapKind, sides: Sides) -> None:
             cure="use pad, ridge, procrustes, mlp or anchors",
         )
     if kind == "ridge":
-        enough_rows(len(sides.source), d_s)
+        enough_rows(len(sides.source), d_s, sides.given)
         enough_rank(sides.source, d_s)
     elif kind in ("procrustes", "mlp", "anchors"):
-        enough_rows(len(sides.source), sides.narrow if kind == "procrustes" else sides.wide)
+        fitted = int(trained_rows(sides).sum()) if kind == "mlp" else len(sides.source)
+        enough_rows(fitted, sides.narrow if kind == "procrustes" else sides.wide, sides.given)
         enough_rank(sides.source, sides.narrow)
         enough_rank(sides.target, sides.narrow)

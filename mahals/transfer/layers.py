@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy.typing as npt
@@ -36,9 +37,15 @@ def farthest_layer(block: int, layers: int) -> int:
     return max(range(layers), key=lambda b: (abs(b - block), -b))
 
 
-def match_by_cka(
-    candidates: Sequence[npt.ArrayLike], target: npt.ArrayLike
-) -> tuple[int, tuple[float, ...]]:
+@dataclass(frozen=True)
+class CkaMatch:
+    """The block that was chosen, and how alike each candidate is; higher is more alike."""
+
+    block: int
+    cka: tuple[float, ...]  # debiased linear CKA of each candidate, in their order
+
+
+def match_by_cka(candidates: Sequence[npt.ArrayLike], target: npt.ArrayLike) -> CkaMatch:
     """The candidate block most like `target` by debiased linear CKA, and the CKA of each.
 
     `candidates` are states (n, d_s) of every block of a model, `target` (n, d_t) those of one
@@ -50,7 +57,7 @@ def match_by_cka(
             "blocks to match", expected="one or more", got="none", cure="read the source's blocks"
         )
     found = tuple(debiased_cka(states, target) for states in candidates)
-    return max(range(len(found)), key=lambda b: (found[b], -b)), found
+    return CkaMatch(max(range(len(found)), key=lambda b: (found[b], -b)), found)
 
 
 def _outside(block: int, layers: int, more: str) -> InputError:

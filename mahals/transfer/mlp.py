@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -65,7 +66,7 @@ def fit_mlp(sides: Sides, seed: int) -> Mlp:
     scale_x, scale_y = _scale(sides.source), _scale(sides.target)
     x = torch.from_numpy(sides.source / scale_x).float()
     y = torch.from_numpy(sides.target / scale_y).float()
-    seen = torch.from_numpy(sides.clusters < sides.clusters[_first_validated(sides)])
+    seen = torch.from_numpy(trained_rows(sides))
     hidden = round(float(np.sqrt(x.shape[1] * y.shape[1])))
     weights = _start(x.shape[1], hidden, y.shape[1], seed)
 
@@ -109,9 +110,13 @@ def _start(d_s: int, hidden: int, d_t: int, seed: int) -> list[Tensor]:
     return [w.requires_grad_() for w in found]
 
 
-def _first_validated(sides: Sides) -> int:
-    """The first of the rows at the end that validate: clusters lie in blocks, in shuffled order."""
-    return len(sides.source) - max(1, round(VALIDATION * len(sides.source)))
+def trained_rows(sides: Sides) -> npt.NDArray[np.bool_]:
+    """Which fitted rows (n,) the weights see; whole clusters at the end validate instead.
+
+    Clusters lie in blocks, in shuffled order.
+    """
+    first = len(sides.source) - max(1, round(VALIDATION * len(sides.source)))
+    return np.asarray(sides.clusters < sides.clusters[first])
 
 
 def _scale(centred: Floats) -> Floats:

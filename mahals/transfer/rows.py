@@ -91,11 +91,14 @@ def checked_sides(source: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Floats,
     return x, y
 
 
-def enough_rows(fitted: int, dimensions: int) -> None:
-    """Raises InputError for fewer than 10 *fitted* rows a dimension; says how many are missing."""
+def enough_rows(fitted: int, dimensions: int, given: int) -> None:
+    """Raises InputError for fewer than 10 *fitted* rows a dimension; says how many are missing.
+
+    `given` are the rows before any was held out: their share that is fitted stays as it is.
+    """
     wanted = ROWS_PER_DIMENSION * dimensions
     if fitted < wanted:
-        missing = math.ceil((wanted - fitted) / (1 - HELD_OUT))
+        missing = math.ceil((wanted - fitted) * given / max(1, fitted))
         raise InputError(
             "rows to fit a map",
             expected=f"at least {wanted} after the hold-out ({ROWS_PER_DIMENSION} per dimension)",

@@ -71,6 +71,7 @@ def test_an_unknown_source_is_refused() -> None:
     [
         ({"maps": ("ridge", "ridge")}, "each once"),
         ({"controls": ("shuffled", "shuffled")}, "each once"),
+        ({"controls": ("shuffled", "shuffled_all")}, "shuffled_all holds it"),
         ({"maps": ("pad",)}, "pad is the same with or without correspondence"),
         ({"maps": ("identity",)}, "a map other than identity"),
     ],
@@ -78,6 +79,11 @@ def test_an_unknown_source_is_refused() -> None:
 def test_routes_that_cannot_be_taken_are_refused(changes: dict[str, Any], words: str) -> None:
     assert words in str(refused(lambda: PHASE.plan(replace(PARAMS, **changes), TinyLab())))
     assert PHASE.plan(replace(PARAMS, maps=("pad",), controls=()), TinyLab())
+
+
+def test_every_steered_row_names_its_vector_and_where_that_is_kept(rows: list[Row]) -> None:
+    steered = of(rows, arm="steered")
+    assert steered and all(r.vector and r.kept for r in steered)
 
 
 def test_controls_are_the_unsteered_the_own_and_the_random(rows: list[Row]) -> None:
@@ -102,8 +108,46 @@ def test_shuffled_maps_are_controls_of_their_own(rows: list[Row]) -> None:
     assert {r.shuffle for r in rows if r.arm != "shuffled"} == {None}
 
 
+def test_every_fitted_map_has_its_shuffled_control_where_asked(lab: TinyLab) -> None:
+    params = replace(PARAMS, source="B", controls=("shuffled_all",))
+    rows = run(PHASE, params, lab)
+    shuffled = [(r.map, r.draw) for r in of(rows, arm="shuffled")]
+    assert shuffled == [(m, k) for m in ("ridge", "procrustes") for k in range(2)]
+    found = PHASE.summarize(rows, MemoryKept(lab.files))
+    values = [found.metrics[f"B/{m}/aqi_over_shuffled"] for m in ("ridge", "procrustes")]
+    assert values[0] != values[1]
+    for m in ("ridge", "procrustes"):
+        assert f"B/{m}/aqi_over_shuffled_low" in found.metrics
+    assert "B/pad/aqi_over_shuffled" not in found.metrics
+    lines = [e for e in found.entries if e.configuration.arm == "shuffled"]
+    assert {e.configuration.map for e in lines} == {"ridge", "procrustes"} and len(lines) == 2
+
+
+def test_strength_0_is_measured_once_and_is_the_unsteered_model(
+    rows: list[Row], lab: TinyLab
+) -> None:
+    (zero,) = [r for r in rows if r.strength == 0]
+    assert (zero.arm, zero.source, zero.map) == ("steered", "A", None)
+    assert (zero.dose_kind, zero.dose, zero.kl, zero.aqi) == ("lambda", 0.0, 0.0, rows[0].aqi)
+    kept = MemoryKept(lab.files)
+    without = PHASE.summarize([r for r in rows if r is not zero], kept)
+    assert PHASE.summarize(rows, kept) == without, "a check, and nothing else"
+
+
+def test_hooks_that_do_not_act_are_an_error(lab: TinyLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = cross_arch.measure_arms
+
+    def idle(at: Any, arms: Any, neutral: bool) -> Any:
+        measured = found(at, arms, neutral)
+        return [measured[0], measured[0], *measured[2:]]
+
+    monkeypatch.setattr(cross_arch, "measure_arms", idle)
+    with pytest.raises(RuntimeError, match="hooks did not act"):
+        run(PHASE, replace(PARAMS, source="A", controls=()), lab_with_vectors())
+
+
 def test_all_arms_cost_the_same_kl(rows: list[Row]) -> None:
-    for row in rows[1:]:
+    for row in [r for r in rows if r.dose_kind == "kl"]:
         assert row.kl == pytest.approx(SUITE.dose_kl, rel=0.5)  # found on other texts
     assert rows[0].kl == 0
 
@@ -236,14 +280,15 @@ FIGURES = ("transfer_matrix", "refusal_matrix", "efficiency", "compatibility")
 
 def test_figures_are_those_named(rows: list[Row], lab: TinyLab) -> None:
     found = PHASE.draw(rows, MemoryKept(lab.files))
-    assert set(found) == {f"{name}_{m}" for m in PARAMS.maps for name in FIGURES}
+    wanted = {f"{name}_{m}" for m in PARAMS.maps for name in FIGURES}
+    assert set(found) == wanted | {"controls_ridge"}, "no other map has controls"
     alone = [r for r in rows if r.map is None]
     assert PHASE.draw(alone, MemoryKept(lab.files)) == {}
 
 
 def test_no_cosine_is_called_better_than_another(rows: list[Row], lab: TinyLab) -> None:
     for name, figure in PHASE.draw(rows, MemoryKept(lab.files)).items():
-        words = " ".join(a.get_ylabel() for a in figure.axes)
+        words = " ".join(a.get_ylabel() + a.get_xlabel() for a in figure.axes)
         assert ("better" in words) == (not name.startswith("compatibility")), name
 
 
@@ -415,7 +460,8 @@ def test_likeness_is_said_before_and_after_steering(rows: list[Row], lab: TinyLa
     both = [*rows, *run(PHASE, replace(PARAMS, source="A", maps=("pad", "ridge")), other)]
     lines = PHASE.summarize(both, MemoryKept({**lab.files, **other.files})).lines
     assert [line for line in lines if line.startswith("homophily unsteered")]
-    assert [line for line in lines if line.startswith("refusal agreement unsteered")]
+    assert "K=3" in next(li for li in lines if li.startswith("homophily steered_by_A_ridge"))
+    assert [line for line in lines if line.startswith("refusal kappa unsteered")]
     (likeness,) = [line for line in lines if line.startswith("representational homophily")]
     own = [of(rows, source="B", map="ridge", arm="steered")[0].prompt_cka]
     own += [of(both, target="B", map="ridge", arm="steered")[0].prompt_cka]

@@ -21,6 +21,7 @@ from tiny_lab import SHUFFLES, SUITE, MemoryKept, TinyLab, lab_with_vectors, ref
 
 PARAMS = Params(
     lambdas=(0.0, 0.5, 1.0),
+    unit="vector",
     method="mean_difference",
     layers="auto",
     operators=("add", "add_preserve_norm"),
@@ -70,6 +71,11 @@ def test_rows_are_the_references_then_each_grid_with_its_controls(rows: list[Row
     assert len(rows) == 3 + 2 * (1 + 3 * (2 + DRAWS) + SHUFFLES + 1)
     assert [from_plain(Row, to_plain(r)) for r in rows] == rows
     assert {r.layers for r in rows if r.operator} == {(1,)}
+
+
+def test_every_steered_row_names_its_vector_and_where_that_is_kept(rows: list[Row]) -> None:
+    steered = of(rows, arm="steered")
+    assert steered and all(r.vector and r.kept for r in steered)
 
 
 def test_lambda_zero_is_the_unsteered_row_exactly(rows: list[Row]) -> None:
@@ -163,6 +169,17 @@ def test_summary_is_pure_and_says_gain_and_trend(rows: list[Row], lab: TinyLab) 
     grid = of(rows, arm="steered", dose_kind="lambda", operator="add")
     slope = np.polyfit([r.dose for r in grid], [r.aqi for r in grid], 1)[0]
     assert found.metrics["add/raw/aqi_slope"] == pytest.approx(slope)
+    controls = [
+        np.polyfit([0, *(r.dose for r in some)], [rows[0].aqi, *(r.aqi for r in some)], 1)[0]
+        for k in range(DRAWS)
+        for some in [of(rows, arm="random", dose_kind="lambda", operator="add", draw=k)]
+    ]
+    over = slope - np.mean(controls)
+    assert found.metrics["add/raw/aqi_slope_over_random"] == pytest.approx(over)
+    metrics = found.metrics
+    for name in ("aqi_slope", "aqi_slope_over_random", "flipped/gain_over_random"):
+        low, high = metrics[f"add/raw/{name}_low"], metrics[f"add/raw/{name}_high"]
+        assert low < metrics[f"add/raw/{name}"] < high
     monotone = all(a.aqi <= b.aqi for a, b in itertools.pairwise(grid))
     said = "monotone" if monotone else "not monotone"
     start = f"A, add raw aqi over lambda: slope {slope:+.1f} ["
@@ -173,6 +190,12 @@ def test_summary_is_pure_and_says_gain_and_trend(rows: list[Row], lab: TinyLab) 
     gain = found.metrics["add/raw/gain_over_random"]
     assert gain == pytest.approx(own.aqi - np.mean(random))
     assert found.metrics["unsteered_aqi"] == rows[0].aqi
+    assert found.metrics["add/raw/refusal_unsafe"] == own.refusal_unsafe
+    assert "add/raw/refusal_unsafe_civility_tolerance_unsteered_low" in found.metrics
+    over = found.metrics["add/raw/aqi_over_prompt"]
+    assert over == pytest.approx(own.aqi - of(rows, arm="prompt")[0].aqi)
+    assert sum("unsafe prompts refused, unsteered -> steered" in x for x in found.lines) == 2
+    assert sum("steered minus" in x for x in found.lines) == 2 * 2
     assert lab.asked == []
 
 
@@ -305,6 +328,64 @@ def test_the_axiom_left_out_is_told_apart(rows: list[Row], lab: TinyLab) -> None
     assert any(f"on {AXIOMS[3]}, left out of extraction" in x for x in found.lines)
 
 
+@pytest.mark.parametrize("placement", ["raw", "increments"])
+def test_a_relative_strength_adds_a_vector_as_long_as_the_mean_base_state(
+    placement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: the steps of every arm of the grid against the lengths of the base's states."""
+    from mahals.arms import sweeping
+
+    seen: dict[str, Any] = {}
+    whole = sweeping.sweep
+    monkeypatch.setattr("mahals.phases.same_arch.sweep", lambda at, reached, n, lab: (
+        seen.update(reached=reached), whole(at, reached, n, lab))[1])  # fmt: skip
+    params = replace(PARAMS, unit="state", lambdas=(0.0, 0.1), layers=(1.0, 2.0), effects=False,
+                     operators=("add",), placements=(placement,))  # fmt: skip
+    lab = lab_with_vectors()
+    found = run(PHASE, params, lab)
+    base = lab.model("A", "base")
+    lengths: dict[int, list[float]] = {1: [], 2: []}
+    for prompt in lab.prompts("extraction"):
+        ids = base.tokenizer(prompt.text, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            states = base.model(ids, output_hidden_states=True).hidden_states[1:]
+        for block, values in lengths.items():
+            values.append(states[block][0, -1].norm().item())
+    grid = [d for d in seen["reached"].dosed if d.label.dose == 0.1]
+    assert [d.label.arm for d in grid if d.label.dose_kind == "relative"][:2] == [
+        "steered", "flipped"]  # fmt: skip
+    for d in grid[: 2 + DRAWS]:
+        for step in d.arm.steps:
+            added = abs(step.strength) * step.direction.norm().item()
+            assert added == pytest.approx(0.1 * np.mean(lengths[step.block]), rel=1e-4)
+    own = placed_like(lab, placement)
+    for step in grid[0].arm.steps:
+        cosine = torch.cosine_similarity(step.direction, own[step.block], dim=0)
+        assert cosine.item() == pytest.approx(1, abs=1e-5)
+    kinds = {r.dose_kind for r in found if r.dose in (0.0, 0.1)}
+    assert kinds == {"relative"} and not of(found, dose_kind="lambda")
+    summary = PHASE.summarize(found, MemoryKept(lab.files))
+    doses = {e.configuration.dose for e in summary.entries}
+    assert doses == {None, "relative=0.1", f"kl={SUITE.dose_kl:g}"}
+    assert f"add/{placement}/steerability_unsafe" in summary.metrics
+    assert of(found, arm="steered", dose=0.1)[0].selection_aqi is not None
+
+
+def placed_like(lab: TinyLab, placement: str) -> dict[int, torch.Tensor]:
+    values = lab.files["vectors-A"]["values"].float()
+    return {1: values[1], 2: values[2] - (values[1] if placement == "increments" else 0)}
+
+
+def test_the_figures_say_the_unit(rows: list[Row], lab: TinyLab) -> None:
+    def label(some: list[Row]) -> str:
+        figure = PHASE.draw(some, MemoryKept(lab.files))["aqi_vs_lambda"]
+        return " ".join(t.get_text() for t in figure.findobj() if hasattr(t, "get_text"))
+
+    state = [replace(r, dose_kind="relative") if r.on_grid else r for r in rows]
+    assert "units of the vector's norm" in label(rows)
+    assert "units of the mean length of the base's states" in " ".join(label(state).split())
+
+
 def test_a_dose_out_of_reach_costs_its_arms_alone() -> None:
     """At a KL that no strength gives, the lambda grid stays, and every row says what is missing."""
     params = replace(PARAMS, operators=("add_preserve_norm",), suite=replace(SUITE, dose_kl=50.0))
@@ -334,7 +415,9 @@ def test_a_study_tells_of_its_agents_before_and_after(rows: list[Row], lab: Tiny
         homophily([rows[0].aqi_axioms, both[len(rows)].aqi_axioms]).value
     )
     for state in ("unsteered", "steered", "flipped", "aligned", "prompt"):
-        assert f"attack_success_{state}" in found.metrics
+        for name in (f"attack_success_{state}", f"homophily_{state}"):
+            low, high = found.metrics[f"{name}_low"], found.metrics[f"{name}_high"]
+            assert low <= found.metrics[name] <= high
         (line,) = [x for x in found.lines if x.startswith(f"routing attack, {state}:")]
         assert f"K={DRAWS}" in line
     tensors = lab.files[rows[0].evidence]

@@ -26,6 +26,7 @@ PARAMS = Params(
     shuffles=2,
     tokens=512,
     layers="auto",
+    selection_draws=3,
     suite=SUITE,
 )
 ALL = replace(PARAMS, pairs=0, left_out=AXIOMS[-1])
@@ -70,6 +71,49 @@ def test_the_selection_score_is_on_the_steered_block_alone(rows: list[Row]) -> N
         assert (row.selection_gain is not None) == row.steered == (row.block == 1)
     everywhere = run(PHASE, replace(PARAMS, methods=("contrast",), layers=(0.0, -1.0)), TinyLab())
     assert [r.steered for r in everywhere] == [True, False, False, True]
+
+
+def test_the_selection_gain_is_over_random_with_its_interval(
+    rows: list[Row], lab: TinyLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand from the scores of the arms: over the mean of the random directions."""
+    from mahals.readouts import selection
+
+    seen: list[Any] = []
+    plain = selection.arm_aqi
+    monkeypatch.setattr(selection, "arm_aqi", lambda at, arms: seen.append(plain(at, arms)) or
+                        seen[-1])  # fmt: skip
+    found = run(PHASE, replace(PARAMS, methods=("contrast", "pca")), TinyLab())
+    (scores,) = seen
+    assert len(scores) == 2 + PARAMS.selection_draws
+    mean = np.mean([s.aqi.estimate for s in scores[2:]])
+    for score, row in zip(scores, [r for r in found if r.steered], strict=False):
+        assert row.selection_gain == pytest.approx(score.aqi.estimate - mean)
+        assert row.selection_gain_low < row.selection_gain < row.selection_gain_high
+    metrics = PHASE.summarize(found, MemoryKept({})).metrics
+    assert {f"pca/selection_gain{x}" for x in ("", "_low", "_high")} <= set(metrics)
+    few = replace(PARAMS, selection_draws=1)
+    assert "selection_draws" in str(refused(lambda: PHASE.plan(few, TinyLab())))
+
+
+def test_a_method_out_of_reach_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mahals.readouts import selection
+
+    plain = selection.within_reach
+
+    def without_pca(at: Any, found: Any, target: float) -> Any:
+        return plain(at, [d for d in found if d.label.method != "pca"], target)
+
+    monkeypatch.setattr(selection, "within_reach", without_pca)
+    lab = TinyLab()
+    found = run(PHASE, replace(PARAMS, methods=("contrast", "pca")), lab)
+    steered = {r.method: r for r in found if r.steered}
+    assert steered["contrast"].selection_gain is not None
+    assert steered["pca"].selection_gain is None
+    assert "no strength brings the vector to kl=0.05" in str(steered["pca"].reason)
+    summary = PHASE.summarize(found, MemoryKept(lab.files))
+    assert "pca/selection_gain" not in summary.metrics and "pca absent" in summary.lines[0]
+    assert {c.name: c.selection_score for c in summary.vectors}["A.pca"] is None
 
 
 def test_the_selection_score_never_reads_the_evaluation_split() -> None:
@@ -143,6 +187,8 @@ def test_every_vector_has_a_card_with_its_score(rows: list[Row], lab: TinyLab) -
         assert card.reference == row.vectors and card.metadata["revision"] == "A:base"
         if row.steered:
             assert card.selection_score == row.selection_gain
+            spread = (row.selection_gain, row.selection_gain_low, row.selection_gain_high)
+            assert card.metadata["selection_gain"] == pytest.approx(spread, abs=1e-5)
 
 
 def test_the_recommended_order_is_by_potential(rows: list[Row], lab: TinyLab) -> None:
