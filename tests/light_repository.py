@@ -123,12 +123,15 @@ def make(folder: Path, seconds: float = 0.0) -> Path:
     return folder
 
 
+MEASURED = ("results/", "data/", "dvc.lock", "benchmarks/LEADERBOARD.md")  # a copy has none yet
+
+
 def copy_tree(folder: Path) -> None:
     """The files of the working tree that git would take, and nothing else."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(("results/", "data/", "dvc.lock")):
+        if (ROOT / name).is_file() and not name.startswith(MEASURED):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)

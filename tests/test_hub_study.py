@@ -35,7 +35,7 @@ STEERED = {"Qwen2_7B": (1, 2, 3, 4, 5), "Falcon_7B": (0, 1, 2, 3)}
 TINY = {
     "datasets.per_cell": 6,
     "datasets.pairs_per_split": 20,
-    "datasets.texts_per_split": 640,  # ten rows for each dimension of the wider model
+    "datasets.texts_per_split": 900,  # ten fitted rows for each dimension of the wider model
     "datasets.tasks_per_split": 4,
     "baseline_aqi.permutations": 20,
     "baseline_aqi.tsne": "false",  # t-SNE asks for more prompts than these
@@ -122,7 +122,7 @@ def write_texts(folder: Path) -> Iterator[tuple[str, str]]:
             for p in pairs(world, split, 60, 0)
         ],
         "neutral": [
-            {"text": text} for text in chain(*(neutral(world, s, 900, 0) for s, _ in SPLITS))
+            {"text": text} for text in chain(*(neutral(world, s, 1400, 0) for s, _ in SPLITS))
         ],
     }
     for name, lines in rows.items():

@@ -33,7 +33,7 @@ UNITS = {
     for phase in PHASES
     for unit in (("study",) if phase == "datasets" else (*MODELS, "study"))
 }
-METHODS = ("mean_difference", "svd_k", "contrast", "pca")
+METHODS = ("mean_difference", "svd_k", "contrast", "pca", "probe")
 
 
 @pytest.fixture(scope="module")
