@@ -234,7 +234,7 @@ def test_a_checkpoint_that_is_not_there_is_one_line_with_the_cure(
     ref = entry_of("Qwen2_7B")[role]
     shutil.rmtree(home / "hub" / f"models--{ref['id'].replace('/', '--')}")
     env = {**hub_study.env, "HF_HOME": str(home), "HF_HUB_CACHE": str(home / "hub")}
-    before = {(each.phase, each.unit, each.fingerprint) for each in hub_study.results().values()}
+    before = {each.fingerprint for each in all_results(Workspace(hub_study.root))}
     done = subprocess.run(
         ["python", "-m", "mahals", "run", "steering_vectors", *hub_study.keys, "--seed", "1"],
         cwd=hub_study.root, env=env, capture_output=True, text=True, check=False,
@@ -244,4 +244,4 @@ def test_a_checkpoint_that_is_not_there_is_one_line_with_the_cure(
     assert len(said) == 1 and "Traceback" not in done.stderr
     assert ref["id"] in said[0] and ref["revision"] in said[0]
     assert f"hf download {ref['id']}" in said[0]
-    assert before <= {(e.phase, e.unit, e.fingerprint) for e in hub_study.results().values()}
+    assert before <= {each.fingerprint for each in all_results(Workspace(hub_study.root))}
