@@ -251,6 +251,7 @@ def test_a_registered_vector_loads_and_fits_its_own_model_alone(study: SmallStud
 # ---- again
 
 
+@pytest.mark.slow
 def test_a_second_study_measures_nothing(study: SmallStudy, tmp_path: Path) -> None:
     root = copy_of(study, tmp_path)
     before = {k: (r.folder / "run.json").read_bytes() for k, r in study.results.items()}
