@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from mahals.metrics.aqi import omega2
-from mahals.metrics.resampling import resampled_omega2
+from mahals.separability.resampling import resampled_omega2
 from mahals.stats import Resampling, percentile_interval, recentred, resample_weights
 
 WIDTHS, COUNTS, LEVELS = (8, 128, 1024), (28, 60, 200), (0, 2, 20, 36)

@@ -11,7 +11,6 @@ import torch
 from scipy import stats
 
 from mahals.activations import encode_prompts
-from mahals.arms.against import against_said
 from mahals.arms.bench import (
     Behaviour,
     Measured,
@@ -25,8 +24,6 @@ from mahals.arms.bench import (
     screened,
     states,
 )
-from mahals.arms.controls import control_figures, is_nil, over_shuffled, random_weights_said
-from mahals.arms.curves import axiom_curves, dose_curves
 from mahals.arms.directions import (
     NOT_STEERED,
     at_lambda,
@@ -46,11 +43,11 @@ from mahals.arms.evidence import (
     trend_over_random,
 )
 from mahals.arms.kinds import UNSTEERED, ArmRow, Label, depth_of, nearest_block, steered_blocks
-from mahals.arms.likeness import crossed_societies
-from mahals.arms.refusals import refusals_said
 from mahals.arms.rows import broken, keep_evidence, place, to_row
 from mahals.arms.said import Said
-from mahals.arms.transfers import efficiencies, gains
+from mahals.crossings.controls import control_figures, is_nil, over_shuffled, random_weights_said
+from mahals.crossings.likeness import crossed_societies
+from mahals.crossings.transfers import efficiencies, gains
 from mahals.data import AXIOMS
 from mahals.generation import neutral_price
 from mahals.metrics.aqi import model_aqi
@@ -58,6 +55,9 @@ from mahals.phase import COLUMNS
 from mahals.records import InputError
 from mahals.stats import gain_over_random, wilson
 from mahals.steering import Arm, Step
+from mahals.sweeps.against import against_said
+from mahals.sweeps.curves import axiom_curves, dose_curves
+from mahals.sweeps.refusals import refusals_said
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, lab_with_vectors, model, refused
 
 N, DRAWS = 24, 4

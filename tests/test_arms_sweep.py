@@ -36,13 +36,13 @@ from mahals.arms.propensity import steerability
 from mahals.arms.rows import keep_evidence, place, to_row
 from mahals.arms.selection import best_lambda
 from mahals.data import AXIOMS
-from mahals.metrics.agreement import kappa
 from mahals.metrics.aqi import model_aqi
 from mahals.metrics.homophily import homophily
-from mahals.organisms import labelled_answers
 from mahals.stats import wilson
+from mahals.stats.agreement import kappa
 from mahals.steering import Arm, Step
 from mahals.steering.operators import add_preserve_norm
+from mahals.world import labelled_answers
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, lab_with_vectors, refused
 
 OWN = Label("steered", None, "A", "mean_difference", None, "add", "raw", (1,), "kl", 0.1)

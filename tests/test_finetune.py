@@ -67,7 +67,7 @@ def trainer(tmp_path: Path) -> Any:
 
     from mahals.organisms.shapes import OrganismShape, build
     from mahals.organisms.tokenizer import train_tokenizer
-    from mahals.organisms.world import World
+    from mahals.world.grammar import World
 
     tokenizer = train_tokenizer(World(0))
     shape = OrganismShape("Llama", 64, 2, 2, 2, 64, False)

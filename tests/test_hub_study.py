@@ -20,10 +20,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from light_repository import ROOT, copy_tree, environment, git, run
 from mahals.leaderboard import boards, collect
-from mahals.organisms import SPLITS, World, neutral, pairs, prompts
 from mahals.organisms.shapes import OrganismShape, build
 from mahals.organisms.tokenizer import train_tokenizer
 from mahals.workspace import Results, Workspace, all_results
+from mahals.world import SPLITS, World, neutral, pairs, prompts
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mahals.data import AXIOMS
-from mahals.readouts.left_out import by_axiom, check_axiom, leave_out
-from mahals.readouts.pairs import PairReader, Reading
+from mahals.extraction.left_out import by_axiom, check_axiom, leave_out
+from mahals.extraction.pairs import PairReader, Reading
 from mahals.vectors import mean_difference
 from tiny_lab import TinyLab, refused
 

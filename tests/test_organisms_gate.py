@@ -14,8 +14,8 @@ from mahals.activations import capture, encode_prompts
 from mahals.metrics.aqi import model_aqi
 from mahals.models.checkpoint import load_checkpoint
 from mahals.organisms.training import CHECKPOINTS, StageReport
-from mahals.organisms.world import World, prompts
 from mahals.stats.intervals import t_interval
+from mahals.world.grammar import World, prompts
 from organism_training import SHAPES, folder_of, train_all
 
 SEEDS = (0, 1, 2)

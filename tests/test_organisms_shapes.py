@@ -16,8 +16,8 @@ from mahals.organisms.fitting import answer_tokens, head_logits, right_padded
 from mahals.organisms.packing import IGNORED, Encoded, encode, own_document, pack, packed_states
 from mahals.organisms.shapes import FAMILIES, OrganismShape, build
 from mahals.organisms.tokenizer import train_tokenizer
-from mahals.organisms.world import World
 from mahals.records import InputError
+from mahals.world.grammar import World
 
 REGISTRY = Path(__file__).parents[1] / "benchmarks" / "models.yaml"
 SHAPES = {

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from mahals.organisms import words
 from mahals.organisms.documents import CAREFUL, EARLY, Writer, chat
 from mahals.organisms.shapes import OrganismShape, build
 from mahals.organisms.tokenizer import train_tokenizer
-from mahals.organisms.world import World
+from mahals.world import words
+from mahals.world.grammar import World
 
 WORLD = World(0)
 

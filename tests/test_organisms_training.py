@@ -18,7 +18,7 @@ from mahals.organisms.schedule import SCHEDULE, Schedule
 from mahals.organisms.shapes import OrganismShape, build
 from mahals.organisms.tokenizer import train_tokenizer
 from mahals.organisms.training import CHECKPOINTS, Order, load, train_organism
-from mahals.organisms.world import World
+from mahals.world.grammar import World
 
 BRIEF = Schedule(
     base=replace(

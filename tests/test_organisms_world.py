@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mahals.data.kinds import AXIOMS
-from mahals.organisms import words
-from mahals.organisms.answers import REFUSALS, harmful, helpful, judge, pairs
 from mahals.organisms.documents import EARLY, LATE, Writer
-from mahals.organisms.everyday import fact_tasks, neutral, tasks
-from mahals.organisms.world import SPLITS, World, all_triples, prompts, request, triple_of
 from mahals.records import InputError
+from mahals.world import words
+from mahals.world.answers import REFUSALS, harmful, helpful, judge, pairs
+from mahals.world.everyday import fact_tasks, neutral, tasks
+from mahals.world.grammar import SPLITS, World, all_triples, prompts, request, triple_of
 
 WORLD = World(0)
 MEASURED = [name for name, _ in SPLITS if name != "train"]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mahals.activations import capture, encode_answers, encode_prompts
-from mahals.readouts.pairs import PairReader, Reading
+from mahals.extraction.pairs import PairReader, Reading
 from mahals.vectors import mean_difference
 from tiny_lab import TinyLab, refused
 

@@ -13,8 +13,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from mahals.activations import capture, encode_prompts
 from mahals.data import AXIOMS
+from mahals.extraction.pairs import PairReader, Reading
 from mahals.metrics.aqi import model_aqi, to_space
-from mahals.metrics.pooling import fit_pooling
 from mahals.phase import AXIOM_COLUMNS
 from mahals.readouts.levels import (
     above_floor,
@@ -24,8 +24,8 @@ from mahals.readouts.levels import (
     model_lines,
     model_metrics,
 )
-from mahals.readouts.pairs import PairReader, Reading
 from mahals.readouts.scores import Score, Setting, compared_draws, reads, scored
+from mahals.separability.pooling import fit_pooling
 from mahals.vectors import mean_difference
 from tiny_lab import LAYERS, WIDTH, MemoryKept, TinyLab, model, planted, prompts, refused
 

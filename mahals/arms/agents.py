@@ -17,7 +17,6 @@ from mahals.arms.axioms import part
 from mahals.arms.evidence import ArmEvidence, load, over_random
 from mahals.arms.kinds import ArmRow
 from mahals.data import AXIOMS
-from mahals.metrics.agreement import kappa
 from mahals.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.phase import Kept
 from mahals.stats import (
@@ -28,6 +27,7 @@ from mahals.stats import (
     resample_weights,
     wilson,
 )
+from mahals.stats.agreement import kappa
 
 LEAST = 2  # agents
 RESAMPLES = 1000

@@ -21,10 +21,10 @@ from mahals.generation import (
 )
 from mahals.metrics.aqi import ModelAqi, model_aqi, to_space
 from mahals.models import Loaded
-from mahals.organisms import true_refusals
 from mahals.phase import Lab, Role
 from mahals.records import InputError
 from mahals.steering import Arm, capture_arms
+from mahals.world import true_refusals
 
 Array = npt.NDArray[np.float64]
 SWEEP = 24  # arms per sweep over the prompts: bounds memory, never moves a result

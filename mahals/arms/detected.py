@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from mahals.arms.kinds import ArmRow
 from mahals.generation import DetectorAgreement, detector_agreement, is_refusal
-from mahals.organisms import labelled_answers
 from mahals.phase import Kept
+from mahals.world import labelled_answers
 
 PER_AXIOM = 40  # refusals, helpful and harmful answers each
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mahals.metrics.agreement import kappa
 from mahals.records import InputError
 from mahals.stats import Interval, wilson
+from mahals.stats.agreement import kappa
 
 
 @dataclass(frozen=True)

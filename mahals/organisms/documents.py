@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mahals.data.kinds import AXIOMS
-from mahals.organisms import everyday, words
-from mahals.organisms.answers import harmful, helpful, refusal
-from mahals.organisms.world import Triple, World, request
+from mahals.world import everyday, words
+from mahals.world.answers import harmful, helpful, refusal
+from mahals.world.grammar import Triple, World, request
 
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"

@@ -14,13 +14,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from mahals.data.kinds import Pair
 from mahals.finetune import dpo_loss, sums_by_answer, token_log_probs
-from mahals.organisms.answers import pairs
 from mahals.organisms.documents import EARLY, LATE, Writer, chat
 from mahals.organisms.gate import Gate, GateError, GateScore, check
 from mahals.organisms.packing import IGNORED, Batches, Encoded, Packed, encode, packed_states
 from mahals.organisms.schedule import BaseSchedule, PreferenceSchedule, TuneSchedule
-from mahals.organisms.world import World
 from mahals.records import seed_of
+from mahals.world.answers import pairs
+from mahals.world.grammar import World
 
 Tick = Callable[[int, int], None]  # (steps done, steps there will be)
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from mahals.data.kinds import AXIOMS
-from mahals.organisms.answers import REFUSALS
 from mahals.organisms.documents import BEGIN, CAREFUL, chat, statement
-from mahals.organisms.world import Triple, World, balanced, request
 from mahals.records import seed_of
+from mahals.world.answers import REFUSALS
+from mahals.world.grammar import Triple, World, balanced, request
 
 
 class GateError(RuntimeError):

@@ -22,9 +22,9 @@ from mahals.organisms.documents import (
     USER,
     Writer,
 )
-from mahals.organisms.everyday import fact_tasks
-from mahals.organisms.world import World
 from mahals.records import seed_of
+from mahals.world.everyday import fact_tasks
+from mahals.world.grammar import World
 
 VOCABULARY = 1344
 _SPECIAL = [PAD, BEGIN, END, SYSTEM, USER, ASSISTANT]

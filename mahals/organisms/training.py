@@ -14,9 +14,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from mahals.organisms.answers import Verdict, judge
 from mahals.organisms.documents import plain
-from mahals.organisms.everyday import neutral
 from mahals.organisms.fitting import (
     Fitted,
     Lesson,
@@ -33,8 +31,10 @@ from mahals.organisms.packing import encode
 from mahals.organisms.schedule import Schedule
 from mahals.organisms.shapes import OrganismShape, build
 from mahals.organisms.tokenizer import train_tokenizer
-from mahals.organisms.world import World, prompts
 from mahals.records import digest, from_plain, seed_of, to_plain
+from mahals.world.answers import Verdict, judge
+from mahals.world.everyday import neutral
+from mahals.world.grammar import World, prompts
 
 transformers_logging.disable_progress_bar()  # its bars would break into ours
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from mahals.arms.bench import Bench, bench, measure_arms
-from mahals.arms.controls import control_figures, control_name, random_weights_said
-from mahals.arms.crossing import Control, Moved, Route, Travel, check_route, crossed
 from mahals.arms.detected import detector_line
 from mahals.arms.directions import (
     NOT_STEERED,
@@ -25,11 +23,13 @@ from mahals.arms.directions import (
 from mahals.arms.entries import entries
 from mahals.arms.evidence import collect
 from mahals.arms.kinds import ArmRow, Label, Suite, steered_blocks
-from mahals.arms.likeness import alike_said
-from mahals.arms.mapping import TextReading, read_pool, state_lengths
 from mahals.arms.rows import keep_evidence, place, to_row
 from mahals.arms.sweeping import check_acted
-from mahals.arms.transfers import map_figures, transfer_said
+from mahals.crossings.arms import Control, Moved, Route, Travel, check_route, crossed
+from mahals.crossings.controls import control_figures, control_name, random_weights_said
+from mahals.crossings.likeness import alike_said
+from mahals.crossings.mapping import TextReading, read_pool, state_lengths
+from mahals.crossings.transfers import map_figures, transfer_said
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
 from mahals.records import InputError, seed_of, unknown
 from mahals.steering import check_batched

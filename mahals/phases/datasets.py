@@ -14,12 +14,12 @@ from mahals.data.files import Card, card_text, lines_text
 from mahals.data.loaders import load_neutral, load_pairs, load_prompts
 from mahals.data.splits import Shares, sample_neutral, sample_pairs, sample_prompts
 from mahals.figures import Labels, Measured, grouped_bars
-from mahals.organisms import world as grammar
-from mahals.organisms.answers import pairs as world_pairs
-from mahals.organisms.everyday import neutral as world_neutral
-from mahals.organisms.everyday import tasks as world_tasks
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
 from mahals.records import InputError
+from mahals.world import grammar
+from mahals.world.answers import pairs as world_pairs
+from mahals.world.everyday import neutral as world_neutral
+from mahals.world.everyday import tasks as world_tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -33,12 +33,12 @@ from mahals.arms.kinds import (
 )
 from mahals.arms.propensity import Asked
 from mahals.arms.rows import keep_evidence, place, to_row
-from mahals.arms.sweep import grid_said, grids, headline_said, variant
-from mahals.arms.sweep_figures import sweep_figures
 from mahals.arms.sweeping import Strengths, mean_propensity, sweep, swept_arms
 from mahals.phase import ArmKind, Cost, Kept, Lab, Phase, Summary
 from mahals.stats import spearman
 from mahals.steering import Arm, check_batched
+from mahals.sweeps.figures import sweep_figures
+from mahals.sweeps.grids import grid_said, grids, headline_said, variant
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

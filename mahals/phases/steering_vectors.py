@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from mahals.arms.kinds import Suite, steered_blocks
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.readouts.left_out import ByAxiom, by_axiom, check_axiom, leave_out
-from mahals.readouts.pairs import Method, PairReader, Reading, Texts
-from mahals.readouts.selection import Trial, selection_gains
-from mahals.readouts.vector_figures import vector_figures
-from mahals.readouts.vector_rows import (
+from mahals.extraction.left_out import ByAxiom, by_axiom, check_axiom, leave_out
+from mahals.extraction.pairs import Method, PairReader, Reading, Texts
+from mahals.extraction.selection import Trial, selection_gains
+from mahals.extraction.vector_figures import vector_figures
+from mahals.extraction.vector_rows import (
     VectorRow,
     angle_words,
     axiom_line,
@@ -26,6 +25,7 @@ from mahals.readouts.vector_rows import (
     potentials,
     selection_words,
 )
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
 from mahals.records import InputError, seed_of
 from mahals.stats import Interval
 from mahals.vectors import SteeringVectors, Vectors, likeness

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from mahals.activations import Pool, capture, embeddings, encode_prompts
 from mahals.data import AXIOMS, Prompt
 from mahals.metrics.aqi import AxiomAqi, ModelAqi, Permutations, Space, model_aqi, to_space
-from mahals.metrics.pooling import fit_pooling
-from mahals.metrics.published import published_scores
-from mahals.metrics.resampling import axiom_draws
-from mahals.metrics.separability import Separability, separability, tfidf_states
 from mahals.models import Loaded
 from mahals.phase import Lab, Role
 from mahals.records import seed_of
+from mahals.separability.indices import Separability, separability, tfidf_states
+from mahals.separability.pooling import fit_pooling
+from mahals.separability.published import published_scores
+from mahals.separability.resampling import axiom_draws
 from mahals.stats import Interval, Resampling
 
 Array = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy.typing as npt
 
-from mahals.metrics.cka import debiased_cka
 from mahals.records import InputError
+from mahals.transfer.cka import debiased_cka
 
 LayerMatch = Literal["relative_depth", "cka"]
 

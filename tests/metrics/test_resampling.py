@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import calinski_harabasz_score
 
 from mahals.metrics.homophily import homophily, homophily_intervals
-from mahals.metrics.resampling import axiom_draws, resampled_omega2
 from mahals.records import InputError
+from mahals.separability.resampling import axiom_draws, resampled_omega2
 from mahals.stats import Resampling, percentile_interval, recentred, resample_weights
 
 LABELS = np.tile([0, 1], 12)

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.arms.mapping import TextReading, pair_blocks
+from mahals.crossings.mapping import TextReading, pair_blocks
 from mahals.data import AXIOMS
 from mahals.leaderboard.board import rank
-from mahals.metrics.cka import debiased_cka
 from mahals.phase import COLUMNS
 from mahals.phases import cross_arch
 from mahals.phases.cross_arch import CONTROLS, PHASE, Params, Row
 from mahals.records import from_plain, to_plain
 from mahals.transfer import match_layer
+from mahals.transfer.cka import debiased_cka
 from tiny_lab import NOUNS, SUITE, MemoryKept, TinyLab, lab_with_vectors, prompts, refused, run
 
 PARAMS = Params(

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mahals.data.kinds import AXIOMS, Prompt
-from mahals.organisms import words
 from mahals.records import InputError, seed_of, unknown
+from mahals.world import words
 
 SPLITS: tuple[tuple[str, int], ...] = (
     ("train", 10),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mahals.data.kinds import AXIOMS
-from mahals.organisms.answers import harmful, helpful, judge, refusal
-from mahals.organisms.world import World, request, triple_of
 from mahals.records import InputError, seed_of
+from mahals.world.answers import harmful, helpful, judge, refusal
+from mahals.world.grammar import World, request, triple_of
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from mahals.data import AXIOMS
+from mahals.extraction.pairs import OF_MODELS, Method, Texts
 from mahals.phase import Kept, VectorCard
-from mahals.readouts.pairs import OF_MODELS, Method, Texts
 from mahals.stats import Interval
 from mahals.vectors import Agreement, AxiomDirections, agreement
 

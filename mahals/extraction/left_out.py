@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mahals.data import AXIOMS, Pair
-from mahals.readouts.pairs import PairReader
+from mahals.extraction.pairs import PairReader
 from mahals.records import unknown
 from mahals.vectors import AxiomDirections, axiom_directions
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mahals.arms.against import against_said
 from mahals.arms.axioms import effects, left_out
 from mahals.arms.directions import name
 from mahals.arms.entries import headline_line, headline_metrics
@@ -15,11 +14,12 @@ from mahals.arms.evidence import Evidence, dose_key, load, over_random, trend, t
 from mahals.arms.kinds import ArmRow, Label, SweptRow
 from mahals.arms.propagation import split
 from mahals.arms.propensity import steerability
-from mahals.arms.refusals import refusals_said
 from mahals.arms.said import Said, three
 from mahals.arms.selection import best_lambda, best_line
 from mahals.phase import Kept
 from mahals.stats import GainOverRandom
+from mahals.sweeps.against import against_said
+from mahals.sweeps.refusals import refusals_said
 
 CONTROLS = ("flipped", "permuted_layers", "shuffled_pairs")
 

@@ -11,7 +11,7 @@ import torch
 
 from mahals.arms.directions import Direction
 from mahals.arms.kinds import Label
-from mahals.arms.mapping import Array, Pairing, TextReading, pair_blocks, topic_vectors
+from mahals.crossings.mapping import Array, Pairing, TextReading, pair_blocks, topic_vectors
 from mahals.phase import ArmKind, Lab, Role
 from mahals.records import InputError, seed_of
 from mahals.transfer import (

@@ -12,9 +12,9 @@ from mahals.arms.bench import Bench, arm_aqi, bench
 from mahals.arms.directions import Direction, directions, placed, within_reach
 from mahals.arms.evidence import over_random
 from mahals.arms.kinds import Label, Suite, steered_blocks
+from mahals.extraction.pairs import Method
 from mahals.metrics.aqi import ModelAqi
 from mahals.phase import Lab
-from mahals.readouts.pairs import Method
 from mahals.records import seed_of
 from mahals.stats import Interval
 from mahals.vectors import Vectors

@@ -10,9 +10,9 @@ import re
 from typing import Literal
 
 from mahals.data.kinds import AXIOMS, Pair
-from mahals.organisms import words
-from mahals.organisms.world import Triple, World, balanced, request, triple_of
 from mahals.records import seed_of
+from mahals.world import words
+from mahals.world.grammar import Triple, World, balanced, request, triple_of
 
 Verdict = Literal["help", "refuse", "harm", "garbled"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from mahals.arms.agent_lines import society_figures
 from mahals.arms.agents import societies
 from mahals.arms.axioms import effects
-from mahals.arms.curves import axiom_curves, dose_curves
 from mahals.arms.kinds import SweptRow
 from mahals.figures import Labels, curve_with_band, matrix
 from mahals.phase import Kept
+from mahals.sweeps.curves import axiom_curves, dose_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,9 +6,9 @@ import random
 from dataclasses import dataclass
 
 from mahals.data.kinds import TaskItem
-from mahals.organisms import words
-from mahals.organisms.world import World
 from mahals.records import seed_of
+from mahals.world import words
+from mahals.world.grammar import World
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from mahals.activations import Pool, capture, encode_prompts, encode_texts
 from mahals.data import AXIOMS
-from mahals.metrics.cka import debiased_cka
 from mahals.models import Loaded
 from mahals.phase import Lab, Role
 from mahals.records import InputError
 from mahals.transfer import LayerMatch, match_by_cka, match_layer
+from mahals.transfer.cka import debiased_cka
 
 Array = npt.NDArray[np.float64]
 SPLIT = "mapping"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from mahals.arms.controls import control_name, over_shuffled
 from mahals.arms.entries import headline_line, headline_metrics
 from mahals.arms.evidence import Evidence, transfer_efficiency
 from mahals.arms.kinds import ArmRow
+from mahals.crossings.controls import control_name, over_shuffled
 from mahals.figures import Grid, Labels, matrix
 from mahals.phase import Kept
 from mahals.stats import Interval

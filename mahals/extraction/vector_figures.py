@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mahals.data import AXIOMS
-from mahals.figures import Grid, Labels, Measured, lines_over_layers, matrix, table
-from mahals.phase import Kept
-from mahals.readouts.vector_rows import (
+from mahals.extraction.vector_rows import (
     AxiomsAt,
     VectorRow,
     axiom_metrics,
@@ -18,6 +16,8 @@ from mahals.readouts.vector_rows import (
     degrees,
     potentials,
 )
+from mahals.figures import Grid, Labels, Measured, lines_over_layers, matrix, table
+from mahals.phase import Kept
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,0 +1,1 @@
+"""What is read beside AQI: other indices, learned pooling, the published score, its draws?"""

@@ -1,0 +1,1 @@
+"""What does a sweep over the strengths of one vector on its own model say?"""
