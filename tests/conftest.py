@@ -70,3 +70,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
         if (root / ".mahals/printed.txt").is_file():
             return _read(root)
         return run_study(root)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker makes the study at once; the files that wait for it come when it is there."""
+
+    def place(item: pytest.Item) -> int:
+        if item.path.name == "test_study.py":
+            return 0
+        return 2 if item.path in waiting else 1
+
+    waiting = {i.path for i in items if "study" in getattr(i, "fixturenames", ())}
+    items.sort(key=place)

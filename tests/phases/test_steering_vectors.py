@@ -77,7 +77,7 @@ def test_the_selection_gain_is_over_random_with_its_interval(
     rows: list[Row], lab: TinyLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By hand from the scores of the arms: over the mean of the random directions."""
-    from mahals.readouts import selection
+    from mahals.extraction import selection
 
     seen: list[Any] = []
     plain = selection.arm_aqi
@@ -97,7 +97,7 @@ def test_the_selection_gain_is_over_random_with_its_interval(
 
 
 def test_a_method_out_of_reach_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mahals.readouts import selection
+    from mahals.extraction import selection
 
     plain = selection.within_reach
 
