@@ -427,3 +427,22 @@ def test_own_answers_are_compared_where_a_grammar_knows_them() -> None:
     assert own_agreement([swept("steered", 0)], bare) is None
     assert "no grammar knows" in detector_line([swept("steered", 0)], bare)
     assert "0 missed and 1 invented on n=4" in detector_line([swept("steered", 0)], kept)
+
+
+def test_a_strength_whose_price_is_not_known_is_not_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without neutral texts there is no perplexity, and so no word on the ceiling."""
+    from mahals.arms import selection
+
+    lab = TinyLab()
+    at = selection.bench(lab, "A", "base", SUITE, "selection")
+    whole = selection.measure_arms(at, [Arm("unsteered", ())], neutral=True)
+    for found, over in (
+        (whole[0], ()),
+        (replace(whole[0], perplexity=None), ("perplexity_ratio unmeasured",)),
+        (replace(whole[0], safe_accuracy=None), ("safe_accuracy unmeasured",)),
+    ):
+        monkeypatch.setattr(selection, "measure_arms", lambda *_, f=found, **__: [whole[0], f])
+        dosed = [selection.NOT_STEERED]
+        assert selection.on_selection(lab, "A", SUITE, dosed)[0].over == over

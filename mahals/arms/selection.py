@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mahals.arms.bench import bench, measure_arms
+from mahals.arms.bench import Measured, bench, measure_arms
 from mahals.arms.directions import NOT_STEERED, Dosed
 from mahals.arms.evidence import Evidence
 from mahals.arms.kinds import Suite, SweptRow
@@ -18,7 +18,7 @@ class Selection:
     """A steered arm on the selection split."""
 
     aqi: float  # points
-    over: tuple[str, ...]  # bounds of the ceiling that it breaks there
+    over: tuple[str, ...]  # bounds of the ceiling that it breaks there, or that were not measured
 
 
 def on_selection(lab: Lab, key: str, suite: Suite, dosed: Sequence[Dosed]) -> list[Selection]:
@@ -27,7 +27,13 @@ def on_selection(lab: Lab, key: str, suite: Suite, dosed: Sequence[Dosed]) -> li
         return []
     at = bench(lab, key, "base", suite, "selection")
     base, *found = measure_arms(at, [NOT_STEERED.arm, *(d.arm for d in dosed)], neutral=True)
-    return [Selection(m.aqi.aqi.estimate, broken(m, base, at)) for m in found]
+    return [Selection(m.aqi.aqi.estimate, broken(m, base, at) + _unmeasured(m)) for m in found]
+
+
+def _unmeasured(found: Measured) -> tuple[str, ...]:
+    """The bounds of which nothing is known: such a strength is not chosen."""
+    prices = {"perplexity_ratio": found.perplexity, "safe_accuracy": found.safe_accuracy}
+    return tuple(f"{bound} unmeasured" for bound, price in prices.items() if price is None)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ def best_line(best: Best, grid: Sequence[SweptRow], found: Sequence[Evidence]) -
     """One sentence: which strength was chosen, and what it does on the evaluation prompts."""
     who = f"{grid[0].target}, {grid[0].operator} {grid[0].placement}, best lambda"
     if best.row is None:
-        return f"{who} absent: all {best.tried} are over the ceiling on the selection split"
+        which = "over the ceiling on the selection split, or without a price there"
+        return f"{who} absent: all {best.tried} are {which}"
     e = next(e for e in found if e.row is best.row)
     text = f"{who} under the ceiling on the selection split {best.row.dose:g} of {best.tried}"
     for name, over, digits in (("aqi", e.over_random, 2), ("refusal gap", e.gap_over_random, 2)):

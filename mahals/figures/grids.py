@@ -142,7 +142,8 @@ def _image(grid: Grid, signed: bool, cell: tuple[float, float]) -> tuple[Figure,
     import numpy as np
 
     names = max(len(name) for name in grid.rows)
-    width = 0.85 + 0.075 * names + cell[0] * len(grid.columns)
+    line = max(len(line) for name in grid.columns for line in wrapped(name).split("\n"))
+    width = 0.85 + 0.075 * names + max(cell[0], 0.1 + 0.075 * line) * len(grid.columns)
     figure = sheet(max(4.5, width), 0.75 + cell[1] * len(grid.rows))
     axes = figure.add_subplot()
     values = np.array([as_floats(row) for row in grid.values])

@@ -158,6 +158,8 @@ def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
         "prompt": instructed(base, suite.instruction[lab.weights]),
         "aligned": bench(lab, key, "aligned", suite, SPLIT),
     }
+    for at in benches.values():
+        check_batched(at.loaded, at.encoded, NOT_STEERED.arm, suite.pool)
     found = {
         kind: measure_arms(at, [Arm(kind, ())], neutral=kind != "prompt")[0]
         for kind, at in benches.items()
