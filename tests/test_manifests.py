@@ -25,6 +25,7 @@ from mahals.manifests import (
     write,
 )
 from mahals.phase import PHASES, STUDY
+from mahals.records import InputError
 from mahals.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
@@ -116,14 +117,14 @@ def test_conda_holds_the_dependencies_of_the_package(sources: Sources) -> None:
 
 def test_stages_are_units_and_gathers(sources: Sources, stages: dict[str, Any]) -> None:
     wanted = {PUBLISH}
-    for name, phase in sources.phases.items():
+    for name, phase in sources.studied.items():
         if phase.per == "study":
             wanted.add(name)
             continue
         wanted |= {f"{name}_gather"}
         wanted |= {name} if phase.one_stage else {f"{name}@{m}" for m in sources.models}
     named = {
-        stage_of(phase, unit) for phase in sources.phases.values() for unit in sources.units(phase)
+        stage_of(phase, unit) for phase in sources.studied.values() for unit in sources.units(phase)
     }
     assert set(stages) == wanted == named | {PUBLISH}
 
@@ -132,7 +133,7 @@ def test_every_result_comes_out_of_one_stage(sources: Sources, stages: dict[str,
     outs = [out for stage in stages.values() for out in inside(stage.outs)]
     assert len(outs) == len(set(outs))
     metrics = {o for o in outs if o.endswith("metrics.json")}
-    units = {(n, u) for n, phase in sources.phases.items() for u in sources.units(phase)}
+    units = {(n, u) for n, phase in sources.studied.items() for u in sources.units(phase)}
     assert metrics == {f"results/{n}/{u}/metrics.json" for n, u in units}
     for stage in stages.values():
         for out in stage.outs:
@@ -151,7 +152,7 @@ def test_results_that_are_read_come_out_of_a_stage(stages: dict[str, Any]) -> No
 def test_stages_follow_what_phases_need(sources: Sources, stages: dict[str, Any]) -> None:
     """By DVC's own graph: a stage hangs on the stages of what its phase needs, and no others."""
     made_by = {out: name for name, stage in stages.items() for out in inside(stage.outs)}
-    for phase in sources.phases.values():
+    for phase in sources.studied.values():
         for unit in sources.models if phase.per == "model" else (STUDY,):
             hangs_on = {
                 made_by[d] for d in inside(stages[stage_of(phase, unit)].deps) & set(made_by)
@@ -193,7 +194,7 @@ def test_stages_run_exactly_the_modules_that_are_imported(
     for module in sorted(graph.modules):
         if module.startswith(OUTSIDE):
             graph.remove_module(module)
-    for name, phase in sources.phases.items():
+    for name, phase in sources.studied.items():
         roots = [f"mahals.phases.{name}", "mahals.runner", "mahals.workspace"]
         reached = {m for root in roots for m in graph.find_upstream_modules(root)} | set(roots)
         parents = {m.rsplit(".", i)[0] for m in reached for i in range(m.count(".") + 1)}
@@ -221,7 +222,7 @@ def test_values_that_decide_are_params_of_the_stage(
     sources: Sources, stages: dict[str, Any]
 ) -> None:
     shapes = {f"{model}.organism" for model in sources.models}
-    for name, phase in sources.phases.items():
+    for name, phase in sources.studied.items():
         for unit in sources.units(phase):
             deps = [d for d in stages[stage_of(phase, unit)].deps if hasattr(d, "params")]
             keys = {key for d in deps for key in d.params}
@@ -244,3 +245,19 @@ def test_weights_of_the_hub_need_no_organisms(sources: Sources) -> None:
 
 def test_generated_text_is_the_same_every_time(sources: Sources) -> None:
     assert generated(sources) == generated(read_sources(Workspace.locate(ROOT)))
+
+
+def test_dvc_rebuilds_the_phases_of_the_study_alone(sources: Sources) -> None:
+    """Else `dvc repro` after `mlflow run .` would run what nobody asked for."""
+    less = {"short": ("datasets", "organisms")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mahals.manifests.sources.STUDIES", less)
+        short = replace(sources, params={**sources.params, "study": "short"})
+        assert set(pipeline(short)["stages"]) == {
+            "datasets",
+            "organisms",
+            "organisms_gather",
+            PUBLISH,
+        }
+        with pytest.raises(InputError, match="core"):
+            pipeline(sources)

@@ -53,7 +53,7 @@ def ends(sources: Sources, stages: Sequence[str]) -> tuple[str, ...]:
         return (PUBLISH,)
     resolver = _resolver(sources)
     behind: set[str] = set()
-    for name, phase in sources.phases.items():
+    for name, phase in sources.studied.items():
         gathered = stage_of(phase, STUDY)
         units = {stage_of(phase, unit) for unit in sources.units(phase)} - {gathered}
         if gathered in stages:
@@ -70,7 +70,7 @@ def valid_stages(sources: Sources) -> tuple[str, ...]:
     code and versions, in the order of dvc.yaml."""
     valid = {(r.phase, r.unit) for r in _valid_results(sources)}
     stages: dict[str, bool] = {}
-    for name, phase in sources.phases.items():
+    for name, phase in sources.studied.items():
         for unit in sources.units(phase):
             stage = stage_of(phase, unit)
             stages[stage] = stages.get(stage, True) and (name, unit) in valid
@@ -87,7 +87,7 @@ def _valid_results(sources: Sources) -> Iterator[Results]:
     from mahals.runner.prepare import gather_place
 
     workspace, resolver = sources.workspace, _resolver(sources)
-    for name, phase in sources.phases.items():
+    for name, phase in sources.studied.items():
         units = sources.models if phase.per == "model" else (STUDY,)
         found = list(_canonical(workspace, (resolver.find(name, unit) for unit in units)))
         yield from found

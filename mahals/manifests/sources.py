@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from mahals.phase import STUDY, Phase
-from mahals.records import InputError
+from mahals.phase import STUDIES, STUDY, Phase
+from mahals.records import InputError, unknown
 from mahals.workspace import Workspace
 
 
@@ -33,6 +33,18 @@ class Sources:
     def models(self) -> tuple[str, ...]:
         """The models of the study, in the order of params.yaml."""
         return tuple(self.params["models"])
+
+    @property
+    def studied(self) -> dict[str, Phase]:
+        """The phases of the study that params.yaml names: what DVC rebuilds."""
+        return {name: p for name, p in self.phases.items() if name in self._study}
+
+    @property
+    def _study(self) -> tuple[str, ...]:
+        named = self.params["study"]
+        if named not in STUDIES:
+            raise unknown("study", named, STUDIES)
+        return STUDIES[named]
 
     def units(self, phase: Phase) -> tuple[str, ...]:
         """All units of a phase that leave results; the last one sums up."""

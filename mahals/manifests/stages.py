@@ -20,9 +20,9 @@ ORGANISM, HUB = ("organism",), ("base", "aligned")
 
 
 def pipeline(sources: Sources) -> dict[str, Any]:
-    """dvc.yaml: per phase what measures and what gathers, then `publish`."""
+    """dvc.yaml: per phase of the study what measures and what gathers, then `publish`."""
     stages: dict[str, Any] = {}
-    for name, phase in sources.phases.items():
+    for name, phase in sources.studied.items():
         stages[name] = _measure_stage(sources, name, phase)
         if phase.per == "model":
             stages[f"{name}_gather"] = _gather_stage(sources, name)
@@ -74,7 +74,7 @@ def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
 
 
 def _publish_stage(sources: Sources) -> dict[str, Any]:
-    units = [(n, u) for n, p in sources.phases.items() for u in sources.units(p)]
+    units = [(n, u) for n, p in sources.studied.items() for u in sources.units(p)]
     files = [f"results/{n}/{u}/{f}" for n, u in units for f in ("metrics.json", "summary.json")]
     code = ["mahals/leaderboard", "mahals/tracking"]
     return {
