@@ -86,7 +86,8 @@ def ranks(count: int) -> Callable[[], object]:
 def axes(options: setting.Options, folder: Path) -> dict[str, Axis]:
     """Every axis with its four sizes."""
     base = setting.model(BLOCKS, WIDTH, options.texts)
-    base.model.save_pretrained(folder)
+    small = setting.model(BLOCKS, WIDTH // 2, options.texts)
+    small.model.save_pretrained(folder)
     base.tokenizer.save_pretrained(folder)
     deep = {2 * k: setting.model(2 * k, WIDTH, options.texts) for k in STEPS}
     return {

@@ -22,13 +22,14 @@ from mahals.activations import batches
 
 BAR = Bar("<=", 2.0)
 MIB = 1 << 20
-TIMES = 3  # processes for each way
+TIMES = 2  # processes for each way of ours
+SIZE = setting.Size(16, 384, 200, 24)
 
 
 def measure(options: setting.Options) -> Page:
     """Ratios of the memory that each way adds to the memory that the blocks alone add."""
     page = Page("memory", str(__doc__), setting.machine())
-    size = options.sizes[0]
+    size = options.sizes[0] if options.tiny else SIZE
     group = f"{size}"
     limits, found = _ours(options, size)
     bare = median(limits)

@@ -42,7 +42,7 @@ class Size:
         return f"{self.layers} blocks of {self.width}, {self.texts} texts"
 
 
-SIZES = (Size(16, 768, 64, 24), Size(8, 256, 200, 48))
+SIZES = (Size(16, 768, 36, 24), Size(8, 256, 200, 24))
 """The moderate model, and a small one whose LM head is larger than its blocks."""
 
 
@@ -113,7 +113,7 @@ def world_texts(world: World) -> list[str]:
     """Stories, questions and answers of the synthetic world: texts of many lengths."""
     stories = neutral(world, "train", 300, 0)
     asked = tasks(world, "train", 60, 0)
-    return [*stories, *(t.question for t in asked), *(c for t in asked for c in t.choices)]
+    return [*stories, *(t.prompt for t in asked), *(c for t in asked for c in t.choices)]
 
 
 @cache
