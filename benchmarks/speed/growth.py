@@ -122,7 +122,7 @@ def _put(page: Page, figure: Figure, shown: tuple[str, str], times: Times) -> No
     each = [power(sizes, [times[s][r].wall for s in times]) for r in rounds]
     middle = [median(t.wall for t in some) for some in times.values()]
     exponent = power(sizes, middle)
-    page.lines.append(of_values("exponent", AXES[name], [*each, exponent], ("", None)))
+    page.lines.append(of_values("exponent", AXES[name], each, ("", None)))
     page.notes.append(f"{AXES[name]}: {_seconds(sizes, middle)}.")
     ax = figure.gca()
     grown = [size / sizes[0] for size in sizes]

@@ -18,7 +18,6 @@ from benchmarks.speed.peer_server import peak as peak_of
 from benchmarks.speed.peers import peers, save_job
 from benchmarks.speed.timing import Bar, Page, absent, of_values
 from benchmarks.speed.ways import LIMIT, WAYS
-from mahals.activations import batches
 
 BAR = Bar("<=", 2.0)
 MIB = 1 << 20
@@ -90,7 +89,6 @@ def one(argument: str) -> int:
     order = sorted(texts, key=len)
     WAYS[name](loaded, order[:2])()
     run = WAYS[name](loaded, texts)
-    assert batches(loaded, setting.encoded(loaded, order[:2]))
     return peak_of(lambda _: run(), None)  # type: ignore[arg-type]
 
 
