@@ -50,7 +50,8 @@ def markdown(pages: Sequence[Page], shared: str | None) -> str:
         if name in found:
             parts.append("\n".join(_section(heading, found[name])))
         else:
-            parts.append(f"## {heading}\n\nNot measured.\n")
+            why = ": no GPU could be had" if name == "gpu" else ""
+            parts.append(f"## {heading}\n\nNot measured{why}.\n")
         if name == "resampling":
             parts.append(SAE)
     return "\n".join(parts)
