@@ -1,7 +1,7 @@
 # What a change has to pass, and the few commands worth a name.
 PYTHON ?= python
 
-.PHONY: check format lint types bands lock manifests manifests-check test slow browser study docs-figures
+.PHONY: check format lint types bands lock manifests manifests-check test slow browser bench study docs-figures
 
 check: lint types bands manifests-check test
 
@@ -37,6 +37,9 @@ slow:
 
 browser:
 	$(PYTHON) -m pytest -m browser
+
+bench:
+	$(PYTHON) -m benchmarks.speed $(BENCH)
 
 study:
 	$(PYTHON) -m mahals study

@@ -1,0 +1,96 @@
+"""What does it cost to answer under many configurations at once?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+import torch
+
+from benchmarks.speed import setting
+from benchmarks.speed.timing import Bar, Line, Page, Times, interleaved, of_values, ratio, timed
+from mahals.activations import Encoded, encode_prompts
+from mahals.activations.batching import pad
+from mahals.generation import generate_arms
+from mahals.models import Loaded
+from mahals.steering import Arm, Step
+
+TOGETHER, FASTER = Bar("<=", 1.10), Bar(">=", 4)
+ARMS, NEW, CHECKED = 32, 8, 8
+SHAPES = ((16, 768), (8, 256))
+ALONE = 4  # of the arms, one at a time, in each round; their time counts ARMS / ALONE times
+
+
+def arms(layers: int, width: int) -> list[Arm]:
+    """Random vectors of strength .1 at a block of the upper half each."""
+    made = []
+    for i in range(ARMS):
+        vector = torch.randn(width, generator=torch.Generator().manual_seed(i))
+        block = layers // 2 + i % (layers // 2)
+        made.append(Arm(str(i), (Step(block, vector, 0.1, "add"),)))
+    return made
+
+
+def library(loaded: Loaded, encoded: Sequence[Encoded]) -> list[list[int]]:
+    """The tokens of transformers' own greedy generate on the same left-padded batch, unsteered."""
+    batch = pad(loaded, encoded, [0] * ARMS, "left")
+    with torch.inference_mode():
+        out = loaded.model.generate(
+            batch.ids, attention_mask=batch.mask, max_new_tokens=NEW, do_sample=False
+        )
+    tokens: list[list[int]] = out[:, batch.ids.shape[1] :].tolist()
+    return tokens
+
+
+def measure(options: setting.Options) -> Page:
+    """32 arms in one batch against an unsteered batch, one arm at a time, and transformers."""
+    page = Page("generation", str(__doc__), setting.machine())
+    for layers, width in ((4, 64),) if options.tiny else SHAPES:
+        loaded = setting.model(layers, width, options.texts)
+        prompt = setting.texts_of(options.texts, 1, 16)
+        _case(page, loaded, encode_prompts(loaded.tokenizer, prompt), options.rounds)
+    return page
+
+
+def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -> None:
+    steered, plain = arms(loaded.layers, loaded.width), [Arm(str(i), ()) for i in range(ARMS)]
+    group = f"{loaded.layers} blocks of {loaded.width}, {ARMS} arms, {NEW} new tokens"
+    alone = [generate_arms(loaded, encoded, [arm], NEW)[0] for arm in steered[:CHECKED]]
+    if generate_arms(loaded, encoded, steered, NEW)[:CHECKED] != alone:
+        raise RuntimeError(f"{group}: other tokens in a batch than one at a time")
+    library(loaded, encoded)
+
+    def one_at_a_time() -> None:
+        for arm in steered[:ALONE]:
+            generate_arms(loaded, encoded, [arm], NEW)
+
+    times = interleaved(
+        {
+            "steered": timed(lambda: generate_arms(loaded, encoded, steered, NEW)),
+            "plain": timed(lambda: generate_arms(loaded, encoded, plain, NEW)),
+            "alone": timed(one_at_a_time),
+            "library": timed(lambda: library(loaded, encoded)),
+        },
+        rounds,
+    )
+    what = f"{ARMS} arms in one batch / an unsteered batch"
+    page.lines.append(ratio(group, what, (times["steered"], times["plain"]), TOGETHER))
+    page.lines.append(_faster(group, times))
+    theirs = (times["plain"], times["library"])
+    page.lines.append(ratio(group, "our unsteered batch / transformers' generate", theirs, None))
+    page.notes.append(
+        f"{group}: {CHECKED} arms checked, their tokens are the same as one arm at a time; "
+        f"{ALONE} single arms are timed in a round and count {ARMS // ALONE} times."
+    )
+
+
+def _faster(group: str, times: Times) -> Line:
+    pairs = list(zip(times["alone"], times["steered"], strict=True))
+    walls = [ARMS / ALONE * a.wall / b.wall for a, b in pairs]
+    cpu = median(ARMS / ALONE * a.cpu / b.cpu for a, b in pairs)
+    return of_values(group, "one arm at a time / one batch", walls, ("x", FASTER), cpu)
+
+
+if __name__ == "__main__":
+    chosen = setting.options(__doc__)
+    measure(chosen).write(chosen.out)

@@ -1,0 +1,223 @@
+"""What do the lower bands cost on a GPU, at the real shapes of 7B to 9B models?
+
+Random weights in bfloat16, and in 4 bits where bitsandbytes is there; no MLflow and no files: a
+node with torch and transformers runs it. Without CUDA an absent row says so.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, MistralConfig
+
+from benchmarks.speed import setting
+from benchmarks.speed.timing import Bar, Page, Seconds, Way, absent, interleaved, of_values, ratio
+from mahals.activations import Encoded, batches, capture, model_inputs
+from mahals.generation import generate_arms
+from mahals.models import Loaded
+from mahals.steering import Arm, Step, capture_arms
+
+GIB = 1 << 30
+TEXTS, LONGEST, ARMS, NEW = 256, 128, 32, 32
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+CAPTURE, TOGETHER = Bar("<=", 1.10), Bar("<=", 1.10)
+
+
+def shapes() -> dict[str, Any]:
+    """The configs of the real checkpoints."""
+    grouped = {"num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
+    return {
+        "Mistral-7B": MistralConfig(
+            **grouped, num_hidden_layers=32, intermediate_size=14336, vocab_size=32768
+        ),
+        "Llama-3.1-8B": LlamaConfig(
+            **grouped, num_hidden_layers=32, intermediate_size=14336, vocab_size=128256
+        ),
+        "Gemma-2-9B": Gemma2Config(
+            hidden_size=3584,
+            num_hidden_layers=42,
+            num_attention_heads=16,
+            num_key_value_heads=8,
+            head_dim=256,
+            intermediate_size=14336,
+            vocab_size=256000,
+        ),
+    }
+
+
+def small() -> dict[str, Any]:
+    """A toy shape: shows that it runs, also without CUDA."""
+    return {"toy Llama": setting.config(4, 64)}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model with its texts."""
+
+    group: str
+    loaded: Loaded
+    encoded: Sequence[Encoded]
+    rounds: int
+
+
+def built(name: str, config: Any, bits: int, device: str) -> Loaded:
+    """Random weights on the device; at 4 bits through a saved checkpoint, as bitsandbytes reads."""
+    config.pad_token_id, config.bos_token_id, config.eos_token_id = 0, 1, 2
+    with torch.device(device), torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+    if bits == 4:
+        model = _four_bits(model, device)
+    depth, width = config.num_hidden_layers, config.hidden_size
+    tokens = setting.tokenizer(None)
+    return Loaded(model, tokens, name, "random", "random:0", depth, width, "hub")
+
+
+def _four_bits(model: Any, device: str) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        del model
+        torch.cuda.empty_cache()
+        how = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16)
+        return AutoModelForCausalLM.from_pretrained(
+            folder, quantization_config=how, device_map={"": device}
+        ).eval()
+
+
+def texts(vocabulary: int, count: int, longest: int) -> list[Encoded]:
+    """Random tokens of ragged lengths."""
+    draw = torch.Generator().manual_seed(0)
+    lengths = torch.randint(longest // 8, longest + 1, (count,), generator=draw).tolist()
+    found = []
+    for n in lengths:
+        ids = torch.randint(3, vocabulary, (n,), generator=draw).tolist()
+        found.append(Encoded(tuple(ids), 0, n))
+    return found
+
+
+def timed(work: Callable[[], object]) -> Way:
+    """As timing.timed, but waits for the GPU on both sides."""
+
+    def run() -> Seconds:
+        _wait()
+        cpu, wall = time.process_time(), time.perf_counter()
+        work()
+        _wait()
+        return Seconds(time.perf_counter() - wall, time.process_time() - cpu)
+
+    return run
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def blocks_alone(job: Job) -> Callable[[], None]:
+    """The limit: ready batches through the blocks."""
+    inputs = [model_inputs(job.loaded, b) for b in batches(job.loaded, job.encoded)]
+
+    def run() -> None:
+        with torch.inference_mode():
+            for batch in inputs:
+                job.loaded.model.base_model(**batch, use_cache=False)
+
+    return run
+
+
+def arms_of(loaded: Loaded, count: int) -> list[Arm]:
+    """Random vectors at the block three quarters up."""
+    block, made = loaded.layers * 3 // 4, []
+    for i in range(count):
+        vector = torch.randn(loaded.width, generator=torch.Generator().manual_seed(i))
+        made.append(Arm(str(i), (Step(block, vector, STRENGTHS[i % 5], "add"),)))
+    return made
+
+
+def measure_one(page: Page, job: Job) -> None:
+    """Capture, sweep, generation and memory of one model."""
+    loaded, encoded = job.loaded, job.encoded
+    layers, some = range(loaded.layers), arms_of(loaded, 10)
+    last = [loaded.layers - 1]
+    few = encoded[:ARMS]
+    steered, plain = arms_of(loaded, ARMS), [Arm(str(i), ()) for i in range(ARMS)]
+    ways: dict[str, Callable[[], object]] = {
+        "blocks": blocks_alone(job),
+        "capture": lambda: capture(loaded, encoded, layers, "mean"),
+        "sweep": lambda: capture_arms(loaded, few, some, last, "mean"),
+        "few": lambda: capture(loaded, few, last, "mean"),
+        "steered": lambda: generate_arms(loaded, encoded[:1], steered, NEW),
+        "plain": lambda: generate_arms(loaded, encoded[:1], plain, NEW),
+    }
+    for work in ways.values():
+        work()
+    times = interleaved({name: timed(work) for name, work in ways.items()}, job.rounds)
+    tokens = sum(len(e.ids) for e in encoded)
+    rates = [tokens / t.wall for t in times["capture"]]
+    put = page.lines.append
+    put(of_values(job.group, "capture of all blocks", rates, ("tokens/s", None)))
+    pair = (times["capture"], times["blocks"])
+    put(ratio(job.group, "capture / the blocks alone", pair, CAPTURE))
+    active = [a for a in some if a.first is not None]
+    calls = loaded.layers + sum(loaded.layers - 1 - (a.first or 0) for a in active)
+    promised = len(some) * loaded.layers / calls
+    ups = [len(some) * b.wall / a.wall for a, b in zip(times["sweep"], times["few"], strict=True)]
+    what = f"sweep of {len(some)} arms, measured / counted speed-up ({promised:.2f})"
+    put(of_values(job.group, what, [u / promised for u in ups], ("x", Bar(">=", 0.85))))
+    pair = (times["steered"], times["plain"])
+    put(ratio(job.group, f"{ARMS} arms in one batch / an unsteered batch", pair, TOGETHER))
+    if torch.cuda.is_available():
+        page.notes.append(f"{job.group}: {_memory(ways['blocks'], ways['capture'])}.")
+    rate = ARMS * NEW / median(t.wall for t in times["steered"])
+    page.notes.append(f"{job.group}: {rate:.0f} steered tokens/s in a batch of {ARMS}.")
+
+
+def _memory(bare: Callable[[], object], read: Callable[[], object]) -> str:
+    held = torch.cuda.memory_allocated()
+    peaks = []
+    for work in (bare, read):
+        torch.cuda.reset_peak_memory_stats()
+        work()
+        peaks.append(torch.cuda.max_memory_allocated() - held)
+    weights, alone, captured = held / GIB, peaks[0] / GIB, peaks[1] / GIB
+    return f"weights {weights:.1f} GiB, blocks alone add {alone:.2f} GiB, capture {captured:.2f}"
+
+
+def measure(options: setting.Options) -> Page:
+    """Every shape at 16 bits and, where bitsandbytes is there, at 4."""
+    page = Page("gpu", str(__doc__), setting.machine())
+    there = torch.cuda.is_available()
+    if not there and not options.tiny:
+        page.lines.append(absent("GPU", "all of it", "no GPU could be had"))
+        return page
+    device = "cuda" if there else "cpu"
+    if there:
+        page.setting["device"] = torch.cuda.get_device_name()
+    four = there and importlib.util.find_spec("bitsandbytes") is not None
+    for name, config in (small() if options.tiny else shapes()).items():
+        for bits in (16, 4) if four else (16,):
+            loaded = built(name, config, bits, device)
+            count, longest = (12, 32) if options.tiny else (TEXTS, LONGEST)
+            encoded = texts(config.vocab_size, count, longest)
+            job = Job(f"{name}, {bits} bits", loaded, encoded, options.rounds)
+            measure_one(page, job)
+            del loaded, job
+            if there:
+                torch.cuda.empty_cache()
+    if not four:
+        page.lines.append(absent("4 bits", "all of it", "no CUDA with bitsandbytes here"))
+    return page
+
+
+if __name__ == "__main__":
+    chosen = setting.options(__doc__)
+    measure(chosen).write(chosen.out)

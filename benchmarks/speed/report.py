@@ -1,0 +1,109 @@
+"""What does benchmarks/SPEED.md say of the stored measurements?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.speed.timing import Line, Page, read_page
+
+SCRIPTS: dict[str, str] = {
+    "capture": "Reading states",
+    "memory": "Memory of reading states",
+    "sweep": "Sweeps",
+    "generation": "Generation",
+    "resampling": "Resampling",
+    "rows": "Rows, runs, leaderboard",
+    "cold_start": "Cold start",
+    "growth": "How cost grows",
+    "bf16": "bfloat16 on the CPU",
+    "study": "The whole study",
+    "gpu": "On a GPU",
+}
+"""The scripts in the order of the page, with their headings."""
+
+HEAD = """\
+# Speed
+
+Made by `make bench`; every number is a median over rounds in which all ways ran in turn, with the
+lowest and the highest round in brackets. "Processor" is the same ratio of processor time: where it
+differs much from the first number, other work took the cores. Nothing here is a test: what can be
+counted instead of timed is in `tests/`. What was tried and did not help: [NOTES](speed/NOTES.md).
+"""
+FIGURE = "![Cost over size, both on logarithmic axes](speed/growth.png)"
+SAE = """\
+## SAE encode and clamp
+
+Absent: this package has no SAE reader yet.
+"""
+
+
+def markdown(pages: Sequence[Page], shared: str | None) -> str:
+    """The whole page; `shared` says in words what else ran on the machine, if anything did."""
+    found = {page.name: page for page in pages}
+    parts = [HEAD]
+    if shared:
+        parts.append(f"**{shared}**\n")
+    parts.append(_machine([p for p in pages if p.setting]))
+    for name, heading in SCRIPTS.items():
+        if name in found:
+            parts.append("\n".join(_section(heading, found[name])))
+        else:
+            why = ": no GPU could be had" if name == "gpu" else ""
+            parts.append(f"## {heading}\n\nNot measured{why}.\n")
+        if name == "resampling":
+            parts.append(SAE)
+    return "\n".join(parts)
+
+
+def _machine(pages: Sequence[Page]) -> str:
+    """What was measured on, and how busy the machine was at the start of each script."""
+    if not pages:
+        return ""
+    said: dict[str, str] = {}
+    for page in pages:
+        said |= {k: v for k, v in page.setting.items() if k != "load average"}
+    loads = ", ".join(f"{p.name} {p.setting['load average']}" for p in pages)
+    rows = [f"| {name} | {value} |" for name, value in said.items()]
+    return "\n".join(["| on | |", "|---|---|", *rows, f"| load average at the start | {loads} |\n"])
+
+
+def _section(heading: str, page: Page) -> Iterator[str]:
+    yield f"## {heading}\n"
+    yield f"{page.question.strip()}\n"
+    groups: dict[str, list[Line]] = defaultdict(list)
+    for line in page.lines:
+        groups[line.group].append(line)
+    for group, lines in groups.items():
+        measured = [line for line in lines if line.median is not None]
+        if measured:
+            yield f"| {group} | median [lowest, highest] | processor | rounds | bar | held |"
+            yield "|---|---:|---:|---:|---|---|"
+            yield from map(_row, measured)
+            yield ""
+        for line in lines:
+            if line.median is None:
+                yield f"Absent: {group}, {line.what}: {line.note}.\n"
+    if page.name == "growth":
+        yield f"{FIGURE}\n"
+    for note in page.notes:
+        yield f"* {note}"
+    if page.notes:
+        yield ""
+
+
+def _row(line: Line) -> str:
+    assert line.median is not None
+    spread = "" if line.rounds < 2 else f" [{line.low:.3g}, {line.high:.3g}]"
+    cpu = "" if line.cpu is None or line.cpu != line.cpu else f"{line.cpu:.3g}"
+    held = "" if line.holds is None else ("yes" if line.holds else "**no**")
+    unit = f" {line.unit}" if line.unit else ""
+    value = f"{line.median:.3g}{unit}{spread}"
+    return f"| {line.what} | {value} | {cpu} | {line.rounds} | {line.bar} | {held} |"
+
+
+def write(folder: Path, target: Path, shared: str | None) -> None:
+    """Writes the page from the measurements stored in `folder`."""
+    pages = [read_page(folder / f"{n}.json") for n in SCRIPTS if (folder / f"{n}.json").is_file()]
+    target.write_text(markdown(pages, shared), encoding="utf-8")

@@ -1,0 +1,132 @@
+"""What do a row, a run and the leaderboard cost beside the measuring itself?"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.speed import setting
+from benchmarks.speed.timing import Bar, Page, absent, of_values
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests"))
+
+import synthetic_results as synthetic  # noqa: E402
+import test_browser as browser  # noqa: E402
+import toy_study as toy  # noqa: E402
+from mahals.leaderboard import view_url  # noqa: E402
+from mahals.leaderboard.board import Board  # noqa: E402
+from mahals.leaderboard.view import EXPERIMENT  # noqa: E402
+from mahals.tracking import Store  # noqa: E402
+from mahals.tracking.runs import publish  # noqa: E402
+
+ROW, RUN, VIEW = Bar("<=", 2, "ms"), Bar("<=", 50, "ms"), Bar("<=", 5, "s")
+ROWS_A_TASK = 5  # of the toy phase
+LINES, RUNS = 1000, 20
+
+
+def measure(options: setting.Options) -> Page:
+    """Milliseconds a row and a run, and seconds until the view's lines are there."""
+    page = Page("rows", str(__doc__), setting.machine())
+    _rows(page, options)
+    lines = 40 if options.tiny else LINES
+    with TemporaryDirectory() as folder:
+        store = synthetic.empty_store(Path(folder))
+        began = time.perf_counter()
+        board = browser.publish(lines, store)
+        each = 1000 * (time.perf_counter() - began) / lines
+        page.lines.append(of_values("leaderboard", "a line written", [each], ("ms", None)))
+        began = time.perf_counter()
+        browser.publish(lines, store)
+        again = time.perf_counter() - began
+        what = f"all {lines} lines again, nothing changed"
+        page.lines.append(of_values("leaderboard", what, [again], ("s", None)))
+        _runs(page, store, lines, options)
+        _view(page, store, board, options.rounds)
+    return page
+
+
+def _rows(page: Page, options: setting.Options) -> None:
+    """The cost of a row is the slope between a short and a long unit; one task is one fsync."""
+    few, many = (4, 20) if options.tiny else (20, 220)
+    values = []
+    for _ in range(options.rounds):
+        seconds = [_toy(tasks) for tasks in (few, many)]
+        values.append(1000 * (seconds[1] - seconds[0]) / (ROWS_A_TASK * (many - few)))
+    group = f"runner and journal, tasks of {ROWS_A_TASK} rows that keep a folder of as many files"
+    page.lines.append(of_values(group, "a row", values, ("ms", ROW)))
+
+
+def _toy(tasks: int) -> float:
+    with TemporaryDirectory() as folder:
+        workspace = toy.make(Path(folder), models=["A"])
+        toy.run(workspace, "words")
+        began = time.perf_counter()
+        toy.run(workspace, "grow", grow__tasks=tasks)
+        return time.perf_counter() - began
+
+
+def _runs(page: Page, store: Store, lines: int, options: setting.Options) -> None:
+    """Publishing units into a store that holds `lines` runs already."""
+    values = []
+    with TemporaryDirectory() as folder:
+        place = synthetic.workspace(Path(folder))
+        for i in range(3 if options.tiny else RUNS):
+            metrics = {f"m{k}": float(i + k) for k in range(20)}
+            made = synthetic.Made(canonical=False, metrics=metrics)
+            results = synthetic.write_results(place, made)
+            began = time.perf_counter()
+            publish([results], store)
+            values.append(1000 * (time.perf_counter() - began))
+    group = f"publish, with {lines} runs there"
+    page.lines.append(of_values(group, "a run of 20 metrics and a figure", values, ("ms", RUN)))
+
+
+def _view(page: Page, store: Store, board: Board, rounds: int) -> None:
+    """How soon the server answers what the page asks, and the page shows its first line."""
+    address = view_url(board, store, browser.free_port())
+    asked = {
+        "experiment_ids": [store.experiment(EXPERIMENT)],
+        "filter": f'params.weights = "{board.weights}" and params.suite = "{board.suite}"',
+        "order_by": ["metrics.`position` ASC"],
+        "run_view_type": "ACTIVE_ONLY",
+        "max_results": len(board.lines),
+    }
+    group = f"leaderboard view of {len(board.lines)} configurations"
+    with TemporaryDirectory() as folder, browser.served(address, Path(folder)):
+        root = address.url.partition("/#")[0]
+        _ask(root, asked)
+        answers = [_ask(root, asked) for _ in range(rounds)]
+        page.lines.append(of_values(group, "all lines from the server", answers, ("s", VIEW)))
+        if not Path(browser.CHROMIUM).is_file():
+            page.lines.append(absent(group, "first line in a browser", "no Chromium here"))
+            return
+        with browser.page_of(1920) as window:
+            browser.opened(window, address)  # the server's and the browser's first time
+            opened = [browser.opened(window, address) for _ in range(rounds)]
+        page.lines.append(of_values(group, "first line in a browser", opened, ("s", VIEW)))
+
+
+def _ask(root: str, body: dict[str, Any]) -> float:
+    request = urllib.request.Request(
+        f"{root}/ajax-api/2.0/mlflow/runs/search",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    began = time.perf_counter()
+    with urllib.request.urlopen(request, timeout=120) as reply:
+        found = json.loads(reply.read())
+    seconds = time.perf_counter() - began
+    if len(found["runs"]) != body["max_results"]:
+        raise RuntimeError(f"{len(found['runs'])} runs instead of {body['max_results']}")
+    return seconds
+
+
+if __name__ == "__main__":
+    chosen = setting.options(__doc__)
+    measure(chosen).write(chosen.out)
