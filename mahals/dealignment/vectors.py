@@ -161,4 +161,3 @@ def negated(label: Label, found: SteeringVectors, kept: str) -> Direction:
         label, method=NEGATED, vector=hashlib.sha256(content).hexdigest()[:12], kept=kept
     )
     return Direction(named, placed(values, label.layers, label.placement), -1.0)
-

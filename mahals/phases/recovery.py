@@ -23,7 +23,8 @@ from mahals.arms.directions import (
 from mahals.arms.kinds import UNSTEERED, Label, Suite, steered_blocks
 from mahals.arms.rows import Place, keep_evidence, place, to_row
 from mahals.arms.sweeping import check_acted
-from mahals.dealignment.shown import StateRow, recovery_figures, recovery_said, vector_cards
+from mahals.dealignment.drawn import recovery_figures
+from mahals.dealignment.shown import StateRow, recovery_said, vector_cards
 from mahals.dealignment.tuning import Tuned, Tuning, check_tuning, tune, tuning_pairs
 from mahals.dealignment.vectors import (
     Crossing,
