@@ -284,10 +284,16 @@ PHASES: tuple[str, ...] = (
     "steering_vectors",
     "same_arch",
     "cross_arch",
+    "em_finetune",
+    "em_detection",
+    "em_ablation",
 )
 """Every phase, upstream first."""
 
-STUDIES: dict[str, tuple[str, ...]] = {"core": PHASES[:6]}
+STUDIES: dict[str, tuple[str, ...]] = {
+    "core": PHASES[:6],
+    "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
+}
 """What `study` of params.yaml may name: the phases that `mlflow run .` runs, upstream first."""
 
 

@@ -121,7 +121,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     loaded = lab.model(task.models[0], "base")
     if task.adapter == ORIGINAL:
         found = answer_arms(loaded, asking, [Arm(ORIGINAL, ())])
-        where = _place(task, loaded, asking, found, [0], lab)
+        where = _place(task, asking, found, [0], lab)
         questions = lab.keep_text("questions.jsonl", question_lines(asking.questions))
         where = replace(where, questions_kept=questions)
         yield from _rates(where, asking, found, [0], [None])
@@ -134,7 +134,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     arms = [Arm(task.adapter, ())]
     found = [answer_arms(merged(loaded, trained.checkpoints[s]), asking, arms)[0] for s in steps]
     kept = keep_adapter(lab, loaded, lesson, trained, tuning)
-    where = replace(_place(task, loaded, asking, found, steps, lab), adapter_kept=kept)
+    where = replace(_place(task, asking, found, steps, lab), adapter_kept=kept)
     yield from _rates(where, asking, found, steps, [trained.losses[s - 1] for s in steps])
     yield from _turns(where, trained, params, lab)
     if lesson.rank == 1:
@@ -163,7 +163,6 @@ def _lesson(adapter: str, params: Params, choice: Choice, lab: Lab) -> Lesson:
 
 def _place(
     task: Task,
-    loaded: Loaded,
     asking: Asking,
     found: Sequence[Answered],
     steps: Sequence[int],
@@ -178,7 +177,7 @@ def _place(
     return replace(
         NOTHING,
         model=key,
-        weights=loaded.weights,
+        weights=lab.weights,
         adapter=name,
         domain=asking.domain,
         step=max(steps),
