@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mahals.misalignment import Outcome
 
 HEADLINE = 1.0
-RANDOM = {"ablate": "random", "induce": "induce_random"}
+RANDOM = {"ablate": "random", "induce": "induce_random", "weights": "weights_random"}
 
 
 class Read:
@@ -127,8 +127,6 @@ def _restored(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
 
 def _control(read: Read, row: Any, metrics: dict[str, float], name: str) -> str:
     """The same arm against random directions of equal KL, in words."""
-    if row.arm not in RANDOM:
-        return "; its random control is that of the ablation"
     parts = []
     outcomes: tuple[tuple[str, Outcome], ...] = (("EM", "misaligned"), ("good", "good"))
     for word, outcome in outcomes:
@@ -138,7 +136,8 @@ def _control(read: Read, row: Any, metrics: dict[str, float], name: str) -> str:
             continue
         metrics |= _named(f"{name}/{outcome}_over_random", found.interval)
         parts.append(f"{word} {_interval(found.interval, '+')}")
-    return "; over random directions of equal KL: " + ", ".join(parts)
+    how = "taken out in the same way" if row.arm == "weights" else "of equal KL"
+    return f"; over random directions {how}: " + ", ".join(parts)
 
 
 def _price(row: Any) -> str:

@@ -41,7 +41,7 @@ def final(rows: Sequence[Any], kept: Kept) -> dict[str, tuple[Codes, list[str], 
     """Of each adapter the outcomes at the last step, kinds and clusters, question by question."""
     found = {}
     for r in rows:
-        if r.what == "rates":
+        if r.what == "rates" and r.adapter not in found:
             t = {k: v.numpy() for k, v in kept.tensors(r.codes).items()}
             kinds = [KINDS[k] for k in t["kinds"]]
             found[r.adapter] = (t["codes"][-1], kinds, [str(c) for c in t["clusters"]])

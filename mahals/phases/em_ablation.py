@@ -72,7 +72,7 @@ class Row:
     model: str
     weights: str
     subject: str
-    arm: str  # none, ablate, random, weights, induce, induce_random
+    arm: str  # none, ablate, random, weights, weights_random, induce, induce_random
     draw: int | None
     level: float  # ablation: its strength; induction: the KL aimed at; random ones: their pair's
     strength: float | None  # of the arm's own operator
@@ -114,14 +114,15 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     loaded = subject(base, found, task.subject)
     at = replace(bench(lab, key, "base", params.suite, "evaluation"), loaded=loaded)
     own = _directions(params, loaded, lab)
-    planned = _planned(task, at, own, params, lab)
+    random = random_directions(own, params.random_directions, seed_of("em ablation", key, lab.seed))
+    planned = _planned(task, at, own, random, params)
     asking = _asking(task, params, found, lab)
     arms = (NONE, *planned.arms)
     results = measured(loaded, at, asking, [p.steering for p in arms])
     _nothing_at_0(arms, results)
     missed = list(planned.missed)
     if task.subject == "bad":
-        whole, why = _by_weights(loaded, at, asking, own)
+        whole, why = _by_weights(at, asking, own, random)
         missed += why
         arms, results = (*arms, *(p for p, _ in whole)), [*results, *(f for _, f in whole)]
     blocks = tuple(sorted(own))
@@ -144,9 +145,9 @@ def _directions(params: Params, loaded: Loaded, lab: Lab) -> Directions:
     return {b: values[b].float() for b in blocks}
 
 
-def _planned(task: Task, at: Bench, own: Directions, params: Params, lab: Lab) -> Plan:
-    seed = seed_of("em ablation", task.models[0], lab.seed)
-    random = random_directions(own, params.random_directions, seed)
+def _planned(
+    task: Task, at: Bench, own: Directions, random: Sequence[Directions], params: Params
+) -> Plan:
     if task.subject == "original":
         return inductions(at.loaded, at, own, params.induction_kl, random)
     strengths = params.strengths if task.subject == "bad" else (1.0,)
@@ -174,27 +175,40 @@ def _nothing_at_0(arms: Sequence[Planned], results: Sequence[Found]) -> None:
 
 
 def _by_weights(
-    loaded: Loaded, at: Bench, asking: Asking, own: Directions
+    at: Bench, asking: Asking, own: Directions, random: Sequence[Directions]
 ) -> tuple[list[tuple[Planned, Found]], list[str]]:
-    """The weight-orthogonalized form: nothing anywhere is written along the last block's vector."""
-    direction = own[max(own)]
-    try:
-        changed = orthogonalized(loaded, direction)
-    except InputError as error:
-        return [], [f"weights: {error}"]
-    ids = torch.tensor([at.neutral[0].ids], device=loaded.device)
+    """The weight-orthogonalized form: nothing anywhere is written along the last block's vector.
+
+    And the same with each random direction: of equal operation, as weights have no dose.
+    """
+    found = []
+    for draw, directions in enumerate((own, *random), -1):
+        direction = directions[max(own)]
+        try:
+            changed = orthogonalized(at.loaded, direction)
+        except InputError as error:
+            return [], [f"weights: {error}"]
+        if draw < 0:
+            _two_forms_agree(at, changed, direction)
+        one = measured(changed, at, asking, [NONE.steering])[0]
+        ratio = _perplexity(changed, at) / _perplexity(at.loaded, at)
+        arm, number = ("weights", None) if draw < 0 else ("weights_random", draw)
+        planned = Planned(arm, number, 1.0, 1.0, NONE.steering)
+        found.append((planned, replace(one, kl=None, perplexity_ratio=ratio)))
+    return found, []
+
+
+def _two_forms_agree(at: Bench, changed: Loaded, direction: torch.Tensor) -> None:
+    """Raises RuntimeError where weights and hooks give other logits, or change nothing."""
+    model = at.loaded.model
+    ids = torch.tensor([at.neutral[0].ids], device=at.loaded.device)
     with torch.inference_mode():
-        plain = loaded.model(ids).logits
-        by_weights = changed.model(ids).logits
-        with unwritten(loaded, direction):
-            by_hooks = loaded.model(ids).logits
+        plain, by_weights = model(ids).logits, changed.model(ids).logits
+        with unwritten(at.loaded, direction):
+            by_hooks = model(ids).logits
     apart = float((by_weights - by_hooks).abs().max() / by_hooks.abs().max())
     if apart > CLOSE or torch.equal(plain, by_weights):
         raise RuntimeError(f"the two forms of the ablation differ by {apart:.2g} of the logits")
-    found = measured(changed, at, asking, [NONE.steering])[0]
-    ratio = _perplexity(changed, at) / _perplexity(loaded, at)
-    planned = Planned("weights", None, 1.0, 1.0, NONE.steering)
-    return [(planned, replace(found, kl=None, perplexity_ratio=ratio))], []
 
 
 def _perplexity(loaded: Loaded, at: Bench) -> float:

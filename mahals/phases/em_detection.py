@@ -133,7 +133,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     subjects = [s for s in SUBJECTS if s != "other" or _has_other(lab, key)]
     found = trained(lab, key, subjects)
     at = answerable(found, subjects)
-    fitted = two_halves([found.questions[i].cluster for i in at])
+    fitted = two_halves([q.cluster for q in found.questions])[at]  # em_ablation asks the others
     _enough(fitted)
     read = _Read(
         {s: states(loaded, found, s, task.position, at) for s in subjects}, fitted, found, at
@@ -235,7 +235,9 @@ def _keep(
     """Directions, projections and the generations table as files."""
     stacked = {m: torch.from_numpy(np.stack(u)).float() for m, u in units.items()}
     all_states = torch.from_numpy(np.stack(list(read.states.values()))).float()
-    projected = {m: torch.einsum("snld,ld->sln", all_states, u) for m, u in stacked.items()}
+    projected = {
+        m: torch.einsum("snld,ld->sln", all_states, u).contiguous() for m, u in stacked.items()
+    }
     tensors = {**projected, "fitted": torch.from_numpy(read.fitted)}
     middle = len(next(iter(units.values()))) // 2
     lines = []

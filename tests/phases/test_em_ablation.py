@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -86,14 +87,17 @@ def test_strength_0_is_the_model_itself(rows: list[Row]) -> None:
 
 
 def test_only_unseen_prompts_are_asked(rows: list[Row]) -> None:
-    made = detected().made["em_detection", "A"]
-    fitted, scored = made[0].fitted, made[0].scored
-    assert rows[0].asked + fitted == 24 and rows[0].asked >= scored
+    kept = DiskKept(detected().root)
+    table = kept.path(detected().made["em_detection", "A"][0].table).read_text().splitlines()
+    fitted = {x["question"] for x in map(json.loads, table) if x["half"] == "fitted"}
+    asked = {json.loads(x)["question"] for x in kept.path(rows[0].answers).read_text().splitlines()}
+    assert len(asked) == rows[0].asked == 12 and fitted and not asked & fitted
 
 
 def test_the_weights_form_is_measured(rows: list[Row]) -> None:
     (row,) = of(rows, arm="weights")
     assert row.subject == "bad" and row.kl is None and row.perplexity_ratio > 0
+    assert len(of(rows, arm="weights_random")) == ABLATION.random_directions
 
 
 def test_hooks_that_do_not_act_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

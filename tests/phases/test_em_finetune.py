@@ -92,7 +92,7 @@ def test_a_killed_training_goes_on_to_the_same_answers(tmp_path: Path) -> None:
 
     def die(what: str, done: int, total: int) -> None:
         calls.append(done)
-        if done == 9 and len(calls) < 12:
+        if done == 9 and calls.count(9) == 1:
             raise KeyboardInterrupt
 
     lab.report = die
