@@ -181,24 +181,44 @@ def _largest_said(target: str, falls: Sequence[Stage], prefix: str, said: Said) 
 
 
 def vector_cards(rows: Sequence[StateRow]) -> tuple[VectorCard, ...]:
-    """A card for each kept direction of a fall: made to misalign, so of dual use."""
-    return tuple(
-        VectorCard(
-            name=f"{r.target}.{NEGATED}.step-{r.steps:05d}",
-            reference=r.kept.removeprefix("recovery:"),
-            target=r.target,
-            source=r.target,
-            method=NEGATED,
-            selection_score=None,
-            metadata={
-                "dual_use": True,
-                "purpose": "added it misaligns; subtracted it is an arm of the recovery study",
-                "revision": r.revision,
-                "checkpoint": r.original,
-                "steps": r.steps,
-                "adapter": r.adapter,
-            },
-        )
-        for r in rows
-        if r.method == NEGATED and r.kept is not None
+    """Cards of what is registered: every fall's direction, and every adapter.
+
+    What was made to misalign is of dual use: the directions, and the rejected answers' adapters.
+    """
+    falls = [_fall_card(r) for r in rows if r.method == NEGATED]
+    adapters = [_adapter_card(r) for r in rows if r.arm == "unsteered" and r.adapter is not None]
+    return (*falls, *adapters)
+
+
+def _fall_card(row: StateRow) -> VectorCard:
+    return VectorCard(
+        name=f"{row.target}.{NEGATED}",
+        reference=str(row.kept).removeprefix("recovery:"),
+        target=row.target,
+        source=row.target,
+        method=NEGATED,
+        selection_score=None,
+        metadata={
+            "dual_use": True,
+            "purpose": "added it misaligns; subtracted it is an arm of the recovery study",
+            **_facts(row),
+        },
     )
+
+
+def _adapter_card(row: StateRow) -> VectorCard:
+    side = "rejected" if row.state == "dealigned" else "chosen"
+    return VectorCard(
+        name=f"{row.target}.adapter.{side}",
+        reference=str(row.adapter),
+        target=row.target,
+        source=row.target,
+        method=f"lora on {side} answers",
+        selection_score=None,
+        metadata={"dual_use": row.state == "dealigned", **_facts(row)},
+    )
+
+
+def _facts(row: StateRow) -> dict[str, object]:
+    made = {"revision": row.revision, "checkpoint": row.original, "steps": row.steps}
+    return {**made, "adapter": row.adapter, "loss": row.loss}

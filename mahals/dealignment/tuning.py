@@ -102,7 +102,7 @@ def tune(original: Loaded, side: Side, tuning: Tuning, scratch: Path, lab: Lab) 
         seed=seed_of("tuning", original.key, lab.seed),
         save=tuning.steps,
         every=max(1, tuning.steps[-1] // 10),
-        name=f"{original.key}, {side} answers",
+        name=f"{side} answers",
         report=lab.report,
     )
     trained = train_answers(original, encode_dialogues(original, said), recipe, run)

@@ -179,9 +179,17 @@ def test_only_what_misaligns_is_of_dual_use(rows: list[Row], lab: KeepingLab) ->
         card = lab.root / "kept" / "A" / f"{side}.step-00005" / "README.md"
         assert f"dual_use: {flag}" in card.read_text(encoding="utf-8")
     cards = PHASE.summarize(rows, MemoryKept(lab.files)).vectors
-    assert [c.reference for c in cards] == [f"A/fall.step-0000{n}.safetensors" for n in (2, 5)]
-    assert all(c.metadata["dual_use"] is True and c.selection_score is None for c in cards)
-    assert all(c.reference in lab.files for c in cards)
+    falls = [c for c in cards if c.method == "dealignment"]
+    assert [c.reference for c in falls] == [f"A/fall.step-0000{n}.safetensors" for n in (2, 5)]
+    assert all(c.reference in lab.files for c in falls)
+    adapters = {c.reference: c.metadata["dual_use"] for c in cards if c not in falls}
+    assert adapters == {
+        f"A/{side}.step-0000{n}": side == "rejected"
+        for side in ("chosen", "rejected")
+        for n in (2, 5)
+    }
+    assert all(c.metadata["dual_use"] is True for c in falls)
+    assert all(c.selection_score is None for c in cards), "none of them may be a champion"
 
 
 def test_the_negated_arm_subtracts_the_kept_fall(rows: list[Row], lab: KeepingLab) -> None:
@@ -248,7 +256,7 @@ def test_without_a_source_the_reason_is_told(tmp_path: Path) -> None:
 
 
 def test_progress_tells_both_trainings(rows: list[Row], lab: KeepingLab) -> None:
-    for words in ("A, rejected answers, loss", "A, chosen answers, loss", "measuring arms"):
+    for words in ("rejected answers, loss", "chosen answers, loss", "measuring arms"):
         assert any(words in said for said in lab.said)
 
 
