@@ -284,6 +284,7 @@ PHASES: tuple[str, ...] = (
     "steering_vectors",
     "same_arch",
     "cross_arch",
+    "recovery",
     "em_finetune",
     "em_detection",
     "em_ablation",
@@ -292,6 +293,7 @@ PHASES: tuple[str, ...] = (
 
 STUDIES: dict[str, tuple[str, ...]] = {
     "core": PHASES[:6],
+    "recovery": ("datasets", "organisms", "steering_vectors", "recovery"),
     "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
 }
 """What `study` of params.yaml may name: the phases that `mlflow run .` runs, upstream first."""

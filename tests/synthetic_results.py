@@ -137,6 +137,7 @@ def write_results(place: Workspace, made: Made) -> Results:
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     (folder / "kept").mkdir(exist_ok=True)
     for name, body in made.kept.items():
+        (folder / "kept" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "kept" / name).write_bytes(body)
     picture = bytes.fromhex("89504e470d0a1a0a")
     (folder / "figures" / "aqi_vs_lambda.png").write_bytes(picture)

@@ -23,14 +23,14 @@ from light_repository import MODELS, copy_tree, environment, git, run
 from mahals.data import AXIOMS
 from mahals.leaderboard import boards, collect
 from mahals.models import load_checkpoint
-from mahals.phase import COLUMNS, PHASES
+from mahals.phase import COLUMNS, STUDIES
 from mahals.records import InputError
 from mahals.workspace import Results, Workspace, all_results, load_registry
 from synthetic_results import empty_store
 
 UNITS = {
     (phase, unit)
-    for phase in PHASES
+    for phase in STUDIES["core"]
     for unit in (("study",) if phase == "datasets" else (*MODELS, "study"))
 }
 METHODS = ("mean_difference", "svd_k", "contrast", "pca", "probe")
@@ -112,7 +112,7 @@ def test_the_leaderboard_is_printed_with_an_honest_first_line(study: SmallStudy)
 
 
 def test_every_phase_says_its_conclusions_and_where_its_figures_are(study: SmallStudy) -> None:
-    for phase in PHASES:
+    for phase in STUDIES["core"]:
         results = study.results[phase, "study"]
         assert all(line in study.output for line in results.summary().lines), phase
         assert str(results.folder / "figures") in study.output
@@ -188,7 +188,7 @@ def test_vectors_reach_the_entries_and_levels_the_summary(study: SmallStudy) -> 
 
 
 def test_every_unit_has_one_finished_run(study: SmallStudy, client: MlflowClient) -> None:
-    for phase in PHASES:
+    for phase in STUDIES["core"]:
         found = runs(client, phase)
         assert {r.info.status for r in found} == {"FINISHED"}
         marks = {r.data.tags["unit"]: r.data.tags["mahals.fingerprint"] for r in found}

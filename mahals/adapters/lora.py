@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import importlib.util
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -80,13 +81,22 @@ def with_new_adapter(loaded: Loaded, lora: Lora, seed: int) -> Any:
         revision=loaded.revision,
     )
     own = model if getattr(model, "is_quantized", False) else copy.deepcopy(model)
-    with torch.random.fork_rng(devices=[]), _named(own, f"{loaded.key}/{loaded.role}"):
+    name = f"{loaded.key}/{loaded.role}"
+    with torch.random.fork_rng(devices=[]), _named(own, name), _quiet():
         torch.manual_seed(seed_of("adapter", seed))
         return get_peft_model(own, config)
 
 
 def _has_conv(model: nn.Module) -> bool:
     return any(type(m).__name__ == "Conv1D" for m in model.modules())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps peft's use of what transformers will rename off the terminal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 @contextmanager
@@ -140,8 +150,9 @@ def attached(loaded: Loaded, folder: Path) -> Loaded:
     from peft import PeftModel
 
     _check(folder)
-    model = PeftModel.from_pretrained(copy.deepcopy(loaded.model), str(folder)).get_base_model()
-    return replace(loaded, model=model.eval(), revision=_revision(loaded, folder))
+    with _quiet():
+        whole = PeftModel.from_pretrained(copy.deepcopy(loaded.model), str(folder))
+    return replace(loaded, model=whole.get_base_model().eval(), revision=_revision(loaded, folder))
 
 
 def merged(loaded: Loaded, folder: Path) -> Loaded:
@@ -154,7 +165,8 @@ def merged(loaded: Loaded, folder: Path) -> Loaded:
     from peft import PeftModel
 
     _check(folder)
-    whole = PeftModel.from_pretrained(copy.deepcopy(loaded.model), str(folder))
+    with _quiet():
+        whole = PeftModel.from_pretrained(copy.deepcopy(loaded.model), str(folder))
     plain = whole.merge_and_unload().eval().requires_grad_(False)
     return replace(loaded, model=plain, revision=_revision(loaded, folder))
 

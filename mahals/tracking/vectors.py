@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,12 @@ from mahals.tracking.stored import (
     check_fits,
     read_place,
     write_folder,
+)
+from mahals.tracking.versions import (
+    NewVersion,
+    adapter_content,
+    adapter_params,
+    create_version,
 )
 
 if TYPE_CHECKING:
@@ -58,24 +65,64 @@ def _own(item: Results, card: VectorCard) -> bool:
 
 
 def _register(item: Results, card: VectorCard, store: Store, run_id: str) -> str:
+    """A card whose reference is a folder is an adapter's; any other is a vector's."""
     from mahals.workspace import KeptFiles
 
     weights = str(item.run()["weights"])
     name = registered_name(card, weights)
     source = KeptFiles(item.phase, {item.unit: item.kept()}).path(card.reference)
+    tags = {FINGERPRINT: item.fingerprint, CANONICAL: str(item.is_canonical).lower()}
+    if card.selection_score is not None:
+        tags[SCORE] = repr(float(card.selection_score))
+    if source.is_dir():
+        new = _adapter_version(card, name, weights, run_id)
+        _add(store, source, new, {**tags, CONTENT: adapter_content(source, name)})
+        return name
     with tempfile.TemporaryDirectory() as place:
         config = write_folder(Path(place), source, card, weights)
         content = digest([name, config.sha256, config.revision])
-        tags = {CONTENT: content, FINGERPRINT: item.fingerprint}
-        tags[CANONICAL] = str(item.is_canonical).lower()
-        if card.selection_score is not None:
-            tags[SCORE] = repr(float(card.selection_score))
-        known = {v.tags.get(CONTENT): v for v in _versions(store, name)}
-        if content in known:
-            _retag(store, known[content], tags)
-        else:
-            _create(store, Path(place), config, {"name": name, "run": run_id, "tags": tags})
+        new = _vector_version(config, name, run_id)
+        _add(store, Path(place), new, {**tags, CONTENT: content})
     return name
+
+
+def _add(store: Store, folder: Path, new: NewVersion, tags: Mapping[str, str]) -> None:
+    """The version, unless one with the same content is there, which then gets the newest tags."""
+    known = {v.tags.get(CONTENT): v for v in _versions(store, new.name)}
+    if tags[CONTENT] in known:
+        _retag(store, known[tags[CONTENT]], tags)
+    else:
+        create_version(store, folder, replace(new, tags=tags))
+
+
+def _vector_version(config: VectorConfig, name: str, run_id: str) -> NewVersion:
+    params = {"method": config.method, "source": config.source, "target": config.target}
+    params |= {"layers": str(config.layers), "width": str(config.width), "weights": config.weights}
+    return NewVersion(
+        name=name,
+        run=run_id,
+        kind="steering vector",
+        about=f"Steering vectors for {config.target} ({config.weights} weights), {config.method}.",
+        description=f"{config.method} from {config.source}: {config.layers} x {config.width}",
+        params=params,
+        model_tags={TARGET: config.target, WEIGHTS: config.weights, "method": config.method},
+        tags={},
+    )
+
+
+def _adapter_version(card: VectorCard, name: str, weights: str, run_id: str) -> NewVersion:
+    params = adapter_params(card, weights)
+    flags = {"dual_use": params["dual_use"]} if "dual_use" in params else {}
+    return NewVersion(
+        name=name,
+        run=run_id,
+        kind="adapter",
+        about=f"Adapters of {card.target} ({weights} weights), {card.method}.",
+        description=", ".join(f"{k} {v}" for k, v in sorted(params.items())),
+        params=params,
+        model_tags={TARGET: card.target, WEIGHTS: weights, "method": card.method, **flags},
+        tags={},
+    )
 
 
 def _retag(store: Store, version: ModelVersion, tags: Mapping[str, str]) -> None:
@@ -84,48 +131,6 @@ def _retag(store: Store, version: ModelVersion, tags: Mapping[str, str]) -> None
         stays = key == CANONICAL and version.tags.get(key) == "true"
         if not stays and version.tags.get(key) != value:
             store.client.set_model_version_tag(version.name, str(version.version), key, value)
-
-
-def _create(store: Store, folder: Path, config: VectorConfig, what: Mapping[str, Any]) -> None:
-    client, name = store.client, what["name"]
-    experiment = client.get_run(what["run"]).info.experiment_id
-    params = {"method": config.method, "source": config.source, "target": config.target}
-    params |= {"layers": str(config.layers), "width": str(config.width), "weights": config.weights}
-    model = client.create_logged_model(
-        experiment,
-        name=name.replace(".", "-"),
-        source_run_id=what["run"],
-        tags=dict(what["tags"]),
-        params=params,
-        model_type="steering vector",
-    )
-    try:
-        client.log_model_artifacts(model.model_id, str(folder))
-        client.finalize_logged_model(model.model_id, "READY")
-    except BaseException:
-        client.finalize_logged_model(model.model_id, "FAILED")
-        raise
-    _ensure_registered(store, name, config)
-    client.create_model_version(
-        name,
-        model.artifact_location,
-        run_id=what["run"],
-        tags=dict(what["tags"]),
-        description=f"{config.method} from {config.source}: {config.layers} x {config.width}",
-        model_id=model.model_id,
-    )
-
-
-def _ensure_registered(store: Store, name: str, config: VectorConfig) -> None:
-    from mlflow.exceptions import MlflowException
-
-    tags = {TARGET: config.target, WEIGHTS: config.weights, "method": config.method}
-    text = f"Steering vectors for {config.target} ({config.weights} weights), {config.method}."
-    try:
-        store.client.create_registered_model(name, tags, text)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
 
 
 def _versions(store: Store, name: str) -> list[ModelVersion]:

@@ -1,0 +1,1 @@
+"""How is an aligned model made worse, and how much of the loss does an arm bring back?"""

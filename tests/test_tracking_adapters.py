@@ -1,0 +1,77 @@
+"""Is an adapter registered whole, once for its content, and never a champion of vectors?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mahals.phase import VectorCard
+from mahals.tracking import Store, publish
+from mahals.tracking.versions import adapter_content
+from mahals.workspace import Results, Workspace
+from synthetic_results import Made, card, empty_store, vector_file, workspace
+from synthetic_results import write_results as write
+from tiny_lab import refused
+
+NAME = "Mistral_7B.adapter.rejected"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return workspace(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    return empty_store(tmp_path)
+
+
+def adapter(step: int) -> VectorCard:
+    metadata = {"dual_use": True, "steps": step}
+    reference = f"Mistral_7B/rejected.step-{step}"
+    return VectorCard(NAME, reference, "Mistral_7B", "Mistral_7B", "lora", None, metadata)
+
+
+def with_adapters(place: Workspace, *steps: int, body: bytes = b"weights") -> Results:
+    kept = {"own.safetensors": vector_file()}
+    for step in steps:
+        kept[f"rejected.step-{step}/adapter_model.safetensors"] = body + bytes([step])
+        kept[f"rejected.step-{step}/adapter_config.json"] = b"{}"
+        kept[f"rejected.step-{step}/README.md"] = b"dual_use: true"
+    vectors = [card("Mistral_7B", "own.safetensors", 1.0), *(adapter(s) for s in steps)]
+    return write(place, Made(phase="recovery", kept=kept, vectors=vectors))
+
+
+def test_an_adapter_is_registered_as_its_folder(place: Workspace, store: Store) -> None:
+    from mlflow.artifacts import download_artifacts
+
+    publish([with_adapters(place, 1, 2)], store)
+    versions = store.client.search_model_versions(f"name='{NAME}'")
+    assert {v.description for v in versions} == {
+        f"dual_use True, method lora, steps {n}, target Mistral_7B, weights organism"
+        for n in (1, 2)
+    }
+    model = store.client.get_registered_model(NAME)
+    assert model.tags["dual_use"] == "True" and not model.aliases
+    folder = download_artifacts(artifact_uri=versions[0].source, tracking_uri=store.uri)
+    names = {p.name for p in Path(folder).iterdir()} - {"MLmodel"}
+    assert names == {"adapter_model.safetensors", "adapter_config.json", "README.md"}
+    own = store.client.get_registered_model("Mistral_7B.mean_difference")
+    assert dict(own.aliases) == {"champion": "1"}
+
+
+def test_the_same_adapter_is_one_version(place: Workspace, store: Store) -> None:
+    publish([with_adapters(place, 1)], store)
+    publish([with_adapters(place, 1, 3)], store)
+    assert len(store.client.search_model_versions(f"name='{NAME}'")) == 2
+    publish([with_adapters(place, 1, 3, body=b"others")], store)
+    assert len(store.client.search_model_versions(f"name='{NAME}'")) == 4
+
+
+def test_a_folder_that_is_no_adapter_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    said = str(refused(lambda: adapter_content(tmp_path, NAME)))
+    assert "no adapter_model.safetensors" in said
