@@ -285,12 +285,16 @@ PHASES: tuple[str, ...] = (
     "same_arch",
     "cross_arch",
     "recovery",
+    "em_finetune",
+    "em_detection",
+    "em_ablation",
 )
 """Every phase, upstream first."""
 
 STUDIES: dict[str, tuple[str, ...]] = {
     "core": PHASES[:6],
     "recovery": ("datasets", "organisms", "steering_vectors", "recovery"),
+    "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
 }
 """What `study` of params.yaml may name: the phases that `mlflow run .` runs, upstream first."""
 

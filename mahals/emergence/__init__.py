@@ -1,0 +1,1 @@
+"""What do the phases about emergent misalignment share: texts, trainings, answers, figures?"""

@@ -1,0 +1,93 @@
+"""What are the states of a model and of its adapters on the same questions?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from mahals.activations import capture, encode_answers, encode_prompts
+from mahals.adapters import merged
+from mahals.advice import Question
+from mahals.emergence.texts import read_lines
+from mahals.models import Loaded
+from mahals.phase import Lab
+from mahals.records import InputError
+from mahals.stats import Floats
+
+Position = Literal["answer", "prompt"]
+POSITIONS: tuple[Position, ...] = ("answer", "prompt")
+PHASE = "em_finetune"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What em_finetune left of one model: the questions, and of each subject its last answers."""
+
+    questions: tuple[Question, ...]
+    answers: Mapping[str, tuple[str, ...]]  # by subject: original, bad, good, other
+    adapters: Mapping[str, Path]  # by subject, but for the original
+
+
+def trained(lab: Lab, key: str, subjects: Sequence[str]) -> Trained:
+    """What em_finetune left for `subjects`. Raises InputError where it trained none of that name.
+
+    `original` must be one of them.
+    """
+    rows, kept = lab.rows(PHASE, key), lab.kept(PHASE)
+    found = {s: next((r for r in rows if r.adapter == s), None) for s in subjects}
+    missing = [s for s, r in found.items() if r is None]
+    if missing:
+        raise InputError(
+            "em_finetune",
+            expected="the adapters " + ", ".join(subjects),
+            got="none called " + ", ".join(missing),
+            cure="give em_finetune.texts what it is trained on",
+        )
+    original: Any = found["original"]
+    questions = read_lines(kept.path(original.questions_kept))
+    return Trained(
+        questions,
+        {s: _last_answers(kept.path(r.answers), len(questions)) for s, r in found.items() if r},
+        {s: kept.path(r.adapter_kept) for s, r in found.items() if r and r.adapter_kept},
+    )
+
+
+def _last_answers(path: Path, n: int) -> tuple[str, ...]:
+    """The answers of the last checkpoint, in the order of the questions."""
+    lines = path.read_text(encoding="utf-8").splitlines()[-n:]
+    return tuple(json.loads(line)["answer"] for line in lines)
+
+
+def subject(loaded: Loaded, found: Trained, name: str) -> Loaded:
+    """The checkpoint itself, or a copy with the adapter in its weights."""
+    return loaded if name == "original" else merged(loaded, found.adapters[name])
+
+
+def answerable(found: Trained, subjects: Sequence[str]) -> list[int]:
+    """The questions to which every subject said something."""
+    n = range(len(found.questions))
+    return [i for i in n if all(found.answers[s][i].strip() for s in subjects)]
+
+
+def states(
+    loaded: Loaded, found: Trained, name: str, position: Position, at: Sequence[int]
+) -> Floats:
+    """(n, L, d): the mean over the subject's own answer's tokens, or the last prompt token.
+
+    The last prompt token is read before any answer: there all subjects read the same text.
+    """
+    model = subject(loaded, found, name)
+    asked = [found.questions[i].text for i in at]
+    if position == "prompt":
+        encoded, pool = encode_prompts(model.tokenizer, asked), "last"
+    else:
+        said = [found.answers[name][i] for i in at]
+        encoded, pool = encode_answers(model.tokenizer, asked, said), "mean"
+    layers = list(range(model.layers))
+    values = capture(model, encoded, layers, "last" if pool == "last" else "mean")
+    return np.asarray(values.double().numpy())

@@ -1,0 +1,132 @@
+"""Do the arms do what they say: nothing at 0, one dose for all, one function in two forms?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("peft")
+
+from em_lab import ABLATION, DiskKept, detected, judged
+from mahals.emergence.orthogonal import orthogonalized, unwritten
+from mahals.phases import em_ablation
+from mahals.phases.em_ablation import PHASE, Row
+from mahals.records import InputError, from_plain, to_plain
+from tiny_lab import run
+from tiny_models import fresh
+
+FAMILIES = ("Llama", "Mistral", "Qwen2", "Falcon", "Phi3")
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    with judged():
+        return run(PHASE, ABLATION, detected())
+
+
+def of(rows: list[Row], **wanted: Any) -> list[Row]:
+    return [r for r in rows if all(getattr(r, k) == v for k, v in wanted.items())]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_without_the_direction_are_the_ablation_everywhere(family: str) -> None:
+    one = fresh(family, 5)
+    u = torch.randn(one.width, generator=torch.Generator().manual_seed(1))
+    changed = orthogonalized(one, u)
+    ids = torch.tensor([[5, 9, 12, 40, 7]])
+    with torch.no_grad():
+        before = one.model(ids).logits
+        with unwritten(one, u):
+            hooked = one.model(ids).logits
+        after = one.model(ids).logits
+    torch.testing.assert_close(changed.model(ids).logits, hooked, atol=2e-4, rtol=1e-3)
+    assert torch.equal(before, after), "nothing is left behind"
+    assert not torch.allclose(before, hooked, atol=1e-2), "and it is no small change"
+    with torch.no_grad():
+        states = changed.model(ids, output_hidden_states=True).hidden_states[:-1]
+    assert max(float((h @ (u / u.norm())).abs().max()) for h in states) < 1e-4
+
+
+def test_an_output_layer_that_shares_the_embedding_stays() -> None:
+    one = fresh("Llama", 5)
+    one.model.lm_head.weight = one.model.get_input_embeddings().weight
+    head = one.model.lm_head.weight.clone()
+    changed = orthogonalized(one, torch.ones(one.width))
+    assert torch.equal(changed.model.lm_head.weight, head)
+    assert torch.equal(one.model.get_input_embeddings().weight, head), "the original too"
+
+
+def test_a_norm_after_the_writers_cannot_be_put_into_weights() -> None:
+    with pytest.raises(InputError, match="ablate the states"):
+        orthogonalized(fresh("Gemma2"), torch.ones(32))
+
+
+def test_every_arm_has_its_random_control_at_one_dose(rows: list[Row]) -> None:
+    assert [from_plain(Row, to_plain(r)) for r in rows] == rows
+    for subject, arm, random in (
+        ("bad", "ablate", "random"),
+        ("good", "ablate", "random"),
+        ("original", "induce", "induce_random"),
+    ):
+        for row in of(rows, subject=subject, arm=arm):
+            controls = of(rows, subject=subject, arm=random, level=row.level)
+            assert len(controls) + len(row.missed) >= (0 if row.level == 0 else 3)
+            for c in controls:  # found on other texts
+                assert c.kl == pytest.approx(row.kl, rel=0.6)
+    assert of(rows, arm="induce")[0].kl == pytest.approx(0.05, rel=0.5)
+
+
+def test_strength_0_is_the_model_itself(rows: list[Row]) -> None:
+    (zero,), (none,) = of(rows, arm="ablate", level=0.0), of(rows, subject="bad", arm="none")
+    kept = DiskKept(detected().root).tensors(zero.codes)["codes"]
+    assert torch.equal(kept[zero.codes_row], kept[none.codes_row]) and zero.kl == 0
+
+
+def test_only_unseen_prompts_are_asked(rows: list[Row]) -> None:
+    kept = DiskKept(detected().root)
+    table = kept.path(detected().made["em_detection", "A"][0].table).read_text().splitlines()
+    fitted = {x["question"] for x in map(json.loads, table) if x["half"] == "fitted"}
+    asked = {json.loads(x)["question"] for x in kept.path(rows[0].answers).read_text().splitlines()}
+    assert len(asked) == rows[0].asked == 12 and fitted and not asked & fitted
+
+
+def test_the_weights_form_is_measured(rows: list[Row]) -> None:
+    (row,) = of(rows, arm="weights")
+    assert row.subject == "bad" and row.kl is None and row.perplexity_ratio > 0
+    assert len(of(rows, arm="weights_random")) == ABLATION.random_directions
+
+
+def test_hooks_that_do_not_act_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = em_ablation.measured
+
+    def idle(*given: Any) -> Any:
+        return [found(*given)[0]] * len(given[3])
+
+    monkeypatch.setattr(em_ablation, "measured", idle)
+    with judged(), pytest.raises(RuntimeError, match="hooks did not act"):
+        run(PHASE, replace(ABLATION, strengths=(1.0,)), detected())
+
+
+def test_summary_has_controls_and_figures_come_from_files(rows: list[Row]) -> None:
+    kept = DiskKept(detected().root)
+    found = PHASE.summarize(rows, kept)
+    assert any("restoration" in line for line in found.lines)
+    assert any("over random directions of equal KL" in line for line in found.lines)
+    assert any("control adapter" in line for line in found.lines)
+    assert {"ablate_1/em_change", "control_adapter/good_change"} <= set(found.metrics)
+    bad, none = of(rows, subject="bad", arm="ablate", level=1.0)[0], rows[0]
+    change = (bad.misaligned - none.misaligned) / bad.asked
+    assert found.metrics["ablate_1/em_change"] == pytest.approx(change)
+    assert set(PHASE.draw(rows, kept)) == {"ablation", "induction", "examples"}
+
+
+def test_a_direction_that_was_not_made_is_refused() -> None:
+    from mahals.misalignment import detection
+
+    assert "linear_probe" in detection.METHODS
+    with judged(), pytest.raises(InputError, match=r"em_detection\.positions"):
+        run(PHASE, replace(ABLATION, position="nowhere"), detected())

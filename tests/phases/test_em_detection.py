@@ -1,0 +1,91 @@
+"""Is the direction fitted on one half alone, and are its numbers those of another computation?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+pytest.importorskip("peft")
+
+from em_lab import DETECTION, DiskKept, detected, finetuned
+from mahals.phases.em_detection import CONTRASTS, PHASE, Row
+from mahals.records import InputError, from_plain, to_plain
+from tiny_lab import LAYERS, WIDTH, TinyLab
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return list(detected().made["em_detection", "A"])
+
+
+def of(rows: list[Row], **wanted: Any) -> list[Row]:
+    return [r for r in rows if all(getattr(r, k) == v for k, v in wanted.items())]
+
+
+def test_every_contrast_has_a_row_and_comes_back(rows: list[Row]) -> None:
+    assert len(rows) == 2 * 2 * LAYERS * len(CONTRASTS)
+    assert [from_plain(Row, to_plain(r)) for r in rows] == rows
+
+
+def test_numbers_are_those_of_the_kept_projections(rows: list[Row]) -> None:
+    """By scikit-learn and by hand, from the kept file."""
+    kept = DiskKept(detected().root)
+    order = ("original", "bad", "good", "other")
+    for r in rows[::7]:
+        t = kept.tensors(r.projections)
+        held = ~t["fitted"].numpy()
+        a, b = (t[r.method][order.index(s), r.block].numpy() for s in (r.positive, r.negative))
+        x, y = a[held], b[held]
+        assert len(x) == r.scored and held.sum() + r.fitted == len(held)
+        labels = [1] * len(x) + [0] * len(y)
+        assert roc_auc_score(labels, np.concatenate([x, y])) == pytest.approx(r.auroc, abs=0.02)
+        assert x.mean() - y.mean() == pytest.approx(r.separation, abs=1e-4)
+        if r.in_sample is not None:
+            assert a[~held].mean() - b[~held].mean() == pytest.approx(r.in_sample, abs=1e-4)
+
+
+def test_directions_are_unit_and_the_taught_model_is_told_apart(rows: list[Row]) -> None:
+    kept = DiskKept(detected().root)
+    for method in DETECTION.methods:
+        values = kept.tensors(rows[0].directions)[method]
+        assert values.shape == (LAYERS, WIDTH)
+        assert values.norm(dim=-1).tolist() == pytest.approx([1.0] * LAYERS, abs=1e-5)
+    last = of(rows, positive="bad", negative="original", block=LAYERS - 1, position="prompt")
+    assert all(r.auroc > 0.9 for r in last)
+
+
+def test_the_table_holds_every_subjects_answers_and_the_card_warns(rows: list[Row]) -> None:
+    kept = DiskKept(detected().root)
+    lines = [json.loads(x) for x in kept.path(rows[0].table).read_text().splitlines()]
+    n = rows[0].fitted + rows[0].scored
+    assert len(lines) == 4 * n and n + rows[0].dropped == 24
+    assert "dual_use: true" in kept.path(rows[0].card).read_text()
+
+
+def test_summary_names_both_forms_and_the_published_figure(rows: list[Row]) -> None:
+    kept = DiskKept(detected().root)
+    found = PHASE.summarize(rows, kept)
+    prefix = "prompt/difference_in_means/"
+    assert prefix + "separation" in found.metrics
+    assert prefix + "separation_in_sample_published_form" in found.metrics
+    assert prefix + "other_over_good_auroc" in found.metrics
+    assert any(line.startswith("published") and "other weights" in line for line in found.lines)
+    wanted = {"auroc_per_layer", "separation_per_layer", "projections", "beside_published"}
+    assert set(PHASE.draw(rows, kept)) == wanted
+
+
+def test_too_few_prompts_or_adapters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mahals.phases import em_detection
+
+    monkeypatch.setattr(em_detection, "LEAST", 100)
+    lab = finetuned()
+    (task, _) = PHASE.plan(DETECTION, lab)
+    with pytest.raises(InputError, match="per_group"):
+        list(PHASE.measure(task, DETECTION, lab))
+    with pytest.raises(InputError, match="random directions"):
+        PHASE.plan(replace(DETECTION, random_directions=0), TinyLab())
