@@ -42,8 +42,9 @@ def volunteers() -> Game:
     return game(paid)
 
 
-def cournot(top: int = 12) -> Game:
-    """Two firms choose quantities 0..top at price max(0, 12 - total), no cost."""
-    first, second = np.indices((top + 1, top + 1)).astype(float)
+def cournot() -> Game:
+    """Two firms at price max(0, 12 - total), no cost: the first chooses 0, 2, .. 12, the second
+    0, 1, .. 12, so that the second's best reply is a choice and the only one."""
+    first, second = np.meshgrid(np.arange(0.0, 13.0, 2.0), np.arange(13.0), indexing="ij")
     price = np.maximum(0.0, 12 - first - second)
     return game([first * price, second * price])

@@ -161,7 +161,7 @@ def design(shape: Sequence[int], episodes: int, budget: int, seconds: float, see
     """The joint actions to measure with `episodes` conversations each, at most `budget` of them.
 
     Two agents: always all. More: all when they fit the budget, else a sample in which each agent's
-    actions come equally often, give or take one. `seconds` is the price of one conversation.
+    actions come about equally often. `seconds` is the price of one conversation.
     Raises InputError for one agent, an agent without actions, and a budget too small for a full
     factorial of two agents or for an additive fit that can be checked.
     """

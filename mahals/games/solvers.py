@@ -126,7 +126,7 @@ def ask(names: Sequence[str], payoffs: Floats, how: Search) -> list[Answer]:
     said: dict[str, Answer] = {}
     for name in names:
         library = name.split(".")[0]
-        if importlib.util.find_spec(library) is None:
+        if not installed(library):
             cure = "it is optional" if library == "pygambit" else "the extra `games` brings it"
             said[name] = Answer(name, "absent", [], f"{library} is not installed; {cure}")
     while waiting := [name for name in names if name not in said]:
@@ -138,6 +138,11 @@ def ask(names: Sequence[str], payoffs: Floats, how: Search) -> list[Answer]:
             blamed = waiting[len(lines)]
             said[blamed] = Answer(blamed, status, [], reason)
     return [said[name] for name in names]
+
+
+def installed(library: str) -> bool:
+    """Whether a solver's library can be imported."""
+    return importlib.util.find_spec(library) is not None
 
 
 def _process(names: Sequence[str], payoffs: Floats, how: Search) -> tuple[list[str], Status, str]:
