@@ -71,7 +71,7 @@ def test_dependencies_are_used_and_used_ones_are_declared() -> None:
                 used.add(str(node.module).split(".")[0])
     used -= {*sys.stdlib_module_names, "mahals"}
     brought = {"tokenizers", "huggingface_hub", "jinja2"}  # by transformers
-    optional = {"openai", "ray"}
+    optional = {"nashpy", "openai", "pygambit", "quantecon", "ray"}
     by_itself = {"dvc", "ruamel.yaml.clib"}  # a program, and what it reads YAML fast with
     assert {names.get(u, u) for u in used - brought - optional} | by_itself == said
     assert all(project(name) for name in said)
