@@ -284,10 +284,14 @@ PHASES: tuple[str, ...] = (
     "steering_vectors",
     "same_arch",
     "cross_arch",
+    "collaboration",
 )
 """Every phase, upstream first."""
 
-STUDIES: dict[str, tuple[str, ...]] = {"core": PHASES[:6]}
+STUDIES: dict[str, tuple[str, ...]] = {
+    "core": PHASES[:6],
+    "collaboration": ("datasets", "organisms", "steering_vectors", "collaboration"),
+}
 """What `study` of params.yaml may name: the phases that `mlflow run .` runs, upstream first."""
 
 

@@ -21,7 +21,7 @@ from mahals.activations import Batch, Encoded, Pool, check_finite, pooled
 from mahals.activations.batching import check_lengths, grouped, pad, takes, tokens_at
 from mahals.activations.reading import StopForward, check_request, state_of
 from mahals.conversation.talks import Agent
-from mahals.conversation.views import View, encode_prompt
+from mahals.conversation.views import View, encode_prompts_after
 from mahals.generation import generate_arms
 from mahals.models import Loaded, decoder_blocks
 from mahals.records import InputError
@@ -33,7 +33,7 @@ def encode_after(agent: Agent, seen: View, prompts: Sequence[str]) -> list[Encod
 
     Words that the agent heard and has not answered come before the prompt in the same turn.
     """
-    return [encode_prompt(agent.loaded.tokenizer, seen, p) for p in prompts]
+    return encode_prompts_after(agent.loaded.tokenizer, seen, prompts)
 
 
 def answers_after(

@@ -101,15 +101,17 @@ def encode_view(tokenizer: PreTrainedTokenizerBase, seen: View) -> Encoded:
             cure="let it hear something, or ask it with encode_after",
         )
     before = View(seen.turns[:-1])
-    return encode_own(tokenizer, before, "user", seen.turns[-1][1])
+    return _encode_owns(tokenizer, before, ("user", ""), [seen.turns[-1][1]])[0]
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, seen: View, prompt: str) -> Encoded:
-    """A prompt as the user's next words after a view; own: the prompt's tokens."""
-    if seen.turns and seen.turns[-1][0] == "user":
-        before, lead = View(seen.turns[:-1]), seen.turns[-1][1] + "\n"
-        return encode_own(tokenizer, before, "user", prompt, lead)
-    return encode_own(tokenizer, seen, "user", prompt)
+def encode_prompts_after(
+    tokenizer: PreTrainedTokenizerBase, seen: View, prompts: Sequence[str]
+) -> list[Encoded]:
+    """Each prompt as the user's next words after a view; own: the prompt's tokens."""
+    heard = bool(seen.turns) and seen.turns[-1][0] == "user"
+    before = View(seen.turns[:-1]) if heard else seen
+    lead = f"{seen.turns[-1][1]}\n" if heard else ""
+    return _encode_owns(tokenizer, before, ("user", lead), prompts)
 
 
 def choices_after(
@@ -126,33 +128,35 @@ def choices_after(
             got="its own words last",
             cure="ask it something first",
         )
-    return [encode_own(tokenizer, seen, "assistant", c) for c in choices]
+    return _encode_owns(tokenizer, seen, ("assistant", ""), choices)
 
 
-def encode_own(
-    tokenizer: PreTrainedTokenizerBase, before: View, role: str, own: str, lead: str = ""
-) -> Encoded:
-    """The tokens of a view and one turn more; `own` is that turn's words behind `lead`.
+def _encode_owns(
+    tokenizer: PreTrainedTokenizerBase, before: View, turn: tuple[str, str], owns: Sequence[str]
+) -> list[Encoded]:
+    """The tokens of a view and one turn more, for each of `owns`: that turn's words.
 
-    A user's turn is followed by what begins an answer; an assistant's ends with its last word.
-    Without a chat template turns are plain paragraphs. Raises InputError for empty own words, or a
-    template that does not keep words as they are.
+    `turn` is its role, and words of nobody's own before them. A user's turn is followed by what
+    begins an answer; an assistant's ends with its last word. Without a chat template turns are
+    plain paragraphs. The template is rendered around a marker, and checked on the first and the
+    last of the words. Raises InputError for empty words, or a template that changes them.
     """
+    role, lead = turn
     answer = role == "assistant"
-    marked = View((*before.turns, (role, lead + _MARKER)))
-    whole = View((*before.turns, (role, lead + own)))
-    head, found, tail = _marked(tokenizer, marked, not answer).partition(_MARKER)
-    text = _marked(tokenizer, whole, not answer)
-    last = len(text) - len(tail)
-    if not found or not text.startswith(head) or text[len(head) : last].strip() != own.strip():
-        raise InputError(
-            "chat template",
-            expected=f"one that keeps the {role}'s words as they are in a longer conversation",
-            got=repr(text[-80:]),
-            cure="use a tokenizer whose chat template renders plain turns",
-        )
-    kept = text[:last] if answer else text
-    return _located(tokenizer, kept, (len(head), last))
+    around = _marked(tokenizer, View((*before.turns, (role, lead + _MARKER))), not answer)
+    head, _, tail = around.partition(_MARKER)
+    stripped = [own.strip() for own in owns]
+    for own in {stripped[0], stripped[-1]}:
+        text = _marked(tokenizer, View((*before.turns, (role, lead + own))), not answer)
+        if text != head + own + tail:
+            raise InputError(
+                "chat template",
+                expected=f"one that keeps the {role}'s words as they are in a long conversation",
+                got=repr(text[-80:]),
+                cure="use a tokenizer whose chat template renders plain turns",
+            )
+    texts = [head + own + ("" if answer else tail) for own in stripped]
+    return _located(tokenizer, texts, len(head), [len(own) for own in stripped])
 
 
 def _marked(tokenizer: PreTrainedTokenizerBase, seen: View, answer: bool) -> str:
@@ -164,27 +168,31 @@ def _marked(tokenizer: PreTrainedTokenizerBase, seen: View, answer: bool) -> str
     return str(rendered)
 
 
-def _located(tokenizer: PreTrainedTokenizerBase, text: str, span: tuple[int, int]) -> Encoded:
-    """The tokens of a text, those that hold characters of `span` its own."""
-    plain = tokenizer.chat_template is None
+def _located(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], first: int, lengths: Sequence[int]
+) -> list[Encoded]:
+    """The tokens of texts; own: those that hold any of a text's `length` characters from `first`.
+
+    A token that joins the last character before them with their first is own.
+    """
     out = tokenizer(
-        text,
-        add_special_tokens=plain,
+        list(texts),
+        add_special_tokens=tokenizer.chat_template is None,
         return_offsets_mapping=True,
         return_attention_mask=False,
         verbose=False,
     )
-    ids, offsets = out["input_ids"], out["offset_mapping"]
-    inside = text[span[0] : span[1]]
-    first = span[0] + len(inside) - len(inside.lstrip())
-    own = [i for i, (a, b) in enumerate(offsets) if a < b and b > first and a < span[1]]
-    if not own or not inside.strip():
-        raise InputError(
-            "text",
-            expected="at least one token of its own",
-            got=repr(inside),
-            cure="leave empty texts out",
-        )
-    bos = tokenizer.bos_token_id
-    skip = int(bos is not None and len(ids) > 1 and ids[0] == ids[1] == bos and own[0] > 0)
-    return Encoded(tuple(ids[skip:]), own[0] - skip, own[-1] + 1 - skip)
+    found, bos = [], tokenizer.bos_token_id
+    for ids, offsets, length in zip(out["input_ids"], out["offset_mapping"], lengths, strict=True):
+        stop = first + length
+        own = [i for i, (a, b) in enumerate(offsets) if a < b and b > first and a < stop]
+        if not own:
+            raise InputError(
+                "text",
+                expected="at least one token of its own",
+                got="an empty one",
+                cure="leave empty texts out",
+            )
+        skip = int(bos is not None and len(ids) > 1 and ids[0] == ids[1] == bos and own[0] > 0)
+        found.append(Encoded(tuple(ids[skip:]), own[0] - skip, own[-1] + 1 - skip))
+    return found
