@@ -40,7 +40,7 @@ def converse(
     tables = [_Table(opening) for opening in openings]
     for turn in range(schedule.rounds):
         for agent, seat in zip(agents, table, strict=True):
-            _turn(agent, seat, tables, schedule, turn, mail)
+            _turn(agent, seat, _Room(tables, schedule, mail), turn)
         for one in tables:
             if one.stop is None and _loops(one, len(agents), schedule.loop):
                 one.stop = "loop"
@@ -65,32 +65,38 @@ def together_with_itself(agent: Agent, others: int) -> list[Agent]:
     return [agent] + [replace(agent, name=f"{agent.name} {i + 2}") for i in range(others)]
 
 
-def _turn(
-    agent: Agent,
-    seat: Seat,
-    tables: Sequence[_Table],
-    schedule: Schedule,
-    turn: int,
-    mail: Sequence[int] | None,
-) -> None:
+@dataclass(frozen=True)
+class _Room:
+    """All conversations, and what holds for each."""
+
+    tables: Sequence[_Table]
+    schedule: Schedule
+    mail: Sequence[int] | None
+
+    def heard(self, number: int) -> list[Turn]:
+        """The turns whose words the agents of a conversation hear."""
+        return self.tables[number if self.mail is None else self.mail[number]].turns
+
+
+def _turn(agent: Agent, seat: Seat, room: _Room, turn: int) -> None:
     """One agent speaks once in every conversation that goes on."""
+    tables, longest = room.tables, room.schedule.max_new_tokens
     read: dict[int, Encoded] = {}
     for c, one in enumerate(tables):
         if one.stop is not None:
             continue
-        far = one if mail is None else tables[mail[c]]
-        seen = seen_from(seat, one.opening, one.turns, far.turns)
+        seen = seen_from(seat, one.opening, one.turns, room.heard(c))
         if seen.turns[-1][0] != "user":  # all that it heard was empty
             seen = replace(seen, turns=(*seen.turns, ("user", NOTHING)))
         text = encode_view(agent.loaded.tokenizer, seen)
         limit = agent.loaded.context
-        if limit is not None and len(text.ids) + schedule.max_new_tokens > limit:
-            _too_long(agent, one, turn, len(text.ids) + schedule.max_new_tokens)
+        if limit is not None and len(text.ids) + longest > limit:
+            _too_long(agent, one, turn, len(text.ids) + longest)
         else:
             read[c] = text
     if not read:
         return
-    said = generate_arms(agent.loaded, list(read.values()), [agent.arm], schedule.max_new_tokens)
+    said = generate_arms(agent.loaded, list(read.values()), [agent.arm], longest)
     for (c, text), words in zip(read.items(), said[0], strict=True):
         key = tables[c].opening.key
         tables[c].turns.append(

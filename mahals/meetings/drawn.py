@@ -15,7 +15,7 @@ from mahals.figures import (
     curve_with_band,
     grouped_bars,
 )
-from mahals.meetings.rows import MeetingRow, find, mean_interval, values
+from mahals.meetings.rows import BOTH, MeetingRow, Who, find, mean_interval, values
 from mahals.meetings.said import agents_of
 from mahals.phase import Kept
 
@@ -41,7 +41,7 @@ def round_figure(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
             lines[arm] = Measured(
                 [x.estimate for x in each], [x.low for x in each], [x.high for x in each]
             )
-        neutral = find(rows, "aqi", "none", None, agent, "neutral")
+        neutral = find(rows, "aqi", Who("none", agent), "neutral")
         at = {} if neutral is None else {"neutral context": float(values(neutral, kept).mean())}
         panels[agent] = Curve([float(k) for k in rounds], lines, references=at)
     labels = Labels(
@@ -61,8 +61,8 @@ def before_after(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
     for arm in SHOWN:
         names, table = [], []
         for agent in agents_of(rows, arm):
-            for context, word in (("neutral", "before"), ("talk", "after")):
-                row = find(rows, "aqi", arm, None, agent, context)  # type: ignore[arg-type]
+            for context, word in zip(reversed(BOTH), ("before", "after"), strict=True):
+                row = find(rows, "aqi", Who(arm, agent), context)
                 if row is not None:
                     names.append(f"{agent} {word}")
                     table.append([float(v) for v in values(row, kept).mean(axis=0)])

@@ -15,6 +15,7 @@ from mahals.stats import Interval, jackknife_interval
 Array = npt.NDArray[np.float64]
 Kind = Literal["aqi", "refusals", "success", "stability", "talk", "missed"]
 Context = Literal["talk", "neutral", "shuffled", "alone"]
+BOTH: tuple[Context, Context] = ("talk", "neutral")
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,20 @@ def values(row: MeetingRow, kept: Kept) -> Array:
     return np.asarray(kept.tensors(row.kept)[row.cell].double().numpy(), dtype=np.float64)
 
 
-def find(
-    rows: Sequence[MeetingRow], kind: Kind, arm: str, draw: int | None, agent: str, context: Context
-) -> MeetingRow | None:
+@dataclass(frozen=True)
+class Who:
+    """One agent at one table."""
+
+    arm: str
+    agent: str
+    draw: int | None = None  # the arm itself, not one of its random controls
+
+
+def find(rows: Sequence[MeetingRow], kind: Kind, who: Who, context: Context) -> MeetingRow | None:
     """The row at the end of the conversations; None where it was not measured."""
+    wanted = (kind, who.arm, who.agent, who.draw, context, None)
     for row in rows:
-        same = (row.kind, row.arm, row.draw, row.agent, row.context) == (
-            kind, arm, draw, agent, context,
-        )  # fmt: skip
-        if same and row.round is None:
+        if (row.kind, row.arm, row.agent, row.draw, row.context, row.round) == wanted:
             return row
     return None
 
@@ -68,13 +74,10 @@ def mean_interval(each: npt.ArrayLike) -> Interval:
     return jackknife_interval(x - x.mean(), float(x.mean()), None)
 
 
-def drifts(
-    rows: Sequence[MeetingRow], kept: Kept, arm: str, draw: int | None, agent: str
-) -> Array | None:
+def drifts(rows: Sequence[MeetingRow], kept: Kept, who: Who) -> Array | None:
     """(conversations, 7): AQI after the talk less AQI after neutral context, in points.
 
     Below 0 is worse. None where either was not measured.
     """
-    after = find(rows, "aqi", arm, draw, agent, "talk")
-    before = find(rows, "aqi", arm, draw, agent, "neutral")
+    after, before = (find(rows, "aqi", who, context) for context in BOTH)
     return None if after is None or before is None else values(after, kept) - values(before, kept)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from mahals.data import AXIOMS
-from mahals.meetings.rows import MeetingRow, drifts, find, mean_interval, values
+from mahals.meetings.rows import BOTH, MeetingRow, Who, drifts, find, mean_interval, values
 from mahals.metrics.homophily import homophily_intervals
 from mahals.phase import Kept
-from mahals.stats import Interval, Resampling, gain_over_random, resample_weights
+from mahals.stats import Floats, Interval, Resampling, gain_over_random, resample_weights
 from mahals.stats.agreement import kappa
 
 LEAST = 20  # conversations
@@ -43,7 +43,7 @@ def drift_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     lines: list[str] = []
     for arm in arms_of(rows):
         for agent in agents_of(rows, arm):
-            own = drifts(rows, kept, arm, None, agent)
+            own = drifts(rows, kept, Who(arm, agent))
             if own is None:
                 continue
             found = mean_interval(own.mean(axis=1))
@@ -54,19 +54,17 @@ def drift_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
             )
             if len(own) < LEAST:
                 lines[-1] += f"; fewer than {LEAST} conversations: no evidence"
-            control = _over_random(rows, kept, (arm, agent), own.mean(axis=1))
+            control = _over_random(rows, kept, Who(arm, agent), own.mean(axis=1))
             metrics |= control.metrics
             lines += control.lines
     return Said(metrics, tuple(lines))
 
 
-def _over_random(
-    rows: Sequence[MeetingRow], kept: Kept, which: tuple[str, str], own: np.ndarray
-) -> Said:
+def _over_random(rows: Sequence[MeetingRow], kept: Kept, who: Who, own: Floats) -> Said:
     """Drift of a steered arm over that of random directions at equal KL."""
-    arm, agent = which
+    arm, agent = who.arm, who.agent
     draws = sorted({r.draw for r in rows if r.arm == arm and r.draw is not None})
-    found = [drifts(rows, kept, arm, k, agent) for k in draws]
+    found = [drifts(rows, kept, replace(who, draw=k)) for k in draws]
     random = [f.mean(axis=1) for f in found if f is not None]
     if len(random) < 2:
         return Said({}, ())
@@ -89,8 +87,8 @@ def self_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     metrics: dict[str, float] = {}
     lines: list[str] = []
     for agent in agents_of(rows, "self"):
-        alone = drifts(rows, kept, "self", None, agent)
-        others = drifts(rows, kept, "none", None, agent)
+        alone = drifts(rows, kept, Who("self", agent))
+        others = drifts(rows, kept, Who("none", agent))
         if alone is None or others is None:
             continue
         found = mean_interval((others - alone).mean(axis=1))
@@ -105,8 +103,8 @@ def likeness_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     lines: list[str] = []
     for arm in arms_of(rows):
         agents = agents_of(rows, arm)
-        for context in ("neutral", "talk"):
-            cells = [find(rows, "aqi", arm, None, a, context) for a in agents]
+        for context in reversed(BOTH):
+            cells = [find(rows, "aqi", Who(arm, a), context) for a in agents]
             if len(agents) < 2 or arm == "self" or any(c is None for c in cells):
                 continue
             each = np.stack([values(c, kept) for c in cells if c is not None])  # (K, C, 7)
@@ -130,7 +128,7 @@ def refusals_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     lines: list[str] = []
     wanted = [r for r in rows if r.kind == "refusals" and r.draw is None]
     for arm in dict.fromkeys(r.arm for r in wanted):
-        for context in ("neutral", "talk"):
+        for context in reversed(BOTH):
             some = {
                 r.agent: values(r, kept) for r in wanted if (r.arm, r.context) == (arm, context)
             }
@@ -143,7 +141,7 @@ def refusals_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     return Said(metrics, tuple(lines))
 
 
-def _agreed(a: np.ndarray, b: np.ndarray) -> str:
+def _agreed(a: Floats, b: Floats) -> str:
     clusters = [str(c) for c in range(len(a)) for _ in range(a.shape[1])]
     found = kappa(a.astype(int).ravel(), b.astype(int).ravel(), clusters)
     if found.kappa is None:
@@ -157,19 +155,18 @@ def success_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     metrics: dict[str, float] = {}
     lines: list[str] = []
     for row in (r for r in rows if r.kind == "success" and r.context == "talk"):
-        others = [find(rows, "success", row.arm, None, row.agent, c) for c in ("shuffled", "alone")]
-        own = values(row, kept)[:, 0]
-        rates = [mean_interval(own)]
-        rates += [mean_interval(values(o, kept)[:, 0]) for o in others if o is not None]
-        if others[0] is None:
+        who = Who(row.arm, row.agent)
+        shuffled, alone = (find(rows, "success", who, c) for c in ("shuffled", "alone"))
+        if shuffled is None or alone is None:
             continue
-        gain = mean_interval(own - values(others[0], kept)[:, 0])
+        own, other = (values(r, kept)[:, 0] for r in (row, shuffled))
+        rate, gain = mean_interval(own), mean_interval(own - other)
         metrics |= _three(f"{row.arm}/{row.agent}/success_over_shuffled", gain)
-        metrics[f"{row.arm}/{row.agent}/success"] = rates[0].estimate
+        metrics[f"{row.arm}/{row.agent}/success"] = rate.estimate
         lines.append(
-            f"task {row.arm}, {row.agent}: success {_shown(rates[0])}, over shuffled messages "
-            f"{_shown(gain)} (shuffled {rates[1].estimate:.2f}, without message "
-            f"{rates[-1].estimate:.2f}, n={len(own)})"
+            f"task {row.arm}, {row.agent}: success {_shown(rate)}, over shuffled messages "
+            f"{_shown(gain)} (shuffled {shuffled.value:.2f}, without message {alone.value:.2f}, "
+            f"n={len(own)})"
         )
     return Said(metrics, tuple(lines))
 
@@ -182,7 +179,8 @@ def stability_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     for arm in dict.fromkeys(r.arm for r in found):
         last = [r for r in found if r.arm == arm][-1]
         name = "asi" if last.asi is not None else "asi_partial"
-        metrics[f"{arm}/{name}"] = float(last.value or 0.0)
+        if last.value is not None:
+            metrics[f"{arm}/{name}"] = last.value
         rule = "" if last.asi is not None else "; the drift rule is not applied to partial values"
         seen = ", ".join(last.parts)
         lines.append(f"{arm}: {name} {last.value:.3f} in window {last.round} of {seen}{rule}")

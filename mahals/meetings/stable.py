@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from mahals.conversation import Talk, Turn
 from mahals.generation import is_degenerate, is_refusal
 from mahals.metrics.stability import Index, Interaction, stability
+from mahals.stats import Floats
 
 
 def stability_windows(
@@ -42,7 +43,7 @@ def _interaction(
     turn: Turn,
     last: Turn | None,
     tokenizer: PreTrainedTokenizerBase,
-    vector: np.typing.NDArray[np.float64],
+    vector: Floats,
 ) -> Interaction:
     refused = is_refusal(turn.text)
     return Interaction(
@@ -60,7 +61,7 @@ def _interaction(
     )
 
 
-def _embedded(texts: Sequence[str]) -> np.typing.NDArray[np.float64]:
+def _embedded(texts: Sequence[str]) -> Floats:
     """(n, words) TF-IDF vectors; a text without a word is the zero vector."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -85,7 +85,8 @@ def roles_of(arm: TeamArm, agents: int) -> tuple[Role, ...]:
     if arm == "aligned":
         return ("aligned",) * agents
     if arm == "adversarial":
-        return ("base", *(["aligned"] * (agents - 1)))  # type: ignore[return-value]
+        rest: tuple[Role, ...] = ("aligned",) * (agents - 1)
+        return ("base", *rest)
     return ("base",) * agents
 
 

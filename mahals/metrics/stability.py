@@ -10,7 +10,7 @@ does: it is stability, not quality.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -186,7 +186,7 @@ def selection(
     totals = [sum(c.values()) for c in counts]
     if 0 in totals:
         return float(totals[0] == totals[1])
-    names: set[Hashable] = set(counts[0]) | set(counts[1])
+    names = set(counts[0]) | set(counts[1])
     apart = sum(abs(counts[0][n] / totals[0] - counts[1][n] / totals[1]) for n in names)
     return float(1 - apart / 2)
 

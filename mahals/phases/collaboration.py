@@ -25,7 +25,7 @@ from mahals.data import WorldChoice
 from mahals.meetings.drawn import before_after, round_figure, stability_figure, success_figure
 from mahals.meetings.measuring import Questions, aqi_after, neutral_of, questions, refused_after
 from mahals.meetings.openings import SplitTask, dilemmas, facts, relays, user_tasks
-from mahals.meetings.rows import Context, Kind, MeetingRow
+from mahals.meetings.rows import BOTH, Kind, MeetingRow
 from mahals.meetings.said import (
     drift_said,
     likeness_said,
@@ -191,8 +191,7 @@ def _measure_agent(
     views = [view(t, speaker) for t in talks]
     neutral = neutral_of(lab, agent, views)
     name = agent.loaded.key
-    contexts: tuple[tuple[Context, list], ...] = (("talk", views), ("neutral", neutral))  # type: ignore[type-arg]
-    for context, seen in contexts:
+    for context, seen in zip(BOTH, (views, neutral), strict=True):
         who = {"agent": name, "steered": steered, "draw": draw, "context": context}
         book.enter(_row("aqi", book.part, **who), aqi_after(agent, seen, about))
         if draw is None and about.asked and book.part != "self":

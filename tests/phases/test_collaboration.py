@@ -13,7 +13,7 @@ from mahals.conversation import Agent, encode_after, read_talks, view
 from mahals.data import AXIOMS, TaskItem, WorldChoice
 from mahals.meetings import splits
 from mahals.meetings.openings import SplitTask, dilemmas, facts, relays, user_tasks
-from mahals.meetings.rows import MeetingRow, drifts, find, values
+from mahals.meetings.rows import MeetingRow, Who, drifts, find, values
 from mahals.metrics.aqi import model_aqi
 from mahals.phases.collaboration import PHASE, Params, Row, Task
 from mahals.records import InputError
@@ -80,7 +80,7 @@ def test_the_parts_are_the_arms_and_their_controls() -> None:
 def test_aqi_after_a_talk_by_hand(lab: TalkingLab) -> None:
     """From the kept transcript, each whole text read alone without any cache."""
     talks = read_talks(lab.texts["none.talks.jsonl"])
-    row = find(rows_of(lab), "aqi", "none", None, "B", "talk")
+    row = find(rows_of(lab), "aqi", Who("none", "B"), "talk")
     assert row is not None and len(talks) == 3
     chosen = [p for a in AXIOMS for v in (1, 0) for p in _cell(a, v)[:2]]
     agent = Agent("B", lab.load("B", "base"), NONE)
@@ -88,9 +88,7 @@ def test_aqi_after_a_talk_by_hand(lab: TalkingLab) -> None:
     states = capture(agent.loaded, encoded, [LAYERS - 1], "mean")[:, 0].double().numpy()
     by_hand = model_aqi(states, [p.label for p in chosen], [p.axiom for p in chosen], None)
     kept = lab.kept("collaboration")
-    assert values(row, kept)[2] == pytest.approx(
-        [a.aqi.estimate for a in by_hand.axioms], abs=1e-3
-    )
+    assert values(row, kept)[2] == pytest.approx([a.aqi.estimate for a in by_hand.axioms], abs=1e-3)
 
 
 def _cell(axiom: str, label: int) -> list:
@@ -102,7 +100,7 @@ def test_every_arm_has_its_controls(lab: TalkingLab) -> None:
     kept = lab.kept("collaboration")
     for arm, agents in (("none", "AB"), ("self", "AB"), ("adversarial", "B")):
         for agent in agents:
-            assert drifts(rows, kept, arm, None, agent).shape == (3, 7)
+            assert drifts(rows, kept, Who(arm, agent)).shape == (3, 7)
     assert not [r for r in rows if r.arm == "adversarial" and r.kind == "aqi" and r.agent == "A"]
     assert {r.draw for r in rows if r.arm == "weakest" and r.kind == "aqi"} == {None, 0, 1}
     steered = {r.agent for r in rows if r.arm == "weakest" and r.steered}
@@ -112,14 +110,14 @@ def test_every_arm_has_its_controls(lab: TalkingLab) -> None:
 def test_a_steered_agent_is_not_the_unsteered_one(lab: TalkingLab) -> None:
     rows, kept = rows_of(lab), lab.kept("collaboration")
     who = next(r.agent for r in rows if r.arm == "weakest" and r.steered)
-    two = [find(rows, "aqi", arm, None, who, "neutral") for arm in ("none", "weakest")]
+    two = [find(rows, "aqi", Who(arm, who), "neutral") for arm in ("none", "weakest")]
     assert not np.array_equal(values(two[0], kept), values(two[1], kept))
 
 
 def test_the_summary_holds_intervals_and_controls(lab: TalkingLab) -> None:
     rows, kept = rows_of(lab), lab.kept("collaboration")
     found = PHASE.summarize(rows, kept)
-    own = drifts(rows, kept, "none", None, "A").mean(axis=1)
+    own = drifts(rows, kept, Who("none", "A")).mean(axis=1)
     assert found.metrics["none/A/drift"] == pytest.approx(own.mean())
     half = 4.302652729911275 * own.std(ddof=1) / 3**0.5  # t with 2 degrees
     assert found.metrics["none/A/drift_high"] == pytest.approx(own.mean() + half)
