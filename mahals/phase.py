@@ -285,6 +285,7 @@ PHASES: tuple[str, ...] = (
     "same_arch",
     "cross_arch",
     "recovery",
+    "collaboration",
     "em_finetune",
     "em_detection",
     "em_ablation",
@@ -295,6 +296,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "core": PHASES[:6],
     "recovery": ("datasets", "organisms", "steering_vectors", "recovery"),
     "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
+    "collaboration": ("datasets", "organisms", "steering_vectors", "collaboration"),
 }
 """What `study` of params.yaml may name: the phases that `mlflow run .` runs, upstream first."""
 

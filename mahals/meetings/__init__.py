@@ -1,0 +1,1 @@
+"""What happens when the models of a study meet: who talks about what, and comes out how?"""

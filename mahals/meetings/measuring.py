@@ -1,0 +1,91 @@
+"""What is each agent's AQI after a conversation, and after a neutral context of equal length?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mahals.arms.bench import first_per_cell
+from mahals.arms.kinds import Suite
+from mahals.conversation import (
+    Agent,
+    Talk,
+    View,
+    answers_after,
+    capture_after,
+    neutral_views,
+    token_stream,
+    view,
+)
+from mahals.data import AXIOMS, Prompt
+from mahals.generation import is_degenerate, is_refusal
+from mahals.metrics.aqi import model_aqi, to_space
+from mahals.phase import Lab
+from mahals.records import seed_of
+
+Array = npt.NDArray[np.float64]
+SPLIT = "evaluation"
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The prompts that every agent reads after every conversation."""
+
+    prompts: tuple[Prompt, ...]
+    asked: tuple[str, ...]  # unsafe requests that it also answers
+    suite: Suite
+
+
+def questions(lab: Lab, per_cell: int, answered: int, suite: Suite) -> Questions:
+    """The first `per_cell` evaluation prompts of each axiom and label.
+
+    `answered` unsafe ones of them, the axioms in turn, are also answered. Raises InputError where
+    there are fewer.
+    """
+    every = lab.prompts(SPLIT)
+    chosen = tuple(every[i] for i in first_per_cell(every, per_cell))
+    unsafe = [p for p in chosen if p.label == 0]
+    by_axiom = [[p.text for p in unsafe if p.axiom == a] for a in AXIOMS]
+    turns = [texts[k] for k in range(per_cell) for texts in by_axiom]
+    return Questions(chosen, tuple(turns[:answered]), suite)
+
+
+def aqi_after(agent: Agent, views: Sequence[View], about: Questions) -> Array:
+    """(views, 7) AQI per axiom, in points and the order of AXIOMS, in each view's context.
+
+    Each view has an AQI of its own: the prompts share its context, so that contexts that differ
+    from one another do not count as spread within a label.
+    """
+    prompts, suite = about.prompts, about.suite
+    texts, labels = [p.text for p in prompts], [p.label for p in prompts]
+    axioms = [p.axiom for p in prompts]
+    last = [agent.loaded.layers - 1]
+    states = capture_after(agent, views, texts, last, suite.pool)[:, :, 0].double().numpy()
+    found = []
+    for some in states:
+        score = model_aqi(to_space(some, suite.space), labels, axioms, None)
+        by_axiom = {a.axiom: a.aqi.estimate for a in score.axioms}
+        found.append([by_axiom[a] for a in AXIOMS])
+    return np.array(found)
+
+
+def neutral_of(lab: Lab, agent: Agent, views: Sequence[View]) -> list[View]:
+    """Each view's neutral counterpart, turn by turn as long, of the evaluation split's texts."""
+    stream = token_stream(agent.loaded.tokenizer, lab.neutral(SPLIT))
+    seed = seed_of("neutral", agent.loaded.key, lab.seed)
+    return neutral_views(agent.loaded.tokenizer, views, stream, seed)
+
+
+def refused_after(agent: Agent, views: Sequence[View], about: Questions) -> npt.NDArray[np.bool_]:
+    """(views, asked): whether each unsafe request was refused; a broken answer is no refusal."""
+    said = answers_after(agent, views, about.asked, about.suite.max_new_tokens)
+    broken = agent.loaded.tokenizer
+    return np.array([[is_refusal(a) and not is_degenerate(a, broken) for a in one] for one in said])
+
+
+def views_of(talks: Sequence[Talk], speaker: int, rounds: int | None) -> list[View]:
+    """An agent's view of every talk after so many rounds (None: at its end)."""
+    return [view(t, speaker, rounds) for t in talks]

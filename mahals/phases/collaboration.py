@@ -1,0 +1,281 @@
+"""Collaboration: do agents drift from what they are alone when they talk, and does talk help?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from mahals.arms.kinds import Suite
+from mahals.conversation import (
+    Agent,
+    Schedule,
+    Talk,
+    Topology,
+    converse,
+    hears,
+    together_with_itself,
+    view,
+    write_talks,
+)
+from mahals.data import WorldChoice
+from mahals.meetings.drawn import before_after, round_figure, stability_figure, success_figure
+from mahals.meetings.measuring import Questions, aqi_after, neutral_of, questions, refused_after
+from mahals.meetings.openings import SplitTask, dilemmas, facts, relays, user_tasks
+from mahals.meetings.rows import BOTH, Kind, MeetingRow
+from mahals.meetings.said import (
+    drift_said,
+    likeness_said,
+    refusals_said,
+    self_said,
+    stability_said,
+    success_said,
+)
+from mahals.meetings.splits import succeed
+from mahals.meetings.stable import stability_windows
+from mahals.meetings.teams import How, Team, TeamArm, seat, teams
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.records import InputError
+from mahals.world import World, fact_tasks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SPLIT = "evaluation"
+OPENINGS = "selection"  # dilemmas are of other prompts than those that are measured
+Row = MeetingRow
+
+
+@dataclass(frozen=True)
+class Params:
+    """Who talks, for how long, about what, and what is measured after it."""
+
+    agents: int  # the first so many models of the study
+    topology: Topology
+    rounds: int
+    max_new_tokens: int  # of one turn
+    loop: int  # so many repeated rounds running end a talk; 0: none does
+    conversations: int  # 20 or more for evidence
+    prompts: int  # evaluation prompts per axiom and label, read after every talk
+    refusals: int  # of the unsafe ones, how many are answered after every talk
+    arms: tuple[TeamArm, ...]
+    draws: int  # random directions that control each steered arm
+    method: str  # one of steering_vectors.methods
+    layers: Literal["auto"] | tuple[float, ...]
+    operator: Literal["add", "add_preserve_norm"]
+    tasks: tuple[Literal["relay", "facts"], ...]  # split-information tasks
+    split_tasks: int  # of each kind
+    shuffles: int  # other conversations that a message is taken from
+    user_tasks: str  # a JSON lines file, or none
+    window: int  # turns in a window of the stability index
+    world: WorldChoice
+    suite: Suite
+
+
+@dataclass(frozen=True)
+class Task:
+    """One arm with its random controls, the self-talk control, or the split-information tasks."""
+
+    models: tuple[str, ...]
+    part: Literal["none", "weakest", "all", "aligned", "adversarial", "self", "split"]
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """Every arm, self-talk and the tasks. Raises InputError where the table cannot be laid."""
+    models = lab.models[: params.agents]
+    hears(params.topology, len(models))
+    if len(models) < params.agents or "none" not in params.arms or params.prompts < 2:
+        raise InputError(
+            "collaboration",
+            expected=f"{params.agents} models, the arm none, and 2 prompts per axiom and label",
+            got=f"{len(models)} models, arms {', '.join(params.arms)}, {params.prompts} prompts",
+            cure="raise what is missing; drift is read against the arm none",
+        )
+    parts = (*params.arms, "self", "split")
+    return [Task(models, part) for part in parts]
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """The rows of one part; values per conversation and transcripts are in kept files."""
+    if task.part == "split":
+        yield from _split(task, params, lab)
+        return
+    book = _Book(task.part, {}, [])
+    about = questions(lab, params.prompts, params.refusals, params.suite)
+    if task.part == "self":
+        for model in task.models:
+            agents = together_with_itself(seat(lab, model, "base"), len(task.models) - 1)
+            talks = _talk(agents, params, lab)
+            _measure_agent(book, (agents[0], 0, False, None), talks, about, lab)
+            _talk_row(book, talks, model, None, lab)
+    else:
+        how = How(params.method, params.layers, params.operator, params.draws, params.suite)
+        found = teams(lab, task.models, task.part, how)
+        for number, team in enumerate(found.teams):
+            lab.report(f"arm {task.part}", number, len(found.teams))
+            _team(book, team, about, params, lab)
+        book.rows += [_row("missed", task.part, reason=why) for why in found.missed]
+    yield from book.kept(lab)
+
+
+@dataclass
+class _Book:
+    """Rows of a task, and the values that they point to."""
+
+    part: str
+    tensors: dict[str, torch.Tensor]
+    rows: list[Row]
+
+    def enter(self, row: Row, found: object) -> None:
+        """Adds a row with its values (n, m)."""
+        values = torch.as_tensor(found, dtype=torch.float64)
+        cell = f"{len(self.tensors)}"
+        self.tensors[cell] = values
+        mean = float(values.mean())
+        self.rows.append(Row(**{**vars(row), "cell": cell, "value": mean}))
+
+    def kept(self, lab: Lab) -> list[Row]:
+        """The rows, their values kept in one file."""
+        name = lab.keep(f"{self.part}.safetensors", self.tensors)
+        return [Row(**{**vars(r), "kept": name}) if r.cell is not None else r for r in self.rows]
+
+
+def _row(kind: Kind, arm: str, **more: object) -> Row:
+    empty: dict[str, object] = dict.fromkeys(
+        ("draw", "round", "value", "kept", "cell", "asi", "reason")
+    )
+    empty |= {"agent": "", "steered": False, "context": "talk", "parts": (), "stops": ()}
+    return Row(kind, arm, **(empty | more))  # type: ignore[arg-type]
+
+
+def _talk(agents: Sequence[Agent], params: Params, lab: Lab) -> list[Talk]:
+    prompts = lab.prompts(OPENINGS)
+    openings = dilemmas(prompts, params.conversations, len(agents), lab.seed)
+    return converse(agents, openings, _schedule(params))
+
+
+def _schedule(params: Params) -> Schedule:
+    return Schedule(params.topology, params.rounds, params.max_new_tokens, params.loop)
+
+
+def _team(book: _Book, team: Team, about: Questions, params: Params, lab: Lab) -> None:
+    """One table: talks, AQI of each agent, and of the arm itself also rounds, refusals, index."""
+    talks = _talk(team.agents, params, lab)
+    for speaker, agent in enumerate(team.agents):
+        if team.arm == "adversarial" and speaker == 0:
+            continue  # the adversary itself is not measured
+        seated = (agent, speaker, team.steered[speaker], team.draw)
+        _measure_agent(book, seated, talks, about, lab)
+        if team.draw is None:
+            _rounds(book, seated, talks, about, params.rounds)
+    _talk_row(book, talks, "", team.draw, lab)
+    if team.draw is None:
+        tokenizers = [a.loaded.tokenizer for a in team.agents]
+        for number, index in enumerate(stability_windows(talks, tokenizers, params.window), 1):
+            row = _row("stability", team.arm, round=number, value=index.asi_partial)
+            seen = {"asi": index.asi, "parts": index.observed}
+            book.rows.append(Row(**{**vars(row), **seen}))
+
+
+Seated = tuple[Agent, int, bool, int | None]  # agent, place, steered, draw
+
+
+def _measure_agent(
+    book: _Book, seated: Seated, talks: Sequence[Talk], about: Questions, lab: Lab
+) -> None:
+    """AQI after the talk and after neutral context; of arms themselves refusals too."""
+    agent, speaker, steered, draw = seated
+    views = [view(t, speaker) for t in talks]
+    neutral = neutral_of(lab, agent, views)
+    name = agent.loaded.key
+    for context, seen in zip(BOTH, (views, neutral), strict=True):
+        who = {"agent": name, "steered": steered, "draw": draw, "context": context}
+        book.enter(_row("aqi", book.part, **who), aqi_after(agent, seen, about))
+        if draw is None and about.asked and book.part != "self":
+            book.enter(_row("refusals", book.part, **who), refused_after(agent, seen, about))
+
+
+def _rounds(
+    book: _Book, seated: Seated, talks: Sequence[Talk], about: Questions, rounds: int
+) -> None:
+    """AQI after each round; a talk that ended earlier stays as it ended."""
+    agent, speaker, steered, _ = seated
+    for number in range(rounds + 1):
+        views = [view(t, speaker, number) for t in talks]
+        row = _row("aqi", book.part, agent=agent.loaded.key, steered=steered, round=number)
+        book.enter(row, aqi_after(agent, views, about))
+
+
+def _talk_row(book: _Book, talks: Sequence[Talk], agent: str, draw: int | None, lab: Lab) -> None:
+    """Keeps the transcript; its row says how the talks ended."""
+    which = "" if draw is None else f".random{draw}"
+    whom = f".{agent}" if agent else ""
+    name = lab.keep_text(f"{book.part}{whom}{which}.talks.jsonl", write_talks(talks))
+    ends = [t.stop for t in talks]
+    stops = (ends.count("length"), ends.count("loop"), ends.count("context"))
+    book.rows.append(_row("talk", book.part, agent=agent, draw=draw, kept=name, stops=stops))
+
+
+def _split(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """Every task by every two neighbours of different architectures, unsteered."""
+    book = _Book("split", {}, [])
+    agents = [seat(lab, m, "base") for m in task.models]
+    for kind, tasks in _tasks(params, lab).items():
+        if len(tasks) < 2:
+            why = "fewer than two tasks: the source has no questions"
+            book.rows.append(_row("missed", kind, reason=why))
+            continue
+        for first, second in zip(agents, [*agents[1:], agents[0]], strict=True):
+            done = succeed((first, second), tasks, params.max_new_tokens, params.shuffles)
+            pair = f"{first.name} -> {second.name}"
+            for context, found in (
+                ("talk", done.own), ("shuffled", done.shuffled), ("alone", done.alone),
+            ):  # fmt: skip
+                book.enter(_row("success", kind, agent=pair, context=context), found[:, None])
+            name = f"{kind}.{first.name}.{second.name}.talks.jsonl"
+            kept = lab.keep_text(name, write_talks(done.talks))
+            book.rows.append(_row("talk", kind, agent=pair, kept=kept, stops=(len(tasks), 0, 0)))
+    yield from book.kept(lab)
+
+
+def _tasks(params: Params, lab: Lab) -> dict[str, list[SplitTask]]:
+    found: dict[str, list[SplitTask]] = {}
+    count = params.split_tasks
+    if "relay" in params.tasks:
+        found["relay"] = relays(lab.tasks(SPLIT)[:count])
+    if "facts" in params.tasks:
+        found["facts"] = facts(fact_tasks(World(params.world.seed), SPLIT, count, lab.seed))
+    if params.user_tasks != "none":
+        found["user"] = user_tasks(Path(params.user_tasks))
+    return found
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Drift with its controls, agreement, likeness, success, stability. No leaderboard lines."""
+    every = (drift_said, self_said, likeness_said, refusals_said, success_said, stability_said)
+    said = [one(rows, kept) for one in every]
+    metrics = {name: value for s in said for name, value in s.metrics.items()}
+    return Summary(metrics, tuple(line for s in said for line in s.lines), (), ())
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """aqi_by_round, drift_<arm> (before and after), stability, success."""
+    figures = round_figure(rows, kept) | before_after(rows, kept)
+    return figures | stability_figure(rows) | success_figure(rows, kept)
+
+
+PHASE = Phase(
+    Params,
+    Task,
+    Row,
+    plan,
+    measure,
+    summarize,
+    draw,
+    needs=("datasets", "organisms", "steering_vectors"),
+    per="study",
+    cost=Cost(seconds=60.0, megabytes=1.0),
+)

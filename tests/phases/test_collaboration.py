@@ -1,0 +1,235 @@
+"""Does the phase measure drift as by hand, with its controls, and say what it cannot know?"""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mahals.activations import capture
+from mahals.conversation import Agent, encode_after, read_talks, view
+from mahals.data import AXIOMS, TaskItem, WorldChoice
+from mahals.meetings import splits
+from mahals.meetings.openings import SplitTask, dilemmas, facts, relays, user_tasks
+from mahals.meetings.rows import MeetingRow, Who, drifts, find, values
+from mahals.metrics.aqi import model_aqi
+from mahals.phases.collaboration import PHASE, Params, Row, Task
+from mahals.records import InputError
+from mahals.steering import Arm
+from mahals.world import World, fact_tasks
+from tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts
+from tiny_models import LAYERS, loaded
+
+NONE = Arm("unsteered", ())
+PARAMS = Params(
+    agents=2,
+    topology="pair",
+    rounds=1,
+    max_new_tokens=2,
+    loop=0,
+    conversations=3,
+    prompts=2,
+    refusals=2,
+    arms=("none", "weakest", "adversarial"),
+    draws=2,
+    method="mean_difference",
+    layers="auto",
+    operator="add",
+    tasks=("relay",),
+    split_tasks=2,
+    shuffles=1,
+    user_tasks="none",
+    window=3,
+    world=WorldChoice(0),
+    suite=replace(SUITE, dose_kl=0.01),
+)
+
+
+@dataclass
+class TalkingLab(TinyLab):
+    """A tiny lab that also keeps texts."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def keep_text(self, name: str, text: str) -> str:
+        self.texts[name] = text
+        return name
+
+
+@pytest.fixture(scope="module")
+def lab() -> TalkingLab:
+    """After all tasks of the phase."""
+    made = lab_with_vectors("study")
+    own = TalkingLab("study", files=made.files, made=made.made)
+    own.measured = [r for t in PHASE.plan(PARAMS, own) for r in PHASE.measure(t, PARAMS, own)]
+    return own
+
+
+def rows_of(lab: TalkingLab) -> list[Row]:
+    return lab.measured  # type: ignore[attr-defined,no-any-return]
+
+
+def test_the_parts_are_the_arms_and_their_controls() -> None:
+    assert [t.part for t in PHASE.plan(PARAMS, TinyLab())] == [
+        "none", "weakest", "adversarial", "self", "split",
+    ]  # fmt: skip
+
+
+def test_aqi_after_a_talk_by_hand(lab: TalkingLab) -> None:
+    """From the kept transcript, each whole text read alone without any cache."""
+    talks = read_talks(lab.texts["none.talks.jsonl"])
+    row = find(rows_of(lab), "aqi", Who("none", "B"), "talk")
+    assert row is not None and len(talks) == 3
+    chosen = [p for a in AXIOMS for v in (1, 0) for p in _cell(a, v)[:2]]
+    agent = Agent("B", lab.load("B", "base"), NONE)
+    encoded = encode_after(agent, view(talks[2], 1), [p.text for p in chosen])
+    states = capture(agent.loaded, encoded, [LAYERS - 1], "mean")[:, 0].double().numpy()
+    by_hand = model_aqi(states, [p.label for p in chosen], [p.axiom for p in chosen], None)
+    kept = lab.kept("collaboration")
+    assert values(row, kept)[2] == pytest.approx([a.aqi.estimate for a in by_hand.axioms], abs=1e-3)
+
+
+def _cell(axiom: str, label: int) -> list:
+    return [p for p in prompts("evaluation") if (p.axiom, p.label) == (axiom, label)]
+
+
+def test_every_arm_has_its_controls(lab: TalkingLab) -> None:
+    rows = rows_of(lab)
+    kept = lab.kept("collaboration")
+    for arm, agents in (("none", "AB"), ("self", "AB"), ("adversarial", "B")):
+        for agent in agents:
+            assert drifts(rows, kept, Who(arm, agent)).shape == (3, 7)
+    assert not [r for r in rows if r.arm == "adversarial" and r.kind == "aqi" and r.agent == "A"]
+    assert {r.draw for r in rows if r.arm == "weakest" and r.kind == "aqi"} == {None, 0, 1}
+    steered = {r.agent for r in rows if r.arm == "weakest" and r.steered}
+    assert len(steered) == 1
+
+
+def test_a_steered_agent_is_not_the_unsteered_one(lab: TalkingLab) -> None:
+    rows, kept = rows_of(lab), lab.kept("collaboration")
+    who = next(r.agent for r in rows if r.arm == "weakest" and r.steered)
+    two = [find(rows, "aqi", Who(arm, who), "neutral") for arm in ("none", "weakest")]
+    assert not np.array_equal(values(two[0], kept), values(two[1], kept))
+
+
+def test_the_summary_holds_intervals_and_controls(lab: TalkingLab) -> None:
+    rows, kept = rows_of(lab), lab.kept("collaboration")
+    found = PHASE.summarize(rows, kept)
+    own = drifts(rows, kept, Who("none", "A")).mean(axis=1)
+    assert found.metrics["none/A/drift"] == pytest.approx(own.mean())
+    half = 4.302652729911275 * own.std(ddof=1) / 3**0.5  # t with 2 degrees
+    assert found.metrics["none/A/drift_high"] == pytest.approx(own.mean() + half)
+    who = next(r.agent for r in rows if r.arm == "weakest" and r.steered)
+    assert f"weakest/{who}/drift_over_random_low" in found.metrics
+    assert "none/A/drift_over_self_talk" in found.metrics
+    assert "none/asi_partial" in found.metrics and "none/asi" not in found.metrics
+    text = "\n".join(found.lines)
+    assert "no evidence" in text and "not applied" in text and "over shuffled" in text
+
+
+def test_figures_are_drawn(lab: TalkingLab) -> None:
+    drawn = PHASE.draw(rows_of(lab), lab.kept("collaboration"))
+    assert {"aqi_by_round", "drift_none", "success"} <= set(drawn)
+
+
+def test_a_planted_drift_is_found() -> None:
+    """Kept values with a fall of five points come out as that, over their random control."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(20, 1, (24, 7))
+    files, rows = {}, []
+    for arm, draw, fall in (("all", None, 5.0), ("all", 0, 1.0), ("all", 1, 1.2), ("all", 2, 0.8)):
+        for context, less in (("talk", fall), ("neutral", 0.0)):
+            cell = f"{draw}{context}"
+            noise = rng.normal(0, 0.1, (24, 7))
+            files[cell] = torch.from_numpy(base - less + noise)
+            rows.append(
+                MeetingRow("aqi", arm, draw, "A", True, context, None, 0.0, "f", cell, None, (),
+                           (), None)
+            )  # fmt: skip
+    lab = TinyLab(files={"f": files})
+    found = PHASE.summarize(rows, lab.kept("x")).metrics
+    assert found["all/A/drift"] == pytest.approx(-5, abs=0.2)
+    assert found["all/A/drift_high"] < -4.5
+    assert found["all/A/drift_over_random"] == pytest.approx(-4, abs=0.2)
+    assert found["all/A/drift_over_random_high"] < 0
+
+
+def test_a_listener_that_copies_succeeds_only_with_its_own_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Planted: the likelier choice is the one that shares words with what was heard."""
+
+    def copied(model: object, texts: list, arms: object) -> torch.Tensor:
+        one = loaded("Llama").tokenizer
+        found = []
+        for text in texts:
+            said = set(one.decode(text.ids[text.start : text.stop]).split())
+            found.append(float(len(said & set(one.decode(text.ids[: text.start]).split()))))
+        return torch.tensor([found])
+
+    def told(agents: object, openings: list, schedule: object) -> list:
+        real = splits.Talk
+        turn = splits_turn
+        return [
+            real(o, ("a", "b"), "pair", (turn(o, o.texts[0]), turn(o, "hm", 1)), "length")
+            for o in openings
+        ]
+
+    from mahals.conversation import Turn
+
+    def splits_turn(opening: object, text: str, speaker: int = 0) -> Turn:
+        return Turn(opening.key, 0, speaker, "ab"[speaker], f"it is {text} indeed", 1)
+
+    monkeypatch.setattr(splits, "logprob_arms", copied)
+    monkeypatch.setattr(splits, "converse", told)
+    words = ("garden", "river", "mat", "cat")
+    choices = tuple(f"so {w} then" for w in words)
+    tasks = [SplitTask(w, (w, "which"), choices, i) for i, w in enumerate(words)]
+    pair = (Agent("a", loaded("Llama"), NONE), Agent("b", loaded("Qwen2"), NONE))
+    found = splits.succeed(pair, tasks, 2, 3)
+    assert found.own.tolist() == [1, 1, 1, 1]
+    assert found.shuffled.tolist() == [0, 0, 0, 0]
+    assert found.alone.mean() == 0.25
+
+
+def test_openings() -> None:
+    made = dilemmas(prompts("selection"), 9, 3, 0)
+    assert len({o.key for o in made}) == 9 and all(len(o.texts) == 3 for o in made)
+    assert [o.key.rpartition(" ")[0] for o in made[:7]] == list(AXIOMS)
+    with pytest.raises(InputError, match="conversations"):
+        dilemmas(prompts("selection"), 7 * 6 + 1, 2, 0)
+    item = TaskItem("How do I bake?", ("a", "b"), 1, "k", "evaluation")
+    assert relays([item])[0].told[0] == "How do I bake?" and relays([item])[0].answer == 1
+    for task, made_of in zip(fact_tasks(World(0), "evaluation", 20, 0), facts(
+        fact_tasks(World(0), "evaluation", 20, 0)), strict=True):  # fmt: skip
+        assert len(set(made_of.choices)) == 4
+        assert made_of.choices[made_of.answer] == task.answer
+        place = task.answer.removeprefix("In the ").rstrip(".")
+        assert place in made_of.told[0] and place not in made_of.told[1]
+
+
+def test_user_tasks(tmp_path: Path) -> None:
+    good = {"key": "a", "told": ["x", "y"], "choices": ["p", "q"], "answer": 1}
+    file = tmp_path / "tasks.jsonl"
+    file.write_text("\n".join(json.dumps(g) for g in (good, good | {"key": "b"})))
+    assert [t.key for t in user_tasks(file)] == ["a", "b"]
+    for bad in (good | {"answer": 2}, good | {"told": ["x"]}, {"key": "c"}, good):
+        file.write_text("\n".join(json.dumps(g) for g in (good, bad)))
+        with pytest.raises(InputError):
+            user_tasks(file)
+    file.write_text("{")
+    with pytest.raises(InputError, match="line 1"):
+        user_tasks(file)
+    with pytest.raises(InputError, match="no file"):
+        user_tasks(tmp_path / "missing.jsonl")
+
+
+@pytest.mark.parametrize(
+    "bad", [{"agents": 1}, {"agents": 9, "topology": "ring"}, {"arms": ("all",)}, {"prompts": 1}]
+)
+def test_what_cannot_be_asked(bad: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        PHASE.plan(replace(PARAMS, **bad), TinyLab())
+    assert Task(("A", "B"), "none").models == ("A", "B")
