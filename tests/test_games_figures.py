@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mahals.figures import Labels, png
-from mahals.figures.games import (
+from mahals.equilibria.drawn import (
     describe,
     payoff_heatmaps,
     portraits,
     simplex_portrait,
     stability_bars,
 )
+from mahals.figures import Labels, png
 from mahals.games import Analysis, Course, Search, analyse, game_of, replicator_path
 from mahals.records import InputError
 from textbook_games import PENNIES, ROCK_PAPER_SCISSORS, STAG, volunteers

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from mahals.agent_stability import Index, Interaction, stability
 from mahals.conversation import Talk, Turn
 from mahals.generation import is_degenerate, is_refusal
-from mahals.agent_stability import Index, Interaction, stability
 from mahals.stats import Floats
 
 

@@ -1,0 +1,1 @@
+"""What do the equilibria of a game among agents look like?"""
