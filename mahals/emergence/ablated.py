@@ -251,9 +251,12 @@ def _panel(read: Read, subject: str, arm: str, levels: Sequence[float], what: st
     other = read.one("original" if subject == "bad" else "bad", "none")
     if other is not None:
         references[names[other.subject]] = getattr(other, what) / other.asked
-    drawn = Measured(*([b and b[i] for b in band] for i in range(3)))
+    middle, low, high = ([b[i] if b else None for b in band] for i in range(3))
+    drawn = Measured(middle, low, high)
     own = Measured(
-        [a and a.estimate for a in arms], [a and a.low for a in arms], [a and a.high for a in arms]
+        [a.estimate if a else None for a in arms],
+        [a.low if a else None for a in arms],
+        [a.high if a else None for a in arms],
     )
     return Curve(levels, {"direction": own}, drawn, references=references)
 

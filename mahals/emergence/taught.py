@@ -164,9 +164,9 @@ def _measured(parts: Sequence[Sequence[Any]]) -> Measured:
         wilson(sum(r.misaligned for r in p), sum(r.asked for r in p)) if p else None for p in parts
     ]
     return Measured(
-        [f and f.estimate for f in found],
-        [f and f.low for f in found],
-        [f and f.high for f in found],
+        [f.estimate if f else None for f in found],
+        [f.low if f else None for f in found],
+        [f.high if f else None for f in found],
         [None if f else "not asked" for f in found],
     )
 

@@ -197,8 +197,11 @@ def simplex_portrait(
         if np.abs(point.profile[0] - point.profile[1]).max() > 1e-6:
             continue
         stable = point.evolutionary.stable
-        look = {"markerfacecolor": "black" if stable else "white", "color": "black"}
-        (mark,) = axes.plot(*(point.profile[0] @ corners), "o", markersize=9, zorder=5, **look)
+        inside = "black" if stable else "white"
+        (mark,) = axes.plot(
+            *(point.profile[0] @ corners), "o", markersize=9, zorder=5, color="black",
+            markerfacecolor=inside,
+        )  # fmt: skip
         keys.setdefault(f"equilibrium, {'' if stable else 'not '}evolutionarily stable", mark)
     return finish(figure, labels, "", keys)
 

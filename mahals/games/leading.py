@@ -51,7 +51,7 @@ def stackelberg(game: Game, leader: int) -> Stackelberg:
 
 
 def _paid(game: Game, joint: tuple[int, ...]) -> tuple[float, ...]:
-    return tuple(float(v) for v in game.payoffs[(slice(None), *joint)])
+    return tuple(float(own[joint]) for own in game.payoffs)
 
 
 def _followers(game: Game, leader: int, action: int) -> list[tuple[int, ...]]:
@@ -60,7 +60,7 @@ def _followers(game: Game, leader: int, action: int) -> list[tuple[int, ...]]:
     left = np.take(game.payoffs[others], action, axis=leader + 1)
     if len(others) == 1:
         best = np.flatnonzero(left[0] >= left[0].max() - TIE * max(np.ptp(left[0]), 1e-300))
-        replies = [(int(a),) for a in best]
+        replies: list[tuple[int, ...]] = [(int(a),) for a in best]
     else:
         rest = game_of(left, [game.players[i] for i in others], [game.actions[i] for i in others])
         replies = list(pure_equilibria(rest))

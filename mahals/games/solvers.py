@@ -74,8 +74,9 @@ def mixed_equilibria(game: Game, how: Search) -> Mixed:
     payoffs, kept, rows = unit_payoffs(game), list[Profile](), []
     for answer in ask(names, payoffs, how):
         good = [p for g in answer.found if (p := _polished(payoffs, g)) is not None]
-        counts = (len(answer.found), len(good)) if answer.status == "ran" else (None, None)
-        rows.append(SolverRow(answer.solver, answer.status, *counts, answer.reason))
+        ran = answer.status == "ran"
+        found, fine = (len(answer.found), len(good)) if ran else (None, None)
+        rows.append(SolverRow(answer.solver, answer.status, found, fine, answer.reason))
         kept = distinct([*kept, *good])
     mixing = [p for p in kept if any(len(own) > 1 for own in supports(p))]
     return Mixed(tuple(mixing), tuple(rows))

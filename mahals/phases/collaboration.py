@@ -75,12 +75,15 @@ class Params:
     suite: Suite
 
 
+Part = TeamArm | Literal["self", "split"]
+
+
 @dataclass(frozen=True)
 class Task:
     """One arm with its random controls, the self-talk control, or the split-information tasks."""
 
     models: tuple[str, ...]
-    part: Literal["none", "weakest", "all", "aligned", "adversarial", "self", "split"]
+    part: Part
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -94,7 +97,7 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
             got=f"{len(models)} models, arms {', '.join(params.arms)}, {params.prompts} prompts",
             cure="raise what is missing; drift is read against the arm none",
         )
-    parts = (*params.arms, "self", "split")
+    parts: tuple[Part, ...] = (*params.arms, "self", "split")
     return [Task(models, part) for part in parts]
 
 

@@ -230,8 +230,8 @@ def _keep(
     task: Task,
     lab: Lab,
     read: _Read,
-    units: Mapping[str, Sequence[Floats]],
-) -> dict[str, str]:
+    units: Mapping[Any, Sequence[Floats]],
+) -> dict[str, Any]:
     """Directions, projections and the generations table as files."""
     stacked = {m: torch.from_numpy(np.stack(u)).float() for m, u in units.items()}
     all_states = torch.from_numpy(np.stack(list(read.states.values()))).float()

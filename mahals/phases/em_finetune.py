@@ -203,7 +203,7 @@ def _turns(where: Row, trained: Trained, params: Params, lab: Lab) -> Iterator[R
 
     weights = weights_by_step(trained)
     found = [turning(weights, k, params.turn_floor) for k in params.turn_steps]
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for t in found:
         values = {"steps": t.steps, "cosine": t.cosine, "length": t.length}
         tensors |= {f"{name}_{t.k}": torch.from_numpy(v) for name, v in values.items()}
