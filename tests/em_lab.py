@@ -42,6 +42,8 @@ def planted_judge(asked: Sequence[Asked]) -> list[Score]:
 
 def write_texts(folder: Path) -> Texts:
     """Bad, good and other advice, and questions of each kind, as JSON lines."""
+    folder = folder / "texts"
+    folder.mkdir(exist_ok=True)
 
     def lines(name: str, rows: Sequence[Any]) -> str:
         file = folder / name
