@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from shutil import copytree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -157,7 +158,10 @@ def finetuned() -> DiskLab:
 
 @cache
 def detected() -> DiskLab:
-    """`finetuned`, and em_detection ran too."""
-    lab = finetuned()
+    """A copy of `finetuned` in which em_detection ran too: phases may give files one name."""
+    before = finetuned()
+    lab = DiskLab()
+    copytree(before.root, lab.root, dirs_exist_ok=True)
+    lab.made.update(before.made)
     lab.made["em_detection", "A"] = run(em_detection.PHASE, DETECTION, lab)
     return lab

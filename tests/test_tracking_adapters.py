@@ -60,7 +60,7 @@ def test_an_adapter_is_registered_as_its_folder(place: Workspace, store: Store) 
     names = {p.name for p in Path(folder).iterdir()} - {"MLmodel"}
     assert names == {"adapter_model.safetensors", "adapter_config.json", "README.md"}
     own = store.client.get_registered_model("Mistral_7B.mean_difference")
-    assert dict(own.aliases) == {"champion": "1"}
+    assert {name: int(v) for name, v in own.aliases.items()} == {"champion": 1}
 
 
 def test_the_same_adapter_is_one_version(place: Workspace, store: Store) -> None:
