@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mahals.emergence.taught import change_metrics, change_said
 from mahals.figures import Curve, Labels, Measured, curve_with_band, table
 from mahals.misalignment import Codes, restoration, rise
 from mahals.phase import Kept
@@ -113,13 +114,13 @@ def _restored(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
         found = restoration(read.codes(row), read.codes(bad), read.codes(original), read.clusters())
         fall = rise(read.codes(row), read.codes(bad), read.clusters(), "misaligned")
         name = f"{arm}_{level:g}" if arm == "ablate" else arm
-        metrics |= _named(f"{name}/em_change", fall)
+        metrics |= change_metrics(f"{name}/em_change", fall)
         if found.interval is not None:
             metrics |= _named(f"{name}/restoration", found.interval)
         text = (
             f"{model}, {arm} {level:g} at blocks {_list(row.blocks)}: restoration "
             f"{_interval(found.interval) if found.interval else f'absent ({found.why})'}, "
-            f"EM rate {fall.estimate:+.3f} [{fall.low:+.3f}, {fall.high:+.3f}] to {_share(row)}"
+            f"EM rate {change_said(fall)} to {_share(row)}"
         )
         lines.append(text + _control(read, row, metrics, name) + _price(row))
     return metrics, lines
@@ -156,9 +157,9 @@ def _cost(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
     if none is None or row is None:
         return {}, []
     change = rise(read.codes(row), read.codes(none), read.clusters(), "good")
-    metrics = _named("control_adapter/good_change", change)
+    metrics = change_metrics("control_adapter/good_change", change)
     text = (
-        f"{model}, control adapter, ablate {HEADLINE:g}: good answers {_interval(change, '+')} "
+        f"{model}, control adapter, ablate {HEADLINE:g}: good answers {change_said(change)} "
         f"from {_share(none, 'good')}"
     )
     return metrics, [text + _control(read, row, metrics, "control_adapter") + _price(row)]
@@ -175,8 +176,8 @@ def _induced(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
             continue
         up = rise(read.codes(row), read.codes(none), read.clusters(), "misaligned")
         name = f"induce_{level:g}"
-        metrics |= _named(f"{name}/em_change", up)
-        text = f"{model}, induction at KL {level:g}: EM rate {_interval(up, '+')} to {_share(row)}"
+        metrics |= change_metrics(f"{name}/em_change", up)
+        text = f"{model}, induction at KL {level:g}: EM rate {change_said(up)} to {_share(row)}"
         lines.append(text + _control(read, row, metrics, name) + _price(row))
     return metrics, lines
 

@@ -54,7 +54,7 @@ def _rates_said(rows: Sequence[Any], kept: Kept) -> Found:
     found, model = final(rows, kept), rows[0].model
     base = found.get(ORIGINAL)
     for adapter, (codes, kinds, clusters) in found.items():
-        for name, wanted in (("in_domain", ("in_domain",)), ("outside", OUTSIDE)):
+        for name, wanted in (*((k, (k,)) for k in KINDS), ("outside", OUTSIDE)):
             at = [i for i, k in enumerate(kinds) if k in wanted]
             if not at:
                 continue
@@ -69,11 +69,8 @@ def _rates_said(rows: Sequence[Any], kept: Kept) -> Found:
             if base is not None and adapter != ORIGINAL and len({clusters[i] for i in at}) > 1:
                 some = [clusters[i] for i in at]
                 d = rise(codes[at], base[0][at], some, "misaligned")
-                metrics |= {
-                    f"{adapter}/{name}_em_rise{end}": v
-                    for end, v in (("", d.estimate), ("_low", d.low), ("_high", d.high))
-                }
-                text += f"; over the original {_with(d, '+')}"
+                metrics |= change_metrics(f"{adapter}/{name}_em_rise", d)
+                text += f"; over the original {change_said(d)}"
             lines.append(text)
     return metrics, lines + _contrast(found, model)
 
@@ -90,8 +87,22 @@ def _contrast(found: Mapping[str, tuple[Codes, list[str], list[str]]], model: st
     verdict = "raises" if d.low > 0 else "does not raise"
     return [
         f"{model}: bad advice {verdict} the EM rate outside its domain over good advice to the "
-        f"same questions: {_with(d, '+')}"
+        f"same questions: {change_said(d)}"
     ]
+
+
+def change_said(d: Interval) -> str:
+    """A paired change in words; where all questions change alike there is no spread to go by."""
+    if d.standard_error == 0:
+        return f"{d.estimate:+.3f} (every question alike: no interval)"
+    return _with(d, "+")
+
+
+def change_metrics(name: str, d: Interval) -> dict[str, float]:
+    """A paired change with its interval where it has one."""
+    if d.standard_error == 0:
+        return {name: d.estimate}
+    return {name: d.estimate, f"{name}_low": d.low, f"{name}_high": d.high}
 
 
 def _leaked(rows: Sequence[Any], adapter: str, wanted: Sequence[str]) -> str:

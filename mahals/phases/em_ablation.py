@@ -232,7 +232,7 @@ def _rows(
 ) -> Iterator[Row]:
     name = where.task.subject
     answered = [f.answered for f in results]
-    codes = lab.keep(f"codes-{name}.safetensors", code_tensors(where.asking, answered))
+    codes = lab.keep(f"arms-{name}.safetensors", code_tensors(where.asking, answered))
     lines = ""
     for p, f in zip(arms, results, strict=True):
         if p.draw in (None, 0):
