@@ -18,12 +18,14 @@ def stability_windows(
 ) -> list[Index]:
     """The index of every whole window of turns after the first, against the first.
 
-    Turns of all talks in the order of rounds. A transcript shows what was said (TF-IDF), whether
+    Turns are in the order of rounds, then of talks, then of speakers, so that every window holds
+    all agents. A transcript shows what was said (TF-IDF), whether
     the turn refused as the one before it did (agreement), its length, and broken turns (errors).
     Without tools, stated reasoning, roles or humans, the other parts are absent. Empty where there
     are fewer than two windows.
     """
-    turns = sorted((t for talk in talks for t in talk.turns), key=lambda t: (t.round, t.speaker))
+    numbered = [(t.round, c, t.speaker, t) for c, talk in enumerate(talks) for t in talk.turns]
+    turns = [t for *_, t in sorted(numbered, key=lambda one: one[:3])]
     if len(turns) < 2 * window:
         return []
     before = {(t.conversation, t.round, t.speaker): t for t in turns}

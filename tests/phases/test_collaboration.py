@@ -233,3 +233,31 @@ def test_what_cannot_be_asked(bad: dict[str, object]) -> None:
     with pytest.raises(InputError):
         PHASE.plan(replace(PARAMS, **bad), TinyLab())
     assert Task(("A", "B"), "none").models == ("A", "B")
+
+
+def test_windows_of_the_index_hold_every_agent_and_find_a_change() -> None:
+    """Four rounds of two agents in two talks: windows of four turns are rounds."""
+    from mahals.conversation import Opening, Talk, Turn
+    from mahals.meetings.stable import stability_windows
+
+    said = [
+        ["yes friend", "yes friend"],
+        ["yes friend", "yes friend"],
+        ["xyz", "Sorry, I cannot help."],
+    ]
+
+    def talk(key: str) -> Talk:
+        turns = tuple(
+            Turn(key, r, s, "ab"[s], words, 5)
+            for r, one in enumerate(said)
+            for s, words in enumerate(one)
+        )
+        return Talk(Opening(key, ("x", "y")), ("a", "b"), "pair", turns, "length")
+
+    tokenizers = [loaded("Llama").tokenizer] * 2
+    same, changed = stability_windows([talk("k"), talk("l")], tokenizers, 4)
+    assert same.asi_partial == pytest.approx(1.0) and same.asi is None
+    assert same.observed == ("semantic", "agreement", "length", "error")
+    assert changed.parts.semantic == 0.0
+    assert changed.parts.agreement == pytest.approx(0.5)  # it was 1; now the second disagrees
+    assert stability_windows([talk("k")], tokenizers, 4) == []
