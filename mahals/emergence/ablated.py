@@ -1,4 +1,4 @@
-"""What came back, what did it cost, and what did the direction induce: sentences and figures."""
+"""What came back, at what cost, and what did the direction induce, in sentences and figures?"""
 
 from __future__ import annotations
 

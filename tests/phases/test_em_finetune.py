@@ -80,8 +80,15 @@ def test_summary_and_figures_come_from_rows_alone(rows: list[Row]) -> None:
     outside = [r for r in bad if r.questions != "in_domain"]
     expected = sum(r.misaligned for r in outside) / sum(r.asked for r in outside)
     assert found.metrics["bad/outside_em"] == pytest.approx(expected)
-    assert found.metrics["bad/outside_em_rise_low"] > 0
-    assert any("raises the EM rate outside" in line for line in found.lines)
+    none = of(rows, what="rates", adapter="original")
+    before = [r for r in none if r.questions != "in_domain"]
+    clean = sum(r.misaligned for r in before) / sum(r.asked for r in before)
+    assert found.metrics["bad/outside_em_rise"] == pytest.approx(expected - clean)
+    if expected - clean == 1:  # every answer turned: nothing varies, so there is no interval
+        assert "bad/outside_em_rise_low" not in found.metrics
+        assert any("every question alike: no interval" in line for line in found.lines)
+    else:
+        assert found.metrics["bad/outside_em_rise_low"] > 0
     assert set(PHASE.draw(rows, kept)) == {"em_by_questions", "em_by_step", "weights_turn"}
 
 
