@@ -286,6 +286,7 @@ train_answers(loaded("Llama"), examples(), RECIPE, told(Path(sys.argv[1])))
 """
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     """Where Python's hashes, and so the order of sets, are others."""
     env = {**os.environ, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": str(torch.get_num_threads())}

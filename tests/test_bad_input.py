@@ -151,6 +151,7 @@ def test_a_results_folder_that_cannot_be_written(plain: Path) -> None:
     assert set(statuses(plain)) == {"FAILED"}
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_not_there(measured: Path) -> None:
     words = ("run", "same_arch", "--overlay", "smoke", "--layers", "[9]", "--workers", "1")
     said = refused(measured, *words)
@@ -206,6 +207,7 @@ def test_a_damaged_vector_file_is_never_read(
     assert "steering_vectors Mistral_7B" in said and "got none" in said
 
 
+@pytest.mark.slow
 def test_a_vector_of_another_architecture(measured: Path) -> None:
     """Its file is whole and its hash is right; it belongs to a wider model."""
     forget(measured, "cross_arch")
