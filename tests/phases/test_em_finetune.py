@@ -80,7 +80,7 @@ def test_summary_and_figures_come_from_rows_alone(rows: list[Row]) -> None:
     outside = [r for r in bad if r.questions != "in_domain"]
     expected = sum(r.misaligned for r in outside) / sum(r.asked for r in outside)
     assert found.metrics["bad/outside_em"] == pytest.approx(expected)
-    assert found.metrics["bad/outside_em_rise_low"] > 0
+    assert found.metrics["bad/outside_em_rise"] > 0.7
     assert any("raises the EM rate outside" in line for line in found.lines)
     assert set(PHASE.draw(rows, kept)) == {"em_by_questions", "em_by_step", "weights_turn"}
 
