@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mahals.emergence.taught import change_metrics, change_said
+from mahals.emergence.taught import change_metrics, change_said, intervals_drawn
 from mahals.figures import Curve, Labels, Measured, curve_with_band, table
 from mahals.misalignment import Codes, restoration, rise
 from mahals.phase import Kept
@@ -116,10 +116,10 @@ def _restored(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
         name = f"{arm}_{level:g}" if arm == "ablate" else arm
         metrics |= change_metrics(f"{name}/em_change", fall)
         if found.interval is not None:
-            metrics |= _named(f"{name}/restoration", found.interval)
+            metrics |= change_metrics(f"{name}/restoration", found.interval)
         text = (
             f"{model}, {arm} {level:g} at blocks {_list(row.blocks)}: restoration "
-            f"{_interval(found.interval) if found.interval else f'absent ({found.why})'}, "
+            f"{change_said(found.interval) if found.interval else f'absent ({found.why})'}, "
             f"EM rate {change_said(fall)} to {_share(row)}"
         )
         lines.append(text + _control(read, row, metrics, name) + _price(row))
@@ -135,8 +135,8 @@ def _control(read: Read, row: Any, metrics: dict[str, float], name: str) -> str:
         if found is None:
             parts.append(f"{word} absent (no spread of random directions)")
             continue
-        metrics |= _named(f"{name}/{outcome}_over_random", found.interval)
-        parts.append(f"{word} {_interval(found.interval, '+')}")
+        metrics |= change_metrics(f"{name}/{outcome}_over_random", found.interval)
+        parts.append(f"{word} {change_said(found.interval)}")
     how = "taken out in the same way" if row.arm == "weights" else "of equal KL"
     return f"; over random directions {how}: " + ", ".join(parts)
 
@@ -182,12 +182,8 @@ def _induced(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
     return metrics, lines
 
 
-def _named(name: str, i: Interval) -> dict[str, float]:
-    return {name: i.estimate, f"{name}_low": i.low, f"{name}_high": i.high}
-
-
-def _interval(i: Interval, sign: str = "") -> str:
-    return f"{i.estimate:{sign}.3f} [{i.low:{sign}.3f}, {i.high:{sign}.3f}]"
+def _interval(i: Interval) -> str:
+    return f"{i.estimate:.3f} [{i.low:.3f}, {i.high:.3f}]"
 
 
 def _share(row: Any, what: str = "misaligned") -> str:
@@ -252,13 +248,9 @@ def _panel(read: Read, subject: str, arm: str, levels: Sequence[float], what: st
     other = read.one("original" if subject == "bad" else "bad", "none")
     if other is not None:
         references[names[other.subject]] = getattr(other, what) / other.asked
-    middle, low, high = ([b[i] if b else None for b in band] for i in range(3))
+    middle, low, high = ([None if b is None else b[i] for b in band] for i in range(3))
+    own = intervals_drawn(arms, "no strength gives the dose")
     drawn = Measured(middle, low, high)
-    own = Measured(
-        [a.estimate if a else None for a in arms],
-        [a.low if a else None for a in arms],
-        [a.high if a else None for a in arms],
-    )
     return Curve(levels, {"direction": own}, drawn, references=references)
 
 

@@ -127,7 +127,7 @@ def _auroc(rows: Sequence[Any]) -> Figure:
         "higher",
         "block",
     )
-    return curve_with_band(panels, labels, columns=2, share=True)
+    return _whole(curve_with_band(panels, labels, columns=2, share=True))
 
 
 def _separation(rows: Sequence[Any]) -> Figure:
@@ -173,7 +173,15 @@ def _projections(rows: Sequence[Any], kept: Kept) -> Figure:
         "block",
     )
     panel = {rows[0].model: Curve(list(range(values.shape[1])), arms)}
-    return curve_with_band(panel, labels)
+    return _whole(curve_with_band(panel, labels))
+
+
+def _whole(figure: Figure) -> Figure:
+    """The figure with blocks at whole numbers."""
+    for axes in figure.get_axes():
+        locator: Any = axes.get_xaxis().get_major_locator()
+        locator.set_params(integer=True)
+    return figure
 
 
 def _beside(rows: Sequence[Any]) -> Figure:

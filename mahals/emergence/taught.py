@@ -174,11 +174,16 @@ def _measured(parts: Sequence[Sequence[Any]]) -> Measured:
     found = [
         wilson(sum(r.misaligned for r in p), sum(r.asked for r in p)) if p else None for p in parts
     ]
+    return intervals_drawn(found, "not asked")
+
+
+def intervals_drawn(found: Sequence[Interval | None], why: str) -> Measured:
+    """Intervals as a figure takes them; `why` an absent one is absent."""
     return Measured(
-        [f.estimate if f else None for f in found],
-        [f.low if f else None for f in found],
-        [f.high if f else None for f in found],
-        [None if f else "not asked" for f in found],
+        [None if f is None else f.estimate for f in found],
+        [None if f is None else f.low for f in found],
+        [None if f is None else f.high for f in found],
+        [why if f is None else None for f in found],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -71,7 +72,12 @@ def auroc(positive: Floats, negative: Floats, clusters: Sequence[str]) -> Interv
     own = above.sum(axis=0) + above.sum(axis=1) - np.diag(above)
     without = (above.sum() - own) / (n - 1) ** 2
     influence = (n - 1) * (without.mean() - without)
-    return jackknife_interval(influence, whole, clusters)
+    return _within(jackknife_interval(influence, whole, clusters))
+
+
+def _within(i: Interval) -> Interval:
+    """An AUROC's interval cut to [0, 1]."""
+    return replace(i, low=max(i.low, 0.0), high=min(i.high, 1.0))
 
 
 def auroc_of_two(positive: Floats, negative: Floats) -> Interval:
@@ -87,7 +93,8 @@ def auroc_of_two(positive: Floats, negative: Floats) -> Interval:
     above = np.sign(a[:, None] - b[None, :]) / 2 + 0.5
     rows, columns = above.mean(axis=1), above.mean(axis=0)
     variance = rows.var(ddof=1) / len(a) + columns.var(ddof=1) / len(b)
-    return t_interval(float(above.mean()), float(np.sqrt(variance)), min(len(a), len(b)) - 1)
+    df = min(len(a), len(b)) - 1
+    return _within(t_interval(float(above.mean()), float(np.sqrt(variance)), df))
 
 
 def two_halves(clusters: Sequence[str]) -> npt.NDArray[np.bool_]:

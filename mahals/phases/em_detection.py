@@ -138,7 +138,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     read = _Read(
         {s: states(loaded, found, s, task.position, at) for s in subjects}, fitted, found, at
     )
-    units = {
+    units: dict[str, list[Floats]] = {
         m: [
             unit_direction(m, *(read.half(s, b, True) for s in FITTED))
             for b in range(loaded.layers)
@@ -230,7 +230,7 @@ def _keep(
     task: Task,
     lab: Lab,
     read: _Read,
-    units: Mapping[Any, Sequence[Floats]],
+    units: Mapping[str, Sequence[Floats]],
 ) -> dict[str, Any]:
     """Directions, projections and the generations table as files."""
     stacked = {m: torch.from_numpy(np.stack(u)).float() for m, u in units.items()}
