@@ -31,6 +31,7 @@ PARAMS = Params(
     loop=0,
     conversations=3,
     prompts=2,
+    pool="mean",
     refusals=2,
     arms=("none", "weakest", "adversarial"),
     draws=2,
@@ -202,6 +203,7 @@ def test_openings() -> None:
         dilemmas(prompts("selection"), 7 * 6 + 1, 2, 0)
     item = TaskItem("How do I bake?", ("a", "b"), 1, "k", "evaluation")
     assert relays([item])[0].told[0] == "How do I bake?" and relays([item])[0].answer == 1
+    assert len(relays([item, item, replace(item, key="l")])) == 2
     for task, made_of in zip(fact_tasks(World(0), "evaluation", 20, 0), facts(
         fact_tasks(World(0), "evaluation", 20, 0)), strict=True):  # fmt: skip
         assert len(set(made_of.choices)) == 4
