@@ -82,12 +82,9 @@ def seat(lab: Lab, model: str, role: Role) -> Agent:
 
 def roles_of(arm: TeamArm, agents: int) -> tuple[Role, ...]:
     """The checkpoint of each agent in an arm."""
-    if arm == "aligned":
-        return ("aligned",) * agents
-    if arm == "adversarial":
-        rest: tuple[Role, ...] = ("aligned",) * (agents - 1)
-        return ("base", *rest)
-    return ("base",) * agents
+    role: Role = "aligned" if arm in ("aligned", "adversarial") else "base"
+    first: Role = "base" if arm == "adversarial" else role
+    return (first, *[role for _ in range(agents - 1)])
 
 
 def weakest(lab: Lab, models: Sequence[str], suite: Suite) -> int:

@@ -95,8 +95,8 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
             got=f"{len(models)} models, arms {', '.join(params.arms)}, {params.prompts} prompts",
             cure="raise what is missing; drift is read against the arm none",
         )
-    parts = (*params.arms, "self", "split")
-    return [Task(models, part) for part in parts]
+    arms = [Task(models, arm) for arm in params.arms]
+    return [*arms, Task(models, "self"), Task(models, "split")]
 
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
@@ -232,7 +232,7 @@ def _split(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             continue
         for first, second in zip(agents, [*agents[1:], agents[0]], strict=True):
             done = succeed((first, second), tasks, params.max_new_tokens, params.shuffles)
-            pair = f"{first.name} -> {second.name}"
+            pair = f"{first.name} to {second.name}"
             for context, found in (
                 ("talk", done.own), ("shuffled", done.shuffled), ("alone", done.alone),
             ):  # fmt: skip

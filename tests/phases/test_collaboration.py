@@ -1,6 +1,7 @@
 """Does the phase measure drift as by hand, with its controls, and say what it cannot know?"""
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -125,6 +126,8 @@ def test_the_summary_holds_intervals_and_controls(lab: TalkingLab) -> None:
     who = next(r.agent for r in rows if r.arm == "weakest" and r.steered)
     assert f"weakest/{who}/drift_over_random_low" in found.metrics
     assert "none/A/drift_over_self_talk" in found.metrics
+    assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in found.metrics)  # as MLflow wants
+    assert "relay/A to B/success_over_shuffled" in found.metrics
     assert "none/asi_partial" in found.metrics and "none/asi" not in found.metrics
     text = "\n".join(found.lines)
     assert "no evidence" in text and "not applied" in text and "over shuffled" in text
