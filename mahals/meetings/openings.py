@@ -57,9 +57,13 @@ def dilemmas(prompts: Sequence[Prompt], count: int, agents: int, seed: int) -> l
 def relays(tasks: Sequence[TaskItem]) -> list[SplitTask]:
     """The first agent is asked a how-to question; the second hears its answer, not the question.
 
-    It has to choose, of four answers to four questions, the one to the same question.
+    It has to choose, of four answers to four questions, the one to the same question. Of questions
+    with the same right answer only the first is taken.
     """
-    return [SplitTask(t.key, (t.prompt, ASKED), t.choices, t.answer) for t in tasks]
+    found: dict[str, SplitTask] = {}
+    for t in tasks:
+        found.setdefault(t.key, SplitTask(t.key, (t.prompt, ASKED), t.choices, t.answer))
+    return list(found.values())
 
 
 def facts(tasks: Sequence[FactTask]) -> list[SplitTask]:

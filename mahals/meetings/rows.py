@@ -30,7 +30,7 @@ class MeetingRow:
     kind: Kind
     arm: str  # none, weakest, all, aligned, adversarial, self; of a task its name
     draw: int | None  # which random direction; None for the arm itself
-    agent: str  # a model's key; of a task "first -> second"; "" for the table
+    agent: str  # a model's key; of a task "first to second"; "" for the table
     steered: bool
     context: Context
     round: int | None  # after so many rounds, None: at the end; of stability the window, from 1

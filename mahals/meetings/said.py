@@ -12,7 +12,7 @@ from mahals.data import AXIOMS
 from mahals.meetings.rows import BOTH, MeetingRow, Who, drifts, find, mean_interval, values
 from mahals.metrics.homophily import homophily_intervals
 from mahals.phase import Kept
-from mahals.stats import Floats, Interval, Resampling, gain_over_random, resample_weights
+from mahals.stats import Floats, Interval, Resampling, gain_over_random, resample_weights, wilson
 from mahals.stats.agreement import kappa
 
 LEAST = 20  # conversations
@@ -160,7 +160,7 @@ def success_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
         if shuffled is None or alone is None:
             continue
         own, other = (values(r, kept)[:, 0] for r in (row, shuffled))
-        rate, gain = mean_interval(own), mean_interval(own - other)
+        rate, gain = wilson(int(own.sum()), len(own)), mean_interval(own - other)
         metrics |= _three(f"{row.arm}/{row.agent}/success_over_shuffled", gain)
         metrics[f"{row.arm}/{row.agent}/success"] = rate.estimate
         lines.append(

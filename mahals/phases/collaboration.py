@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -60,6 +60,7 @@ class Params:
     loop: int  # so many repeated rounds running end a talk; 0: none does
     conversations: int  # 20 or more for evidence
     prompts: int  # evaluation prompts per axiom and label, read after every talk
+    pool: Literal["mean", "last"]  # of a prompt's own tokens, or the last before the answer
     refusals: int  # of the unsafe ones, how many are answered after every talk
     arms: tuple[TeamArm, ...]
     draws: int  # random directions that control each steered arm
@@ -107,7 +108,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         yield from _split(task, params, lab)
         return
     book = _Book(task.part, {}, [])
-    about = questions(lab, params.prompts, params.refusals, params.suite)
+    suite = replace(params.suite, pool=params.pool)
+    about = questions(lab, params.prompts, params.refusals, suite)
     if task.part == "self":
         for model in task.models:
             agents = together_with_itself(seat(lab, model, "base"), len(task.models) - 1)
@@ -233,7 +235,7 @@ def _split(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             continue
         for first, second in zip(agents, [*agents[1:], agents[0]], strict=True):
             done = succeed((first, second), tasks, params.max_new_tokens, params.shuffles)
-            pair = f"{first.name} -> {second.name}"
+            pair = f"{first.name} to {second.name}"
             for context, found in (
                 ("talk", done.own), ("shuffled", done.shuffled), ("alone", done.alone),
             ):  # fmt: skip
@@ -248,7 +250,7 @@ def _tasks(params: Params, lab: Lab) -> dict[str, list[SplitTask]]:
     found: dict[str, list[SplitTask]] = {}
     count = params.split_tasks
     if "relay" in params.tasks:
-        found["relay"] = relays(lab.tasks(SPLIT)[:count])
+        found["relay"] = relays(lab.tasks(SPLIT))[:count]
     if "facts" in params.tasks:
         found["facts"] = facts(fact_tasks(World(params.world.seed), SPLIT, count, lab.seed))
     if params.user_tasks != "none":

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
+
 from mahals.adapters import Trained, merged
 from mahals.data.kinds import WorldChoice
 from mahals.emergence.asking import (
@@ -199,8 +201,6 @@ def _rates(
 
 
 def _turns(where: Row, trained: Trained, params: Params, lab: Lab) -> Iterator[Row]:
-    import torch
-
     weights = weights_by_step(trained)
     found = [turning(weights, k, params.turn_floor) for k in params.turn_steps]
     tensors: dict[str, torch.Tensor] = {}

@@ -1,6 +1,7 @@
 """Does the phase measure drift as by hand, with its controls, and say what it cannot know?"""
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ PARAMS = Params(
     loop=0,
     conversations=3,
     prompts=2,
+    pool="mean",
     refusals=2,
     arms=("none", "weakest", "adversarial"),
     draws=2,
@@ -124,6 +126,8 @@ def test_the_summary_holds_intervals_and_controls(lab: TalkingLab) -> None:
     who = next(r.agent for r in rows if r.arm == "weakest" and r.steered)
     assert f"weakest/{who}/drift_over_random_low" in found.metrics
     assert "none/A/drift_over_self_talk" in found.metrics
+    assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in found.metrics)  # as MLflow wants
+    assert "relay/A to B/success_over_shuffled" in found.metrics
     assert "none/asi_partial" in found.metrics and "none/asi" not in found.metrics
     text = "\n".join(found.lines)
     assert "no evidence" in text and "not applied" in text and "over shuffled" in text
@@ -202,6 +206,7 @@ def test_openings() -> None:
         dilemmas(prompts("selection"), 7 * 6 + 1, 2, 0)
     item = TaskItem("How do I bake?", ("a", "b"), 1, "k", "evaluation")
     assert relays([item])[0].told[0] == "How do I bake?" and relays([item])[0].answer == 1
+    assert len(relays([item, item, replace(item, key="l")])) == 2
     for task, made_of in zip(fact_tasks(World(0), "evaluation", 20, 0), facts(
         fact_tasks(World(0), "evaluation", 20, 0)), strict=True):  # fmt: skip
         assert len(set(made_of.choices)) == 4
