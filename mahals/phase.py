@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mahals.data import Pair, Prompt, TaskItem
-from mahals.records import unknown
 
 if TYPE_CHECKING:
     import torch
@@ -276,34 +275,3 @@ SHARED_KEYS: tuple[str, ...] = ("weights", "seed")
 
 SHARED_SECTIONS: tuple[str, ...] = ("world", "suite")
 """Sections of params.yaml that a phase gets by having a Params field of that name."""
-
-PHASES: tuple[str, ...] = (
-    "datasets",
-    "organisms",
-    "baseline_aqi",
-    "steering_vectors",
-    "same_arch",
-    "cross_arch",
-    "recovery",
-    "collaboration",
-    "em_finetune",
-    "em_detection",
-    "em_ablation",
-)
-"""Every phase, upstream first."""
-
-STUDIES: dict[str, tuple[str, ...]] = {
-    "core": PHASES[:6],
-    "recovery": ("datasets", "organisms", "steering_vectors", "recovery"),
-    "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
-    "collaboration": ("datasets", "organisms", "steering_vectors", "collaboration"),
-}
-"""What `study` of params.yaml may name: the phases that `mlflow run .` runs, upstream first."""
-
-
-def load_phase(name: str) -> Phase:
-    """The phase of that name; its module is imported only now. Raises InputError if unknown."""
-    if name not in PHASES:
-        raise unknown("phase", name, PHASES)
-    phase: Phase = importlib.import_module(f"mahals.phases.{name}").PHASE
-    return phase

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from mahals.cli import FLAGS, KEYED, OPTIONS, build_parser, main
 from mahals.cli.keys import assignments, split
 from mahals.cli.tables import table
-from mahals.phase import PHASES
 from mahals.records import InputError
+from mahals.studies import PHASES
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "transformers", "mlflow", "sklearn", "scipy", "pandas", "matplotlib", "numpy")

@@ -17,7 +17,8 @@ from mahals.cli import FLAGS, KEYED, OPTIONS, build_parser
 from mahals.cli.keys import split
 from mahals.data import Prompt
 from mahals.metrics.aqi import aqi_published, omega2
-from mahals.phase import COLUMNS, PHASES, STUDIES, load_phase
+from mahals.phase import COLUMNS
+from mahals.studies import PHASES, STUDIES, load_phase
 from mahals.workspace import Workspace, load_settings
 from tiny_models import LAYERS, PROMPTS, loaded
 

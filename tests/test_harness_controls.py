@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from mahals.leaderboard import boards
 from mahals.leaderboard.board import BOUNDED
 from mahals.models import Loaded
-from mahals.phase import load_phase
+from mahals.studies import load_phase
 from mahals.workspace import Workspace, effective, load_settings
 from null_study import STUDIES, board, null, read
 from tiny_lab import LAYERS, SUITE, UNSAFE, WIDTH, MemoryKept, TinyLab, run

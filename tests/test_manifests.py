@@ -24,8 +24,9 @@ from mahals.manifests import (
     stale,
     write,
 )
-from mahals.phase import PHASES, STUDY
+from mahals.phase import STUDY
 from mahals.records import InputError
+from mahals.studies import PHASES
 from mahals.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]

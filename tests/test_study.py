@@ -23,8 +23,9 @@ from light_repository import MODELS, copy_tree, environment, git, run
 from mahals.data import AXIOMS
 from mahals.leaderboard import boards, collect
 from mahals.models import load_checkpoint
-from mahals.phase import COLUMNS, STUDIES
+from mahals.phase import COLUMNS
 from mahals.records import InputError
+from mahals.studies import STUDIES
 from mahals.workspace import Results, Workspace, all_results, load_registry
 from synthetic_results import empty_store
 

@@ -14,8 +14,9 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent))
 
 import toy_study as toy
-from mahals.phase import PHASES, STUDY
+from mahals.phase import STUDY
 from mahals.records import InputError
+from mahals.studies import PHASES
 from mahals.workspace import (
     Resolver,
     Workspace,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from mahals import __version__
 from mahals.cli.keys import Words, split
-from mahals.phase import PHASES
 from mahals.records import InputError
+from mahals.studies import PHASES
 
 KEYED = ("run", "study", "gather", "draw")
 """Commands that take any key of params.yaml as `--<key> <value>`."""

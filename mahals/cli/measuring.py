@@ -41,8 +41,8 @@ def run(options: Namespace, keys: Keys) -> int:
 
 def study(options: Namespace, keys: Keys) -> int:
     """Runs every phase of the study; prints the leaderboard, the figures, how to open the view."""
-    from mahals.phase import STUDIES
     from mahals.runner import forecast, run_study
+    from mahals.studies import STUDIES
 
     workspace, settings = read_settings(options, keys, None)
     if options.dry_run:
@@ -107,7 +107,7 @@ def read_settings(options: Namespace, keys: Keys, phase: str | None) -> tuple[Wo
     `phase` None is the whole study. Raises InputError for what is unknown or of a wrong type, in
     the phase or in anything upstream of it, before anything is measured.
     """
-    from mahals.phase import STUDIES
+    from mahals.studies import STUDIES
     from mahals.workspace import Workspace, load_settings
 
     workspace = Workspace.locate()

@@ -9,7 +9,8 @@ from mahals.leaderboard.board import Board, boards, configuration_key
 from mahals.leaderboard.runs import write_runs
 from mahals.leaderboard.show import Origin
 from mahals.leaderboard.view import EXPERIMENT, save_views
-from mahals.phase import PHASES, STUDY, Entry
+from mahals.phase import STUDY, Entry
+from mahals.studies import PHASES
 from mahals.tracking.store import Store
 from mahals.workspace import Results
 

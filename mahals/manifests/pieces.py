@@ -25,7 +25,7 @@ def _phase_gaps(sources: Sources) -> Iterator[str]:
         before = sources.workspace.names[: sources.workspace.names.index(name)]
         for need in phase.needs:
             if need not in before:
-                yield f"phase {name} needs {need}: list {need} before it in mahals.phase.PHASES"
+                yield f"phase {name} needs {need}: list {need} before it in mahals.studies.PHASES"
         if phase.home and not phase.keeps:
             yield f"phase {name} keeps files in {phase.home}/: name them in its Phase(keeps=...)"
 
@@ -36,7 +36,7 @@ def _stray_pieces(sources: Sources) -> Iterator[str]:
         yield f"params.yaml has the key {key}, which is no phase's: remove it or add the phase"
     for place, prefix in (("mahals/phases", ""), ("tests/phases", "test_")):
         for name in sorted(_stems(sources.root / place, prefix) - set(sources.phases)):
-            yield f"{place}/{prefix}{name}.py has no phase: add {name} to mahals.phase.PHASES"
+            yield f"{place}/{prefix}{name}.py has no phase: add {name} to mahals.studies.PHASES"
 
 
 def _stems(folder: Path, prefix: str) -> set[str]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
-from mahals.phase import STUDIES, STUDY, Phase
+from mahals.phase import STUDY, Phase
 from mahals.records import InputError, unknown
+from mahals.studies import STUDIES
 from mahals.workspace import Workspace
 
 

@@ -1,1 +1,1 @@
-"""Which questions does the study ask? One file each; the list is `mahals.phase.PHASES`."""
+"""Which questions does the study ask? One file each; the list is `mahals.studies.PHASES`."""

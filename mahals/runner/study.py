@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from mahals.engines import Job, LocalPool, open_pool
-from mahals.phase import STUDIES
 from mahals.records import InputError, unknown
 from mahals.runner.batch import Batch, Work, name_of
 from mahals.runner.forecast import guess
 from mahals.runner.prepare import command, prepare
 from mahals.runner.session import Session, duration
 from mahals.runner.show import Shower
+from mahals.studies import STUDIES
 from mahals.workspace import Resolver, Results, Settings, Workspace, find, units_of
 from mahals.workspace.files import make_folder, remove, remove_if_empty
 

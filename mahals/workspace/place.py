@@ -6,8 +6,9 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mahals.phase import PHASES, Phase
+from mahals.phase import Phase
 from mahals.records import InputError, unknown
+from mahals.studies import PHASES
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from mahals.phase import SHARED_SECTIONS, STUDIES, STUDY, Phase
+from mahals.phase import SHARED_SECTIONS, STUDY, Phase
 from mahals.records import InputError, from_plain, to_plain, unknown
+from mahals.studies import STUDIES
 from mahals.workspace.place import Workspace
 
 Weights = Literal["organism", "hub"]

@@ -1,0 +1,39 @@
+"""Which phases are there, and which of them make a study?"""
+
+from __future__ import annotations
+
+import importlib
+
+from mahals.phase import Phase
+from mahals.records import unknown
+
+PHASES: tuple[str, ...] = (
+    "datasets",
+    "organisms",
+    "baseline_aqi",
+    "steering_vectors",
+    "same_arch",
+    "cross_arch",
+    "recovery",
+    "collaboration",
+    "em_finetune",
+    "em_detection",
+    "em_ablation",
+)
+"""Every phase, upstream first."""
+
+STUDIES: dict[str, tuple[str, ...]] = {
+    "core": PHASES[:6],
+    "recovery": ("datasets", "organisms", "steering_vectors", "recovery"),
+    "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
+    "collaboration": ("datasets", "organisms", "steering_vectors", "collaboration"),
+}
+"""What `study` of params.yaml may name: the phases that `mlflow run .` runs, upstream first."""
+
+
+def load_phase(name: str) -> Phase:
+    """The phase of that name; its module is imported only now. Raises InputError if unknown."""
+    if name not in PHASES:
+        raise unknown("phase", name, PHASES)
+    phase: Phase = importlib.import_module(f"mahals.phases.{name}").PHASE
+    return phase
