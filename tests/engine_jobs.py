@@ -15,6 +15,13 @@ def square(argument: int, report: Report) -> tuple[int, int, str]:
     return argument**2, os.getpid(), os.environ["OMP_NUM_THREADS"]
 
 
+inherited = False
+
+
+def was_inherited(argument: Any, report: Report) -> tuple[bool, str, str]:
+    return inherited, os.environ["OMP_NUM_THREADS"], os.environ["MALLOC_TRIM_THRESHOLD_"]
+
+
 def slow(argument: float, report: Report) -> int:
     for step in range(5):
         time.sleep(argument / 5)

@@ -118,16 +118,23 @@ def test_a_worker_that_dies_is_named_with_its_task_and_the_others_stop() -> None
     assert not any(alive(pid) for pid in others)
 
 
-def test_workers_do_not_outlive_a_killed_parent() -> None:
+FORKING = "from mahals.engines import prepare_to_fork\nprepare_to_fork()\n"
+
+
+@pytest.mark.parametrize(("start", "forked"), [("", False), (FORKING, True)])
+def test_workers_do_not_outlive_a_killed_parent(start: str, forked: bool) -> None:
     code = (
-        "import engine_jobs, test_engines as t\n"
+        f"{start}import engine_jobs, test_engines as t\n"
         "from mahals.engines import LocalPool\n"
         "if __name__ == '__main__':\n"
-        "    with LocalPool(1) as pool:\n"
+        "    engine_jobs.inherited = True\n"
+        "    with LocalPool(2) as pool:\n"
         "        watch = t.Watch()\n"
         "        pool.run([t.job('a', engine_jobs.square, 1)], watch)\n"
+        "        pool.run([t.job('c', engine_jobs.was_inherited, None)], watch)\n"
         "        print(watch.values['a'][1], flush=True)\n"
-        "        pool.run([t.job('b', engine_jobs.slow, 60)], watch)\n"
+        "        print(watch.values['c'], flush=True)\n"
+        "        pool.run([t.job(n, engine_jobs.slow, 60) for n in 'bd'], watch)\n"
     )
     path = f"{HERE.parent}:{HERE}"
     parent = subprocess.Popen(
@@ -139,12 +146,37 @@ def test_workers_do_not_outlive_a_killed_parent() -> None:
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
     assert alive(worker)
+    assert parent.stdout.readline() == f"{(forked, '1', '1000000000')}\n"
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     deadline = time.monotonic() + 10
     while alive(worker) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(worker)
+
+
+def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path) -> None:
+    code = (
+        "import threading\n"
+        "from mahals.engines import prepare_to_fork\n"
+        "from mahals.engines.workers import forks\n"
+        "{first}\n"
+        "prepare_to_fork()\n"
+        "{then}\n"
+        "print(forks())\n"
+    )
+    wait = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
+    found = {
+        (first, then): subprocess.run(
+            [sys.executable, "-c", code.format(first=first, then=then)],
+            capture_output=True,
+            text=True,
+            cwd=HERE.parent,
+            check=True,
+        ).stdout.strip()
+        for first, then in [("", ""), ("", "import numpy"), ("import numpy", ""), ("", wait)]
+    }
+    assert list(found.values()) == ["True", "True", "False", "False"]
 
 
 def test_unknown_engine_and_workers_are_refused() -> None:

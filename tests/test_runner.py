@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import toy_study as toy
 from mahals.engines import Handler, Job, TaskError
 from mahals.records import InputError
-from mahals.runner import Session, forecast, gather, redraw
+from mahals.runner import Later, Session, forecast, gather, redraw
 from mahals.runner.journal import Done, Journal, read_line
 from mahals.runner.work import picture
 from mahals.workspace import Results, Workspace, load_settings
@@ -47,6 +48,9 @@ class Watch:
 
     def failed(self, phase: str, unit: str, error: BaseException) -> None:
         self.failures.append((phase, unit, type(error).__name__))
+
+    def tick(self) -> None:
+        pass
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
@@ -446,3 +450,35 @@ def test_run_json_says_how_it_was_made(reference: Path) -> None:
     }  # fmt: skip
     assert {"python", "torch", "transformers"} <= set(run["versions"])
     assert set(run["kept"]) == {f"values{i}/{part}.txt" for i in range(4) for part in range(5)}
+
+
+def test_an_observer_that_opens_later_is_told_of_everything() -> None:
+    opened: list[Watch] = []
+
+    def opening() -> Watch:
+        time.sleep(0.1)
+        opened.append(Watch())
+        return opened[-1]
+
+    before = threading.active_count()
+    later = Later(opening)
+    assert threading.active_count() == before  # workers may still be forked
+    later.tick()
+    later.task_done("words", "A", 1, 2, 0.5)
+    later.failed("words", "A", ValueError("x"))
+    assert len(opened) == 1
+    assert opened[0].tasks == [("words", "A", 1, 2)]
+    assert opened[0].failures == [("words", "A", "ValueError")]
+
+
+def test_an_observer_that_does_not_open_stops_the_run(tmp_path: Path) -> None:
+    def refused() -> Watch:
+        raise InputError("database", expected="one", got="none", cure="make one")
+
+    workspace = toy.make(tmp_path, models=["A"])
+    with pytest.raises(InputError, match="database"):
+        toy.run(workspace, "words", Session(toy.quiet(), Later(refused)))
+    later = Later(refused)
+    later.failed("words", "A", ValueError("x"))  # nobody to tell
+    with pytest.raises(InputError, match="database"):
+        later.phase_done(None)  # type: ignore[arg-type]

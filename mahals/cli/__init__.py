@@ -59,6 +59,10 @@ def _run(words: Sequence[str]) -> int:
     if words and words[0] in KEYED:
         taken = split(words, FLAGS, OPTIONS)
     options = build_parser().parse_args(taken.known)
+    if options.command in KEYED:
+        from mahals.engines import prepare_to_fork
+
+        prepare_to_fork()
     from mahals.cli import measuring, showing
 
     module = measuring if options.command in KEYED else showing

@@ -11,7 +11,7 @@ from mahals.records import InputError, unknown
 
 if TYPE_CHECKING:
     from mahals.runner import Forecast, Session
-    from mahals.tracking import Store
+    from mahals.tracking import Store, Tracker
     from mahals.workspace import Results, Settings, Workspace
 
 Keys = Mapping[str, Any]
@@ -167,14 +167,17 @@ def _measure(
     `publish` shows them.
     """
     from mahals.manifests import commit, inside_stage, read_sources
-    from mahals.runner import Console, Session, Silent
+    from mahals.runner import Console, Later, Session, Silent
 
     if inside_stage():
         return work(Session(Console(), Silent(), workers, units)), None
     from mahals.tracking import ensure_database, open_tracker, publish
 
+    def tracker() -> Tracker:
+        return open_tracker(ensure_database(workspace.root))
+
+    results = work(Session(Console(), Later(tracker), workers, units))
     store = ensure_database(workspace.root)
-    results = work(Session(Console(), open_tracker(store), workers, units))
     publish(results, store)
     if any(r.is_canonical for r in results):
         _write_board(workspace, results)

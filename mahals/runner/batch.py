@@ -103,6 +103,7 @@ class Batch:
         missing = sum(len(w.journal.missing(w.order)) for w in self._works.values())
         whole = sum(len(w.order) for w in self._works.values()) - missing
         parts = list(self._parts.values())
+        self._session.observer.tick()
         self._bar.update(whole + sum(share for share, _ in parts), "; ".join(w for _, w in parts))
 
     def failed(self, job: Job, error: BaseException) -> None:

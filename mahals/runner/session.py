@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
@@ -30,6 +31,10 @@ class Observer(Protocol):
         """A unit will not be finished; its journal stays."""
         ...
 
+    def tick(self) -> None:
+        """Called a few times a second while tasks run."""
+        ...
+
 
 class Silent:
     """An observer that does nothing."""
@@ -42,6 +47,46 @@ class Silent:
 
     def failed(self, phase: str, unit: str, error: BaseException) -> None:
         """Does nothing."""
+
+    def tick(self) -> None:
+        """Does nothing."""
+
+
+class Later:
+    """An observer that is opened on a thread of its own once the first tasks are under way.
+
+    What its opening raised is raised by the next event or tick. Before the first of these there is
+    no thread: workers can be forked.
+    """
+
+    def __init__(self, open_observer: Callable[[], Observer]) -> None:
+        self._open = open_observer
+        self._opening: Future[Observer] | None = None
+
+    def task_done(self, phase: str, unit: str, done: int, total: int, seconds: float) -> None:
+        """Waits for the opening, then tells the observer."""
+        self._begun().result().task_done(phase, unit, done, total, seconds)
+
+    def phase_done(self, results: Results) -> None:
+        """Waits for the opening, then tells the observer."""
+        self._begun().result().phase_done(results)
+
+    def failed(self, phase: str, unit: str, error: BaseException) -> None:
+        """Waits for the opening, then tells the observer; nobody where there is none."""
+        if self._begun().exception() is None:
+            self._begun().result().failed(phase, unit, error)
+
+    def tick(self) -> None:
+        """Begins the opening; raises what it raised, if it has ended."""
+        if self._begun().done():
+            self._begun().result().tick()
+
+    def _begun(self) -> Future[Observer]:
+        if self._opening is None:
+            pool = ThreadPoolExecutor(1)
+            self._opening = pool.submit(self._open)
+            pool.shutdown(wait=False)
+        return self._opening
 
 
 class Console:

@@ -65,6 +65,9 @@ class Tracker:
             figures = str(results.folder / "figures")
             client.log_artifacts(self._invocation, figures, f"figures/{place}")
 
+    def tick(self) -> None:
+        """Does nothing: what is to be seen comes with tasks."""
+
     def failed(self, phase: str, unit: str, error: BaseException) -> None:
         """A FAILED run for the unit. The invocation's own status is set by `mlflow run`."""
         run = mark_failed(self._store, phase, unit, error)

@@ -6,35 +6,19 @@ preferably to the process that has its models in memory.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import sys
-import threading
-import time
-import traceback
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
+from mahals.engines.workers import Report, forks, start_worker
 from mahals.records import InputError, unknown
 
 ENGINES: tuple[str, ...] = ("local",)
 RESIDENT = 4  # models that a process is taken to hold
-REPORT_SECONDS = 0.2  # at least, between two reports of one job
-WORKER = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MPLBACKEND": "Agg",
-    # glibc keeps freed memory instead of giving it back after every step: training is faster
-    "MALLOC_TRIM_THRESHOLD_": "1000000000",
-    "MALLOC_MMAP_THRESHOLD_": "1000000000",
-}
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -66,10 +50,6 @@ class Handler(Protocol):
     def failed(self, job: Job, error: BaseException) -> None:
         """The job ended with an error, which will be raised."""
         ...
-
-
-class TaskError(RuntimeError):
-    """A job raised something that is not an InputError; the message holds its traceback."""
 
 
 @dataclass
@@ -145,7 +125,7 @@ class LocalPool:
     def _assign(self) -> None:
         idle = [worker for worker in self._pool if worker.job is None]
         while self._waiting:
-            if not idle and len(self._pool) < self.workers:
+            while len(self._pool) < self.workers and (not idle or forks()):
                 idle.append(self._start())
             if not idle:
                 return
@@ -173,23 +153,7 @@ class LocalPool:
         return job
 
     def _start(self) -> _Worker:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        tied, lifeline = context.Pipe(duplex=False)
-        kept = {name: os.environ.get(name) for name in WORKER}
-        os.environ.update(WORKER)
-        try:
-            process = context.Process(target=_work, args=(theirs, tied), daemon=True)
-            process.start()
-        finally:
-            for name, value in kept.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-        theirs.close()
-        tied.close()
-        worker = _Worker(process, ours, lifeline)
+        worker = _Worker(*start_worker())
         self._pool.append(worker)
         return worker
 
@@ -235,56 +199,3 @@ def open_pool(engine: str, workers: int) -> LocalPool:
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     return LocalPool(workers)
-
-
-def _work(pipe: Connection, lifeline: Connection) -> None:
-    """A worker's life: takes calls from `pipe` until its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
-    last = 0.0
-
-    def report(what: str, done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= REPORT_SECONDS:
-            last = now
-            pipe.send(("progress", (what, done, total)))
-
-    while True:
-        try:
-            function, argument = pipe.recv()
-        except EOFError:
-            return
-        except Exception:  # an argument that cannot be rebuilt here is this job's error
-            pipe.send(("error", TaskError(traceback.format_exc())))
-            continue
-        if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(1)
-        try:
-            answer = ("done", function(argument, report))
-        except InputError as error:
-            answer = ("error", _Carried(error))
-        except Exception:
-            answer = ("error", TaskError(traceback.format_exc()))
-        pipe.send(answer)
-
-
-def _die_with_parent(lifeline: Connection) -> None:
-    try:
-        lifeline.recv()
-    except (EOFError, OSError):
-        os._exit(1)
-
-
-class _Carried:
-    """An InputError on its way through a pipe."""
-
-    def __init__(self, error: InputError) -> None:
-        self.fields = (error.what, error.expected, error.got, error.cure)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, self.fields)
-
-
-def _restore(what: str, expected: str, got: str, cure: str) -> InputError:
-    return InputError(what, expected=expected, got=got, cure=cure)
