@@ -30,7 +30,7 @@ def commit(sources: Sources) -> tuple[str, ...]:
         return ()
     if not (sources.root / ".git").exists():
         return ()
-    command = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", "--with-deps"]
+    command = [sys.executable, "-m", "dvc", "commit", "--force", "--with-deps"]
     command += ends(sources, stages)
     done = subprocess.run(command, cwd=sources.root, capture_output=True, text=True, check=False)
     if done.returncode:
