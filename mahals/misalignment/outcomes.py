@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -70,11 +70,13 @@ def rates(codes: Codes) -> Rates:
 def rise(codes: Codes, over: Codes, clusters: Sequence[str], outcome: Outcome) -> Interval:
     """Share of `outcome` in `codes` minus that in `over`, both of the same questions in order.
 
-    Jackknife over clusters. Raises InputError for unequal numbers or fewer than 2 clusters.
+    In [-1, 1], where the interval ends too. Jackknife over clusters. Raises InputError for unequal
+    numbers or fewer than 2 clusters.
     """
     difference = _is(codes, outcome) - _is(over, outcome)
     centre = float(difference.mean())
-    return jackknife_interval(difference - centre, centre, clusters)
+    found = jackknife_interval(difference - centre, centre, clusters)
+    return replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
 
 
 @dataclass(frozen=True)
