@@ -1,25 +1,25 @@
 """Which texts go through the model together?
 
 Texts of like length: no batch has more than 1.10 padded tokens for each real one, nor more tokens
-than a budget fixed for the device. All are constants, so that a rerun computes the same bytes.
+than a budget, which for organisms is a constant, so that a rerun computes the same bytes.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from mahals.activations.budget import TOKENS_PER_BATCH, halves, tokens_at
 from mahals.activations.encoding import Encoded
 from mahals.models import Loaded
 from mahals.records import InputError
 
-TOKENS_PER_BATCH = 8192  # padded
-TOKENS_ON_CPU = 2048  # what a core's cache holds: faster by a quarter than 8192
 PADDING = 1.10  # padded tokens / real tokens, at most
 Side = Literal["left", "right"]
 
@@ -85,9 +85,31 @@ def batches(
     return [pad(loaded, encoded, rows, side) for rows in groups]
 
 
-def tokens_at(loaded: Loaded) -> int:
-    """The padded tokens of one batch on the model's device."""
-    return TOKENS_ON_CPU if loaded.device.type == "cpu" else TOKENS_PER_BATCH
+def for_each(
+    loaded: Loaded,
+    encoded: Sequence[Encoded],
+    work: Callable[[Batch], None],
+    *,
+    budget: int | None = None,
+    side: Side = "right",
+) -> None:
+    """Runs `work` on each of `batches`, longest texts first.
+
+    Where memory does not hold a batch of a model that is no organism, its two halves are run in its
+    place: `work` may see a text again and has to overwrite what it left. Raises what `work` raises.
+    """
+    waiting = deque(batches(loaded, encoded, budget=budget, side=side))
+    while waiting:
+        batch = waiting.popleft()
+        try:
+            work(batch)
+            continue
+        except (MemoryError, RuntimeError) as error:
+            if not halves(loaded, len(batch.rows), error):
+                raise
+        middle = len(batch.rows) // 2
+        parts = (batch.rows[:middle], batch.rows[middle:])
+        waiting.extendleft(pad(loaded, encoded, rows, side) for rows in reversed(parts))
 
 
 def check_lengths(loaded: Loaded, encoded: Sequence[Encoded], more: int) -> None:

@@ -6,6 +6,7 @@ its own end. Rows that have ended leave the batch.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from transformers import DynamicCache
 
 from mahals.activations import Encoded, model_inputs
 from mahals.activations.batching import check_lengths, grouped, pad, takes
+from mahals.activations.budget import halves
 from mahals.models import Loaded
 from mahals.records import InputError
 from mahals.steering import Arm, steered
@@ -47,9 +49,17 @@ def generate_arms(
     jobs = [(arm, prompt) for prompt in range(len(encoded)) for arm in range(len(arms))]
     lengths = [len(encoded[p].ids) + max_new_tokens for _, p in jobs]
     answers = [[""] * len(encoded) for _ in arms]
-    for group in grouped(lengths, TOKENS_IN_FLIGHT, PADDING):
+    waiting = deque(grouped(lengths, TOKENS_IN_FLIGHT, PADDING))
+    while waiting:
+        group = waiting.popleft()
         chosen = [jobs[i] for i in group]
-        written = _write(loaded, encoded, arms, chosen, max_new_tokens)
+        try:
+            written = _write(loaded, encoded, arms, chosen, max_new_tokens)
+        except (MemoryError, RuntimeError) as error:
+            if not halves(loaded, len(group), error):
+                raise
+            waiting.extendleft((group[len(group) // 2 :], group[: len(group) // 2]))
+            continue
         for (arm, prompt), ids in zip(chosen, written, strict=True):
             answers[arm][prompt] = _text(loaded, ids)
     return answers
