@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 from mahals.records import InputError, unknown
+from mahals.usage import PROCESSES
 
 ENGINES: tuple[str, ...] = ("local",)
 RESIDENT = 4  # models that a process is taken to hold
@@ -176,8 +177,8 @@ class LocalPool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         tied, lifeline = context.Pipe(duplex=False)
-        kept = {name: os.environ.get(name) for name in WORKER}
-        os.environ.update(WORKER)
+        kept = {name: os.environ.get(name) for name in (*WORKER, PROCESSES)}
+        os.environ.update(WORKER, **{PROCESSES: str(self.workers)})
         try:
             process = context.Process(target=_work, args=(theirs, tied), daemon=True)
             process.start()

@@ -1,16 +1,21 @@
 """Does a batch take what memory holds, halve where it does not, and stay as it is for organisms?"""
 
+import json
+import sys
+import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from mahals.activations import batches, capture, embeddings, encode_prompts
 from mahals.activations import budget as memory
-from mahals.activations.budget import FEWEST, TOKENS_ON_CPU, token_bytes, tokens_at
+from mahals.activations.budget import FEWEST, TOKENS_ON_CPU, halving, token_bytes, tokens_at
 from mahals.generation import generate_arms, logprob_arms, neutral_price
 from mahals.models import decoder_blocks
 from mahals.steering import Arm, Step, capture_arms
+from mahals.usage import PROCESSES, recording
 from tiny_models import PROMPTS, WIDTH, fresh, loaded
 
 TEXTS = PROMPTS * 3
@@ -68,6 +73,16 @@ def test_checkpoints_take_a_power_of_two_of_tokens_that_memory_holds(monkeypatch
     assert token_bytes(at) == 4 * (8 * WIDTH + 3 * at.model.config.intermediate_size)
 
 
+def test_processes_that_share_the_memory_take_equal_parts_of_it(monkeypatch):
+    at = hub(loaded("Llama"))
+    short_of(monkeypatch, 1024, at)
+    for processes, tokens in (("1", 1024), ("2", 512), ("3", 256)):
+        monkeypatch.setenv(PROCESSES, processes)
+        assert tokens_at(at) == tokens
+    plain = loaded("Llama")
+    assert tokens_at(plain) == TOKENS_ON_CPU
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -103,12 +118,14 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(error, monkeypat
     assert sum(len(m._forward_hooks) for m in at.model.modules()) == 0
 
 
-def test_what_cannot_be_halved_is_raised():
+def test_what_cannot_be_halved_is_raised(monkeypatch):
+    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
     plain = fresh("Llama")
     encoded = encode_prompts(plain.tokenizer, PROMPTS[:3])
     short = torch.OutOfMemoryError("CUDA out of memory")
-    with Refusing(plain, 0, short), pytest.raises(torch.OutOfMemoryError):
+    with Refusing(plain, 2, short) as seen, pytest.raises(torch.OutOfMemoryError):
         capture(plain, encoded, [3], "mean")  # an organism: its batches are not touched
+    assert seen.rows == [3]
     at = hub(plain)
     with Refusing(at, 0, short), pytest.raises(torch.OutOfMemoryError):
         capture(at, encoded, [3], "mean")  # a single text that does not fit
@@ -117,3 +134,76 @@ def test_what_cannot_be_halved_is_raised():
         pytest.raises(RuntimeError, match="shapes"),
     ):
         capture(at, encoded[:1] * 3, [3], "mean")
+
+
+def test_what_a_failed_try_held_is_free_before_the_next(monkeypatch):
+    """The traceback of the error holds the try's tensors for as long as it is being handled."""
+    held, freed = [], []
+
+    def work(rows):
+        states = torch.zeros(len(rows), 1000)
+        held.append(weakref.ref(states))
+        if len(rows) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return states.shape[0]
+
+    real = memory._give_back
+
+    def give_back(device):
+        freed.append(held[-1]() is None)
+        real(device)
+
+    monkeypatch.setattr(memory, "_give_back", give_back)
+    at = hub(loaded("Llama"))
+    done = list(halving(at, [(4, 2, 7), (1,)], work))
+    assert done == [((4,), 1), ((2,), 1), ((7,), 1), ((1,), 1)]
+    assert freed == [True, True]
+
+
+def test_usage_says_what_was_planned_and_how_often_it_did_not_fit(monkeypatch):
+    at = hub(fresh("Llama"))
+    encoded = encode_prompts(at.tokenizer, PROMPTS[:4])
+    short_of(monkeypatch, 600, at)
+    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    with Refusing(at, 2, MemoryError()), recording() as used:
+        capture(at, encoded, [3], "mean")
+    assert (used.budgets, used.halved) == ({512}, 1)
+    with recording() as used:
+        generate_arms(at, encoded, ARMS, 2)
+    assert (used.budgets, used.halved) == ({16384}, 0)
+    capture(at, encoded, [3], "mean")
+    assert used.budgets == {16384}, "what comes after is not noted"
+
+
+@pytest.mark.parametrize(("weights", "tokens"), [("organism", TOKENS_ON_CPU), ("hub", 512)])
+def test_run_json_says_which_budgets_and_how_many_halves(weights, tokens, tmp_path, monkeypatch):
+    """A toy phase that reads a tiny model, through the runner and its journal."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    import toy_study as toy
+    from toy_phases import grow
+
+    at = replace(fresh("Llama"), weights=weights)
+    short_of(monkeypatch, 600, at)
+    encoded = encode_prompts(at.tokenizer, PROMPTS[:2])
+
+    def measure(task, params, lab):
+        refused = task.position == 1 and weights == "hub"
+        with Refusing(at, 1 if refused else 99, MemoryError()):
+            capture(at, encoded, [3], "mean")
+        yield from measured(task, params, lab)
+
+    measured = grow.PHASE.measure
+    measure.__module__ = grow.__name__  # by which a phase knows its name
+    monkeypatch.setattr(grow, "PHASE", replace(grow.PHASE, measure=measure))
+    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    workspace = toy.make(tmp_path, models=["A"])
+    results = toy.run(workspace, "grow", weights=weights, grow__tasks=3)[0]
+    run = json.loads((results.folder / "run.json").read_text())
+    halved = [0, 1, 0] if weights == "hub" else [0, 0, 0]
+    assert run["batches"] == {
+        "tokens": [tokens],
+        "halved": sum(halved),
+        "tasks": [{"tokens": [tokens], "halved": n} for n in halved],
+    }
+    fixed = "fixed token budget"
+    assert (run["machine"]["batch"] == fixed) == (weights == "organism")

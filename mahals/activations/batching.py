@@ -7,7 +7,6 @@ than a budget, which for organisms is a constant, so that a rerun computes the s
 from __future__ import annotations
 
 import inspect
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,10 +14,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from mahals.activations.budget import TOKENS_PER_BATCH, halves, tokens_at
+from mahals.activations.budget import TOKENS_PER_BATCH, halving, tokens_at
 from mahals.activations.encoding import Encoded
 from mahals.models import Loaded
 from mahals.records import InputError
+from mahals.usage import note_budget
 
 PADDING = 1.10  # padded tokens / real tokens, at most
 Side = Literal["left", "right"]
@@ -80,9 +80,17 @@ def batches(
 
     Raises InputError when there is nothing to read or a text is longer than the model's context.
     """
-    check_lengths(loaded, encoded, 0)
-    groups = grouped([len(e.ids) for e in encoded], budget or tokens_at(loaded))
+    groups = _planned(loaded, encoded, budget)
     return [pad(loaded, encoded, rows, side) for rows in groups]
+
+
+def _planned(
+    loaded: Loaded, encoded: Sequence[Encoded], budget: int | None
+) -> list[tuple[int, ...]]:
+    check_lengths(loaded, encoded, 0)
+    tokens = budget or tokens_at(loaded)
+    note_budget(tokens)
+    return grouped([len(e.ids) for e in encoded], tokens)
 
 
 def for_each(
@@ -95,21 +103,11 @@ def for_each(
 ) -> None:
     """Runs `work` on each of `batches`, longest texts first.
 
-    Where memory does not hold a batch of a model that is no organism, its two halves are run in its
-    place: `work` may see a text again and has to overwrite what it left. Raises what `work` raises.
+    A batch that memory does not hold is halved as in `halving`.
     """
-    waiting = deque(batches(loaded, encoded, budget=budget, side=side))
-    while waiting:
-        batch = waiting.popleft()
-        try:
-            work(batch)
-            continue
-        except (MemoryError, RuntimeError) as error:
-            if not halves(loaded, len(batch.rows), error):
-                raise
-        middle = len(batch.rows) // 2
-        parts = (batch.rows[:middle], batch.rows[middle:])
-        waiting.extendleft(pad(loaded, encoded, rows, side) for rows in reversed(parts))
+    groups = _planned(loaded, encoded, budget)
+    for _ in halving(loaded, groups, lambda rows: work(pad(loaded, encoded, rows, side))):
+        pass
 
 
 def check_lengths(loaded: Loaded, encoded: Sequence[Encoded], more: int) -> None:
