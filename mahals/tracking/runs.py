@@ -106,8 +106,8 @@ def _publish_one(item: Results, store: Store, experiment: str) -> Run:
     client = store.client
     run = client.create_run(experiment, began, tags, f"{item.phase}/{item.unit}")
     try:
-        if item.figures():  # first: MLflow then reads a run without metrics to find its folder
-            client.log_artifacts(run.info.run_id, str(item.folder / "figures"), "figures")
+        if item.figures():
+            _log_figures(item, store, run)
         first = [Param(name, value) for name, value in params[:BATCH]]
         client.log_batch(run.info.run_id, _metrics(item, ended), first, synchronous=True)
         for start in range(BATCH, len(params), BATCH):
@@ -121,6 +121,14 @@ def _publish_one(item: Results, store: Store, experiment: str) -> Run:
         raise
     client.set_terminated(run.info.run_id, "FINISHED", ended)
     return run
+
+
+def _log_figures(item: Results, store: Store, run: Run) -> None:
+    """As the client's log_artifacts, which would read the whole run to find out where they go."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    place = get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
+    place.log_artifacts(str(item.folder / "figures"), "figures")
 
 
 def _metrics(item: Results, ended: int) -> list[Metric]:
