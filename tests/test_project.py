@@ -90,8 +90,13 @@ def test_the_lock_satisfies_every_dependency() -> None:
     assert "/" not in "".join(line for line in text.splitlines() if line[:1].isalpha())
 
 
+def own_files() -> list[Path]:
+    """The package and its benchmarks."""
+    return sorted(path for name in ("mahals", "benchmarks") for path in (ROOT / name).rglob("*.py"))
+
+
 def test_files_and_functions_are_small() -> None:
-    for path in sorted((ROOT / "mahals").rglob("*.py")):
+    for path in own_files():
         text = path.read_text()
         assert text.count("\n") <= 300, f"{path} is long: make it a package"
         for node in ast.walk(ast.parse(text)):
@@ -101,7 +106,7 @@ def test_files_and_functions_are_small() -> None:
 
 
 def test_first_lines_are_questions() -> None:
-    for path in sorted((ROOT / "mahals").rglob("*.py")):
+    for path in own_files():
         first = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[:1]
         assert first and "?" in first[0], path
 

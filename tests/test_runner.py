@@ -211,8 +211,8 @@ def test_a_kill_while_results_are_written_is_made_good(tmp_path: Path) -> None:
 def test_a_torn_or_altered_journal_line_is_no_task(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j", "toy")
     journal.open()
-    first = Done("a" * 64, ('{"x":1}',), {}, 0.5)
-    second = Done("b" * 64, ('{"x":2}',), {}, 0.5)
+    first = Done("a" * 64, ('{"x":1}',), {}, 0.5, (2048,), 1)
+    second = Done("b" * 64, ('{"x":2}',), {}, 0.5, (2048,), 1)
     journal.append(first)
     journal.append(second)
     journal.close()
@@ -238,7 +238,7 @@ def test_a_journal_entry_whose_kept_file_changed_is_measured_again(tmp_path: Pat
     (journal.place.kept / "k.txt").write_text("kept")
     from hashlib import sha256
 
-    entry = Done("a" * 64, (), {"k.txt": sha256(b"kept").hexdigest()}, 0.1)
+    entry = Done("a" * 64, (), {"k.txt": sha256(b"kept").hexdigest()}, 0.1, (), 0)
     journal.append(entry)
     assert journal.missing([entry.task]) == []
     journal.close()
@@ -443,6 +443,9 @@ def test_run_json_says_how_it_was_made(reference: Path) -> None:
     run: dict[str, Any] = json.loads((reference / "results/grow/A/run.json").read_text())
     assert run["canonical"] and not run["gather"]
     assert len(run["seconds"]["tasks"]) == 4
+    assert run["batches"] == {  # toy phases read no model
+        "tokens": [], "halved": 0, "tasks": [{"tokens": [], "halved": 0}] * 4,
+    }  # fmt: skip
     assert run["inputs"]["params"] == {"tasks": 4, "seconds": 0.0, "scale": 1.0}
     assert set(run["inputs"]["upstream"]) == {"words/study"}
     assert run["machine"] == {

@@ -158,16 +158,18 @@ def test_flattened_names_are_dotted_paths() -> None:
     assert found == {"a.b.c": "1", "a.d": "x", "e": '[1,{"f":2}]'}
 
 
-def test_a_failure_leaves_no_running_run(place: Workspace, store: Store) -> None:
+def test_a_failure_leaves_no_running_run(
+    place: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = write(place, Made())
     (made.folder / "summary.json").write_text("{")
     with pytest.raises(InputError):
         publish([made], store)
     write(place, Made())
-    broken = Store(store.root, store.uri)
-    broken.client.log_artifacts = _refuse  # type: ignore[method-assign]
-    with pytest.raises(OSError, match="disk full"):
-        publish([made], broken)
+    with monkeypatch.context() as patch:
+        patch.setattr("mahals.tracking.runs._log_figures", _refuse)
+        with pytest.raises(OSError, match="disk full"):
+            publish([made], store)
     assert [run.info.status for run in runs_of(store, "same_arch")] == ["FAILED"]
     assert publish([made], Store(store.root, store.uri)).made == 1
     statuses = sorted(run.info.status for run in runs_of(store, "same_arch"))

@@ -104,7 +104,7 @@ def _trace(job: Job, texts: list[str]) -> list[Any]:
     weights = (weights / weights.sum(-1, keepdim=True))[..., None]
     model, depth = job.traced, job.model.config.num_hidden_layers
     with torch.inference_mode(), model.trace(dict(inputs)):
-        found = library.save([])
+        found: list[Any] = library.save([])
         for block in range(depth):
             output = model.model.layers[block].output
             states = output if isinstance(output, torch.Tensor) else output[0]

@@ -1,6 +1,6 @@
 """What is a model's state on a text?"""
 
-from mahals.activations.batching import Batch, batches, model_inputs, shorten
+from mahals.activations.batching import Batch, batches, for_each, model_inputs, shorten
 from mahals.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
 from mahals.activations.reading import Pool, capture, check_finite, embeddings, pooled
 
@@ -15,6 +15,7 @@ __all__ = [
     "encode_answers",
     "encode_prompts",
     "encode_texts",
+    "for_each",
     "model_inputs",
     "pooled",
     "shorten",

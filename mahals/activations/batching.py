@@ -1,25 +1,25 @@
 """Which texts go through the model together?
 
 Texts of like length: no batch has more than 1.10 padded tokens for each real one, nor more tokens
-than a budget fixed for the device. All are constants, so that a rerun computes the same bytes.
+than a budget, which for organisms is a constant, so that a rerun computes the same bytes.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from mahals.activations.budget import TOKENS_PER_BATCH, halving, tokens_at
 from mahals.activations.encoding import Encoded
 from mahals.models import Loaded
 from mahals.records import InputError
+from mahals.usage import note_budget
 
-TOKENS_PER_BATCH = 8192  # padded
-TOKENS_ON_CPU = 2048  # what a core's cache holds: faster by a quarter than 8192
 PADDING = 1.10  # padded tokens / real tokens, at most
 Side = Literal["left", "right"]
 
@@ -80,14 +80,34 @@ def batches(
 
     Raises InputError when there is nothing to read or a text is longer than the model's context.
     """
-    check_lengths(loaded, encoded, 0)
-    groups = grouped([len(e.ids) for e in encoded], budget or tokens_at(loaded))
+    groups = _planned(loaded, encoded, budget)
     return [pad(loaded, encoded, rows, side) for rows in groups]
 
 
-def tokens_at(loaded: Loaded) -> int:
-    """The padded tokens of one batch on the model's device."""
-    return TOKENS_ON_CPU if loaded.device.type == "cpu" else TOKENS_PER_BATCH
+def _planned(
+    loaded: Loaded, encoded: Sequence[Encoded], budget: int | None
+) -> list[tuple[int, ...]]:
+    check_lengths(loaded, encoded, 0)
+    tokens = budget or tokens_at(loaded)
+    note_budget(tokens)
+    return grouped([len(e.ids) for e in encoded], tokens)
+
+
+def for_each(
+    loaded: Loaded,
+    encoded: Sequence[Encoded],
+    work: Callable[[Batch], None],
+    *,
+    budget: int | None = None,
+    side: Side = "right",
+) -> None:
+    """Runs `work` on each of `batches`, longest texts first.
+
+    A batch that memory does not hold is halved as in `halving`.
+    """
+    groups = _planned(loaded, encoded, budget)
+    for _ in halving(loaded, groups, lambda rows: work(pad(loaded, encoded, rows, side))):
+        pass
 
 
 def check_lengths(loaded: Loaded, encoded: Sequence[Encoded], more: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mahals.activations.batching import Batch, Side, batches, model_inputs
+from mahals.activations.batching import Batch, Side, for_each, model_inputs
 from mahals.activations.encoding import Encoded
 from mahals.models import Loaded, decoder_blocks
 from mahals.records import InputError, unknown
@@ -63,12 +63,15 @@ def capture(
     found = torch.empty(len(encoded), len(layers), loaded.width)
     columns = {block: [c for c, b in enumerate(layers) if b == block] for block in set(layers)}
     blocks = decoder_blocks(loaded.model)
-    for batch in batches(loaded, encoded, side=side):
+
+    def read(batch: Batch) -> None:
         with ExitStack() as stack:
             for block in sorted(columns):
                 hook = _reader(found, columns[block], batch, pool, stop=block == max(layers))
                 stack.callback(blocks[block].register_forward_hook(hook).remove)
             run_until_stopped(loaded, batch)
+
+    for_each(loaded, encoded, read, side=side)
     check_finite(found, loaded)
     return found
 
@@ -78,12 +81,15 @@ def embeddings(loaded: Loaded, encoded: Sequence[Encoded], pool: Pool) -> Tensor
     check_request(loaded, [0], pool)
     found = torch.empty(len(encoded), loaded.width)
     first = decoder_blocks(loaded.model)[0]
-    for batch in batches(loaded, encoded):
+
+    def read(batch: Batch) -> None:
         handle = first.register_forward_pre_hook(_before(found, batch, pool), with_kwargs=True)
         try:
             run_until_stopped(loaded, batch)
         finally:
             handle.remove()
+
+    for_each(loaded, encoded, read)
     check_finite(found, loaded)
     return found
 

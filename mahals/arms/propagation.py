@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mahals.activations import Batch, batches, pooled
+from mahals.activations import Batch, for_each, pooled
 from mahals.arms.bench import Bench
 from mahals.arms.evidence import Array, dose_key, load, over_random
 from mahals.arms.kinds import ArmRow, SweptRow
@@ -43,12 +43,15 @@ def _displaced(at: Bench, arms: Sequence[Arm]) -> Tensor:
     last = at.loaded.layers - 1
     wanted = {s.block for arm in arms for s in arm.active} | {last}
     found = torch.empty(len(arms), len(at.encoded), at.loaded.width)
-    for batch in batches(at.loaded, at.encoded):
+
+    def read(batch: Batch) -> None:
         states = _unsteered(at, batch, last, wanted)
         rows = torch.tensor(batch.rows)
         for i, arm in enumerate(arms):
             carried = states[last] + _carried(arm, states)
             found[i, rows] = pooled(carried, batch, at.suite.pool).cpu()
+
+    for_each(at.loaded, at.encoded, read)
     return found
 
 

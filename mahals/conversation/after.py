@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from mahals.activations import Batch, Encoded, Pool, check_finite, pooled
-from mahals.activations.batching import check_lengths, grouped, pad, takes, tokens_at
+from mahals.activations.batching import check_lengths, grouped, pad, takes
+from mahals.activations.budget import halving, tokens_at
 from mahals.activations.reading import StopForward, check_request, state_of
 from mahals.conversation.talks import Agent
 from mahals.conversation.views import View, encode_prompts_after
@@ -26,6 +27,7 @@ from mahals.generation import generate_arms
 from mahals.models import Loaded, decoder_blocks
 from mahals.records import InputError
 from mahals.steering import steered
+from mahals.usage import note_budget
 
 
 def encode_after(agent: Agent, seen: View, prompts: Sequence[str]) -> list[Encoded]:
@@ -93,12 +95,17 @@ def _states(agent: Agent, encoded: Sequence[Encoded], request: _Request) -> Tens
     rest = [Encoded(e.ids[cut:], e.start - cut, e.stop - cut) for e in encoded]
     found = torch.empty(len(rest), len(request.layers), loaded.width)
     room = max(1, tokens_at(loaded) // max(1, 1 + cut // 64))  # the cache is copied for each row
-    for rows in grouped([len(e.ids) for e in rest], room):
+    note_budget(room)
+
+    def read(rows: tuple[int, ...]) -> None:
         batch = pad(loaded, rest, rows, "right")
         with torch.inference_mode(), ExitStack() as stack:
             stack.enter_context(steered(loaded.model, [agent.arm], [0] * len(rows)))
             _read(stack, loaded, request, _writer(found, batch, request))
             _run(loaded, batch, cut, _copied(cache, len(rows)))
+
+    for _ in halving(loaded, grouped([len(e.ids) for e in rest], room), read):
+        pass
     return found
 
 

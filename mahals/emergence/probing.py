@@ -15,7 +15,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-from mahals.activations import Encoded, batches, encode_prompts, model_inputs, pooled
+from mahals.activations import Batch, Encoded, encode_prompts, for_each, model_inputs, pooled
 from mahals.adapters import attached
 from mahals.advice import Question
 from mahals.misalignment import two_halves
@@ -61,7 +61,8 @@ def _scalars(live: Loaded, encoded: Sequence[Encoded]) -> Floats:
     """(n, maps): the mean of A x of each adapted map over a prompt's own tokens."""
     maps = [(n, m) for n, m in live.model.named_modules() if _DOWN.search(n)]
     found = np.empty((len(encoded), len(maps)))
-    for batch in batches(live, encoded):
+
+    def read(batch: Batch) -> None:
         kept: dict[str, Tensor] = {}
         with ExitStack() as stack, torch.inference_mode():
             for name, module in maps:
@@ -70,6 +71,8 @@ def _scalars(live: Loaded, encoded: Sequence[Encoded]) -> Floats:
         for column, (name, _) in enumerate(maps):
             values = pooled(kept[name], batch, "mean")[:, 0]
             found[list(batch.rows), column] = values.double().cpu().numpy()
+
+    for_each(live, encoded, read)
     return found
 
 

@@ -18,6 +18,7 @@ from mahals.engines.workers import Report, forks, start_worker
 from mahals.records import InputError, unknown
 
 ENGINES: tuple[str, ...] = ("local",)
+LEAVING_SECONDS = 2.0  # that a worker without work has to end
 RESIDENT = 4  # models that a process is taken to hold
 
 
@@ -84,7 +85,9 @@ class LocalPool:
     def __enter__(self) -> LocalPool:
         return self
 
-    def __exit__(self, *details: object) -> None:
+    def __exit__(self, kind: object, *details: object) -> None:
+        if kind is None:
+            self._dismiss()
         self.stop()
 
     def run(self, jobs: Sequence[Job], handler: Handler) -> None:
@@ -107,6 +110,12 @@ class LocalPool:
         except BaseException:
             self.stop()
             raise
+
+    def _dismiss(self) -> None:
+        """Lets all workers end by themselves: they then clean up what they made."""
+        for worker in reversed(self._pool):  # a later one may hold a copy of an earlier one's pipe
+            worker.pipe.close()
+            worker.process.join(LEAVING_SECONDS)
 
     def stop(self) -> None:
         """Ends all workers at once."""
@@ -153,7 +162,7 @@ class LocalPool:
         return job
 
     def _start(self) -> _Worker:
-        worker = _Worker(*start_worker())
+        worker = _Worker(*start_worker(self.workers))
         self._pool.append(worker)
         return worker
 

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from mahals.records import InputError
+from mahals.usage import PROCESSES
 
 REPORT_SECONDS = 0.2  # at least, between two reports of one job
 WORKER = {
@@ -55,16 +56,16 @@ def forks() -> bool:
     return _prepared and len(os.listdir("/proc/self/task")) == 1
 
 
-def start_worker() -> tuple[Any, Connection, Connection]:
-    """A process that takes calls, the pipe to it, and the connection whose end ends it."""
+def start_worker(processes: int) -> tuple[Any, Connection, Connection]:
+    """One of `processes` that take calls, the pipe to it, and the connection whose end ends it."""
     forked = forks()
     context: Any = multiprocessing.get_context("fork" if forked else "spawn")
     ours, theirs = context.Pipe()
     tied, lifeline = context.Pipe(duplex=False)
     unneeded = (ours, lifeline) if forked else ()  # of the parent's ends it would hold copies
     process = context.Process(target=_work, args=(theirs, tied, unneeded), daemon=True)
-    kept = {name: os.environ.get(name) for name in WORKER}
-    os.environ.update(WORKER)
+    kept = {name: os.environ.get(name) for name in (*WORKER, PROCESSES)}
+    os.environ.update(WORKER, **{PROCESSES: str(processes)})
     try:
         process.start()
     finally:

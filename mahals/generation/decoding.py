@@ -16,10 +16,12 @@ from transformers import DynamicCache
 
 from mahals.activations import Encoded, model_inputs
 from mahals.activations.batching import check_lengths, grouped, pad, takes
+from mahals.activations.budget import halving
 from mahals.models import Loaded
 from mahals.records import InputError
 from mahals.steering import Arm, steered
 from mahals.steering.arms import fits
+from mahals.usage import note_budget
 
 TOKENS_IN_FLIGHT = 16384  # prompt and answer tokens of one batch: a constant, as for states
 PADDING = 1.25
@@ -47,10 +49,15 @@ def generate_arms(
     jobs = [(arm, prompt) for prompt in range(len(encoded)) for arm in range(len(arms))]
     lengths = [len(encoded[p].ids) + max_new_tokens for _, p in jobs]
     answers = [[""] * len(encoded) for _ in arms]
-    for group in grouped(lengths, TOKENS_IN_FLIGHT, PADDING):
-        chosen = [jobs[i] for i in group]
-        written = _write(loaded, encoded, arms, chosen, max_new_tokens)
-        for (arm, prompt), ids in zip(chosen, written, strict=True):
+    note_budget(TOKENS_IN_FLIGHT)
+
+    def write(group: tuple[int, ...]) -> list[list[int]]:
+        return _write(loaded, encoded, arms, [jobs[i] for i in group], max_new_tokens)
+
+    groups = grouped(lengths, TOKENS_IN_FLIGHT, PADDING)
+    for group, written in halving(loaded, groups, write):
+        for i, ids in zip(group, written, strict=True):
+            arm, prompt = jobs[i]
             answers[arm][prompt] = _text(loaded, ids)
     return answers
 

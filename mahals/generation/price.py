@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mahals.activations import Batch, Encoded, batches
-from mahals.activations.batching import tokens_at
+from mahals.activations import Batch, Encoded, for_each
+from mahals.activations.budget import tokens_at
 from mahals.models import Loaded, vocabulary_tail
 from mahals.models.blocks import Tail
 from mahals.records import InputError
@@ -43,9 +43,12 @@ def neutral_price(
     tail = vocabulary_tail(loaded.model)
     kl = torch.zeros(len(arms), len(encoded), dtype=torch.float64)
     loss = torch.zeros(len(arms), len(encoded), dtype=torch.float64)
-    for batch in batches(loaded, encoded, budget=_budget(loaded)):
+
+    def read(batch: Batch) -> None:
         pricer = _pricer(_Sums(kl, loss), batch, tail, loaded.layers - 1)
         replays(loaded, batch, arms, loaded.layers - 1, pricer)
+
+    for_each(loaded, encoded, read, budget=_budget(loaded))
     tokens = torch.tensor([len(e.ids) for e in encoded], dtype=torch.float64)
     predicted = (tokens - 1).sum()
     if predicted < 1:
@@ -82,8 +85,11 @@ def logprob_arms(
         )
     tail, last = vocabulary_tail(loaded.model), loaded.layers - 1
     found = torch.zeros(len(arms), len(encoded), dtype=torch.float64)
-    for batch in batches(loaded, encoded, budget=_budget(loaded)):
+
+    def read(batch: Batch) -> None:
         replays(loaded, batch, arms, last, _scorer(found, batch, tail, last))
+
+    for_each(loaded, encoded, read, budget=_budget(loaded))
     counts = torch.tensor([e.stop - e.start for e in encoded], dtype=torch.float64)
     _check(loaded, arms, found.sum(1))
     return found / counts[None]

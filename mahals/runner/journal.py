@@ -10,22 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mahals.records import InputError, digest
+from mahals.records import InputError, digest, from_plain, to_plain
 from mahals.workspace.files import first_broken, make_folder, remove, write_atomic, writing
 
 
 @dataclass(frozen=True)
 class Done:
-    """A measured task: its digest, its rows as lines of JSON, its kept files with their hashes."""
+    """A measured task: its digest, its rows as lines of JSON, its kept files with their hashes.
+
+    `budgets`: padded tokens its batches were planned for; `halved`: how many did not fit.
+    """
 
     task: str
     rows: tuple[str, ...]
     kept: dict[str, str]
     seconds: float
+    budgets: tuple[int, ...]
+    halved: int
 
     def line(self) -> bytes:
         """The journal's line, with a checksum of its own."""
-        body = {"task": self.task, "rows": self.rows, "kept": self.kept, "seconds": self.seconds}
+        body: Any = to_plain(self)
         return json.dumps({**body, "check": digest(body)}).encode() + b"\n"
 
 
@@ -38,7 +43,7 @@ def read_line(line: bytes) -> Done | None:
         return None
     if check != digest(data):
         return None
-    return Done(data["task"], tuple(data["rows"]), data["kept"], data["seconds"])
+    return from_plain(Done, data, "journal line")
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,22 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a task took: seconds, the padded tokens of its batches, how many of them were halved."""
+
+    seconds: float
+    budgets: tuple[int, ...]
+    halved: int
+
+
+@dataclass(frozen=True)
 class Output:
     """What a unit has to write. `rows` None: a gather, which has no rows and keeps nothing."""
 
     rows: bytes | None
     kept_from: Path | None
     kept: Mapping[str, str]
-    seconds: tuple[float, ...]  # per task, in plan order
+    tasks: tuple[Cost, ...]  # in plan order
     metrics: bytes
     summary: bytes
     figures: Mapping[str, bytes]
@@ -98,6 +107,12 @@ def _install_kept(place: Unit, source: Path, hashes: Mapping[str, str]) -> None:
 def _run(place: Unit, output: Output) -> dict[str, Any]:
     rows = sha256(output.rows).hexdigest() if output.rows is not None else None
     kept = dict(sorted(output.kept.items()))
+    seconds = [task.seconds for task in output.tasks]
+    batches = {
+        "tokens": sorted({tokens for task in output.tasks for tokens in task.budgets}),
+        "halved": sum(task.halved for task in output.tasks),
+        "tasks": [{"tokens": list(t.budgets), "halved": t.halved} for t in output.tasks],
+    }
     return {
         **place.run,
         "phase": place.phase,
@@ -109,7 +124,8 @@ def _run(place: Unit, output: Output) -> dict[str, Any]:
         "kept": kept,
         "content": digest({"rows": rows, "kept": kept}),
         "figures": sorted(output.figures),
-        "seconds": {"total": round(sum(output.seconds), 3), "tasks": list(output.seconds)},
+        "seconds": {"total": round(sum(seconds), 3), "tasks": seconds},
+        "batches": batches,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

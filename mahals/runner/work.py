@@ -16,7 +16,8 @@ from mahals.engines import Report
 from mahals.records import canonical, digest, from_plain
 from mahals.runner.journal import Done
 from mahals.runner.lab import LabSpec, Staged, WorkLab
-from mahals.runner.output import Output, Unit, install, pretty, show_again
+from mahals.runner.output import Cost, Output, Unit, install, pretty, show_again
+from mahals.usage import recording
 from mahals.workspace import KeptFiles, KeptPlace, Results
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ def measure_task(argument: MeasureArgs, report: Report) -> Done:
     lab.staged = Staged(digest(argument.task))
     try:
         rows = []
-        for row in phase.measure(argument.task, spec.params, lab):
-            if not isinstance(row, phase.row):
-                raise TypeError(f"{spec.phase} measured a {type(row).__name__}, not its Row")
-            rows.append(canonical(row))
-        seconds = round(time.monotonic() - began, 3)
-        return Done(lab.staged.task, tuple(rows), dict(lab.staged.hashes), seconds)
+        with recording() as used:
+            for row in phase.measure(argument.task, spec.params, lab):
+                if not isinstance(row, phase.row):
+                    raise TypeError(f"{spec.phase} measured a {type(row).__name__}, not its Row")
+                rows.append(canonical(row))
+        seconds, kept = round(time.monotonic() - began, 3), dict(lab.staged.hashes)
+        budgets = tuple(sorted(used.budgets))
+        return Done(lab.staged.task, tuple(rows), kept, seconds, budgets, used.halved)
     finally:
         lab.staged = None
 
@@ -99,7 +102,7 @@ def finish_unit(argument: FinishArgs, report: Report) -> None:
             rows="".join(f"{line}\n" for line in lines).encode(),
             kept_from=spec.journal.kept,
             kept=dict(sorted(hashes.items())),
-            seconds=tuple(entry.seconds for entry in entries),
+            tasks=tuple(Cost(e.seconds, e.budgets, e.halved) for e in entries),
             **shown(place, rows, kept),
         ),
     )
@@ -109,14 +112,14 @@ def gather_units(argument: GatherArgs, report: Report) -> None:
     """Metrics, summary and figures over all units of a phase."""
     place, units = argument.place, argument.units
     made = shown(place, *evidence(units))
-    install(place, Output(rows=None, kept_from=None, kept={}, seconds=(), **made))
+    install(place, Output(rows=None, kept_from=None, kept={}, tasks=(), **made))
 
 
 def redraw_unit(argument: GatherArgs, report: Report) -> None:
     """Metrics, summary and figures of finished results again, from their rows and kept files."""
     place, units = argument.place, argument.units
     made = shown(place, *evidence(units))
-    show_again(place, Output(rows=None, kept_from=None, kept={}, seconds=(), **made))
+    show_again(place, Output(rows=None, kept_from=None, kept={}, tasks=(), **made))
 
 
 def evidence(units: Sequence[Results]) -> tuple[list[Any], KeptFiles]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mahals.activations import Batch, Encoded, Pool, batches, check_finite, pooled
+from mahals.activations import Batch, Encoded, Pool, check_finite, for_each, pooled
 from mahals.activations.reading import StopForward, check_request, run_until_stopped, state_of
 from mahals.models import Loaded, decoder_blocks
 from mahals.steering.arms import Arm, fits
@@ -152,8 +152,11 @@ def capture_arms(
     check_request(loaded, layers, pool)
     fits(loaded, arms)
     found = torch.empty(len(arms), len(encoded), len(layers), loaded.width)
-    for batch in batches(loaded, encoded):
+
+    def read(batch: Batch) -> None:
         replays(loaded, batch, arms, max(layers), _into(found, batch, layers, pool))
+
+    for_each(loaded, encoded, read)
     check_finite(found, loaded)
     return found
 

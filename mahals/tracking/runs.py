@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -42,11 +42,15 @@ def publish(results: Sequence[Results], store: Store) -> Published:
     raised again.
     """
     made, runs = 0, {}
+    marks: dict[str, set[str]] = {}
+    for item in results:
+        marks.setdefault(item.phase, set()).add(item.fingerprint)
     experiments: dict[str, tuple[str, dict[str, Run]]] = {}
     for item in results:
         if item.phase not in experiments:
             experiment = store.experiment(item.phase)
-            experiments[item.phase] = experiment, _finished(store, experiment)
+            known = _finished(store, experiment, marks[item.phase])
+            experiments[item.phase] = experiment, known
         experiment, known = experiments[item.phase]
         run = known.get(item.fingerprint)
         if run is None:
@@ -66,12 +70,20 @@ def mark_failed(store: Store, phase: str, unit: str, error: BaseException) -> st
     return str(run.info.run_id)
 
 
-def _finished(store: Store, experiment: str) -> dict[str, Run]:
+def _finished(store: Store, experiment: str, marks: Collection[str]) -> dict[str, Run]:
+    """The finished runs by fingerprint, those of `marks` at least; ones left running are ended.
+
+    One mark is asked for by name: a run costs the same however many there are. For more, all runs
+    are listed once.
+    """
+    condition = f"tags.`{KIND}` = 'unit'"
+    if len(marks) == 1:
+        condition += f" and tags.`{FINGERPRINT}` = '{next(iter(marks))}'"
     known: dict[str, Run] = {}
     token: str | None = None
     while True:
         found = store.client.search_runs(
-            [experiment], f"tags.`{KIND}` = 'unit'", max_results=PAGE, page_token=token
+            [experiment], condition, max_results=PAGE, page_token=token
         )
         for run in found:
             mark = run.data.tags.get(FINGERPRINT)
@@ -94,6 +106,8 @@ def _publish_one(item: Results, store: Store, experiment: str) -> Run:
     client = store.client
     run = client.create_run(experiment, began, tags, f"{item.phase}/{item.unit}")
     try:
+        if item.figures():
+            _log_figures(item, store, run)
         first = [Param(name, value) for name, value in params[:BATCH]]
         client.log_batch(run.info.run_id, _metrics(item, ended), first, synchronous=True)
         for start in range(BATCH, len(params), BATCH):
@@ -101,14 +115,20 @@ def _publish_one(item: Results, store: Store, experiment: str) -> Run:
             client.log_batch(run.info.run_id, params=more, synchronous=True)
         if inputs := list(_inputs(item, facts)):
             client.log_inputs(run.info.run_id, inputs)
-        if item.figures():
-            client.log_artifacts(run.info.run_id, str(item.folder / "figures"), "figures")
         register_vectors(item, store, str(run.info.run_id))
     except BaseException:
         client.set_terminated(run.info.run_id, "FAILED")
         raise
     client.set_terminated(run.info.run_id, "FINISHED", ended)
     return run
+
+
+def _log_figures(item: Results, store: Store, run: Run) -> None:
+    """As the client's log_artifacts, which would read the whole run to find out where they go."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    place = get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
+    place.log_artifacts(str(item.folder / "figures"), "figures")
 
 
 def _metrics(item: Results, ended: int) -> list[Metric]:

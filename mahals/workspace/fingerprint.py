@@ -39,6 +39,10 @@ class Machine:
     batch: str = "fixed token budget"
 
 
+AUTOMATIC = "tokens from free memory, halved where it is short"
+"""How checkpoints of the hub are batched; organisms have a fixed budget."""
+
+
 def units_of(phase: Phase, settings: Settings) -> tuple[str, ...]:
     """The units that are measured: one per model, or the study as one."""
     return settings.models if phase.per == "model" else (STUDY,)
@@ -49,7 +53,8 @@ class Resolver:
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self.workspace, self.settings = workspace, settings
-        self.machine = Machine()
+        hub = settings.weights == "hub"
+        self.machine = Machine(batch=AUTOMATIC) if hub else Machine()
         self._registry: dict[str, ModelEntry] | None = None
         self._found: dict[tuple[str, str], Results] = {}
         self._whole: Resolver | None = None
