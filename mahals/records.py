@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import math
@@ -132,10 +133,15 @@ def _decode_union(options: Sequence[Any], data: Any, where: str) -> Any:
     raise _wrong(where, " or ".join(error.expected for error in errors), data)
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _decode_dataclass(kind: Any, data: Any, where: str) -> Any:
     if not isinstance(data, Mapping):
         raise _wrong(where, f"a mapping with the keys of {kind.__name__}", data)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     names = [f.name for f in dataclasses.fields(kind)]
     for key in data:
         if key not in names:

@@ -86,6 +86,7 @@ class Journal:
         self.place, self._label = JournalPlace(folder), label
         self._lock: IO[str] | None = None
         self.done: dict[str, Done] = {}
+        self._kept: set[str] = set()  # names that tasks of `done` kept
 
     def open(self) -> None:
         """Takes the lock and reads what is there. Raises InputError when another process has it."""
@@ -98,6 +99,7 @@ class Journal:
             for key, entry in found.items()
             if first_broken(self.place.kept, entry.kept) is None
         }
+        self._kept = {name for entry in self.done.values() for name in entry.kept}
         whole = b"".join(entry.line() for entry in self.done.values())
         if self.place.lines.is_file() and self.place.lines.read_bytes() != whole:
             write_atomic(self.place.lines, whole)
@@ -108,9 +110,8 @@ class Journal:
 
         Raises ValueError when another task kept a file of the same name.
         """
-        for other in self.done.values():
-            if twice := sorted(set(other.kept) & set(entry.kept)):
-                raise ValueError(f"{self._label}: {twice[0]!r} is kept by two tasks")
+        if twice := sorted(self._kept & set(entry.kept)):
+            raise ValueError(f"{self._label}: {twice[0]!r} is kept by two tasks")
         with writing(self.place.lines):
             handle = os.open(self.place.lines, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:
@@ -121,6 +122,7 @@ class Journal:
             finally:
                 os.close(handle)
         self.done[entry.task] = entry
+        self._kept.update(entry.kept)
         remove(self.place.scratch(entry.task))
 
     def missing(self, order: Sequence[str]) -> list[int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,16 @@ class KeptPlace:
 
     def under(self, name: str) -> dict[str, str]:
         """The hashes of the file `name`, or of all files of the folder `name`."""
-        return {k: v for k, v in self.hashes.items() if k == name or k.startswith(name + "/")}
+        if name in self.hashes:
+            return {name: self.hashes[name]}
+        first, last = (
+            bisect_left(self._paths, name + end) for end in ("/", "0")
+        )  # "0" follows "/"
+        return {path: self.hashes[path] for path in self._paths[first:last]}
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return sorted(self.hashes)
 
 
 class KeptFiles:
