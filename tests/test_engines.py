@@ -174,7 +174,12 @@ def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path
             cwd=HERE.parent,
             check=True,
         ).stdout.strip()
-        for first, then in [("", ""), ("", "import numpy"), ("import numpy", ""), ("", wait)]
+        for first, then in [
+            ("", ""),
+            ("", "import mahals.phases.cross_arch, mahals.runner"),
+            ("import numpy", ""),
+            ("", wait),
+        ]
     }
     assert list(found.values()) == ["True", "True", "False", "False"]
 

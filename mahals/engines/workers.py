@@ -23,6 +23,8 @@ WORKER = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MPLBACKEND": "Agg",
+    # no thread of pyarrow's allocator: only a process of one thread is forked
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
     # glibc keeps freed memory instead of giving it back after every step: training is faster
     "MALLOC_TRIM_THRESHOLD_": "1000000000",
     "MALLOC_MMAP_THRESHOLD_": "1000000000",
