@@ -55,8 +55,8 @@ def payoff_heatmaps(game: Game, points: Sequence[Point], labels: Labels) -> Figu
     if len(rest) * len(game.players) > PANELS:
         raise _not_drawn("payoff heatmaps", f"at most {PANELS} panels", str(game.shape))
     stars = {tuple(own[0] for own in supports(p.profile)) for p in points if p.kind == "pure"}
-    wide = max(2.6, 1.0 + 0.75 * game.shape[1])
-    size = (wide * len(game.players), (0.9 + 0.42 * game.shape[0]) * len(rest))
+    wide = max(2.9, 1.0 + 0.75 * game.shape[1])
+    size = (wide * len(game.players), max(1.8, 0.9 + 0.42 * game.shape[0]) * len(rest))
     figure = sheet(max(5.0, size[0]), size[1])
     panels = figure.subplots(len(rest), len(game.players), squeeze=False)
     low, high = float(game.payoffs.min()), float(game.payoffs.max())
@@ -72,7 +72,9 @@ def payoff_heatmaps(game: Game, points: Sequence[Point], labels: Labels) -> Figu
                 box.set(linewidth=2.2, gid="equilibrium")
                 axes.add_patch(box)
         held = [f"{game.players[k + 2]} {game.actions[k + 2][o]}" for k, o in enumerate(others)]
-        _frame(axes, game, ", ".join([f"payoff of {game.players[i]}", *held]))
+        _frame(axes, game, "\n".join([f"payoff of {game.players[i]}", *held]))
+        if i == 0:
+            axes.set_ylabel(f"action of\n{game.players[0]}", size=TEXT, color=INK)
     bar = figure.colorbar(image, ax=panels, fraction=0.03, pad=0.015)
     bar.ax.tick_params(labelsize=TEXT, colors=INK, length=2)
     bar.outline.set_visible(False)
@@ -99,7 +101,6 @@ def _frame(axes: Any, game: Game, title: str) -> None:
         spine.set_visible(False)
     axes.set_title(title, size=TEXT, weight="bold", color=INK, loc="left", pad=3)
     axes.set_xlabel(f"action of {game.players[1]}", size=TEXT, color=INK)
-    axes.set_ylabel(f"action of {game.players[0]}", size=TEXT, color=INK)
 
 
 def portraits(
@@ -112,7 +113,7 @@ def portraits(
     """
     if game.shape != (2, 2):
         raise _not_drawn("portraits", "two players with two actions each", str(game.shape))
-    figure = sheet(7.0, 3.4)
+    figure = sheet(7.0, 4.0)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     keys = _best_replies(left, unit(game), game)
     _flow(right, unit(game))

@@ -119,9 +119,7 @@ def _one(cell: Cell, weights: Weights) -> Floats:
 def _influences(cell: Cell, weights: Weights) -> Floats:
     """(N, E): (E - 1) (mean of the payoffs with one conversation left out - that one)."""
     count = len(cell.aqi)
-    left = [
-        _one(Cell(np.delete(cell.aqi, e, axis=0), np.delete(cell.kl, e, axis=0)), weights)
-        for e in range(count)
-    ]
-    out = np.stack(left, axis=1)
-    return np.asarray((count - 1) * (out.mean(axis=1, keepdims=True) - out))
+    aqi = (cell.aqi.sum(axis=0) - cell.aqi) / (count - 1)
+    kl = (cell.kl.sum(axis=0) - cell.kl) / (count - 1)
+    left = payoff(aqi, kl, weights).T
+    return np.asarray((count - 1) * (left.mean(axis=1, keepdims=True) - left))

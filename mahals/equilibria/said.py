@@ -30,7 +30,7 @@ from mahals.phase import Kept
 from mahals.stats import Interval
 
 LEAST = 20  # conversations
-COURSE = Course(400.0, 201)
+COURSE = Course(400.0, 2001)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def _payoffs(found: Measured, own: Analysis) -> dict[str, Figure]:
         each = [game_payoffs(c, shape, found.rules.weights, None) for c in found.random.values()]
         game = game_of(np.mean(each, axis=0), own.game.players, own.game.actions)
         pure = analyse(game, None, found.rules.search).points
-        words = f"Payoffs along random directions of equal KL, mean of {len(each)} games"
+        words = f"Payoffs along random directions, mean of {len(each)} games"
         labels = Labels(words, "payoff", _weighed(found), "higher")
         drawn["payoffs_random"] = payoff_heatmaps(game, pure, labels)
     return drawn
@@ -97,9 +97,8 @@ def _over_random(found: Measured) -> dict[str, Figure]:
         "Payoff over random directions of equal KL",
         "difference of payoffs",
         f"95 % intervals over {len(found.random)} random games and {rules.conversations} "
-        "conversations, none corrected for their number.",
+        f"conversations, none corrected for their number. Actions of {' / '.join(rules.players)}.",
         better="higher",
-        other=" / ".join(f"action of {p}" for p in rules.players),
     )
     return {"over_random": grouped_bars([rules.named(j) for j in joints], series, labels)}
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from mahals.metrics.homophily import homophily
+from mahals.metrics.homophily import apart
 from mahals.records import InputError, seed_of
 from mahals.stats import Floats, Resampling, recentred, resample_weights
 
@@ -94,10 +94,12 @@ def check_each(cells: Cells, agents: int) -> None:
 
 
 def payoff(aqi: Floats, kl: Floats, weights: Weights) -> Floats:
-    """(N,) payoffs at one joint action from its mean AQI (N, A) and mean KL (N,)."""
-    alike = homophily(aqi).value
-    own = weights.aqi * aqi.mean(axis=1) / 100
-    return np.asarray(own + weights.homophily * alike - weights.cost * kl / weights.kl_ceiling)
+    """(..., N) payoffs at one joint action from its mean AQI (..., N, A) and mean KL (..., N)."""
+    alike = 1 - apart(np.clip(aqi, 0.0, 100.0))
+    own = weights.aqi * aqi.mean(axis=-1) / 100
+    return np.asarray(
+        own + weights.homophily * alike[..., None] - weights.cost * kl / weights.kl_ceiling
+    )
 
 
 def payoffs_of(cells: Cells, shape: Sequence[int], weights: Weights, axiom: int | None) -> Floats:
@@ -161,8 +163,8 @@ def redrawn_at(
         weight = resample_weights(count, None, None, dataclasses.replace(how, seed=seed)) / count
         aqi = np.einsum("re,ena->rna", weight, _axiom(cell.aqi, axiom))
         kl = weight @ cell.kl
-        paid = np.stack([payoff(a, k, weights) for a, k in zip(aqi, kl, strict=True)])
-        draws[joint] = at + np.sqrt(count / (count - 1)) * (recentred(paid, at) - at)
+        wide = np.sqrt(count / (count - 1))
+        draws[joint] = at + wide * (recentred(payoff(aqi, kl, weights), at) - at)
     return draws
 
 
