@@ -113,7 +113,7 @@ def portraits(
     """
     if game.shape != (2, 2):
         raise _not_drawn("portraits", "two players with two actions each", str(game.shape))
-    figure = sheet(7.0, 4.0)
+    figure = sheet(7.0, 3.8)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     keys = _best_replies(left, unit(game), game)
     _flow(right, unit(game))

@@ -125,11 +125,8 @@ def _portrait(found: Measured, game: Game) -> Figure:
     names = [[own[a] for a in kept] for own, kept in zip(game.actions, keep, strict=True)]
     small = game_of(paid, game.players, names)
     points = analyse(small, None, found.rules.search).points
-    labels = Labels(
-        "First against last action",
-        "share",
-        f"{_weighed(found)} The other actions are left out.",
-    )
+    rest = " The other actions are left out." if max(game.shape) > 2 else ""
+    labels = Labels("First against last action", "share", _weighed(found) + rest)
     return portraits(small, points, _paths(small), labels)
 
 
