@@ -95,21 +95,30 @@ def over_random(found: Measured, player: int, joints: Sequence[Joint]) -> GainOv
     if len(found.random) < 2 or not joints:
         return None
     weights = found.rules.weights
-    own = _spread(found.cells, joints, player, weights)
-    random = [_spread(cells, joints, player, weights) for cells in found.random.values()]
-    means = [mean for mean, _ in random]
+    own = spread(found.cells, joints, player, weights)
+    random = [spread(cells, joints, player, weights) for cells in found.random.values()]
+    means = [each.mean for each in random]
     if len(set(means)) < 2:
         return None
-    return gain_over_random(own[0], own[1], means, [each for _, each in random], None)
+    influences = [each.influences for each in random]
+    return gain_over_random(own.mean, own.influences, means, influences, None)
 
 
-def _spread(
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """A player's payoff, mean over joint actions, and what each conversation does to it."""
+
+    mean: float
+    influences: Floats  # (conversations,)
+
+
+def spread(
     cells: Mapping[Joint, Cell], joints: Sequence[Joint], player: int, weights: Weights
-) -> tuple[float, Floats]:
-    """The player's payoff, mean over joint actions, and the influence of each conversation."""
+) -> Spread:
+    """The payoff of a player over `joints`, with the influence of conversations on it."""
     payoffs = [_one(cells[j], weights)[player] for j in joints]
     each = [_influences(cells[j], weights)[player] for j in joints]
-    return float(np.mean(payoffs)), np.mean(each, axis=0)
+    return Spread(float(np.mean(payoffs)), np.mean(each, axis=0))
 
 
 def _one(cell: Cell, weights: Weights) -> Floats:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
+from mahals.equilibria.deciding import decided
 from mahals.equilibria.drawn import describe
 from mahals.equilibria.found import ALL, Games, Measured, games_of, over_random, read
 from mahals.equilibria.rows import GameRow
+from mahals.equilibria.words import Said, shown, signed, three
 from mahals.games import (
     Analysis,
     Course,
@@ -27,18 +28,9 @@ from mahals.games import (
     weight_sweep,
 )
 from mahals.phase import Kept
-from mahals.stats import Interval
 
 LEAST = 20  # conversations
 COURSE = Course(400.0, 2001)
-
-
-@dataclass(frozen=True)
-class Said:
-    """Numbers and sentences."""
-
-    metrics: Mapping[str, float]
-    lines: tuple[str, ...]
 
 
 def games_said(rows: Sequence[GameRow], kept: Kept) -> Said:
@@ -51,6 +43,7 @@ def games_said(rows: Sequence[GameRow], kept: Kept) -> Said:
         _covered(measured),
         *(_game(name, game) for name, game in games.own.items()),
         _beside(games.own[ALL]),
+        decided(measured),
         _swept(measured, games.own[ALL]),
         _random(games),
         _gained(measured, games.own[ALL]),
@@ -102,7 +95,7 @@ def _game(name: str, found: Analysis) -> Said:
             metrics[f"{name}/price_of_anarchy"] = found.anarchy.anarchy
     best = surest(found)
     if best is not None and best.stability is not None:
-        metrics |= _three(f"{name}/stability", best.stability.share)
+        metrics |= three(f"{name}/stability", best.stability.share)
         if best.stability.chance is not None:
             metrics[f"{name}/stability_chance"] = best.stability.chance
     return Said(metrics, tuple(f"game {name}: {_point(found, p)}" for p in found.points))
@@ -127,7 +120,7 @@ def _point(found: Analysis, point: Point) -> str:
         return words
     chance = point.stability.chance
     beside = "" if chance is None else f" (chance {chance:.2f})"
-    return f"{words}, in {_shown(point.stability.share)} of redraws{beside}"
+    return f"{words}, in {shown(point.stability.share)} of redraws{beside}"
 
 
 def _beside(found: Analysis) -> Said:
@@ -232,7 +225,7 @@ def _random(games: Games) -> Said:
 
 
 def _brief(found: Analysis, point: Point) -> str:
-    share = "" if point.stability is None else f" in {_shown(point.stability.share)} of redraws"
+    share = "" if point.stability is None else f" in {shown(point.stability.share)} of redraws"
     return f"{point.kind} {describe(found.game, point.profile)}{share}"
 
 
@@ -257,10 +250,10 @@ def _gained(measured: Measured, found: Analysis) -> Said:
                 lines.append(f"{player}: payoff over random absent at {words}, no spread of draws")
                 continue
             if number == 0:
-                metrics |= _three(f"{ALL}/{player}/payoff_over_random", gain.interval)
+                metrics |= three(f"{ALL}/{player}/payoff_over_random", gain.interval)
             lines.append(
                 f"{player}: payoff at {words} over {gain.n_random} random directions at equal KL "
-                f"{_signed(gain.interval)}, p {gain.p:.3f}"
+                f"{signed(gain.interval)}, p {gain.p:.3f}"
             )
     return Said(metrics, tuple(lines))
 
@@ -278,15 +271,3 @@ def _solved(games: Games) -> Said:
         for row, where in failed.items()
     )
     return Said({"solvers_failed": float(len(failed))}, lines)
-
-
-def _three(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
-def _shown(found: Interval) -> str:
-    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
-
-
-def _signed(found: Interval) -> str:
-    return f"{found.estimate:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"

@@ -303,6 +303,18 @@ def test_the_gain_over_random_by_hand() -> None:
     assert gain.interval.high == pytest.approx(own.mean() - random.mean() + half)
 
 
+def test_what_decides_the_game_is_told_term_by_term() -> None:
+    """Own steering: 30 points of AQI for .1 nats at a ceiling of 1; random steering only costs."""
+    rows, lab = planted(own_pays, price)
+    found = PHASE.summarize(rows, lab.kept("x"))
+    assert found.metrics["all/A/moves_aqi"] == pytest.approx(0.30, abs=0.003)
+    assert found.metrics["all/A/moves_aqi_low"] > 0.295
+    assert found.metrics["all/A/moves_cost"] == pytest.approx(-0.1)
+    assert "all/A/moves_homophily" not in found.metrics  # its weight is 0
+    (line,) = [line for line in found.lines if line.startswith("A: its own steering")]
+    assert line.endswith("cost -0.100 [-0.100, -0.100] (random -0.100)")
+
+
 def test_missing_cells_are_named_and_the_rest_survives() -> None:
     rows, lab = planted(own_pays, price)
     kept = lab.kept("x")
