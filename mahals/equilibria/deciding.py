@@ -30,7 +30,7 @@ def decided(found: Measured) -> Said:
             moved = _moved(found.cells, pairs, i, weights)
             metrics |= three(f"{ALL}/{player}/moves_{name}", moved)
             random = [_moved(c, pairs, i, weights).estimate for c in found.random.values()]
-            beside = f" (random {np.mean(random):+.3f})" if random else ""
+            beside = f" (random {np.mean(random):+.4f})" if random else ""
             parts.append(f"{name} {signed(moved)}{beside}")
         lines.append(f"{player}: its own steering moves its payoff by {', '.join(parts)}")
     return Said(metrics, tuple(lines))

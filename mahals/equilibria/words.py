@@ -28,4 +28,4 @@ def shown(found: Interval) -> str:
 
 def signed(found: Interval) -> str:
     """A difference of payoffs with its interval."""
-    return f"{found.estimate:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"{found.estimate:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OPENINGS = "selection"  # dilemmas are of other prompts than those that are measured
-SECONDS = 0.8  # one conversation of two organisms and what is measured after it, on one core
+SECONDS = 0.7  # one conversation of two organisms and what is measured after it, on one core
 Row = GameRow
 
 

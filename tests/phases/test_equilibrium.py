@@ -312,7 +312,7 @@ def test_what_decides_the_game_is_told_term_by_term() -> None:
     assert found.metrics["all/A/moves_cost"] == pytest.approx(-0.1)
     assert "all/A/moves_homophily" not in found.metrics  # its weight is 0
     (line,) = [line for line in found.lines if line.startswith("A: its own steering")]
-    assert line.endswith("cost -0.100 [-0.100, -0.100] (random -0.100)")
+    assert line.endswith("cost -0.1000 [-0.1000, -0.1000] (random -0.1000)")
 
 
 def test_missing_cells_are_named_and_the_rest_survives() -> None:
