@@ -16,6 +16,7 @@ PHASES: tuple[str, ...] = (
     "cross_arch",
     "recovery",
     "collaboration",
+    "equilibrium",
     "em_finetune",
     "em_detection",
     "em_ablation",
@@ -27,6 +28,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "recovery": ("datasets", "organisms", "steering_vectors", "recovery"),
     "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
     "collaboration": ("datasets", "organisms", "steering_vectors", "collaboration"),
+    "equilibrium": ("datasets", "organisms", "steering_vectors", "equilibrium"),
 }
 """What `study` of params.yaml may name: the phases that `mlflow run .` runs, upstream first."""
 

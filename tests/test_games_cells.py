@@ -15,13 +15,19 @@ from mahals.games import (
     additive_fit,
     check_cells,
     design,
+    game_draws,
+    game_payoffs,
     measured_games,
+    payoff,
     payoffs_of,
     pure_equilibria,
     redrawn_payoffs,
+    sampled,
     surviving,
     weight_sweep,
 )
+from mahals.games.cells import redrawn_at
+from mahals.metrics.homophily import homophily
 from mahals.records import InputError
 from mahals.stats import Resampling
 from textbook_games import game
@@ -70,6 +76,46 @@ def test_redraws_spread_as_repeated_measurements_do() -> None:
     assert draws[:, 0, 1, 2].std() == pytest.approx(wanted, rel=0.06)
     again = redrawn_payoffs(dict(reversed(given.items())), SHAPE, plain, None, Resampling(4000, 3))
     np.testing.assert_array_equal(draws, again)
+
+
+def test_what_an_opening_does_to_every_cell_is_no_difference_between_them() -> None:
+    """The same openings stand in all cells: a shift of row e in all of them moves all alike."""
+    plain = replace(WEIGHTS, homophily=0.0)
+    shift = 30 * np.random.default_rng(9).normal(size=(12, 1, 1))
+    given = {j: replace(c, aqi=c.aqi + shift) for j, c in cells(noise=0.0).items()}
+    draws = redrawn_payoffs(given, SHAPE, plain, None, Resampling(50, 0))
+    estimate = payoffs_of(given, SHAPE, plain, None)
+    assert draws[:, 0, 0, 0].std() > 0.05
+    gaps = draws - draws[:, :, :1, :1]
+    np.testing.assert_allclose(gaps, np.broadcast_to(estimate - estimate[:, :1, :1], gaps.shape))
+
+
+def test_payoffs_hold_the_homophily_of_the_metric() -> None:
+    aqi = np.random.default_rng(3).normal(30, 40, (5, 3, 7))
+    found = payoff(aqi, np.zeros((5, 3)), replace(WEIGHTS, aqi=0.0, homophily=1.0))
+    assert found[:, 0] == pytest.approx([homophily(one).value for one in aqi])
+
+
+def test_redraws_of_a_sample_are_fits_of_its_redraws() -> None:
+    shape, rng = (2, 2, 2), np.random.default_rng(4)
+    every = {
+        j: Cell(rng.normal(30, 9, (6, 3, 2)), np.full((6, 3), 0.1)) for j in np.ndindex(*shape)
+    }
+    assert not sampled(every, shape)
+    assert game_draws(every, shape, WEIGHTS, None, Resampling(4, 0)) == pytest.approx(
+        redrawn_payoffs(every, shape, WEIGHTS, None, Resampling(4, 0))
+    )
+    some = {j: c for j, c in every.items() if j != (1, 0, 1)}
+    drawn = redrawn_at(some, WEIGHTS, None, Resampling(4, 0))
+    found = game_draws(some, shape, WEIGHTS, None, Resampling(4, 0))
+    for k in range(4):
+        fit = additive_fit({j: d[k] for j, d in drawn.items()}, shape)
+        np.testing.assert_allclose(found[k], fit.payoffs, atol=1e-12)
+    fitted = game_payoffs(some, shape, WEIGHTS, None)
+    np.testing.assert_allclose(found.mean(axis=0), fitted, atol=1e-12)
+    two = {j: Cell(c.aqi[:, :2], c.kl[:, :2]) for j, c in {(0, 0): every[0, 0, 0]}.items()}
+    with pytest.raises(InputError, match="joint-action cells"):
+        game_payoffs(two, (2, 2), WEIGHTS, None)  # two agents are never fitted
 
 
 def test_agents_of_one_conversation_are_redrawn_together() -> None:

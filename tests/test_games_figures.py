@@ -67,13 +67,13 @@ def test_the_triangle_holds_its_paths() -> None:
 
 def test_bars_are_the_stability_shares() -> None:
     found = shaken(STAG)
-    figure = stability_bars(found, WORDS)
+    figure = stability_bars({"": found}, WORDS)
     shares = [p.stability.share.estimate for p in found.points if p.stability]
     assert [bar.get_width() for bar in figure.axes[0].patches] == pytest.approx(shares)
     with pytest.raises(InputError, match="equilibria"):
-        stability_bars(analyse(PENNIES, None, HOW), WORDS)
+        stability_bars({"": analyse(PENNIES, None, HOW)}, WORDS)
     with pytest.raises(InputError, match="stability"):
-        stability_bars(analyse(STAG, None, HOW), WORDS)
+        stability_bars({"": analyse(STAG, None, HOW)}, WORDS)
 
 
 def test_profiles_in_words() -> None:

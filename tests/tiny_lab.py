@@ -123,6 +123,7 @@ class TinyLab:
     asked: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
     made: dict[tuple[str, str], Sequence[Any]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
     def entry(self, key: str) -> ModelEntry:
         one = model(key, "base")
@@ -162,6 +163,10 @@ class TinyLab:
         reference = f"{self.unit}/{name}"
         self.files[reference] = {k: v.clone() for k, v in tensors.items()}
         return reference
+
+    def keep_text(self, name: str, text: str) -> str:
+        self.texts[name] = text
+        return f"{self.unit}/{name}"
 
     def report(self, what: str, done: int, total: int) -> None: ...
 

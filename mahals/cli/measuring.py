@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ def run(options: Namespace, keys: Keys) -> int:
     units = _units(options, workspace, settings)
     if options.dry_run:
         print(_plan([forecast(options.phase, settings, workspace, options.workers)], units))
+        print(*_foretold([options.phase], settings, workspace), sep="", end="")
         return 0
 
     def work(session: Session) -> list[Results]:
@@ -49,6 +51,7 @@ def study(options: Namespace, keys: Keys) -> int:
         names = STUDIES[settings.run.study]
         plans = [forecast(name, settings, workspace, options.workers) for name in names]
         print(_plan(plans, None))
+        print(*_foretold(names, settings, workspace), sep="", end="")
         return 0
 
     def work(session: Session) -> list[Results]:
@@ -215,6 +218,20 @@ def _conclusions(results: Iterable[Results]) -> list[str]:
 
 def _figure_folders(results: Iterable[Results]) -> list[Any]:
     return [each.folder / "figures" for each in results if each.figures()]
+
+
+def _foretold(names: Iterable[str], settings: Settings, workspace: Workspace) -> list[str]:
+    """What phases say of their own design: of each whose module has a `foretell`, one sentence."""
+    from mahals.workspace import effective
+
+    lines = []
+    for name in names:
+        phase = workspace.phase(name)
+        module = importlib.import_module(phase.measure.__module__)
+        if hasattr(module, "foretell"):
+            params = effective(settings, phase)
+            lines.append(f"{module.foretell(params, settings.models, settings.seed)}\n")
+    return lines
 
 
 def _plan(plans: Sequence[Forecast], units: Sequence[str] | None) -> str:

@@ -64,7 +64,7 @@ def transferred(
     if how.source not in ("best", "none"):
         others = [m for m in others if m == how.source]
     if how.source == "none" or not others:
-        why = "recovery.crossing.source is none" if how.source == "none" else "no other model"
+        why = "crossing.source is none" if how.source == "none" else "no other model"
         return Transferred(None, None, f"transferred vector: not measured, {why}")
     found = [d for source in others for d in _moved(source, at, label, own, how, lab)]
     if not found:
@@ -107,11 +107,11 @@ def _gap(found: Measured, at: Bench) -> float:
     return float(refused[~safe].mean() - refused[safe].mean())
 
 
-def check_crossing(how: Crossing, models: Sequence[str]) -> None:
-    """Raises InputError for a source that is no model of the study."""
+def check_crossing(how: Crossing, models: Sequence[str], phase: str) -> None:
+    """Raises InputError, naming the params section `phase`, for a source that is no model."""
     if how.source not in (*models, "best", "none"):
         raise InputError(
-            "recovery.crossing.source",
+            f"{phase}.crossing.source",
             expected="best, none, or one of " + ", ".join(models),
             got=repr(how.source),
             cure="name a model of the study",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,16 @@ from mahals.figures.sheet import (
     something,
     style,
 )
-from mahals.games import Analysis, Game, Point, Profile, ReplicatorPath, replies, supports
+from mahals.games import (
+    Analysis,
+    Game,
+    Point,
+    Profile,
+    ReplicatorPath,
+    replies,
+    supports,
+    symmetric,
+)
 from mahals.games import unit_payoffs as unit
 from mahals.records import InputError
 from mahals.stats import Floats
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 
 PANELS = 12
 STAR = "\u2605"
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # of a triangle of shares
 
 
 def payoff_heatmaps(game: Game, points: Sequence[Point], labels: Labels) -> Figure:
@@ -45,8 +55,8 @@ def payoff_heatmaps(game: Game, points: Sequence[Point], labels: Labels) -> Figu
     if len(rest) * len(game.players) > PANELS:
         raise _not_drawn("payoff heatmaps", f"at most {PANELS} panels", str(game.shape))
     stars = {tuple(own[0] for own in supports(p.profile)) for p in points if p.kind == "pure"}
-    wide = max(2.6, 1.0 + 0.75 * game.shape[1])
-    size = (wide * len(game.players), (0.9 + 0.42 * game.shape[0]) * len(rest))
+    wide = max(2.9, 1.0 + 0.75 * game.shape[1])
+    size = (wide * len(game.players), max(1.8, 0.9 + 0.42 * game.shape[0]) * len(rest))
     figure = sheet(max(5.0, size[0]), size[1])
     panels = figure.subplots(len(rest), len(game.players), squeeze=False)
     low, high = float(game.payoffs.min()), float(game.payoffs.max())
@@ -62,7 +72,9 @@ def payoff_heatmaps(game: Game, points: Sequence[Point], labels: Labels) -> Figu
                 box.set(linewidth=2.2, gid="equilibrium")
                 axes.add_patch(box)
         held = [f"{game.players[k + 2]} {game.actions[k + 2][o]}" for k, o in enumerate(others)]
-        _frame(axes, game, ", ".join([f"payoff of {game.players[i]}", *held]))
+        _frame(axes, game, "\n".join([f"payoff of {game.players[i]}", *held]))
+        if i == 0:
+            axes.set_ylabel(f"action of\n{game.players[0]}", size=TEXT, color=INK)
     bar = figure.colorbar(image, ax=panels, fraction=0.03, pad=0.015)
     bar.ax.tick_params(labelsize=TEXT, colors=INK, length=2)
     bar.outline.set_visible(False)
@@ -89,7 +101,6 @@ def _frame(axes: Any, game: Game, title: str) -> None:
         spine.set_visible(False)
     axes.set_title(title, size=TEXT, weight="bold", color=INK, loc="left", pad=3)
     axes.set_xlabel(f"action of {game.players[1]}", size=TEXT, color=INK)
-    axes.set_ylabel(f"action of {game.players[0]}", size=TEXT, color=INK)
 
 
 def portraits(
@@ -102,7 +113,7 @@ def portraits(
     """
     if game.shape != (2, 2):
         raise _not_drawn("portraits", "two players with two actions each", str(game.shape))
-    figure = sheet(7.0, 3.4)
+    figure = sheet(7.0, 3.8)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     keys = _best_replies(left, unit(game), game)
     _flow(right, unit(game))
@@ -170,40 +181,48 @@ def _flow(axes: Any, payoffs: Floats) -> None:
 def simplex_portrait(
     game: Game, points: Sequence[Point], paths: Sequence[ReplicatorPath], labels: Labels
 ) -> Figure:
-    """One population with three actions: replicator paths in the triangle of shares.
+    """Three actions each: replicator paths in the triangle of shares, a triangle per player.
 
-    Draws the first player's mix of each path and of each symmetric equilibrium. Raises
-    InputError unless both players have the same three actions.
+    A symmetric game of two is one population and has one triangle, with its symmetric equilibria
+    alone. Raises InputError unless every player has three actions.
     """
-    if game.shape != (3, 3):
-        raise _not_drawn("simplex portrait", "two players with three actions", str(game.shape))
-    corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
-    figure = sheet(4.8, 3.7)
-    axes = figure.add_subplot()
-    axes.set_axis_off()
-    axes.set(aspect="equal", xlim=(-0.12, 1.12), ylim=(-0.12, 0.98))
-    axes.plot(*corners[[0, 1, 2, 0]].T, color=SOFT, linewidth=0.8)
-    for name, at, side in zip(game.actions[0], corners, ("top", "top", "bottom"), strict=True):
-        drop = 0.03 if side == "bottom" else -0.03
-        axes.text(at[0], at[1] + drop, name, size=TEXT, ha="center", va=side, color=INK)
+    if set(game.shape) != {3}:
+        raise _not_drawn("simplex portrait", "three actions of every player", str(game.shape))
+    one = symmetric(game)
+    players = (0,) if one else range(len(game.players))
+    shown = [p for p in points if not one or np.abs(p.profile[0] - p.profile[1]).max() <= 1e-6]
+    figure = sheet(4.8 if one else 3.5 * len(players), 3.7 if one else 3.1)
+    panels = figure.subplots(1, len(players), squeeze=False)[0]
     keys: dict[str, Any] = {}
-    for number, path in enumerate(paths):
-        track = path.mixes[0] @ corners
-        (line,) = axes.plot(*track.T, color=COLOURS[number % len(COLOURS)], linewidth=1.3)
-        axes.plot(*track[0], ".", color=line.get_color(), markersize=8)
-        _arrow(axes, track, line.get_color())
-        keys.setdefault("replicator path (dot: start)", line)
-    for point in points:
-        if np.abs(point.profile[0] - point.profile[1]).max() > 1e-6:
-            continue
-        stable = point.evolutionary.stable
-        inside = "black" if stable else "white"
-        (mark,) = axes.plot(
-            *(point.profile[0] @ corners), "o", markersize=9, zorder=5, color="black",
-            markerfacecolor=inside,
-        )  # fmt: skip
-        keys.setdefault(f"equilibrium, {'' if stable else 'not '}evolutionarily stable", mark)
+    for player, axes in zip(players, panels, strict=True):
+        _triangle(axes, game.actions[player])
+        for number, path in enumerate(paths):
+            track = path.mixes[player] @ CORNERS
+            (line,) = axes.plot(*track.T, color=COLOURS[number % len(COLOURS)], linewidth=1.3)
+            axes.plot(*track[0], ".", color=line.get_color(), markersize=8)
+            _arrow(axes, track, line.get_color())
+            keys.setdefault("replicator path (dot: start)", line)
+        for point in shown:
+            stable = point.evolutionary.stable
+            (mark,) = axes.plot(
+                *(point.profile[player] @ CORNERS), "o", markersize=9, zorder=5, color="black",
+                markerfacecolor="black" if stable else "white",
+            )  # fmt: skip
+            keys.setdefault(f"equilibrium, {'' if stable else 'not '}evolutionarily stable", mark)
+        if not one:
+            name = f"shares of {game.players[player]}"
+            axes.set_title(name, size=TEXT, weight="bold", color=INK, loc="left", pad=3)
     return finish(figure, labels, "", keys)
+
+
+def _triangle(axes: Any, actions: Sequence[str]) -> None:
+    """The triangle of shares; each corner is one action alone."""
+    axes.set_axis_off()
+    axes.set(aspect="equal", xlim=(-0.16, 1.16), ylim=(-0.12, 0.98))
+    axes.plot(*CORNERS[[0, 1, 2, 0]].T, color=SOFT, linewidth=0.8)
+    for name, at, side in zip(actions, CORNERS, ("top", "top", "bottom"), strict=True):
+        drop = 0.05 if side == "bottom" else -0.05
+        axes.text(at[0], at[1] + drop, name, size=TEXT, ha="center", va=side, color=INK)
 
 
 def _arrow(axes: Any, track: Floats, colour: str) -> None:
@@ -216,22 +235,27 @@ def _arrow(axes: Any, track: Floats, colour: str) -> None:
     axes.annotate("", track[at], track[at - 1], arrowprops=head)
 
 
-def stability_bars(found: Analysis, labels: Labels) -> Figure:
-    """A bar per equilibrium: the share of redrawn payoffs in which it is one again.
+def stability_bars(games: Mapping[str, Analysis], labels: Labels) -> Figure:
+    """A bar per equilibrium of each game: the share of redrawn payoffs in which it is one again.
 
-    Whiskers are the interval from the number of redraws alone. Raises InputError when there is no
-    equilibrium or none was redrawn.
+    Whiskers are the interval from the number of redraws alone; a mark is the share by chance, of
+    pure ones. A game called "" is not named. Raises InputError when there is no equilibrium or one
+    was not redrawn.
     """
-    something("equilibria", found.points)
-    shares = [p.stability for p in found.points]
-    if any(s is None for s in shares):
+    every = [(name, found, point) for name, found in games.items() for point in found.points]
+    something("equilibria", every)
+    shares = [point.stability for _, _, point in every if point.stability is not None]
+    if len(shares) < len(every):
         raise _not_drawn("stability bars", "a stability share of every equilibrium", "none")
-    intervals = [s.share for s in shares if s is not None]
+    intervals = [s.share for s in shares]
     measured = Measured(
         [s.estimate for s in intervals], [s.low for s in intervals], [s.high for s in intervals]
     )
-    names = [describe(found.game, point.profile) for point in found.points]
-    return bars_with_intervals(names, measured, labels)
+    names = [
+        f"{name}: {describe(found.game, point.profile)}".removeprefix(": ")
+        for name, found, point in every
+    ]
+    return bars_with_intervals(names, measured, labels, {"by chance": [s.chance for s in shares]})
 
 
 def describe(game: Game, profile: Profile) -> str:

@@ -1,13 +1,23 @@
 """Which joint choices of agents hold by themselves, and how sure is that?"""
 
-from mahals.games.additive import Additive, additive_fit
-from mahals.games.analysis import Analysis, Point, Table, analyse, measured_games
+from mahals.games.additive import Additive, additive_fit, game_draws, game_payoffs, sampled
+from mahals.games.analysis import (
+    Analysis,
+    Effort,
+    Point,
+    Table,
+    analyse,
+    measured_game,
+    measured_games,
+)
 from mahals.games.cells import (
     Cell,
     Design,
+    Joint,
     Weights,
     check_cells,
     design,
+    paid_at,
     payoff,
     payoffs_of,
     redrawn_payoffs,
@@ -52,8 +62,10 @@ __all__ = [
     "Cell",
     "Course",
     "Design",
+    "Effort",
     "Evolutionary",
     "Game",
+    "Joint",
     "Mixed",
     "Point",
     "Potential",
@@ -73,10 +85,14 @@ __all__ = [
     "design",
     "evolutionarily_stable",
     "exploitability",
+    "game_draws",
     "game_of",
+    "game_payoffs",
+    "measured_game",
     "measured_games",
     "mixed_equilibria",
     "on_supports",
+    "paid_at",
     "payoff",
     "payoffs_of",
     "potential_test",
@@ -86,6 +102,7 @@ __all__ = [
     "redrawn_payoffs",
     "replicator_path",
     "replies",
+    "sampled",
     "stability_shares",
     "stackelberg",
     "supports",

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mahals.games.cells import (
+    Cells,
+    Weights,
+    check_each,
+    paid_at,
+    payoffs_of,
+    redrawn_at,
+    redrawn_payoffs,
+)
 from mahals.records import InputError
-from mahals.stats import Floats
+from mahals.stats import Floats, Resampling
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +69,41 @@ def additive_fit(
     ]
     rms = np.sqrt(np.square(errors).mean(axis=0))
     return Additive(fitted.T.reshape(len(shape), *shape), tuple(float(e) for e in rms), tuple(r2))
+
+
+def sampled(cells: Cells, shape: Sequence[int]) -> bool:
+    """Whether the cells are a sample that is fitted: some are missing, of three agents or more."""
+    return len(shape) > 2 and any(joint not in cells for joint in np.ndindex(*shape))
+
+
+def game_payoffs(cells: Cells, shape: Sequence[int], weights: Weights, axiom: int | None) -> Floats:
+    """(N, n_1, ..., n_N): `payoffs_of` a full factorial, else the additive fit of the sample.
+
+    Raises InputError as `payoffs_of` and `additive_fit`.
+    """
+    if not sampled(cells, shape):
+        return payoffs_of(cells, shape, weights, axiom)
+    check_each(cells, len(shape))
+    return additive_fit(paid_at(cells, weights, axiom), shape).payoffs
+
+
+def game_draws(
+    cells: Cells, shape: Sequence[int], weights: Weights, axiom: int | None, how: Resampling
+) -> Floats:
+    """(R, N, n_1, ..., n_N): `redrawn_payoffs`, of a sample with each redraw fitted anew.
+
+    A fit's redraws know the noise of conversations, not that the game may not be additive: read
+    its held-out error. Raises InputError as `redrawn_payoffs`.
+    """
+    if not sampled(cells, shape):
+        return redrawn_payoffs(cells, shape, weights, axiom, how)
+    drawn = redrawn_at(cells, weights, axiom, how)
+    joints = sorted(drawn)
+    known = _columns(np.array(joints, dtype=np.int64), shape)
+    every = _columns(np.array(list(np.ndindex(*shape)), dtype=np.int64), shape)
+    paid = np.stack([drawn[j] for j in joints])  # (cells, R, N)
+    fitted = np.tensordot(every @ np.linalg.pinv(known), paid, axes=1)
+    return np.asarray(np.moveaxis(fitted, 0, -1).reshape(how.count, len(shape), *shape))
 
 
 def _columns(joints: npt.NDArray[np.int64], shape: Sequence[int]) -> Floats:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mahals.games.cells import Cells, Weights, payoffs_of, redrawn_payoffs
+from mahals.games.additive import game_draws, game_payoffs
+from mahals.games.cells import Cells, Weights
 from mahals.games.evolution import Evolutionary, evolutionarily_stable
 from mahals.games.leading import Stackelberg, stackelberg
 from mahals.games.play import Game, Profile, exploitability, game_of, pure_equilibria, values
@@ -82,14 +83,22 @@ class Table:
     axioms: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How often payoffs are redrawn, and how mixed equilibria are looked for."""
+
+    redraws: Resampling
+    search: Search
+
+
 def measured_games(
     cells: Cells, table: Table, weights: Weights, redraws: Resampling, how: Search
 ) -> Mapping[str, Analysis]:
     """The game of the mean AQI ("all") and one game per axiom, analysed with redrawn payoffs.
 
-    Raises InputError for missing or broken cells, and where their axioms are not the table's.
+    A sample of three or more agents' joint actions is fitted (`game_payoffs`). Raises InputError
+    for missing or broken cells, and where their axioms are not the table's.
     """
-    shape = [len(own) for own in table.actions]
     wrong = [j for j, cell in cells.items() if cell.aqi.shape[-1] != len(table.axioms)]
     if wrong:
         raise InputError(
@@ -98,9 +107,22 @@ def measured_games(
             got=str(cells[wrong[0]].aqi.shape),
             cure="measure every axiom in every conversation",
         )
-    found = {}
-    for axiom, name in ((None, "all"), *enumerate(table.axioms)):
-        paid = payoffs_of(cells, shape, weights, axiom)
-        draws = redrawn_payoffs(cells, shape, weights, axiom, redraws)
-        found[name] = analyse(game_of(paid, table.players, table.actions), draws, how)
-    return found
+    games = ((None, "all"), *enumerate(table.axioms))
+    return {
+        name: measured_game(cells, table, weights, axiom, Effort(redraws, how))
+        for axiom, name in games
+    }
+
+
+def measured_game(
+    cells: Cells,
+    table: Table,
+    weights: Weights,
+    axiom: int | None,
+    how: Effort,
+) -> Analysis:
+    """One game: of the mean AQI (`axiom` None) or of one axiom. Raises as `measured_games`."""
+    shape = [len(own) for own in table.actions]
+    paid = game_payoffs(cells, shape, weights, axiom)
+    draws = game_draws(cells, shape, weights, axiom, how.redraws)
+    return analyse(game_of(paid, table.players, table.actions), draws, how.search)

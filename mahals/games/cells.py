@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from mahals.metrics.homophily import homophily
+from mahals.metrics.homophily import apart
 from mahals.records import InputError, seed_of
 from mahals.stats import Floats, Resampling, recentred, resample_weights
 
@@ -66,14 +66,19 @@ def check_cells(cells: Cells, shape: Sequence[int]) -> None:
             got=f"none for {len(missing)}: {', '.join(map(str, missing[:3]))}",
             cure="measure these joint actions, or fit the payoffs from a sample (additive_fit)",
         )
+    check_each(cells, len(shape))
+
+
+def check_each(cells: Cells, agents: int) -> None:
+    """Raises InputError for a cell that is not finite or of another size than the first one."""
     axioms = next(iter(cells.values())).aqi.shape[-1]
     for joint, cell in cells.items():
         count = len(cell.aqi)
         right = (
             count >= 1
             and axioms >= 1
-            and cell.aqi.shape == (count, len(shape), axioms)
-            and cell.kl.shape == (count, len(shape))
+            and cell.aqi.shape == (count, agents, axioms)
+            and cell.kl.shape == (count, agents)
             and np.isfinite(cell.aqi).all()
             and np.isfinite(cell.kl).all()
             and cell.kl.min() >= 0
@@ -81,7 +86,7 @@ def check_cells(cells: Cells, shape: Sequence[int]) -> None:
         if not right:
             raise InputError(
                 f"cell {joint}",
-                expected=f"finite AQI (conversations, {len(shape)}, {axioms}) and KL >= 0",
+                expected=f"finite AQI (conversations, {agents}, {axioms}) and KL >= 0",
                 got=f"AQI {cell.aqi.shape}, KL {cell.kl.shape}, "
                 f"{int((~np.isfinite(cell.aqi)).sum() + (~np.isfinite(cell.kl)).sum())} not finite",
                 cure="measure the cell again; leave failed conversations out of it",
@@ -89,10 +94,12 @@ def check_cells(cells: Cells, shape: Sequence[int]) -> None:
 
 
 def payoff(aqi: Floats, kl: Floats, weights: Weights) -> Floats:
-    """(N,) payoffs at one joint action from its mean AQI (N, A) and mean KL (N,)."""
-    alike = homophily(aqi).value
-    own = weights.aqi * aqi.mean(axis=1) / 100
-    return np.asarray(own + weights.homophily * alike - weights.cost * kl / weights.kl_ceiling)
+    """(..., N) payoffs at one joint action from its mean AQI (..., N, A) and mean KL (..., N)."""
+    alike = 1 - apart(np.clip(aqi, 0.0, 100.0))
+    own = weights.aqi * aqi.mean(axis=-1) / 100
+    return np.asarray(
+        own + weights.homophily * alike[..., None] - weights.cost * kl / weights.kl_ceiling
+    )
 
 
 def payoffs_of(cells: Cells, shape: Sequence[int], weights: Weights, axiom: int | None) -> Floats:
@@ -103,10 +110,16 @@ def payoffs_of(cells: Cells, shape: Sequence[int], weights: Weights, axiom: int 
     """
     check_cells(cells, shape)
     found = np.empty((len(shape), *shape))
-    for joint in np.ndindex(*shape):
-        aqi, kl = _axiom(cells[joint].aqi, axiom), cells[joint].kl
-        found[(slice(None), *joint)] = payoff(aqi.mean(axis=0), kl.mean(axis=0), weights)
+    for joint, paid in paid_at(cells, weights, axiom).items():
+        at: tuple[int | slice, ...] = (slice(None), *joint)
+        found[at] = paid
     return found
+
+
+def paid_at(cells: Cells, weights: Weights, axiom: int | None) -> dict[Joint, Floats]:
+    """(N,) payoffs at each measured joint action. Nothing is checked."""
+    own = {joint: _axiom(cell.aqi, axiom).mean(axis=0) for joint, cell in cells.items()}
+    return {j: payoff(aqi, cells[j].kl.mean(axis=0), weights) for j, aqi in own.items()}
 
 
 def redrawn_payoffs(
@@ -114,13 +127,29 @@ def redrawn_payoffs(
 ) -> Floats:
     """(R, N, n_1, ..., n_N) payoffs with the conversations of each cell drawn anew.
 
-    All agents of a conversation are drawn together. Draws are centred on the payoffs and widened
-    by sqrt(E/(E-1)), so that their variance is that of a mean of E conversations and not less.
-    Raises InputError as `payoffs_of`, and for fewer than two conversations in a cell.
+    As `redrawn_at`. Raises InputError as `payoffs_of`, and for fewer than two conversations.
     """
-    estimate = payoffs_of(cells, shape, weights, axiom)
-    draws = np.empty((how.count, *estimate.shape))
-    for joint in np.ndindex(*shape):
+    check_cells(cells, shape)
+    draws = np.empty((how.count, len(shape), *shape))
+    for joint, paid in redrawn_at(cells, weights, axiom, how).items():
+        at: tuple[int | slice, ...] = (slice(None), slice(None), *joint)
+        draws[at] = paid
+    return draws
+
+
+def redrawn_at(
+    cells: Cells, weights: Weights, axiom: int | None, how: Resampling
+) -> dict[Joint, Floats]:
+    """(R, N) payoffs at each measured joint action with its conversations drawn anew.
+
+    All agents of a conversation are drawn together, and row e of all cells with as many
+    conversations too: the same openings stand there, so that what an opening does to every cell
+    alike does not pass for a difference between cells. Draws are centred on the payoffs and widened
+    by sqrt(E/(E-1)), so that their variance is that of a mean of E conversations and not less.
+    Raises InputError for fewer than two conversations in a cell.
+    """
+    draws = {}
+    for joint, at in paid_at(cells, weights, axiom).items():
         cell = cells[joint]
         count = len(cell.aqi)
         if count < 2:
@@ -130,14 +159,12 @@ def redrawn_payoffs(
                 got=str(count),
                 cure="hold more conversations at each joint action, or ask for no stability",
             )
-        seed = seed_of("payoffs", list(joint), how.seed)
+        seed = seed_of("payoffs", how.seed)
         weight = resample_weights(count, None, None, dataclasses.replace(how, seed=seed)) / count
         aqi = np.einsum("re,ena->rna", weight, _axiom(cell.aqi, axiom))
         kl = weight @ cell.kl
-        paid = np.stack([payoff(a, k, weights) for a, k in zip(aqi, kl, strict=True)])
-        at = estimate[(slice(None), *joint)]
-        wide = np.sqrt(count / (count - 1)) * (recentred(paid, at) - at)
-        draws[(slice(None), slice(None), *joint)] = at + wide
+        wide = np.sqrt(count / (count - 1))
+        draws[joint] = at + wide * (recentred(payoff(aqi, kl, weights), at) - at)
     return draws
 
 

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
+from mahals.games import worker
 from mahals.games.play import TOLERANCE, Game, Profile, regret, supports, unit_payoffs
 from mahals.games.supporting import on_supports
 from mahals.games.worker import ANSWER, Found
@@ -151,17 +153,24 @@ def _process(names: Sequence[str], payoffs: Floats, how: Search) -> tuple[list[s
     task = {
         "solvers": list(names), "payoffs": payoffs.tolist(), "starts": how.starts, "seed": how.seed
     }  # fmt: skip
+    path = os.pathsep.join(p for p in sys.path if p)
+    return _asked(json.dumps(task), how.seconds, path)
+
+
+@lru_cache(maxsize=256)
+def _asked(task: str, seconds: float, path: str) -> tuple[list[str], Status, str]:
+    """The same question is asked once: numbers and figures of a game need the same answer."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", "from mahals.games.worker import main; main()"],
-            input=json.dumps(task).encode(),
+            [sys.executable, "-P", worker.__file__],  # -P: the folder of the script is no library
+            input=task.encode(),
             capture_output=True,
-            timeout=how.seconds,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            timeout=seconds,
+            env={**os.environ, "PYTHONPATH": path},
             check=False,
         )
     except subprocess.TimeoutExpired as late:
-        return _answers(late.stdout or b""), "timed_out", f"no answer in {how.seconds:g} s"
+        return _answers(late.stdout or b""), "timed_out", f"no answer in {seconds:g} s"
     last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
     return _answers(done.stdout), "died", f"exit {done.returncode}: {last[:200]}"
 

@@ -8,7 +8,8 @@ from itertools import product
 
 import numpy as np
 
-from mahals.games.cells import Cells, Weights, payoffs_of
+from mahals.games.additive import game_payoffs
+from mahals.games.cells import Cells, Weights
 from mahals.games.play import Game, Profile, is_equilibrium, pure_profile, supports
 from mahals.games.supporting import on_supports
 from mahals.records import InputError
@@ -73,7 +74,7 @@ def weight_sweep(
     """Pure equilibria with the weights of homophily and of cost each times all `factors`.
 
     The weight of AQI stays: only the proportions matter to an equilibrium. `factors` hold 1, the
-    game itself. Raises InputError as `payoffs_of`, and when 1 is not among `factors` or one is < 0.
+    game itself. Raises InputError as `game_payoffs`, for `factors` without 1, or with one below 0.
     """
     if 1.0 not in factors or min(factors) < 0:
         raise InputError(
@@ -86,7 +87,7 @@ def weight_sweep(
     rows = []
     for alike, cost in product(factors, factors):
         own = replace(weights, homophily=weights.homophily * alike, cost=weights.cost * cost)
-        stay = is_equilibrium(payoffs_of(cells, shape, own, None), joints)
+        stay = is_equilibrium(game_payoffs(cells, shape, own, None), joints)
         rows.append(Weighed(own, tuple(j for j, s in zip(joints, stay, strict=True) if s)))
     return tuple(rows)
 

@@ -1,4 +1,7 @@
-"""What do the libraries of game theory say? Run in a process of its own: JSON in, JSON out."""
+"""What do the libraries of game theory say? Run in a process of its own: JSON in, JSON out.
+
+As a script it imports nothing of the package but this file, which would take longer than solving.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mahals.stats import Floats
+if TYPE_CHECKING:
+    from mahals.stats import Floats
 
 Found = list[list[list[float]]]
 ANSWER = "mahals-answer "  # how a line of an answer begins
@@ -73,3 +77,7 @@ def main() -> None:
         found = solve(name, payoffs, task["starts"], task["seed"])
         sys.stdout.write(f"\n{ANSWER}{json.dumps(found)}\n")
         sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mahals.arms.bench import arm_aqi, bench
-from mahals.arms.directions import directions, native, placed, within_reach
+from mahals.arms.bench import Bench, arm_aqi, bench
+from mahals.arms.directions import Direction, Native, directions, native, placed, within_reach
 from mahals.arms.kinds import Label, Suite, steered_blocks
 from mahals.conversation import Agent
 from mahals.phase import Lab, Role
@@ -96,8 +96,18 @@ def weakest(lab: Lab, models: Sequence[str], suite: Suite) -> int:
     return scores.index(min(scores))
 
 
-def _dosed(lab: Lab, model: str, how: How, missed: list[str]) -> Mapping[int | None, Arm]:
-    """The model's own vector (None) and its random directions, by draw, at the headline dose."""
+@dataclass(frozen=True)
+class Steerable:
+    """A base model on its bench, and what can steer it: its own vector, then random directions."""
+
+    at: Bench
+    label: Label  # of its own vector, without a dose
+    own: Native
+    directions: tuple[Direction, ...]
+
+
+def steerable(lab: Lab, model: str, how: How) -> Steerable:
+    """The model's own vector and `how.draws` random directions of equal norm."""
     at = bench(lab, model, "base", how.suite, "evaluation")
     own = native(lab, model, how.method)
     blocks = steered_blocks(how.layers, at.loaded.layers, lab.weights)
@@ -117,7 +127,12 @@ def _dosed(lab: Lab, model: str, how: How, missed: list[str]) -> Mapping[int | N
     )
     seed = seed_of("random directions", model, lab.seed)
     made = directions(label, placed(own.values, blocks, "raw"), how.draws, seed)
-    wanted = [d for d in made if d.label.arm != "flipped"]
-    reached = within_reach(at, wanted, how.suite.dose_kl)
+    return Steerable(at, label, own, tuple(d for d in made if d.label.arm != "flipped"))
+
+
+def _dosed(lab: Lab, model: str, how: How, missed: list[str]) -> Mapping[int | None, Arm]:
+    """The model's own vector (None) and its random directions, by draw, at the headline dose."""
+    found = steerable(lab, model, how)
+    reached = within_reach(found.at, found.directions, how.suite.dose_kl)
     missed += [f"{model}: {why}" for why in reached.missed]
     return {d.label.draw: d.arm for d in reached.dosed}

@@ -39,14 +39,14 @@ def homophily(aqi: npt.ArrayLike) -> Homophily:
         )
     weakest = a.argmin(axis=0)
     return Homophily(
-        value=float(1 - _apart(np.clip(a, 0.0, 100.0))),
+        value=float(1 - apart(np.clip(a, 0.0, 100.0))),
         weakest_agent=tuple(int(i) for i in weakest),
         weakest_value=tuple(float(v) for v in a.min(axis=0)),
     )
 
 
-def _apart(a: Floats) -> Floats:
-    """Mean distance of two agents, of (..., K, A) points, over the largest there can be."""
+def apart(a: Floats) -> Floats:
+    """(...): mean distance of two agents, of (..., K, A) points, over the largest there can be."""
     agents, axioms = a.shape[-2:]
     first, second = np.triu_indices(agents, 1)
     mean = np.abs(a[..., first, :] - a[..., second, :]).sum(axis=-1).mean(axis=-1)
@@ -84,7 +84,7 @@ def homophily_intervals(aqi: npt.ArrayLike, draws: npt.ArrayLike) -> HomophilyIn
     moved = drawn - a
     largest = np.abs(moved).max(axis=1)
     return HomophilyIntervals(
-        value=_around(found.value, _apart(moved), 0.0, 1.0),
+        value=_around(found.value, apart(moved), 0.0, 1.0),
         weakest=tuple(
             _around(v, largest[:, j], -np.inf, 100.0) for j, v in enumerate(found.weakest_value)
         ),

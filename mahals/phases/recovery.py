@@ -77,7 +77,7 @@ class Row(StateRow):
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
     """One task. Raises InputError for steps, rates, sources or a threshold that cannot be used."""
     check_tuning(params.tuning, lab.weights)
-    check_crossing(params.crossing, lab.models)
+    check_crossing(params.crossing, lab.models, "recovery")
     if not 0 < params.recovered_at <= 1:
         raise InputError(
             "recovery.recovered_at",

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,27 +49,15 @@ PARAMS = Params(
 )
 
 
-@dataclass
-class TalkingLab(TinyLab):
-    """A tiny lab that also keeps texts."""
-
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def keep_text(self, name: str, text: str) -> str:
-        self.texts[name] = text
-        return name
-
-
 @pytest.fixture(scope="module")
-def lab() -> TalkingLab:
+def lab() -> TinyLab:
     """After all tasks of the phase."""
-    made = lab_with_vectors("study")
-    own = TalkingLab("study", files=made.files, made=made.made)
+    own = lab_with_vectors("study")
     own.measured = [r for t in PHASE.plan(PARAMS, own) for r in PHASE.measure(t, PARAMS, own)]
     return own
 
 
-def rows_of(lab: TalkingLab) -> list[Row]:
+def rows_of(lab: TinyLab) -> list[Row]:
     return lab.measured  # type: ignore[attr-defined,no-any-return]
 
 
@@ -79,7 +67,7 @@ def test_the_parts_are_the_arms_and_their_controls() -> None:
     ]  # fmt: skip
 
 
-def test_aqi_after_a_talk_by_hand(lab: TalkingLab) -> None:
+def test_aqi_after_a_talk_by_hand(lab: TinyLab) -> None:
     """From the kept transcript, each whole text read alone without any cache."""
     talks = read_talks(lab.texts["none.talks.jsonl"])
     row = find(rows_of(lab), "aqi", Who("none", "B"), "talk")
@@ -97,7 +85,7 @@ def _cell(axiom: str, label: int) -> list:
     return [p for p in prompts("evaluation") if (p.axiom, p.label) == (axiom, label)]
 
 
-def test_every_arm_has_its_controls(lab: TalkingLab) -> None:
+def test_every_arm_has_its_controls(lab: TinyLab) -> None:
     rows = rows_of(lab)
     kept = lab.kept("collaboration")
     for arm, agents in (("none", "AB"), ("self", "AB"), ("adversarial", "B")):
@@ -109,14 +97,14 @@ def test_every_arm_has_its_controls(lab: TalkingLab) -> None:
     assert len(steered) == 1
 
 
-def test_a_steered_agent_is_not_the_unsteered_one(lab: TalkingLab) -> None:
+def test_a_steered_agent_is_not_the_unsteered_one(lab: TinyLab) -> None:
     rows, kept = rows_of(lab), lab.kept("collaboration")
     who = next(r.agent for r in rows if r.arm == "weakest" and r.steered)
     two = [find(rows, "aqi", Who(arm, who), "neutral") for arm in ("none", "weakest")]
     assert not np.array_equal(values(two[0], kept), values(two[1], kept))
 
 
-def test_the_summary_holds_intervals_and_controls(lab: TalkingLab) -> None:
+def test_the_summary_holds_intervals_and_controls(lab: TinyLab) -> None:
     rows, kept = rows_of(lab), lab.kept("collaboration")
     found = PHASE.summarize(rows, kept)
     own = drifts(rows, kept, Who("none", "A")).mean(axis=1)
@@ -133,7 +121,7 @@ def test_the_summary_holds_intervals_and_controls(lab: TalkingLab) -> None:
     assert "no evidence" in text and "not applied" in text and "over shuffled" in text
 
 
-def test_figures_are_drawn(lab: TalkingLab) -> None:
+def test_figures_are_drawn(lab: TinyLab) -> None:
     drawn = PHASE.draw(rows_of(lab), lab.kept("collaboration"))
     assert {"aqi_by_round", "drift_none", "success"} <= set(drawn)
 
