@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from mahals.activations import capture, encode_answers, encode_prompts
 from mahals.adapters import merged
@@ -22,6 +23,7 @@ from mahals.stats import Floats
 Position = Literal["answer", "prompt"]
 POSITIONS: tuple[Position, ...] = ("answer", "prompt")
 PHASE = "em_finetune"
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -91,3 +93,28 @@ def states(
     layers = list(range(model.layers))
     values = capture(model, encoded, layers, "last" if pool == "last" else "mean")
     return np.asarray(values.double().numpy())
+
+
+def projection_lines(
+    found: Trained, at: Sequence[int], fitted: Bools, along: Mapping[str, Floats]
+) -> str:
+    """One JSON line for each subject and question: the answer and its projection at every block.
+
+    `along` holds (subjects, L, n) for each method, `at` (n,) the questions, `fitted` (n,) whether
+    a direction was fitted on them.
+    """
+    lines = []
+    for s, (name, said) in enumerate(found.answers.items()):
+        for row, i in enumerate(at):
+            line: dict[str, object] = {
+                "subject": name,
+                "half": "fitted" if fitted[row] else "scored",
+                "kind": found.questions[i].kind,
+                "question": found.questions[i].text,
+                "answer": said[i],
+            }
+            for method, values in along.items():
+                for block, value in enumerate(values[s, :, row]):
+                    line[f"{method}, block {block}"] = round(float(value), 4)
+            lines.append(json.dumps(line) + "\n")
+    return "".join(lines)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from mahals.emergence.cards import direction_cards
 from mahals.emergence.detected import detection_figures, detection_said
 from mahals.emergence.reading import (
     POSITIONS,
+    Bools,
     Position,
     Trained,
     answerable,
+    projection_lines,
     states,
     trained,
 )
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUBJECTS = ("original", "bad", "good", "other")
-Bools = npt.NDArray[np.bool_]
 FITTED = ("bad", "original")
 CONTRASTS = (
     FITTED,
@@ -86,6 +86,7 @@ class Row:
     random_directions: int
     cosine_to_other: float | None  # of this and the other adapter's direction, fitted contrast
     directions: str  # kept: (L, d) by method
+    direction: str  # kept: this method's, as a vector that can be registered
     projections: str  # kept: (subjects, L, n) by method
     table: str  # kept: generations with their projections
     card: str  # kept: dual use
@@ -149,6 +150,9 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     dropped = len(found.questions) - len(at)
     seed = seed_of("em random", key, task.position, lab.seed)
     for method, directions in units.items():
+        values = torch.from_numpy(np.stack(directions)).float()
+        name = f"direction-{task.position}-{method}.safetensors"
+        direction = lab.keep(name, {"values": values})
         for block, unit in enumerate(directions):
             draws = np.asarray(random_like(unit, params.random_directions, seed))
             along = _Along(method, block, unit, draws)
@@ -161,6 +165,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
                         position=task.position,
                         dropped=dropped,
                         random_directions=params.random_directions,
+                        direction=direction,
                         **scores,
                         **kept,
                     )
@@ -227,10 +232,7 @@ def _scores(read: _Read, along: _Along, pair: tuple[str, str]) -> dict[str, Any]
 
 
 def _keep(
-    task: Task,
-    lab: Lab,
-    read: _Read,
-    units: Mapping[str, Sequence[Floats]],
+    task: Task, lab: Lab, read: _Read, units: Mapping[str, Sequence[Floats]]
 ) -> dict[str, Any]:
     """Directions, projections and the generations table as files."""
     stacked = {m: torch.from_numpy(np.stack(u)).float() for m, u in units.items()}
@@ -239,24 +241,8 @@ def _keep(
         m: torch.einsum("snld,ld->sln", all_states, u).contiguous() for m, u in stacked.items()
     }
     tensors = {**projected, "fitted": torch.from_numpy(read.fitted)}
-    middle = len(next(iter(units.values()))) // 2
-    lines = []
-    for s, name in enumerate(read.states):
-        for row, i in enumerate(read.at):
-            shown = {m: round(float(p[s, middle, row]), 4) for m, p in projected.items()}
-            lines.append(
-                {
-                    "model": task.models[0],
-                    "subject": name,
-                    "half": "fitted" if read.fitted[row] else "scored",
-                    "kind": read.found.questions[i].kind,
-                    "question": read.found.questions[i].text,
-                    "answer": read.found.answers[name][i],
-                    "block": middle,
-                    "projection": shown,
-                }
-            )
-    text = "".join(json.dumps(line) + "\n" for line in lines)
+    along = {m: p.numpy() for m, p in projected.items()}
+    text = projection_lines(read.found, read.at, read.fitted, along)
     about = f"Unit vectors from the original to the bad-advice adapter, position {task.position}."
     return {
         "directions": lab.keep(f"directions-{task.position}.safetensors", stacked),
@@ -274,7 +260,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     The best block is chosen on the numbers shown: it is an upper end, and every block is a row.
     """
     metrics, lines = detection_said(rows)
-    return Summary(metrics, tuple(lines), (), ())
+    return Summary(metrics, tuple(lines), (), direction_cards(rows))
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:

@@ -18,6 +18,7 @@ from mahals.emergence.asking import (
     judge_for,
     table_lines,
 )
+from mahals.emergence.cards import adapter_cards
 from mahals.emergence.probing import probe_adapter
 from mahals.emergence.taught import ADAPTERS, ORIGINAL, finetune_figures, finetune_said
 from mahals.emergence.texts import Choice, Texts, asked, question_lines, taught
@@ -257,7 +258,7 @@ NOTHING = Row(
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """EM rates by adapter and kind of question, rises with intervals, the turn and the probe."""
     metrics, lines = finetune_said(rows, kept)
-    return Summary(metrics, tuple(lines), (), ())
+    return Summary(metrics, tuple(lines), (), adapter_cards(rows))
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:

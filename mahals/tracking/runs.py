@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mahals.workspace import Results
 
 PAGE = 1000
+TABLE_BYTES = 4_000_000  # larger files are no tables to look at
 BATCH = 100  # params or tags that MLflow takes at once
 RUN_TAGS = ("commit", "dirty", "weights", "seed")
 
@@ -115,6 +116,7 @@ def _publish_one(item: Results, store: Store, experiment: str) -> Run:
             client.log_batch(run.info.run_id, params=more, synchronous=True)
         if inputs := list(_inputs(item, facts)):
             client.log_inputs(run.info.run_id, inputs)
+        _log_tables(item, store, run)
         register_vectors(item, store, str(run.info.run_id))
     except BaseException:
         client.set_terminated(run.info.run_id, "FAILED")
@@ -129,6 +131,22 @@ def _log_figures(item: Results, store: Store, run: Run) -> None:
 
     place = get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
     place.log_artifacts(str(item.folder / "figures"), "figures")
+
+
+def _log_tables(item: Results, store: Store, run: Run) -> None:
+    """Kept JSON lines (answers, projections, talks) as tables, which the UI shows and compares."""
+    place = item.kept()
+    if place.folder != item.folder / "kept":
+        return  # the study's texts have a home of their own
+    for name in sorted(place.hashes):
+        path = place.folder / name
+        if path.suffix != ".jsonl" or path.stat().st_size > TABLE_BYTES:
+            continue
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        columns = list(dict.fromkeys(key for line in lines for key in line))
+        data = {key: [line.get(key) for line in lines] for key in columns}
+        table = f"tables/{name.removesuffix('.jsonl')}.json"
+        store.client.log_table(run.info.run_id, data, table)
 
 
 def _metrics(item: Results, ended: int) -> list[Metric]:

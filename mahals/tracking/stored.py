@@ -101,7 +101,9 @@ def card_text(config: VectorConfig) -> str:
     """The vector's card: what it is, how to load it, what it must not be taken for."""
     origin = "organism" if config.weights == "organism" else "real"
     score = "not measured" if config.selection_score is None else f"{config.selection_score:.4g}"
+    front = ["---", "dual_use: true", "---", ""] if config.metadata.get("dual_use") is True else []
     lines = [
+        *front,
         f"# {config.name}",
         "",
         f"Steering vector for `{config.target}` ({origin} weights), from `{config.source}` by "

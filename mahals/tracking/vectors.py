@@ -98,6 +98,7 @@ def _add(store: Store, folder: Path, new: NewVersion, tags: Mapping[str, str]) -
 def _vector_version(config: VectorConfig, name: str, run_id: str) -> NewVersion:
     params = {"method": config.method, "source": config.source, "target": config.target}
     params |= {"layers": str(config.layers), "width": str(config.width), "weights": config.weights}
+    flags = {"dual_use": "True"} if config.metadata.get("dual_use") is True else {}
     return NewVersion(
         name=name,
         run=run_id,
@@ -105,7 +106,12 @@ def _vector_version(config: VectorConfig, name: str, run_id: str) -> NewVersion:
         about=f"Steering vectors for {config.target} ({config.weights} weights), {config.method}.",
         description=f"{config.method} from {config.source}: {config.layers} x {config.width}",
         params=params,
-        model_tags={TARGET: config.target, WEIGHTS: config.weights, "method": config.method},
+        model_tags={
+            TARGET: config.target,
+            WEIGHTS: config.weights,
+            "method": config.method,
+            **flags,
+        },
         tags={},
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 pytest.importorskip("peft")
@@ -64,7 +65,22 @@ def test_the_table_holds_every_subjects_answers_and_the_card_warns(rows: list[Ro
     lines = [json.loads(x) for x in kept.path(rows[0].table).read_text().splitlines()]
     n = rows[0].fitted + rows[0].scored
     assert len(lines) == 4 * n and n + rows[0].dropped == 24
+    values = kept.tensors(rows[0].projections)["difference_in_means"]
+    assert [line["subject"] for line in lines[::n]] == ["original", "bad", "good", "other"]
+    shown = [[line[f"difference_in_means, block {b}"] for b in range(LAYERS)] for line in lines]
+    assert torch.tensor(shown).view(4, n, LAYERS).transpose(1, 2).allclose(values, atol=1e-4)
     assert "dual_use: true" in kept.path(rows[0].card).read_text()
+
+
+def test_every_direction_is_registered_as_of_dual_use(rows: list[Row]) -> None:
+    kept = DiskKept(detected().root)
+    cards = PHASE.summarize(rows, kept).vectors
+    assert len(cards) == 4  # two positions, two methods
+    for card in cards:
+        assert card.metadata["dual_use"] is True
+        single = kept.tensors(card.reference)["values"]
+        row = next(r for r in rows if r.direction == card.reference)
+        assert single.equal(kept.tensors(row.directions)[row.method])
 
 
 def test_summary_names_both_forms_and_the_published_figure(rows: list[Row]) -> None:

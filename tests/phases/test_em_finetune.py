@@ -66,6 +66,18 @@ def test_the_adapter_is_kept_with_a_card_that_warns(rows: list[Row]) -> None:
         assert (folder / "adapter_model.safetensors").is_file()
 
 
+def test_every_adapter_is_registered_and_bad_ones_are_of_dual_use(rows: list[Row]) -> None:
+    cards = PHASE.summarize(rows, DiskKept(finetuned().root)).vectors
+    found = {card.name.rpartition(".")[2]: card for card in cards}
+    assert {name: card.metadata["dual_use"] for name, card in found.items()} == {
+        "bad": True, "good": False, "bad_rank1": True, "other": True,
+    }  # fmt: skip
+    for name, card in found.items():
+        steps = {r.step for r in rows if r.adapter == name and r.what == "rates"}
+        assert card.metadata["steps"] == max(steps)
+        assert card.reference.endswith(f"adapter-{name}")
+
+
 def test_the_turn_and_the_probe_are_measured(rows: list[Row]) -> None:
     assert {(r.adapter, r.k) for r in of(rows, what="turn")} >= {("bad", 2), ("bad", 5)}
     assert all(r.turn is not None or r.reason for r in of(rows, what="turn"))
