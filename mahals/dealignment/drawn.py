@@ -33,7 +33,7 @@ def _by_steps(found: Mapping[str, Sequence[Stage]], of: Of) -> Figure:
     n = len(first.influence if of == "aqi" else first.gap_influence)
     draws = len(next(iter(found.values()))[0].random)
     labels = Labels(
-        "What the wrong answers took, and what each arm brought back",
+        "The fall, and what each arm brought back",
         WORDS[of],
         f"n = {n} evaluation prompts; bars of the lines: 95 % jackknife intervals. Grey: mean and "
         f"range of {draws} random directions. All arms at one KL on neutral text.",
