@@ -347,3 +347,12 @@ def test_a_clone_publishes_its_results_anew(place: Workspace, store: Store, tmp_
     )
     second = publish([item], empty_store(clone))
     assert set(first.runs) == set(second.runs) and second.made == 1
+
+
+def test_connections_to_sqlite_wait_for_the_disk_seldom(tmp_path: Path) -> None:
+    from sqlalchemy import create_engine, text
+
+    store = empty_store(tmp_path)
+    with create_engine(store.uri).connect() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 1  # NORMAL; 2 is FULL
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"

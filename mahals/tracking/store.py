@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +87,7 @@ def ensure_database(root: Path | str) -> Store:
             fcntl.flock(lock, fcntl.LOCK_EX)
             _quiet_migrations()
             _write_ahead(store.uri)
+            _sync_seldom()
             store.client.search_experiments(max_results=1)
     except Exception as error:
         raise InputError(
@@ -110,6 +111,25 @@ def _write_ahead(uri: str) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
         finally:
             connection.close()
+
+
+@cache
+def _sync_seldom() -> None:
+    """Sqlite then waits for the disk when the log is folded in, not at each of a run's nine commits.
+
+    With the write-ahead log the database stays whole after a crash; only the last runs may be
+    missing, and results on disk can be published again.
+    """
+    import sqlite3
+
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def set_pragma(connection: object, record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+    event.listen(Engine, "connect", set_pragma)
 
 
 def _quiet_migrations() -> None:
