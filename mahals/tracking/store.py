@@ -115,7 +115,7 @@ def _write_ahead(uri: str) -> None:
 
 @cache
 def _sync_seldom() -> None:
-    """Sqlite then waits for the disk when the log is folded in, not at each of a run's nine commits.
+    """Sqlite waits for the disk when the log is folded in, not at each of a run's nine commits.
 
     With the write-ahead log the database stays whole after a crash; only the last runs may be
     missing, and results on disk can be published again.
