@@ -87,7 +87,8 @@ def test_the_page_shows_bars_that_do_not_hold_and_says_why_a_line_is_absent(
     assert "| nan | 1 s |  | 1 |  |  |" in text
     assert "Absent: 16 blocks, repeng: no environment." in text
     assert "**Others ran.**" in text and "capture 9.0" in text and "* a note" in text
-    assert "## Sweeps\n\nNot measured." in text and "no SAE reader" in text
+    assert "## Sweeps\n\nNot measured." in text
+    assert "## SAE encode and clamp\n\nNot measured." in text
 
 
 def test_every_script_is_on_the_page() -> None:

@@ -14,6 +14,7 @@ SCRIPTS: dict[str, str] = {
     "sweep": "Sweeps",
     "generation": "Generation",
     "resampling": "Resampling",
+    "sae": "SAE encode and clamp",
     "rows": "Rows, runs, leaderboard",
     "cold_start": "Cold start",
     "growth": "How cost grows",
@@ -32,11 +33,6 @@ differs much from the first number, other work took the cores. Nothing here is a
 counted instead of timed is in `tests/`. What was tried and did not help: [NOTES](speed/NOTES.md).
 """
 FIGURE = "![Cost over size, both on logarithmic axes](speed/growth.png)"
-SAE = """\
-## SAE encode and clamp
-
-Absent: this package has no SAE reader yet.
-"""
 
 
 def markdown(pages: Sequence[Page], shared: str | None) -> str:
@@ -52,8 +48,6 @@ def markdown(pages: Sequence[Page], shared: str | None) -> str:
         else:
             why = ": no GPU could be had" if name == "gpu" else ""
             parts.append(f"## {heading}\n\nNot measured{why}.\n")
-        if name == "resampling":
-            parts.append(SAE)
     return "\n".join(parts)
 
 

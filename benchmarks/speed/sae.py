@@ -1,0 +1,85 @@
+"""What do reading and clamping SAE latents cost beside their matrix products alone?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from benchmarks.speed import setting
+from benchmarks.speed.timing import Bar, Page, interleaved, ratio, timed
+from mahals.saes import Sae, clamp, encode
+
+BAR = Bar("<=", 1.2)
+TOKENS, WIDTH, LATENTS = 2048, 768, 16_384
+CLAMPED = (16, 256)  # latents clamped at once
+REPEATS = 20  # clamps timed together: one takes milliseconds
+
+
+def planted(activation: str, width: int, latents: int) -> Sae:
+    """Random weights; b_dec is subtracted from the input."""
+    rng = torch.Generator().manual_seed(0)
+    w_enc = torch.randn(width, latents, generator=rng) / width**0.5
+    b_enc, b_dec = (0.1 * torch.randn(n, generator=rng) for n in (latents, width))
+    if activation == "relu":
+        return Sae(w_enc, b_enc, w_enc.T.contiguous(), b_dec, "relu", True)
+    threshold = torch.rand(latents, generator=rng)
+    return Sae(w_enc, b_enc, w_enc.T.contiguous(), b_dec, "jumprelu", True, threshold)
+
+
+def repeated(work: Callable[[], object], times: int) -> Callable[[], None]:
+    """`work`, so many times."""
+
+    def run() -> None:
+        for _ in range(times):
+            work()
+
+    return run
+
+
+def products(states: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
+    """The two matrix products of a clamp, and nothing else."""
+    return (states @ columns) @ rows
+
+
+@torch.no_grad()
+def measure(options: setting.Options) -> Page:
+    """Ratios of encode and clamp over their products, for two activation functions."""
+    page = Page("sae", str(__doc__), setting.machine())
+    tokens, width, latents = (32, 16, 512) if options.tiny else (TOKENS, WIDTH, LATENTS)
+    states = torch.randn(tokens, width, generator=torch.Generator().manual_seed(1))
+    group = f"{tokens} tokens, d {width}, {latents} latents"
+    for activation in ("relu", "jumprelu"):
+        sae = planted(activation, width, latents)
+        jobs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+            "encode": (lambda s=sae: encode(s, states), lambda s=sae: states @ s.w_enc)  # type: ignore[misc]
+        }
+        for count in CLAMPED:
+            jobs[f"clamp of {count}"] = clamping(sae, states, count)
+        for what, (ours, limit) in jobs.items():
+            ours(), limit()  # the first call of a shape prepares
+            times = interleaved({"ours": timed(ours), "limit": timed(limit)}, options.rounds)
+            name = f"{activation}: {what} / its products"
+            page.lines.append(ratio(group, name, (times["ours"], times["limit"]), BAR))
+    page.notes.append(
+        f"The products of a clamp read columns and rows taken out before; {REPEATS} clamps are "
+        "timed together. b_dec is subtracted from the input in all."
+    )
+    return page
+
+
+def clamping(
+    sae: Sae, states: Tensor, count: int
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A clamp of `count` latents spread over all, and its two products."""
+    at = torch.arange(count) * (sae.w_dec.shape[0] // count)
+    values = torch.ones(count)
+    columns, rows = sae.w_enc[:, at].contiguous(), sae.w_dec[at]
+    ours = repeated(lambda: clamp(sae, states, at, values), REPEATS)
+    return ours, repeated(lambda: products(states, columns, rows), REPEATS)
+
+
+if __name__ == "__main__":
+    chosen = setting.options(__doc__)
+    measure(chosen).write(chosen.out)
