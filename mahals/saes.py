@@ -74,14 +74,15 @@ class Sae:
 def encode(sae: Sae, states: Tensor) -> Tensor:
     """(..., m): the activation of every latent, >= 0, of states (..., d).
 
-    Formula at the head of this file. One array of the result's size is made. Raises InputError for states of another width or type.
+    Formula at the head of this file. One array of the result's size is made.
+    Raises InputError for states of another width or type.
     """
     rows = _rows(sae, states)
     if sae.apply_b_dec_to_input:
         rows = rows - sae.b_dec
     z = rows @ sae.w_enc
-    for part in z.split(CHUNK):  # a few rows at a time stay in the processor's cache
-        _activate(sae, part.add_(sae.b_enc), sae.threshold)
+    for at in range(0, len(z), CHUNK):  # a few rows at a time stay in the processor's cache
+        _activate(sae, z[at : at + CHUNK].add_(sae.b_enc), sae.threshold)
     return z.view(*states.shape[:-1], -1)
 
 
@@ -97,8 +98,8 @@ def decode(sae: Sae, latents: Tensor) -> Tensor:
 def clamp(sae: Sae, states: Tensor, latents: Tensor, values: Tensor) -> Tensor:
     """(..., d): states (..., d) with each latent's activation f_i replaced by its value v_i.
 
-    h + sum_i (v_i - f_i(h)) W_dec[i], for `latents` (k,) of distinct indices and `values` (k,): what
-    the autoencoder does not explain of a state stays. Nothing moves where f_i is v_i. Only these k
+    h + sum_i (v_i - f_i(h)) W_dec[i], for `latents` (k,) of distinct indices and `values` (k,):
+    what the autoencoder does not explain of a state stays. Nothing moves where f_i is v_i. Only these k
     columns are computed; topk needs them all. The new state, read again, need not show v_i.
     Raises InputError for indices out of range or twice, and for shapes that do not fit.
     """
@@ -114,7 +115,7 @@ def clamp(sae: Sae, states: Tensor, latents: Tensor, values: Tensor) -> Tensor:
         threshold = None if sae.threshold is None else sae.threshold[latents]
         now = _activate(sae, torch.addmm(bias, rows, columns), threshold)
     by = torch.sub(values.to(now), now, out=now)
-    return torch.addmm(rows, by, sae.w_dec.index_select(0, latents)).view(states.shape)
+    return (by @ sae.w_dec.index_select(0, latents)).add_(rows).view(states.shape)
 
 
 def _activate(sae: Sae, z: Tensor, threshold: Tensor | None) -> Tensor:
