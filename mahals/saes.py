@@ -99,7 +99,7 @@ def clamp(sae: Sae, states: Tensor, latents: Tensor, values: Tensor) -> Tensor:
     """(..., d): states (..., d) with each latent's activation f_i replaced by its value v_i.
 
     h + sum_i (v_i - f_i(h)) W_dec[i], for `latents` (k,) of distinct indices and `values` (k,):
-    what the autoencoder does not explain of a state stays. Nothing moves where f_i is v_i. Only these k
+    what the autoencoder does not explain of a state stays. Nothing moves where f_i is v_i. Only k
     columns are computed; topk needs them all. The new state, read again, need not show v_i.
     Raises InputError for indices out of range or twice, and for shapes that do not fit.
     """
