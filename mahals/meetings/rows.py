@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 Kind = Literal["aqi", "refusals", "success", "stability", "talk", "missed"]
 Context = Literal["talk", "neutral", "shuffled", "alone"]
 BOTH: tuple[Context, Context] = ("talk", "neutral")
+ALIKE = 1e-9  # a narrower interval is rounding
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,25 @@ def mean_interval(each: npt.ArrayLike) -> Interval:
     """The mean of one value a conversation, with its 95 % jackknife interval over them."""
     x = np.asarray(each, dtype=np.float64)
     return jackknife_interval(x - x.mean(), float(x.mean()), None)
+
+
+def share_interval(each: npt.ArrayLike) -> Interval:
+    """As mean_interval, of shares: the interval ends at 0 and 1, where a share does."""
+    return _within(mean_interval(each), 0.0)
+
+
+def change_interval(each: npt.ArrayLike) -> Interval:
+    """As mean_interval, of differences of two shares: the interval ends at -1 and 1."""
+    return _within(mean_interval(each), -1.0)
+
+
+def _within(found: Interval, low: float) -> Interval:
+    return replace(found, low=max(low, found.low), high=min(1.0, found.high))
+
+
+def varies(found: Interval) -> bool:
+    """Whether the interval has a width: where all is alike there is no spread to go by."""
+    return found.high - found.low > ALIKE
 
 
 def drifts(rows: Sequence[MeetingRow], kept: Kept, who: Who) -> Array | None:

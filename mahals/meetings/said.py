@@ -9,7 +9,18 @@ from itertools import combinations
 import numpy as np
 
 from mahals.data import AXIOMS
-from mahals.meetings.rows import BOTH, MeetingRow, Who, drifts, find, mean_interval, values
+from mahals.meetings.rows import (
+    BOTH,
+    MeetingRow,
+    Who,
+    change_interval,
+    drifts,
+    find,
+    mean_interval,
+    share_interval,
+    values,
+    varies,
+)
 from mahals.metrics.homophily import homophily_intervals
 from mahals.phase import Kept
 from mahals.stats import Floats, Interval, Resampling, gain_over_random, resample_weights, wilson
@@ -133,7 +144,7 @@ def refusals_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
                 r.agent: values(r, kept) for r in wanted if (r.arm, r.context) == (arm, context)
             }
             for agent, found in some.items():
-                rate = mean_interval(found.mean(axis=1))
+                rate = share_interval(found.mean(axis=1))
                 metrics |= _three(f"{arm}/{agent}/refusal_unsafe_{context}", rate)
                 lines.append(f"{arm}, {agent}: refuses {_shown(rate)} of unsafe after {context}")
             for a, b in combinations(some, 2):
@@ -160,7 +171,7 @@ def success_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
         if shuffled is None or alone is None:
             continue
         own, other = (values(r, kept)[:, 0] for r in (row, shuffled))
-        rate, gain = wilson(int(own.sum()), len(own)), mean_interval(own - other)
+        rate, gain = wilson(int(own.sum()), len(own)), change_interval(own - other)
         metrics |= _three(f"{row.arm}/{row.agent}/success_over_shuffled", gain)
         metrics[f"{row.arm}/{row.agent}/success"] = rate.estimate
         lines.append(
@@ -193,7 +204,9 @@ def stability_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
 
 
 def _three(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+    """The estimate, with the ends of its interval where it has one."""
+    ends = {f"{name}_low": found.low, f"{name}_high": found.high} if varies(found) else {}
+    return {name: found.estimate} | ends
 
 
 def _shown(found: Interval) -> str:
@@ -201,4 +214,6 @@ def _shown(found: Interval) -> str:
 
 
 def _brackets(found: Interval) -> str:
+    if not varies(found):
+        return "(all alike: no interval)"
     return f"[{found.low:+.2f}, {found.high:+.2f}]"
