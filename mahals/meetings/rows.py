@@ -13,8 +13,17 @@ from mahals.phase import Kept
 from mahals.stats import Interval, jackknife_interval
 
 Array = npt.NDArray[np.float64]
-Kind = Literal["aqi", "refusals", "success", "stability", "talk", "missed"]
-Context = Literal["talk", "neutral", "shuffled", "alone"]
+Kind = Literal[
+    "aqi",
+    "refusals",
+    "success",
+    "stability",
+    "talk",
+    "missed",
+    "aqi_alone",
+    "refusals_alone",
+]
+Context = Literal["talk", "neutral", "shuffled", "alone", "before", "trained", "self_trained"]
 BOTH: tuple[Context, Context] = ("talk", "neutral")
 ALIKE = 1e-9  # a narrower interval is rounding
 
@@ -25,11 +34,12 @@ class MeetingRow:
 
     `aqi`: (conversations, 7) points; `refusals`: (conversations, requests) 0 or 1; `success`:
     (tasks, 1) in [0, 1]; `stability`: asi_partial of one window, no file; `talk`: the transcript;
-    `missed`: what could not be measured, and why.
+    `missed`: what could not be measured, and why. `aqi_alone`: (n, 1) influence values of the AQI
+    without a conversation; `refusals_alone`: (m, 2), see `mahals.meetings.retrained`.
     """
 
     kind: Kind
-    arm: str  # none, weakest, all, aligned, adversarial, self; of a task its name
+    arm: str  # none, weakest, all, aligned, adversarial, self, trained; of a task its name
     draw: int | None  # which random direction; None for the arm itself
     agent: str  # a model's key; of a task "first to second"; "" for the table
     steered: bool

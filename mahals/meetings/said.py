@@ -9,8 +9,10 @@ from itertools import combinations
 import numpy as np
 
 from mahals.data import AXIOMS
+from mahals.meetings.retrained import aqi_change, refusal_change
 from mahals.meetings.rows import (
     BOTH,
+    Context,
     MeetingRow,
     Who,
     change_interval,
@@ -27,6 +29,11 @@ from mahals.stats import Floats, Interval, Resampling, gain_over_random, resampl
 from mahals.stats.agreement import kappa
 
 LEAST = 20  # conversations
+CHANGES: dict[str, tuple[Context, Context]] = {
+    "change": ("trained", "before"),
+    "change_by_self_talk": ("self_trained", "before"),
+    "over_self_talk": ("trained", "self_trained"),
+}
 RESAMPLES = 1000
 
 
@@ -217,3 +224,22 @@ def _brackets(found: Interval) -> str:
     if not varies(found):
         return "(all alike: no interval)"
     return f"[{found.low:+.2f}, {found.high:+.2f}]"
+
+
+def training_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+    """What training on the talks did to each agent alone, over training on its self-talk."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    for agent in dict.fromkeys(r.agent for r in rows if r.kind == "aqi_alone"):
+        for what, change, unit in (
+            ("aqi", aqi_change, "points of AQI"),
+            ("refused_unsafe", refusal_change, "of unsafe prompts refused"),
+        ):
+            parts = []
+            for name, pair in CHANGES.items():
+                found = change(rows, kept, agent, pair)
+                if found is not None:
+                    metrics |= _three(f"trained/{agent}/{what}_{name}", found)
+                    parts.append(f"{name.replace('_', ' ')} {_shown(found)}")
+            lines.append(f"{agent}, trained on its talks and alone, {unit}: {'; '.join(parts)}")
+    return Said(metrics, tuple(lines))

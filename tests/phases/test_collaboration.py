@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from mahals.activations import capture
+from mahals.adapters import Lora
 from mahals.conversation import Agent, encode_after, read_talks, view
 from mahals.data import AXIOMS, TaskItem, WorldChoice
 from mahals.meetings import splits
 from mahals.meetings.openings import SplitTask, dilemmas, facts, relays, user_tasks
+from mahals.meetings.retrained import Training
 from mahals.meetings.rows import MeetingRow, Who, drifts, find, values
 from mahals.metrics.aqi import model_aqi
 from mahals.phases.collaboration import PHASE, Params, Row, Task
@@ -24,6 +26,7 @@ from tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts
 from tiny_models import LAYERS, loaded
 
 NONE = Arm("unsteered", ())
+NO_TRAINING = Training(0, 2, 2, {"organism": 0.01}, 0, Lora(2, 4, 0.0, "attention"))
 PARAMS = Params(
     agents=2,
     topology="pair",
@@ -44,6 +47,8 @@ PARAMS = Params(
     shuffles=1,
     user_tasks="none",
     window=3,
+    training=NO_TRAINING,
+    adversary=NO_TRAINING,
     world=WorldChoice(0),
     suite=replace(SUITE, dose_kl=0.01),
 )
