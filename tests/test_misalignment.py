@@ -49,7 +49,9 @@ def test_a_rise_is_the_paired_t_interval() -> None:
     d = np.array([1, 0, 0, 0, 1.0])
     half = student_quantile(4, 0.975) * d.std(ddof=1) / np.sqrt(5)
     assert found.estimate == pytest.approx(0.4)
-    assert found.high - found.estimate == pytest.approx(half)
+    assert found.estimate - found.low == pytest.approx(half)
+    assert 0.4 + half > 1 and found.high == 1  # a difference of shares ends there
+    assert rise(before, after, list("abcde"), "misaligned").low == -1
 
 
 def test_restoration_by_hand_and_by_simulation() -> None:

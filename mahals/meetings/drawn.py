@@ -15,7 +15,16 @@ from mahals.figures import (
     curve_with_band,
     grouped_bars,
 )
-from mahals.meetings.rows import BOTH, MeetingRow, Who, find, mean_interval, values
+from mahals.meetings.rows import (
+    BOTH,
+    MeetingRow,
+    Who,
+    find,
+    mean_interval,
+    share_interval,
+    values,
+    varies,
+)
 from mahals.meetings.said import agents_of
 from mahals.phase import Kept
 
@@ -82,6 +91,8 @@ def before_after(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
 
 def stability_figure(rows: Sequence[MeetingRow]) -> dict[str, Figure]:
     """`stability`: the index per window and arm; only where there are two windows or more."""
+    from matplotlib.ticker import MaxNLocator
+
     found = [r for r in rows if r.kind == "stability" and r.draw is None and r.value is not None]
     rounds = sorted({r.round for r in found if r.round is not None})
     arms: dict[str, Measured] = {}
@@ -100,7 +111,9 @@ def stability_figure(rows: Sequence[MeetingRow]) -> dict[str, Figure]:
         other="window",
     )
     curve = Curve([float(k) for k in rounds], arms)
-    return {"stability": curve_with_band({"all agents": curve}, labels)}
+    figure = curve_with_band({"all agents": curve}, labels)
+    figure.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    return {"stability": figure}
 
 
 def success_figure(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
@@ -112,9 +125,11 @@ def success_figure(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
         ("talk", "own messages"), ("shuffled", "shuffled messages"), ("alone", "no message"),
     ):  # fmt: skip
         each = {f"{r.arm}: {r.agent}": r for r in found if r.context == context}
-        spread = [mean_interval(values(each[n], kept)[:, 0]) for n in names]
+        spread = [share_interval(values(each[n], kept)[:, 0]) for n in names]
         groups[word] = Measured(
-            [s.estimate for s in spread], [s.low for s in spread], [s.high for s in spread]
+            [s.estimate for s in spread],
+            [s.low if varies(s) else None for s in spread],
+            [s.high if varies(s) else None for s in spread],
         )
     labels = Labels(
         "Split-information tasks",

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from mahals.conversation import Opening
 from mahals.data import AXIOMS, Prompt, TaskItem
+from mahals.phase import Lab
 from mahals.records import InputError, from_plain, seed_of
-from mahals.world import FactTask
+from mahals.world import FactTask, World, fact_tasks
 
+SPLIT = "evaluation"
 ASKED = "How do I do it?"  # what the agent is asked that was not told the topic
 
 
@@ -114,4 +116,18 @@ def user_tasks(path: Path) -> list[SplitTask]:
             got=f"{len(found)} tasks, {len({t.key for t in found})} keys",
             cure="shuffled messages need another task to come from",
         )
+    return found
+
+
+def split_tasks(
+    lab: Lab, kinds: Sequence[str], count: int, user: str, world_seed: int
+) -> dict[str, list[SplitTask]]:
+    """At most `count` tasks of each kind (relay, facts), and those of a user's file, or `none`."""
+    found: dict[str, list[SplitTask]] = {}
+    if "relay" in kinds:
+        found["relay"] = relays(lab.tasks(SPLIT))[:count]
+    if "facts" in kinds:
+        found["facts"] = facts(fact_tasks(World(world_seed), SPLIT, count, lab.seed))
+    if user != "none":
+        found["user"] = user_tasks(Path(user))
     return found

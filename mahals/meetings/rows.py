@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,9 +13,19 @@ from mahals.phase import Kept
 from mahals.stats import Interval, jackknife_interval
 
 Array = npt.NDArray[np.float64]
-Kind = Literal["aqi", "refusals", "success", "stability", "talk", "missed"]
-Context = Literal["talk", "neutral", "shuffled", "alone"]
+Kind = Literal[
+    "aqi",
+    "refusals",
+    "success",
+    "stability",
+    "talk",
+    "missed",
+    "aqi_alone",
+    "refusals_alone",
+]
+Context = Literal["talk", "neutral", "shuffled", "alone", "before", "trained", "self_trained"]
 BOTH: tuple[Context, Context] = ("talk", "neutral")
+ALIKE = 1e-9  # a narrower interval is rounding
 
 
 @dataclass(frozen=True)
@@ -24,11 +34,12 @@ class MeetingRow:
 
     `aqi`: (conversations, 7) points; `refusals`: (conversations, requests) 0 or 1; `success`:
     (tasks, 1) in [0, 1]; `stability`: asi_partial of one window, no file; `talk`: the transcript;
-    `missed`: what could not be measured, and why.
+    `missed`: what could not be measured, and why. `aqi_alone`: (n, 1) influence values of the AQI
+    without a conversation; `refusals_alone`: (m, 2), see `mahals.meetings.retrained`.
     """
 
     kind: Kind
-    arm: str  # none, weakest, all, aligned, adversarial, self; of a task its name
+    arm: str  # none, weakest, all, aligned, adversarial, self, trained; of a task its name
     draw: int | None  # which random direction; None for the arm itself
     agent: str  # a model's key; of a task "first to second"; "" for the table
     steered: bool
@@ -72,6 +83,25 @@ def mean_interval(each: npt.ArrayLike) -> Interval:
     """The mean of one value a conversation, with its 95 % jackknife interval over them."""
     x = np.asarray(each, dtype=np.float64)
     return jackknife_interval(x - x.mean(), float(x.mean()), None)
+
+
+def share_interval(each: npt.ArrayLike) -> Interval:
+    """As mean_interval, of shares: the interval ends at 0 and 1, where a share does."""
+    return _within(mean_interval(each), 0.0)
+
+
+def change_interval(each: npt.ArrayLike) -> Interval:
+    """As mean_interval, of differences of two shares: the interval ends at -1 and 1."""
+    return _within(mean_interval(each), -1.0)
+
+
+def _within(found: Interval, low: float) -> Interval:
+    return replace(found, low=max(low, found.low), high=min(1.0, found.high))
+
+
+def varies(found: Interval) -> bool:
+    """Whether the interval has a width: where all is alike there is no spread to go by."""
+    return found.high - found.low > ALIKE
 
 
 def drifts(rows: Sequence[MeetingRow], kept: Kept, who: Who) -> Array | None:

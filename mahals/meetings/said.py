@@ -9,13 +9,31 @@ from itertools import combinations
 import numpy as np
 
 from mahals.data import AXIOMS
-from mahals.meetings.rows import BOTH, MeetingRow, Who, drifts, find, mean_interval, values
+from mahals.meetings.retrained import aqi_change, refusal_change
+from mahals.meetings.rows import (
+    BOTH,
+    Context,
+    MeetingRow,
+    Who,
+    change_interval,
+    drifts,
+    find,
+    mean_interval,
+    share_interval,
+    values,
+    varies,
+)
 from mahals.metrics.homophily import homophily_intervals
 from mahals.phase import Kept
 from mahals.stats import Floats, Interval, Resampling, gain_over_random, resample_weights, wilson
 from mahals.stats.agreement import kappa
 
 LEAST = 20  # conversations
+CHANGES: dict[str, tuple[Context, Context]] = {
+    "change": ("trained", "before"),
+    "change_by_self_talk": ("self_trained", "before"),
+    "over_self_talk": ("trained", "self_trained"),
+}
 RESAMPLES = 1000
 
 
@@ -133,7 +151,7 @@ def refusals_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
                 r.agent: values(r, kept) for r in wanted if (r.arm, r.context) == (arm, context)
             }
             for agent, found in some.items():
-                rate = mean_interval(found.mean(axis=1))
+                rate = share_interval(found.mean(axis=1))
                 metrics |= _three(f"{arm}/{agent}/refusal_unsafe_{context}", rate)
                 lines.append(f"{arm}, {agent}: refuses {_shown(rate)} of unsafe after {context}")
             for a, b in combinations(some, 2):
@@ -160,7 +178,7 @@ def success_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
         if shuffled is None or alone is None:
             continue
         own, other = (values(r, kept)[:, 0] for r in (row, shuffled))
-        rate, gain = wilson(int(own.sum()), len(own)), mean_interval(own - other)
+        rate, gain = wilson(int(own.sum()), len(own)), change_interval(own - other)
         metrics |= _three(f"{row.arm}/{row.agent}/success_over_shuffled", gain)
         metrics[f"{row.arm}/{row.agent}/success"] = rate.estimate
         lines.append(
@@ -193,7 +211,9 @@ def stability_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
 
 
 def _three(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+    """The estimate, with the ends of its interval where it has one."""
+    ends = {f"{name}_low": found.low, f"{name}_high": found.high} if varies(found) else {}
+    return {name: found.estimate} | ends
 
 
 def _shown(found: Interval) -> str:
@@ -201,4 +221,25 @@ def _shown(found: Interval) -> str:
 
 
 def _brackets(found: Interval) -> str:
+    if not varies(found):
+        return "(all alike: no interval)"
     return f"[{found.low:+.2f}, {found.high:+.2f}]"
+
+
+def training_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+    """What training on the talks did to each agent alone, over training on its self-talk."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    for agent in dict.fromkeys(r.agent for r in rows if r.kind == "aqi_alone"):
+        for what, change, unit in (
+            ("aqi", aqi_change, "points of AQI"),
+            ("refused_unsafe", refusal_change, "of unsafe prompts refused"),
+        ):
+            parts = []
+            for name, pair in CHANGES.items():
+                found = change(rows, kept, agent, pair)
+                if found is not None:
+                    metrics |= _three(f"trained/{agent}/{what}_{name}", found)
+                    parts.append(f"{name.replace('_', ' ')} {_shown(found)}")
+            lines.append(f"{agent}, trained on its talks and alone, {unit}: {'; '.join(parts)}")
+    return Said(metrics, tuple(lines))

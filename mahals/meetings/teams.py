@@ -17,7 +17,7 @@ from mahals.steering import Arm
 TeamArm = Literal["none", "weakest", "all", "aligned", "adversarial"]
 """`none`: base checkpoints, unsteered; `weakest`: the one of the lowest AQI is steered; `all`: each
 is; `aligned`: aligned checkpoints; `adversarial`: the same, but the first agent is its base, the
-checkpoint before preference training, as no checkpoint was dealigned on purpose."""
+checkpoint before preference training, unless it is dealigned on purpose."""
 
 UNSTEERED = Arm("unsteered", ())
 STEERED: tuple[TeamArm, ...] = ("weakest", "all")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import torch
-
+from mahals.adapters import Dialogue
+from mahals.arms.bench import bench
 from mahals.arms.kinds import Suite
 from mahals.conversation import (
     Agent,
@@ -22,10 +21,21 @@ from mahals.conversation import (
     write_talks,
 )
 from mahals.data import WorldChoice
+from mahals.meetings.book import Book, new_row
 from mahals.meetings.drawn import before_after, round_figure, stability_figure, success_figure
 from mahals.meetings.measuring import Questions, aqi_after, neutral_of, questions, refused_after
-from mahals.meetings.openings import SplitTask, dilemmas, facts, relays, user_tasks
-from mahals.meetings.rows import BOTH, Kind, MeetingRow
+from mahals.meetings.openings import dilemmas, split_tasks
+from mahals.meetings.retrained import (
+    ALONE,
+    Training,
+    check_training,
+    course,
+    enter_alone,
+    lessons,
+    taught,
+    with_adversary,
+)
+from mahals.meetings.rows import BOTH, Context, MeetingRow
 from mahals.meetings.said import (
     drift_said,
     likeness_said,
@@ -33,13 +43,13 @@ from mahals.meetings.said import (
     self_said,
     stability_said,
     success_said,
+    training_said,
 )
 from mahals.meetings.splits import succeed
 from mahals.meetings.stable import stability_windows
 from mahals.meetings.teams import How, Team, TeamArm, seat, teams
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
 from mahals.records import InputError
-from mahals.world import World, fact_tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,11 +82,13 @@ class Params:
     shuffles: int  # other conversations that a message is taken from
     user_tasks: str  # a JSON lines file, or none
     window: int  # turns in a window of the stability index
+    training: Training  # of each agent on its talks of the arm none
+    adversary: Training  # of the adversary on rejected answers; 0 steps: its base checkpoint
     world: WorldChoice
     suite: Suite
 
 
-Part = TeamArm | Literal["self", "split"]
+Part = TeamArm | Literal["self", "split", "trained"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +110,10 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
             got=f"{len(models)} models, arms {', '.join(params.arms)}, {params.prompts} prompts",
             cure="raise what is missing; drift is read against the arm none",
         )
+    for training in (params.training, params.adversary):
+        check_training(training, lab.weights)
     parts: tuple[Part, ...] = (*params.arms, "self", "split")
+    parts += ("trained",) if params.training.steps else ()
     return [Task(models, part) for part in parts]
 
 
@@ -107,7 +122,11 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     if task.part == "split":
         yield from _split(task, params, lab)
         return
-    book = _Book(task.part, {}, [])
+    book = Book(task.part, {}, [])
+    if task.part == "trained":
+        _trained(book, task, params, lab)
+        yield from book.kept(lab)
+        return
     suite = replace(params.suite, pool=params.pool)
     about = questions(lab, params.prompts, params.refusals, suite)
     if task.part == "self":
@@ -121,39 +140,10 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         found = teams(lab, task.models, task.part, how)
         for number, team in enumerate(found.teams):
             lab.report(f"arm {task.part}", number, len(found.teams))
-            _team(book, team, about, params, lab)
-        book.rows += [_row("missed", task.part, reason=why) for why in found.missed]
+            table = with_adversary(team, params.adversary, task, lab)
+            _team(book, table, about, params, lab)
+        book.rows += [new_row("missed", task.part, reason=why) for why in found.missed]
     yield from book.kept(lab)
-
-
-@dataclass
-class _Book:
-    """Rows of a task, and the values that they point to."""
-
-    part: str
-    tensors: dict[str, torch.Tensor]
-    rows: list[Row]
-
-    def enter(self, row: Row, found: object) -> None:
-        """Adds a row with its values (n, m)."""
-        values = torch.as_tensor(found, dtype=torch.float64)
-        cell = f"{len(self.tensors)}"
-        self.tensors[cell] = values
-        mean = float(values.mean())
-        self.rows.append(Row(**{**vars(row), "cell": cell, "value": mean}))
-
-    def kept(self, lab: Lab) -> list[Row]:
-        """The rows, their values kept in one file."""
-        name = lab.keep(f"{self.part}.safetensors", self.tensors)
-        return [Row(**{**vars(r), "kept": name}) if r.cell is not None else r for r in self.rows]
-
-
-def _row(kind: Kind, arm: str, **more: object) -> Row:
-    empty: dict[str, object] = dict.fromkeys(
-        ("draw", "round", "value", "kept", "cell", "asi", "reason")
-    )
-    empty |= {"agent": "", "steered": False, "context": "talk", "parts": (), "stops": ()}
-    return Row(kind, arm, **(empty | more))  # type: ignore[arg-type]
 
 
 def _talk(agents: Sequence[Agent], params: Params, lab: Lab) -> list[Talk]:
@@ -166,7 +156,7 @@ def _schedule(params: Params) -> Schedule:
     return Schedule(params.topology, params.rounds, params.max_new_tokens, params.loop)
 
 
-def _team(book: _Book, team: Team, about: Questions, params: Params, lab: Lab) -> None:
+def _team(book: Book, team: Team, about: Questions, params: Params, lab: Lab) -> None:
     """One table: talks, AQI of each agent, and of the arm itself also rounds, refusals, index."""
     talks = _talk(team.agents, params, lab)
     for speaker, agent in enumerate(team.agents):
@@ -180,7 +170,7 @@ def _team(book: _Book, team: Team, about: Questions, params: Params, lab: Lab) -
     if team.draw is None:
         tokenizers = [a.loaded.tokenizer for a in team.agents]
         for number, index in enumerate(stability_windows(talks, tokenizers, params.window), 1):
-            row = _row("stability", team.arm, round=number, value=index.asi_partial)
+            row = new_row("stability", team.arm, round=number, value=index.asi_partial)
             seen = {"asi": index.asi, "parts": index.observed}
             book.rows.append(Row(**{**vars(row), **seen}))
 
@@ -189,7 +179,7 @@ Seated = tuple[Agent, int, bool, int | None]  # agent, place, steered, draw
 
 
 def _measure_agent(
-    book: _Book, seated: Seated, talks: Sequence[Talk], about: Questions, lab: Lab
+    book: Book, seated: Seated, talks: Sequence[Talk], about: Questions, lab: Lab
 ) -> None:
     """AQI after the talk and after neutral context; of arms themselves refusals too."""
     agent, speaker, steered, draw = seated
@@ -198,40 +188,66 @@ def _measure_agent(
     name = agent.loaded.key
     for context, seen in zip(BOTH, (views, neutral), strict=True):
         who = {"agent": name, "steered": steered, "draw": draw, "context": context}
-        book.enter(_row("aqi", book.part, **who), aqi_after(agent, seen, about))
+        book.enter(new_row("aqi", book.part, **who), aqi_after(agent, seen, about))
         if draw is None and about.asked and book.part != "self":
-            book.enter(_row("refusals", book.part, **who), refused_after(agent, seen, about))
+            book.enter(new_row("refusals", book.part, **who), refused_after(agent, seen, about))
 
 
 def _rounds(
-    book: _Book, seated: Seated, talks: Sequence[Talk], about: Questions, rounds: int
+    book: Book, seated: Seated, talks: Sequence[Talk], about: Questions, rounds: int
 ) -> None:
     """AQI after each round; a talk that ended earlier stays as it ended."""
     agent, speaker, steered, _ = seated
     for number in range(rounds + 1):
         views = [view(t, speaker, number) for t in talks]
-        row = _row("aqi", book.part, agent=agent.loaded.key, steered=steered, round=number)
+        row = new_row("aqi", book.part, agent=agent.loaded.key, steered=steered, round=number)
         book.enter(row, aqi_after(agent, views, about))
 
 
-def _talk_row(book: _Book, talks: Sequence[Talk], agent: str, draw: int | None, lab: Lab) -> None:
+def _talk_row(book: Book, talks: Sequence[Talk], agent: str, draw: int | None, lab: Lab) -> None:
     """Keeps the transcript; its row says how the talks ended."""
     which = "" if draw is None else f".random{draw}"
     whom = f".{agent}" if agent else ""
     name = lab.keep_text(f"{book.part}{whom}{which}.talks.jsonl", write_talks(talks))
     ends = [t.stop for t in talks]
     stops = (ends.count("length"), ends.count("loop"), ends.count("context"))
-    book.rows.append(_row("talk", book.part, agent=agent, draw=draw, kept=name, stops=stops))
+    book.rows.append(new_row("talk", book.part, agent=agent, draw=draw, kept=name, stops=stops))
+
+
+def _trained(book: Book, task: Task, params: Params, lab: Lab) -> None:
+    """Each agent alone: before, trained on what it said among others, and on its self-talk."""
+    agents = [seat(lab, m, "base") for m in task.models]
+    among = _talk(agents, params, lab)
+    for speaker, agent in enumerate(agents):
+        alone = _talk(together_with_itself(agent, len(agents) - 1), params, lab)
+        said: dict[Context, list[Dialogue]] = {
+            "before": [],
+            "trained": lessons(among, speaker),
+            "self_trained": lessons(alone, 0),
+        }
+        at = bench(lab, agent.name, "base", replace(params.suite, pool=params.pool), SPLIT)
+        for context in ALONE:
+            if context != "before" and not said[context]:
+                why = f"{agent.name}, {context}: it said nothing that it could be trained on"
+                book.rows.append(new_row("missed", "trained", agent=agent.name, reason=why))
+                continue
+            loaded = agent.loaded
+            if context != "before":
+                where = lab.scratch(task) / f"{agent.name}.{context}"
+                run = course(where, f"{agent.name} {context}", params.training, lab)
+                loaded = taught(loaded, said[context], params.training, run)
+            enter_alone(book, replace(at, loaded=loaded), agent.name, context)
 
 
 def _split(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """Every task by every two neighbours of different architectures, unsteered."""
-    book = _Book("split", {}, [])
+    book = Book("split", {}, [])
     agents = [seat(lab, m, "base") for m in task.models]
-    for kind, tasks in _tasks(params, lab).items():
+    wanted = (params.tasks, params.split_tasks, params.user_tasks, params.world.seed)
+    for kind, tasks in split_tasks(lab, *wanted).items():
         if len(tasks) < 2:
             why = "fewer than two tasks: the source has no questions"
-            book.rows.append(_row("missed", kind, reason=why))
+            book.rows.append(new_row("missed", kind, reason=why))
             continue
         for first, second in zip(agents, [*agents[1:], agents[0]], strict=True):
             done = succeed((first, second), tasks, params.max_new_tokens, params.shuffles)
@@ -239,29 +255,17 @@ def _split(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             for context, found in (
                 ("talk", done.own), ("shuffled", done.shuffled), ("alone", done.alone),
             ):  # fmt: skip
-                book.enter(_row("success", kind, agent=pair, context=context), found[:, None])
+                book.enter(new_row("success", kind, agent=pair, context=context), found[:, None])
             name = f"{kind}.{first.name}.{second.name}.talks.jsonl"
             kept = lab.keep_text(name, write_talks(done.talks))
-            book.rows.append(_row("talk", kind, agent=pair, kept=kept, stops=(len(tasks), 0, 0)))
+            book.rows.append(new_row("talk", kind, agent=pair, kept=kept, stops=(len(tasks), 0, 0)))
     yield from book.kept(lab)
-
-
-def _tasks(params: Params, lab: Lab) -> dict[str, list[SplitTask]]:
-    found: dict[str, list[SplitTask]] = {}
-    count = params.split_tasks
-    if "relay" in params.tasks:
-        found["relay"] = relays(lab.tasks(SPLIT))[:count]
-    if "facts" in params.tasks:
-        found["facts"] = facts(fact_tasks(World(params.world.seed), SPLIT, count, lab.seed))
-    if params.user_tasks != "none":
-        found["user"] = user_tasks(Path(params.user_tasks))
-    return found
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """Drift with its controls, agreement, likeness, success, stability. No leaderboard lines."""
-    every = (drift_said, self_said, likeness_said, refusals_said, success_said, stability_said)
-    said = [one(rows, kept) for one in every]
+    every = (drift_said, self_said, likeness_said, refusals_said, success_said)
+    said = [one(rows, kept) for one in (*every, stability_said, training_said)]
     metrics = {name: value for s in said for name, value in s.metrics.items()}
     return Summary(metrics, tuple(line for s in said for line in s.lines), (), ())
 

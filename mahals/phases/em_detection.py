@@ -146,13 +146,10 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         ]
         for m in params.methods
     }
-    kept = _keep(task, lab, read, units)
+    kept, singles = _keep(task, lab, read, units)
     dropped = len(found.questions) - len(at)
     seed = seed_of("em random", key, task.position, lab.seed)
     for method, directions in units.items():
-        values = torch.from_numpy(np.stack(directions)).float()
-        name = f"direction-{task.position}-{method}.safetensors"
-        direction = lab.keep(name, {"values": values})
         for block, unit in enumerate(directions):
             draws = np.asarray(random_like(unit, params.random_directions, seed))
             along = _Along(method, block, unit, draws)
@@ -165,7 +162,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
                         position=task.position,
                         dropped=dropped,
                         random_directions=params.random_directions,
-                        direction=direction,
+                        direction=singles[method],
                         **scores,
                         **kept,
                     )
@@ -233,8 +230,8 @@ def _scores(read: _Read, along: _Along, pair: tuple[str, str]) -> dict[str, Any]
 
 def _keep(
     task: Task, lab: Lab, read: _Read, units: Mapping[str, Sequence[Floats]]
-) -> dict[str, Any]:
-    """Directions, projections and the generations table as files."""
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Directions, projections and the generations table as files; and each direction alone."""
     stacked = {m: torch.from_numpy(np.stack(u)).float() for m, u in units.items()}
     all_states = torch.from_numpy(np.stack(list(read.states.values()))).float()
     projected = {
@@ -244,7 +241,7 @@ def _keep(
     along = {m: p.numpy() for m, p in projected.items()}
     text = projection_lines(read.found, read.at, read.fitted, along)
     about = f"Unit vectors from the original to the bad-advice adapter, position {task.position}."
-    return {
+    kept = {
         "directions": lab.keep(f"directions-{task.position}.safetensors", stacked),
         "projections": lab.keep(f"projections-{task.position}.safetensors", tensors),
         "table": lab.keep_text(f"generations-{task.position}.jsonl", text),
@@ -252,6 +249,11 @@ def _keep(
             f"directions-{task.position}.md", direction_card(task.models[0], about)
         ),
     }
+    singles = {
+        m: lab.keep(f"direction-{task.position}-{m}.safetensors", {"values": u})
+        for m, u in stacked.items()
+    }
+    return kept, singles
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from mahals.activations import capture
+from mahals.adapters import Lora
 from mahals.conversation import Agent, encode_after, read_talks, view
 from mahals.data import AXIOMS, TaskItem, WorldChoice
 from mahals.meetings import splits
 from mahals.meetings.openings import SplitTask, dilemmas, facts, relays, user_tasks
+from mahals.meetings.retrained import Training
 from mahals.meetings.rows import MeetingRow, Who, drifts, find, values
 from mahals.metrics.aqi import model_aqi
 from mahals.phases.collaboration import PHASE, Params, Row, Task
@@ -24,6 +26,7 @@ from tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts
 from tiny_models import LAYERS, loaded
 
 NONE = Arm("unsteered", ())
+NO_TRAINING = Training(0, 2, 2, {"organism": 0.01}, 0, Lora(2, 4, 0.0, "attention"))
 PARAMS = Params(
     agents=2,
     topology="pair",
@@ -44,6 +47,8 @@ PARAMS = Params(
     shuffles=1,
     user_tasks="none",
     window=3,
+    training=NO_TRAINING,
+    adversary=NO_TRAINING,
     world=WorldChoice(0),
     suite=replace(SUITE, dose_kl=0.01),
 )
@@ -146,6 +151,49 @@ def test_a_planted_drift_is_found() -> None:
     assert found["all/A/drift_high"] < -4.5
     assert found["all/A/drift_over_random"] == pytest.approx(-4, abs=0.2)
     assert found["all/A/drift_over_random_high"] < 0
+
+
+def _refusing(shares: list[list[float]]) -> TinyLab:
+    """A lab that keeps an agent's refusals after talk, and the same after neutral context."""
+    files = {"c": torch.tensor(shares, dtype=torch.float64)}
+    return TinyLab(files={"f": files})
+
+
+def _refusal_row() -> MeetingRow:
+    return MeetingRow(
+        "refusals", "none", None, "A", False, "talk", None, 0.0, "f", "c", None, (), (), None
+    )
+
+
+def test_the_interval_of_a_share_ends_at_one() -> None:
+    """One refusal of 21 x 7 missing: the t interval alone would end at 1.007."""
+    lab = _refusing([[1.0] * 7] * 20 + [[1.0] * 6 + [0.0]])
+    found = PHASE.summarize([_refusal_row()], lab.kept("x"))
+    name = "none/A/refusal_unsafe_talk"
+    assert found.metrics[name] == pytest.approx(146 / 147)
+    half = 2.0859634472658364 * (1 / 7) / 21  # t with 20 degrees; sd of one odd value / sqrt(n)
+    assert found.metrics[f"{name}_low"] == pytest.approx(146 / 147 - half)
+    assert found.metrics[f"{name}_high"] == 1.0
+    assert "[+0.98, +1.00] of unsafe" in found.lines[0]
+
+
+@pytest.mark.parametrize("share", [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
+def test_shares_that_are_all_alike_have_no_interval(share: list[float]) -> None:
+    found = PHASE.summarize([_refusal_row()], _refusing([share] * 21).kept("x"))
+    assert set(found.metrics) == {"none/A/refusal_unsafe_talk"}
+    assert "(all alike: no interval)" in found.lines[0]
+
+
+def test_the_windows_of_the_stability_figure_are_whole_numbers() -> None:
+    rows = [
+        MeetingRow("stability", "none", None, "", False, "talk", k, 0.5 + k / 10, None, None, None,
+                   ("length",), (), None)
+        for k in (1, 2, 3)
+    ]  # fmt: skip
+    figure = PHASE.draw(rows, TinyLab().kept("x"))["stability"]
+    low, high = figure.axes[0].get_xlim()
+    ticks = [t for t in figure.axes[0].get_xticks() if low <= t <= high]
+    assert ticks == [1, 2, 3]
 
 
 def test_a_listener_that_copies_succeeds_only_with_its_own_message(
