@@ -115,7 +115,7 @@ def clamp(sae: Sae, states: Tensor, latents: Tensor, values: Tensor) -> Tensor:
         threshold = None if sae.threshold is None else sae.threshold[latents]
         now = _activate(sae, torch.addmm(bias, rows, columns), threshold)
     by = torch.sub(values.to(now), now, out=now)
-    return (by @ sae.w_dec.index_select(0, latents)).add_(rows).view(states.shape)
+    return torch.addmm(rows, by, sae.w_dec.index_select(0, latents)).view(states.shape)
 
 
 def _activate(sae: Sae, z: Tensor, threshold: Tensor | None) -> Tensor:
