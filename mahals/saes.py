@@ -95,17 +95,26 @@ def decode(sae: Sae, latents: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def clamp(sae: Sae, states: Tensor, latents: Tensor, values: Tensor) -> Tensor:
+def clamp(
+    sae: Sae,
+    states: Tensor,
+    latents: Tensor,
+    values: Tensor,
+    activations: Tensor | None = None,
+) -> Tensor:
     """(..., d): states (..., d) with each latent's activation f_i replaced by its value v_i.
 
     h + sum_i (v_i - f_i(h)) W_dec[i], for `latents` (k,) of distinct indices and `values` (k,):
     what the autoencoder does not explain of a state stays. Nothing moves where f_i is v_i. Only k
-    columns are computed; topk needs them all. The new state, read again, need not show v_i.
+    columns are computed; topk needs them all. `activations` (..., m) of these states, where `encode`
+    has them already, are read instead. The new state, read again, need not show v_i.
     Raises InputError for indices out of range or twice, and for shapes that do not fit.
     """
     rows, m = _rows(sae, states), sae.w_dec.shape[0]
     _check_latents(latents, values, m)
-    if sae.activation == "topk":
+    if activations is not None:
+        now = _known(activations, len(rows), m).index_select(1, latents)
+    elif sae.activation == "topk":
         now = encode(sae, rows).index_select(1, latents)
     else:
         columns = sae.w_enc.index_select(1, latents)
@@ -126,6 +135,13 @@ def _activate(sae: Sae, z: Tensor, threshold: Tensor | None) -> Tensor:
     if threshold is None:
         return z.relu_()
     return z.mul_(z > threshold.clamp_min(0.0))
+
+
+def _known(activations: Tensor, n: int, m: int) -> Tensor:
+    """Activations as (n, m)."""
+    if activations.shape[-1:] != (m,) or activations.numel() != n * m:
+        raise _wrong("activations", f"(..., {m}) of {n} states", tuple(activations.shape))
+    return activations.reshape(n, m)
 
 
 def _rows(sae: Sae, states: Tensor) -> Tensor:

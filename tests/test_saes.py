@@ -62,7 +62,11 @@ def test_clamp_moves_along_the_asked_decoder_rows_alone(
     for i, v in zip(at.tolist(), values.tolist(), strict=True):
         expected += (v - f[..., i : i + 1]) * sae.w_dec[i]
     torch.testing.assert_close(clamp(sae, h, at, values), expected)
-    assert torch.equal(h, kept)
+    known = f.clone()
+    torch.testing.assert_close(clamp(sae, h, at, values, f), expected)
+    assert torch.equal(h, kept) and torch.equal(f, known)
+    with pytest.raises(InputError, match="activations"):
+        clamp(sae, h, at, values, f[..., :3])
 
 
 @pytest.mark.parametrize("activation", ["relu", "jumprelu", "topk"])

@@ -55,8 +55,9 @@ def measure(options: setting.Options) -> Page:
         jobs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
             "encode": (lambda s=sae: encode(s, states), lambda s=sae: states @ s.w_enc)  # type: ignore[misc]
         }
+        jobs[f"encode, and clamp of {CLAMPED[0]} of them"] = both(sae, states, CLAMPED[0])
         for count in CLAMPED:
-            jobs[f"clamp of {count}"] = clamping(sae, states, count)
+            jobs[f"clamp alone of {count}"] = clamping(sae, states, count)
         for what, (ours, limit) in jobs.items():
             ours(), limit()  # the first call of a shape prepares
             times = interleaved({"ours": timed(ours), "limit": timed(limit)}, options.rounds)
@@ -67,6 +68,19 @@ def measure(options: setting.Options) -> Page:
         "timed together. b_dec is subtracted from the input in all."
     )
     return page
+
+
+def both(sae: Sae, states: Tensor, count: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Encoding all latents and clamping some of them, and the two products of that."""
+    at = torch.arange(count) * (sae.w_dec.shape[0] // count)
+    values, rows = torch.ones(count), sae.w_dec[at]
+    made = torch.randn(len(states), count, generator=torch.Generator().manual_seed(2))
+
+    def ours() -> object:
+        found = encode(sae, states)
+        return found, clamp(sae, states, at, values, found)
+
+    return ours, lambda: (states @ sae.w_enc, made @ rows)
 
 
 def clamping(
