@@ -106,7 +106,7 @@ def clamp(
 
     h + sum_i (v_i - f_i(h)) W_dec[i], for `latents` (k,) of distinct indices and `values` (k,):
     what the autoencoder does not explain of a state stays. Nothing moves where f_i is v_i. Only k
-    columns are computed; topk needs them all. `activations` (..., m) of these states, where `encode`
+    columns are computed; topk needs them all. `activations` (..., m) of these states, if `encode`
     has them already, are read instead. The new state, read again, need not show v_i.
     Raises InputError for indices out of range or twice, and for shapes that do not fit.
     """
