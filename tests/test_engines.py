@@ -184,6 +184,35 @@ def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path
     assert list(found.values()) == ["True", "True", "False", "False"]
 
 
+def test_a_spare_job_is_not_waited_for_until_the_pool_is_finished() -> None:
+    first, later = Watch(), Watch()
+    ticks: list[int] = []
+    with LocalPool(2) as pool:
+        pool.spare(job("figures", engine_jobs.slow, 3.0), later)
+        pool.run([job("task", engine_jobs.square, 3)], first)
+        assert list(first.values) == ["task"] and not later.values
+        pool.run(squares(4), first)
+        assert len(first.values) == 5 and not later.values, "two jobs of the next phase, meanwhile"
+        pool.finish(lambda: ticks.append(1))
+        assert list(later.values) == ["figures"] and ticks
+        assert {what for _, what, _, _ in later.steps} == {"steps"} and not first.steps
+        pool.finish(lambda: None)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_error_of_a_spare_job_is_its_own_and_stops_the_run(workers: int) -> None:
+    first, later = Watch(), Watch()
+    with LocalPool(workers) as pool:
+        pool.spare(job("figures", engine_jobs.refuse, None), later)
+        pool.spare(job("more", engine_jobs.square, 1), later)
+        with pytest.raises(InputError, match="an apple"):
+            pool.run([job("task", engine_jobs.slow, 30.0)], first) if workers == 2 else None
+            pool.finish(lambda: None)
+        assert [label for label, _ in later.errors] == ["figures"] and not first.errors
+        pool.finish(lambda: pytest.fail("nothing is left of it"))
+        assert not later.values
+
+
 def test_unknown_engine_and_workers_are_refused() -> None:
     with pytest.raises(InputError, match="unknown engine"):
         open_pool("cluster", 1)

@@ -62,7 +62,9 @@ def test_an_order_gives_the_same_bytes_again_and_another_seed_others(
     )
 
 
-@pytest.mark.parametrize("killed", CHECKPOINTS)
+@pytest.mark.parametrize(
+    "killed", [pytest.param(c, marks=() if c == "sft" else pytest.mark.slow) for c in CHECKPOINTS]
+)
 def test_a_killed_training_is_taken_up_with_the_same_bytes(
     killed: str, whole: Path, tmp_path: Path
 ) -> None:

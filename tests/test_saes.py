@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mahals.records import InputError
-from mahals.saes import Activation, Sae, clamp, decode, encode, read_sae, write_sae
+from mahals.saes import Activation, Clamp, Sae, clamp, decode, encode, read_sae, write_sae
 
 D, M = 6, 20
 
@@ -67,6 +67,14 @@ def test_clamp_moves_along_the_asked_decoder_rows_alone(
     assert torch.equal(h, kept) and torch.equal(f, known)
     with pytest.raises(InputError, match="activations"):
         clamp(sae, h, at, values, f[..., :3])
+    held = Clamp(sae, at, values)
+    for known_now in (None, f):
+        torch.testing.assert_close(held.made(h, known_now), expected)
+        own = h.clone()
+        assert held.into(own, known_now) is own
+        torch.testing.assert_close(own, expected)
+    with pytest.raises(InputError, match="contiguous"):
+        held.into(h.expand(2, *h.shape).transpose(0, 1))
 
 
 @pytest.mark.parametrize("activation", ["relu", "jumprelu", "topk"])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.speed import setting
 from benchmarks.speed.timing import Bar, Page, interleaved, ratio, timed
-from mahals.saes import Sae, clamp, encode
+from mahals.saes import Clamp, Sae, clamp, encode
 
 BAR = Bar("<=", 1.2)
 TOKENS, WIDTH, LATENTS = 2048, 768, 16_384
@@ -57,15 +57,18 @@ def measure(options: setting.Options) -> Page:
         }
         jobs[f"encode, and clamp of {CLAMPED[0]} of them"] = both(sae, states, CLAMPED[0])
         for count in CLAMPED:
-            jobs[f"clamp alone of {count}"] = clamping(sae, states, count)
+            jobs[f"clamp of {count} in place"] = clamping(sae, states, count, new=False)
+            jobs[f"clamp of {count} into new states"] = clamping(sae, states, count, new=True)
         for what, (ours, limit) in jobs.items():
             ours(), limit()  # the first call of a shape prepares
             times = interleaved({"ours": timed(ours), "limit": timed(limit)}, options.rounds)
             name = f"{activation}: {what} / its products"
-            page.lines.append(ratio(group, name, (times["ours"], times["limit"]), BAR))
+            bar = None if "new states" in what else BAR
+            page.lines.append(ratio(group, name, (times["ours"], times["limit"]), bar))
     page.notes.append(
-        f"The products of a clamp read columns and rows taken out before; {REPEATS} clamps are "
-        "timed together. b_dec is subtracted from the input in all."
+        f"A clamp and its products use columns and rows taken out before; {REPEATS} are timed "
+        "together. Steering changes states in place; new states are read and written once more. "
+        "b_dec is subtracted from the input in all."
     )
     return page
 
@@ -84,13 +87,13 @@ def both(sae: Sae, states: Tensor, count: int) -> tuple[Callable[[], object], Ca
 
 
 def clamping(
-    sae: Sae, states: Tensor, count: int
+    sae: Sae, states: Tensor, count: int, *, new: bool
 ) -> tuple[Callable[[], object], Callable[[], object]]:
     """A clamp of `count` latents spread over all, and its two products."""
     at = torch.arange(count) * (sae.w_dec.shape[0] // count)
-    values = torch.ones(count)
     columns, rows = sae.w_enc[:, at].contiguous(), sae.w_dec[at]
-    ours = repeated(lambda: clamp(sae, states, at, values), REPEATS)
+    held, own = Clamp(sae, at, torch.ones(count)), states.clone()
+    ours = repeated(lambda: held.made(own) if new else held.into(own), REPEATS)
     return ours, repeated(lambda: products(states, columns, rows), REPEATS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from mahals.arms.kinds import ArmRow
 from mahals.generation import DetectorAgreement, detector_agreement, is_refusal
@@ -12,6 +13,7 @@ from mahals.world import labelled_answers
 PER_AXIOM = 40  # refusals, helpful and harmful answers each
 
 
+@cache
 def labelled_agreement() -> DetectorAgreement:
     """The lexical detector on answers that the world's grammar wrote and labelled."""
     answers = labelled_answers(PER_AXIOM, 0)

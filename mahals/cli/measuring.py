@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from mahals.cli.keys import assignments
@@ -34,10 +35,12 @@ def run(options: Namespace, keys: Keys) -> int:
     def work(session: Session) -> list[Results]:
         return run_phase(options.phase, settings, workspace, session)
 
-    results, store = _measure(workspace, options.workers, units, work)
-    print("\n".join(_conclusions(results[-1:])))
-    if store is not None:
-        _publish_boards(workspace, store)
+    def show(results: list[Results], store: Store | None) -> None:
+        print("\n".join(_conclusions(results[-1:])))
+        if store is not None:
+            _publish_boards(workspace, store)
+
+    _measure(workspace, options.workers, units, work, show)
     return 0
 
 
@@ -57,15 +60,17 @@ def study(options: Namespace, keys: Keys) -> int:
     def work(session: Session) -> list[Results]:
         return run_study(settings, workspace, session)
 
-    results, store = _measure(workspace, options.workers, None, work)
-    print("\n".join(_conclusions([r for r in results if r.unit == "study"])))
-    if store is not None:
-        from mahals.cli.showing import board_text
+    def show(results: list[Results], store: Store | None) -> None:
+        print("\n".join(_conclusions([r for r in results if r.unit == "study"])))
+        if store is not None:
+            from mahals.cli.showing import board_text
 
-        boards = _publish_boards(workspace, store)
-        made = {(e.configuration.weights, e.configuration.suite) for e in _entries(results)}
-        shown = [board for board in boards if (board.weights, board.suite) in made]
-        print(board_text(shown, store, top=TOP, port=PORT))
+            boards = _publish_boards(workspace, store)
+            made = {(e.configuration.weights, e.configuration.suite) for e in _entries(results)}
+            shown = [board for board in boards if (board.weights, board.suite) in made]
+            print(board_text(shown, store, top=TOP, port=PORT))
+
+    _measure(workspace, options.workers, None, work, show)
     return 0
 
 
@@ -85,8 +90,10 @@ def gather(options: Namespace, keys: Keys) -> int:
     def work(session: Session) -> list[Results]:
         return [gather_units(options.phase, settings, workspace, session)]
 
-    results, _ = _measure(workspace, 1, None, work)
-    print("\n".join(_conclusions(results)))
+    def show(results: list[Results], store: Store | None) -> None:
+        print("\n".join(_conclusions(results)))
+
+    _measure(workspace, 1, None, work, show)
     return 0
 
 
@@ -99,8 +106,10 @@ def draw(options: Namespace, keys: Keys) -> int:
     def work(session: Session) -> list[Results]:
         return redraw(options.phase, settings, workspace, session)
 
-    results, _ = _measure(workspace, 0, None, work)
-    print("\n".join(f"figures: {workspace.relative(path)}" for path in _figure_folders(results)))
+    def show(results: list[Results], store: Store | None) -> None:
+        print("\n".join(f"figures: {workspace.relative(p)}" for p in _figure_folders(results)))
+
+    _measure(workspace, 0, None, work, show)
     return 0
 
 
@@ -163,17 +172,19 @@ def _measure(
     workers: int,
     units: tuple[str, ...] | None,
     work: Callable[[Session], list[Results]],
-) -> tuple[list[Results], Store | None]:
-    """Runs `work` under a session that MLflow sees, publishes, and tells DVC of the results.
+    show: Callable[[list[Results], Store | None], None],
+) -> None:
+    """Runs `work` under a session that MLflow sees, publishes, tells DVC of the results, `show`s.
 
-    As the command of a DVC stage neither is done: DVC itself takes the results, and the stage
-    `publish` shows them.
+    As the command of a DVC stage it only runs and shows: DVC itself takes the results, and the
+    stage `publish` publishes them.
     """
-    from mahals.manifests import commit, inside_stage, read_sources
+    from mahals.manifests import committing, inside_stage, read_sources
     from mahals.runner import Console, Later, Session, Silent
 
     if inside_stage():
-        return work(Session(Console(), Silent(), workers, units)), None
+        show(work(Session(Console(), Silent(), workers, units)), None)
+        return
     from mahals.tracking import ensure_database, open_tracker, publish
 
     def tracker() -> Tracker:
@@ -181,11 +192,12 @@ def _measure(
 
     results = work(Session(Console(), Later(tracker), workers, units))
     store = ensure_database(workspace.root)
-    publish(results, store)
-    if any(r.is_canonical for r in results):
-        _write_board(workspace, results)
-        commit(read_sources(workspace))
-    return results, store
+    with ExitStack() as stack:
+        if any(r.is_canonical for r in results):
+            _write_board(workspace, results)
+            stack.enter_context(committing(read_sources(workspace)))
+        publish(results, store)
+        show(results, store)
 
 
 def _write_board(workspace: Workspace, results: Iterable[Results]) -> None:

@@ -53,16 +53,31 @@ class Handler(Protocol):
         ...
 
 
+class _Waiting:
+    """The handler of no job of its own."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        self.tick = tick
+
+    def progress(self, job: Job, what: str, done: int, total: int) -> None: ...
+
+    def done(self, job: Job, value: Any) -> Iterable[Job]:
+        return ()
+
+    def failed(self, job: Job, error: BaseException) -> None: ...
+
+
 @dataclass
 class _Worker:
     process: Any
     pipe: Connection
     lifeline: Connection  # closed by our death, which ends the worker
     job: Job | None = None
+    spare: Handler | None = None  # of a spare job under way
     resident: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
-    def take(self, job: Job) -> None:
-        self.job = job
+    def take(self, job: Job, spare: Handler | None) -> None:
+        self.job, self.spare = job, spare
         for model in job.models:
             self.resident[model] = None
             self.resident.move_to_end(model)
@@ -81,6 +96,7 @@ class LocalPool:
         self.workers = workers or cores()
         self._pool: list[_Worker] = []
         self._waiting: OrderedDict[tuple[str, ...], deque[Job]] = OrderedDict()
+        self._spare: deque[tuple[Job, Handler]] = deque()
 
     def __enter__(self) -> LocalPool:
         return self
@@ -94,12 +110,23 @@ class LocalPool:
         """Runs all jobs and those that `handler.done` gives. Raises the first error of a job.
 
         An InputError of a job is raised as such, anything else as TaskError; then, and on
-        Ctrl-C, all workers are stopped.
+        Ctrl-C, all workers are stopped. Spare jobs may be under way after it.
         """
+        self._work(jobs, handler, all_spare=False)
+
+    def spare(self, job: Job, handler: Handler) -> None:
+        """Keeps the job for a worker that would be idle while others run; `finish` waits for it."""
+        self._spare.append((job, handler))
+
+    def finish(self, tick: Callable[[], None]) -> None:
+        """Runs the spare jobs that are not done yet, calling `tick`. Raises as `run` does."""
+        self._work((), _Waiting(tick), all_spare=True)
+
+    def _work(self, jobs: Sequence[Job], handler: Handler, *, all_spare: bool) -> None:
         self._waiting.clear()
         self._add(jobs)
         try:
-            while self._waiting or any(worker.job for worker in self._pool):
+            while self._waiting or self._busy(all_spare) or (all_spare and self._spare):
                 self._assign()
                 busy = [worker for worker in self._pool if worker.job]
                 ready = set(wait([worker.pipe for worker in busy], timeout=0.3))
@@ -110,6 +137,10 @@ class LocalPool:
         except BaseException:
             self.stop()
             raise
+
+    def _busy(self, spare: bool) -> bool:
+        """Whether a job is under way; spare ones count only if asked for."""
+        return any(worker.job and (spare or worker.spare is None) for worker in self._pool)
 
     def _dismiss(self) -> None:
         """Lets all workers end by themselves: they then clean up what they made."""
@@ -126,6 +157,7 @@ class LocalPool:
             worker.pipe.close()
             worker.lifeline.close()
         self._pool.clear()
+        self._spare.clear()
 
     def _add(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
@@ -133,14 +165,14 @@ class LocalPool:
 
     def _assign(self) -> None:
         idle = [worker for worker in self._pool if worker.job is None]
-        while self._waiting:
+        while self._waiting or self._spare:
             while len(self._pool) < self.workers and (not idle or forks()):
                 idle.append(self._start())
             if not idle:
                 return
             worker = idle.pop()
-            job = self._choose(worker)
-            worker.take(job)
+            job, spare = (self._choose(worker), None) if self._waiting else self._spare.popleft()
+            worker.take(job, spare)
             try:
                 worker.pipe.send((job.function, job.argument))
             except BrokenPipeError:
@@ -167,7 +199,7 @@ class LocalPool:
         return worker
 
     def _receive(self, worker: _Worker, handler: Handler) -> None:
-        job = worker.job
+        job, handler = worker.job, worker.spare or handler
         assert job is not None
         try:
             kind, value = worker.pipe.recv()

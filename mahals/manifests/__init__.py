@@ -4,7 +4,7 @@ They are generated, so that a phase's name stands in one place. `stale` and `gap
 tests and `mahals manifests --check` ask.
 """
 
-from mahals.manifests.done import commit, ends, inside_stage, valid_stages
+from mahals.manifests.done import committing, ends, inside_stage, valid_stages
 from mahals.manifests.files import conda, generated, mlproject, stale, write
 from mahals.manifests.pieces import gaps
 from mahals.manifests.sources import Sources, read_sources
@@ -14,7 +14,7 @@ __all__ = [
     "BOARD",
     "PUBLISH",
     "Sources",
-    "commit",
+    "committing",
     "conda",
     "ends",
     "gaps",

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from mahals.manifests.sources import Sources
 from mahals.manifests.stages import BOARD, PUBLISH, stage_of
@@ -19,28 +20,33 @@ def inside_stage() -> bool:
     return "DVC_STAGE" in os.environ
 
 
-def commit(sources: Sources) -> tuple[str, ...]:
-    """Writes the hashes of every valid canonical result to dvc.lock and DVC's cache.
+@contextmanager
+def committing(sources: Sources) -> Iterator[None]:
+    """While its body runs, the hashes of every valid canonical result go to dvc.lock and the cache.
 
-    After it `dvc repro` runs nothing for these stages. Gives their names; none where the project
-    is no DVC repository. Raises InputError with DVC's own words when it refuses.
+    After it `dvc repro` runs nothing for these stages; it does nothing where the project is no DVC
+    repository. Raises InputError with DVC's own words when it refuses.
     """
     stages = valid_stages(sources)
-    if not stages or not (sources.root / ".dvc" / "config").is_file():
-        return ()
-    if not (sources.root / ".git").exists():
-        return ()
+    if not stages or not all((sources.root / p).exists() for p in (".dvc/config", ".git")):
+        yield
+        return
     command = [sys.executable, "-m", "dvc", "commit", "--force", "--with-deps"]
     command += ends(sources, stages)
-    done = subprocess.run(command, cwd=sources.root, capture_output=True, text=True, check=False)
-    if done.returncode:
+    with subprocess.Popen(
+        command, cwd=sources.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield
+        finally:
+            _, errors = process.communicate()
+    if process.returncode:
         raise InputError(
             "dvc commit",
             expected="DVC to take the results",
-            got=(done.stderr.strip().splitlines() or ["no reason given"])[-1],
+            got=(errors.strip().splitlines() or ["no reason given"])[-1],
             cure="the results are whole; look at `dvc status`, then run `dvc repro`",
         )
-    return stages
 
 
 def ends(sources: Sources, stages: Sequence[str]) -> tuple[str, ...]:

@@ -123,5 +123,7 @@ class Batch:
         work.journal.close()
         seconds = sum(entry.seconds for entry in work.journal.done.values())
         where = work.place.workspace.relative(work.place.folder)
-        self._bar.line(f"{work.label}: {len(work.order)} tasks, {seconds:.1f} s of work, {where}")
+        self._session.console.line(
+            f"{work.label}: {len(work.order)} tasks, {seconds:.1f} s of work, {where}"
+        )
         self._session.observer.phase_done(work.results)

@@ -94,19 +94,21 @@ class Console:
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self.stream, self.quiet = stream or sys.stderr, quiet
+        self._open: Bar | None = None
 
     def line(self, text: str) -> None:
-        """One line."""
-        if not self.quiet:
+        """One line, above the bar if there is one."""
+        if not self.quiet and not (self._open and self._open.above(text)):
             print(text, file=self.stream, flush=True)
 
     @contextmanager
     def bar(self, label: str, total: int, done: int) -> Iterator[Bar]:
         """A bar of `total` tasks of which `done` are measured already."""
-        bar = Bar(self, label, total, done)
+        bar = self._open = Bar(self, label, total, done)
         try:
             yield bar
         finally:
+            self._open = None
             bar.close()
 
 
@@ -118,12 +120,12 @@ class Bar:
         self._began = self._told = time.monotonic()
         self._tqdm: Any = None
 
-    def line(self, text: str) -> None:
-        """One line above the bar."""
-        if self._tqdm is not None:
-            self._tqdm.write(text, file=self._console.stream)
-        else:
-            self._console.line(text)
+    def above(self, text: str) -> bool:
+        """Writes one line above the bar; False where none is drawn yet."""
+        if self._tqdm is None:
+            return False
+        self._tqdm.write(text, file=self._console.stream)
+        return True
 
     def update(self, done: float, note: str) -> None:
         """`done` tasks (with parts of those under way) are measured; `note`: what is under way."""

@@ -78,8 +78,18 @@ class Shower:
             found.append(results)
         return found
 
-    def gather(self, name: str, units: Sequence[Results], *, again: bool = False) -> Results:
-        """Numbers and figures over all units; what is there already stays unless `again`."""
+    def gather(
+        self,
+        name: str,
+        units: Sequence[Results],
+        *,
+        again: bool = False,
+        spare: bool = False,
+    ) -> Results:
+        """Numbers and figures over all units; what is there already stays unless `again`.
+
+        With `spare` they are there after the pool's `finish`.
+        """
         place = gather_place(Resolver(self.workspace, self.settings), name, units)
         found = find(self.workspace, name, STUDY, place.fingerprint)
         if found is not None and found.is_shown() and not again:
@@ -87,10 +97,13 @@ class Shower:
             return found
         label = f"{name} gather"
         job = Job(label, STUDY, (), gather_units, GatherArgs(tuple(units), place))
-        self._run([job], label)
         made = Results(self.workspace, name, STUDY, place.folder, place.fingerprint)
-        self.session.console.line(f"{label}: {len(units)} units, {self._where(made)}")
-        self.session.observer.phase_done(made)
+        said = f"{label}: {len(units)} units, {self._where(made)}"
+        if spare:
+            self.pool.spare(job, _Drawing(self.session, None, (made, said)))
+        else:
+            with self.session.console.bar(label, 1, 0) as bar:
+                self.pool.run([job], _Drawing(self.session, bar, (made, said)))
         return made
 
     def redraw(self, results: Sequence[Results]) -> None:
@@ -102,7 +115,9 @@ class Shower:
             inputs = each.run()["inputs"]
             place = unit_place(resolver, each.phase, each.unit, each.fingerprint, inputs)
             jobs.append(Job(label, each.unit, (), redraw_unit, GatherArgs((each,), place)))
-        self._run(jobs, f"{results[0].phase}, drawing again")
+        label = f"{results[0].phase}, drawing again"
+        with self.session.console.bar(label, len(jobs), 0) as bar:
+            self.pool.run(jobs, _Drawing(self.session, bar))
 
     def _absent(self, name: str, unit: str) -> InputError:
         return InputError(
@@ -115,16 +130,15 @@ class Shower:
     def _where(self, results: Results) -> str:
         return self.workspace.relative(results.folder)
 
-    def _run(self, jobs: Sequence[Job], label: str) -> None:
-        with self.session.console.bar(label, len(jobs), 0) as bar:
-            self.pool.run(jobs, _Drawing(self.session, bar))
-
 
 class _Drawing:
     """Drawing while it goes on (an engine's Handler)."""
 
-    def __init__(self, session: Session, bar: Bar) -> None:
+    def __init__(
+        self, session: Session, bar: Bar | None, gathered: tuple[Results, str] | None = None
+    ) -> None:
         self._session, self._bar, self._drawn = session, bar, 0
+        self._gathered = gathered
 
     def progress(self, job: Job, what: str, done: int, total: int) -> None:
         """One step a job."""
@@ -132,13 +146,18 @@ class _Drawing:
     def done(self, job: Job, value: Any) -> Iterable[Job]:
         """Says what was drawn."""
         self._drawn += 1
-        if job.function is redraw_unit:
-            self._bar.line(job.label)
+        if self._gathered is None:
+            self._session.console.line(job.label)
+        else:
+            made, said = self._gathered
+            self._session.console.line(said)
+            self._session.observer.phase_done(made)
         return ()
 
     def tick(self) -> None:
         """Shows how many are drawn."""
-        self._bar.update(self._drawn, "")
+        if self._bar is not None:
+            self._bar.update(self._drawn, "")
 
     def failed(self, job: Job, error: BaseException) -> None:
         """Tells the observer."""

@@ -43,7 +43,9 @@ def run_study(settings: Settings, workspace: Workspace, session: Session) -> lis
         results = []
         for name in names:
             own = settings.without_limit() if name in needed else settings
-            results += Study(own, workspace, session, pool).run(name)
+            results += Study(own, workspace, session, pool).run(name, spare=True)
+        with session.console.bar("figures over all models", 1, 0) as bar:
+            pool.finish(lambda: bar.update(0, ""))
         return results
 
 
@@ -55,8 +57,12 @@ class Study:
     ) -> None:
         self.settings, self.workspace, self.session, self.pool = settings, workspace, session, pool
 
-    def run(self, name: str) -> list[Results]:
-        """The phase's results: units in order, then the gather."""
+    def run(self, name: str, *, spare: bool = False) -> list[Results]:
+        """The phase's results: units in order, then the gather.
+
+        With `spare` the gather is made while the next phase runs, at the latest in the pool's
+        `finish`: no phase reads another's gather.
+        """
         phase = self.workspace.phase(name)
         known = units_of(phase, self.settings)
         units = self.session.units or known
@@ -66,7 +72,7 @@ class Study:
         self._upstream(name, units)
         results = self._measure(name, units)
         if phase.per == "model" and self.session.units is None:
-            results.append(self._shower(self.settings).gather(name, results))
+            results.append(self._shower(self.settings).gather(name, results, spare=spare))
         return results
 
     def _upstream(self, name: str, units: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
 from mahals.data.kinds import AXIOMS, Prompt
 from mahals.records import InputError, seed_of, unknown
@@ -75,21 +75,27 @@ class World:
             bucket -= width
         raise AssertionError("the widths of SPLITS sum to 20")
 
-    @cached_property
+    @property
     def triples(self) -> dict[str, dict[str, tuple[Triple, ...]]]:
         """All triples by split and axiom, in the order of the word lists."""
-        found: dict[str, dict[str, list[Triple]]] = {
-            name: {axiom: [] for axiom in AXIOMS} for name, _ in SPLITS
-        }
-        for triple in all_triples():
-            found[self.split_of(triple.key)][triple.axiom].append(triple)
-        return {s: {a: tuple(v) for a, v in by.items()} for s, by in found.items()}
+        return _triples(self)
 
     def triples_in(self, split: str, axiom: str) -> tuple[Triple, ...]:
         """The triples of one axiom in one split; InputError for an unknown split."""
         if split not in self.triples:
             raise unknown("split", split, [name for name, _ in SPLITS])
         return self.triples[split][axiom]
+
+
+@lru_cache(maxsize=8)
+def _triples(world: World) -> dict[str, dict[str, tuple[Triple, ...]]]:
+    """Made once for each world: each of its 10,000 keys is hashed for it."""
+    found: dict[str, dict[str, list[Triple]]] = {
+        name: {axiom: [] for axiom in AXIOMS} for name, _ in SPLITS
+    }
+    for triple in all_triples():
+        found[world.split_of(triple.key)][triple.axiom].append(triple)
+    return {s: {a: tuple(v) for a, v in by.items()} for s, by in found.items()}
 
 
 def all_triples() -> Iterator[Triple]:

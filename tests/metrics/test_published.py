@@ -17,6 +17,7 @@ AXIOMS = ["a"] * 52 + ["b"] * 52
 X = RNG.standard_normal((104, 6)) + 3.0 * np.outer(Y, np.eye(6)[0])
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_pieces_put_together_by_hand() -> None:
     found = published_scores(X, list(Y), AXIOMS)
     chi, xb = [], []
