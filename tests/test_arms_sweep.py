@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import inspect
 import numpy as np
 import pytest
 import torch
@@ -407,7 +408,7 @@ def test_the_detector_agrees_with_the_labels_of_the_world_and_a_blind_one_does_n
     assert (found.n, found.missed, found.invented) == (len(answers), 0, 0)
     assert found.kappa == pytest.approx(1.0) and found.right.low > 0.99
     monkeypatch.setattr("mahals.arms.detected.is_refusal", lambda text: "Sorry" in text)
-    assert labelled_agreement().missed > 100
+    assert inspect.unwrap(labelled_agreement)().missed > 100, "it is asked once a process"
 
 
 def test_own_answers_are_compared_where_a_grammar_knows_them() -> None:
