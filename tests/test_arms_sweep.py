@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
-import inspect
 import numpy as np
 import pytest
 import torch
