@@ -155,6 +155,7 @@ def test_workers_do_not_outlive_a_killed_parent(start: str, forked: bool) -> Non
     assert not alive(worker)
 
 
+@pytest.mark.slow
 def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path) -> None:
     code = (
         "import threading\n"

@@ -386,6 +386,7 @@ def test_mapping_states_are_read_where_the_vector_was_read() -> None:
     assert found[0].cka != found[1].cka and found[0].r2_held_out != found[1].r2_held_out
 
 
+@pytest.mark.slow
 def test_a_target_with_random_weights_is_a_control_of_its_own(
     whole: tuple[list[Row], TinyLab],
 ) -> None:

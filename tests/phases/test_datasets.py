@@ -200,6 +200,7 @@ def test_the_figure_shows_the_means_of_the_rows(made):
     assert not PHASE.draw([r for r in rows if r.file == "tasks"], None)
 
 
+@pytest.mark.slow
 def test_the_shipped_sizes_can_be_had_from_the_world(shipped, tmp_path):
     rows = _run(shipped, tmp_path)
     prompts = read_lines(Prompt, tmp_path / "prompts.jsonl")
