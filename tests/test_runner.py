@@ -485,3 +485,8 @@ def test_an_observer_that_does_not_open_stops_the_run(tmp_path: Path) -> None:
     later.failed("words", "A", ValueError("x"))  # nobody to tell
     with pytest.raises(InputError, match="database"):
         later.phase_done(None)  # type: ignore[arg-type]
+    waiting = Later(refused)
+    with pytest.raises(InputError, match="database"):
+        for _ in range(100):  # a tick says so, long before the first task is done
+            waiting.tick()
+            time.sleep(0.05)
