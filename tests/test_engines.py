@@ -186,32 +186,59 @@ def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path
 
 
 def test_a_spare_job_is_not_waited_for_until_the_pool_is_finished() -> None:
-    first, later = Watch(), Watch()
-    ticks: list[int] = []
+    first, later = Watch(), Watch({"figures": job("stray", engine_jobs.square, 9)})
+    left: list[int] = []
     with LocalPool(2) as pool:
-        pool.spare(job("figures", engine_jobs.slow, 3.0), later)
+        pool.spare(job("figures", engine_jobs.slow, 4.0), later)
         pool.run([job("task", engine_jobs.square, 3)], first)
-        assert list(first.values) == ["task"] and not later.values
+        assert list(first.values) == ["task"] and not later.values and pool.left == 1
         pool.run(squares(4), first)
-        assert len(first.values) == 5 and not later.values, "two jobs of the next phase, meanwhile"
-        pool.finish(lambda: ticks.append(1))
-        assert list(later.values) == ["figures"] and ticks
+        assert len(first.values) == 5 and not later.values, "jobs of the next phase, meanwhile"
+        pool.finish(left.append)
+        assert list(later.values) == ["figures"] and left[0] == 1 and left[-1] == pool.left == 0
         assert {what for _, what, _, _ in later.steps} == {"steps"} and not first.steps
-        pool.finish(lambda: None)
+        pool.finish(left.append)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_error_of_a_spare_job_is_its_own_and_stops_the_run(workers: int) -> None:
+def test_a_spare_job_waits_for_what_a_job_leads_to() -> None:
+    order: list[str] = []
+
+    class Noting(Watch):
+        def done(self, job: Job, value: Any) -> Iterable[Job]:
+            order.append(job.label)
+            return super().done(job, value)
+
+    with LocalPool(1) as pool:
+        pool.spare(job("figures", engine_jobs.square, 1), Noting())
+        follow = {"task": job("last step", engine_jobs.square, 3)}
+        pool.run([job("task", engine_jobs.square, 2)], Noting(follow))
+        pool.finish(lambda left: None)
+    assert order == ["task", "last step", "figures"]
+
+
+def test_the_error_of_a_spare_job_stops_nothing_else_and_is_raised_at_the_end() -> None:
     first, later = Watch(), Watch()
-    with LocalPool(workers) as pool:
+    with LocalPool(2) as pool:
         pool.spare(job("figures", engine_jobs.refuse, None), later)
         pool.spare(job("more", engine_jobs.square, 1), later)
+        pool.run([job("task", engine_jobs.slow, 3.0)], first)
+        assert list(first.values) == ["task"] and not first.errors
         with pytest.raises(InputError, match="an apple"):
-            pool.run([job("task", engine_jobs.slow, 30.0)], first) if workers == 2 else None
-            pool.finish(lambda: None)
-        assert [label for label, _ in later.errors] == ["figures"] and not first.errors
-        pool.finish(lambda: pytest.fail("nothing is left of it"))
-        assert not later.values
+            pool.finish(lambda left: None)
+        assert [label for label, _ in later.errors] == ["figures"] and "more" in later.values
+        pool.finish(lambda left: None)  # once
+
+
+def test_a_spare_job_cut_short_by_a_stopped_run_is_begun_again() -> None:
+    first, later = Watch(), Watch()
+    with LocalPool(2) as pool:
+        pool.spare(job("figures", engine_jobs.slow, 3.0), later)
+        pool.run([job("task", engine_jobs.slow, 1.0)], first)
+        with pytest.raises(InputError, match="an apple"):
+            pool.run([job("bad", engine_jobs.refuse, 0)], first)
+        assert later.steps and not later.values and pool.left == 1
+        pool.finish(lambda left: None)
+    assert list(later.values) == ["figures"] and not later.errors
 
 
 def test_unknown_engine_and_workers_are_refused() -> None:

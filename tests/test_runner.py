@@ -22,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import toy_study as toy
 from mahals.engines import Handler, Job, TaskError
 from mahals.records import InputError
-from mahals.runner import Later, Session, forecast, gather, redraw
+from mahals.runner import Later, Session, forecast, gather, redraw, run_study
 from mahals.runner.journal import Done, Journal, read_line
 from mahals.runner.work import picture
+from mahals.studies import STUDIES
 from mahals.workspace import Results, Workspace, load_settings
 
 KILLS = 3
@@ -453,6 +454,27 @@ def test_run_json_says_how_it_was_made(reference: Path) -> None:
     }  # fmt: skip
     assert {"python", "torch", "transformers"} <= set(run["versions"])
     assert set(run["kept"]) == {f"values{i}/{part}.txt" for i in range(4) for part in range(5)}
+
+
+@pytest.mark.parametrize("power", [2, 10**9])
+def test_a_study_shows_each_phase_once_also_those_before_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, power: int
+) -> None:
+    monkeypatch.setitem(STUDIES, "toy", ("words", "grow", "cross"))
+    workspace, watch = toy.make(tmp_path, study="toy"), Watch()
+    settings = toy.settings_of(workspace, cross__power=power)
+    session = Session(toy.quiet(), watch, workers=2)
+    gathers = [("grow", "study"), ("cross", "study")]
+    if power == 2:
+        found = run_study(settings, workspace, session)
+        assert [(r.phase, r.unit) for r in found if r.unit == "study"][1:] == gathers
+        assert all(r.is_shown() for r in found)
+    else:
+        with pytest.raises(TaskError, match="OverflowError"):  # a number that is too large
+            run_study(settings, workspace, session)
+        gathers.pop()
+    told = [made for made in watch.made if made in [("grow", "study"), ("cross", "study")]]
+    assert told == gathers
 
 
 def test_an_observer_that_opens_later_is_told_of_everything() -> None:

@@ -67,8 +67,8 @@ def measure(options: setting.Options) -> Page:
             page.lines.append(ratio(group, name, (times["ours"], times["limit"]), bar))
     page.notes.append(
         f"A clamp and its products use columns and rows taken out before; {REPEATS} are timed "
-        "together. Steering changes states in place; new states are read and written once more. "
-        "b_dec is subtracted from the input in all."
+        "together. A hook that steers would change states in place; new states are read and "
+        "written once more. b_dec is subtracted from the input in all."
     )
     return page
 

@@ -54,10 +54,13 @@ class Handler(Protocol):
 
 
 class _Waiting:
-    """The handler of no job of its own."""
+    """The handler of no job of its own; `show` is told a few times a second how many are left."""
 
-    def __init__(self, tick: Callable[[], None]) -> None:
-        self.tick = tick
+    def __init__(self, show: Callable[[int], None], left: Callable[[], int]) -> None:
+        self._show, self._left = show, left
+
+    def tick(self) -> None:
+        self._show(self._left())
 
     def progress(self, job: Job, what: str, done: int, total: int) -> None: ...
 
@@ -97,6 +100,7 @@ class LocalPool:
         self._pool: list[_Worker] = []
         self._waiting: OrderedDict[tuple[str, ...], deque[Job]] = OrderedDict()
         self._spare: deque[tuple[Job, Handler]] = deque()
+        self._spoiled: BaseException | None = None  # the first error of a spare job
 
     def __enter__(self) -> LocalPool:
         return self
@@ -115,19 +119,34 @@ class LocalPool:
         self._work(jobs, handler, all_spare=False)
 
     def spare(self, job: Job, handler: Handler) -> None:
-        """Keeps the job for a worker that would be idle while others run; `finish` waits for it."""
+        """Keeps the job for a worker that would be idle while others run; `finish` waits for it.
+
+        Its error stops no other job: `finish` raises it. Jobs that its handler gives are not run,
+        and the handler is not ticked. What a stopped run cuts short is begun again by `finish`.
+        """
         self._spare.append((job, handler))
 
-    def finish(self, tick: Callable[[], None]) -> None:
-        """Runs the spare jobs that are not done yet, calling `tick`. Raises as `run` does."""
-        self._work((), _Waiting(tick), all_spare=True)
+    @property
+    def left(self) -> int:
+        """How many spare jobs are not done."""
+        return len(self._spare) + sum(bool(w.job and w.spare) for w in self._pool)
+
+    def finish(self, show: Callable[[int], None]) -> None:
+        """Runs the spare jobs that are not done; `show` is told how many are left.
+
+        Raises the first error that a spare job ended with, after all others are done.
+        """
+        self._work((), _Waiting(show, lambda: self.left), all_spare=True)
+        spoiled, self._spoiled = self._spoiled, None
+        if spoiled is not None:
+            raise spoiled
 
     def _work(self, jobs: Sequence[Job], handler: Handler, *, all_spare: bool) -> None:
         self._waiting.clear()
         self._add(jobs)
         try:
             while self._waiting or self._busy(all_spare) or (all_spare and self._spare):
-                self._assign()
+                self._assign(spare=True)
                 busy = [worker for worker in self._pool if worker.job]
                 ready = set(wait([worker.pipe for worker in busy], timeout=0.3))
                 for worker in busy:
@@ -152,27 +171,29 @@ class LocalPool:
         """Ends all workers at once."""
         for worker in self._pool:
             worker.process.kill()
+            if worker.job and worker.spare:
+                self._spare.append((worker.job, worker.spare))
         for worker in self._pool:
             worker.process.join()
             worker.pipe.close()
             worker.lifeline.close()
         self._pool.clear()
-        self._spare.clear()
 
     def _add(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
             self._waiting.setdefault(job.models, deque()).append(job)
 
-    def _assign(self) -> None:
+    def _assign(self, *, spare: bool) -> None:
+        """Gives waiting jobs to idle workers, then, if asked for, spare ones."""
         idle = [worker for worker in self._pool if worker.job is None]
-        while self._waiting or self._spare:
+        while self._waiting or (spare and self._spare):
             while len(self._pool) < self.workers and (not idle or forks()):
                 idle.append(self._start())
             if not idle:
                 return
             worker = idle.pop()
-            job, spare = (self._choose(worker), None) if self._waiting else self._spare.popleft()
-            worker.take(job, spare)
+            job, owner = (self._choose(worker), None) if self._waiting else self._spare.popleft()
+            worker.take(job, owner)
             try:
                 worker.pipe.send((job.function, job.argument))
             except BrokenPipeError:
@@ -199,7 +220,7 @@ class LocalPool:
         return worker
 
     def _receive(self, worker: _Worker, handler: Handler) -> None:
-        job, handler = worker.job, worker.spare or handler
+        job, spare, handler = worker.job, worker.spare is not None, worker.spare or handler
         assert job is not None
         try:
             kind, value = worker.pipe.recv()
@@ -210,11 +231,15 @@ class LocalPool:
             handler.progress(job, *value)
         elif kind == "error":
             handler.failed(job, value)
-            raise value
+            if not spare or not worker.process.is_alive():
+                raise value
+            worker.job, self._spoiled = None, self._spoiled or value
         else:
             worker.job = None
-            self._assign()  # it goes on while what it gave is dealt with
-            self._add(handler.done(job, value))
+            self._assign(spare=False)  # it goes on while what it gave is dealt with
+            given = handler.done(job, value)
+            if not spare:
+                self._add(given)
 
 
 def _died(job: Job, code: int | None) -> InputError:

@@ -31,7 +31,8 @@ def committing(sources: Sources) -> Iterator[None]:
     if not stages or not all((sources.root / p).exists() for p in (".dvc/config", ".git")):
         yield
         return
-    command = [sys.executable, "-m", "dvc", "commit", "--force", "--with-deps"]
+    # without --no-relink DVC takes away and copies back each file, which others may be reading
+    command = [sys.executable, "-m", "dvc", "commit", "--force", "--with-deps", "--no-relink"]
     command += ends(sources, stages)
     with subprocess.Popen(
         command, cwd=sources.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -39,6 +40,8 @@ def committing(sources: Sources) -> Iterator[None]:
         try:
             yield
         finally:
+            if process.poll() is None:
+                print("DVC takes the results", file=sys.stderr, flush=True)
             _, errors = process.communicate()
     if process.returncode:
         raise InputError(

@@ -41,12 +41,22 @@ def run_study(settings: Settings, workspace: Workspace, session: Session) -> lis
     needed = {need for name in names for need in workspace.phase(name).needs}
     with open_pool(settings.run.engine, session.workers) as pool:
         results = []
-        for name in names:
-            own = settings.without_limit() if name in needed else settings
-            results += Study(own, workspace, session, pool).run(name, spare=True)
-        with session.console.bar("figures over all models", 1, 0) as bar:
-            pool.finish(lambda: bar.update(0, ""))
+        try:
+            for name in names:
+                own = settings.without_limit() if name in needed else settings
+                results += Study(own, workspace, session, pool).run(name, spare=True)
+        except Exception:
+            _finish(pool, session)  # what the phases before it found is shown all the same
+            raise
+        _finish(pool, session)
         return results
+
+
+def _finish(pool: LocalPool, session: Session) -> None:
+    """Waits for the gathers that are not done."""
+    total = pool.left
+    with session.console.bar("figures over all models", total, 0) as bar:
+        pool.finish(lambda left: bar.update(total - left, ""))
 
 
 class Study:
@@ -61,7 +71,7 @@ class Study:
         """The phase's results: units in order, then the gather.
 
         With `spare` the gather is made while the next phase runs, at the latest in the pool's
-        `finish`: no phase reads another's gather.
+        `finish`, which raises its error: no phase reads another's gather.
         """
         phase = self.workspace.phase(name)
         known = units_of(phase, self.settings)

@@ -32,7 +32,7 @@ def clamp(
 class Clamp:
     """Latents (k,) of distinct indices held at `values` (k,), for states of any number.
 
-    Columns and rows of the k latents are taken out of the weights once; topk needs all columns.
+    Columns and rows of the k latents are taken out of the weights once; topk reads all columns.
     Raises InputError for indices out of range or twice, and for shapes that do not fit.
     """
 

@@ -1,0 +1,72 @@
+"""Is DVC told of the results while something else goes on, and is its refusal heard?"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mahals.manifests import committing, done, read_sources
+from mahals.records import InputError
+from mahals.workspace import Workspace
+
+DVC = """
+import pathlib, sys, time
+pathlib.Path("asked").write_text(" ".join(sys.argv[1:]))
+time.sleep({seconds})
+print({said!r}, file=sys.stderr)
+pathlib.Path("ended").touch()
+sys.exit({code})
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DVC repository with finished stages; `dvc` is what a test writes to dvc.py."""
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").touch()
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(done, "valid_stages", lambda sources: ("a", "b"))
+    monkeypatch.setattr(done, "ends", lambda sources, stages: ("b",))
+    return tmp_path
+
+
+def write(project: Path, *, seconds: float = 0.0, said: str = "", code: int = 0) -> None:
+    (project / "dvc.py").write_text(DVC.format(seconds=seconds, said=said, code=code))
+
+
+def commit(project: Path) -> AbstractContextManager[None]:
+    sources = read_sources(Workspace(Path(__file__).parents[1]))
+    return committing(replace(sources, workspace=Workspace(project)))
+
+
+def test_dvc_works_while_the_body_does_and_leaves_files_where_they_are(project: Path) -> None:
+    write(project, seconds=1.0)
+    with commit(project):
+        assert not (project / "ended").exists()
+    asked = (project / "asked").read_text().split()
+    assert (project / "ended").exists() and asked[0] == "commit" and asked[-1] == "b"
+    assert "--no-relink" in asked, "a file being read would be gone for a moment"
+
+
+def test_its_refusal_is_told_in_its_own_words(project: Path) -> None:
+    write(project, said="first\nno space left", code=255)
+    with pytest.raises(InputError, match="no space left"), commit(project):
+        pass
+
+
+def test_an_error_of_the_body_is_the_one_that_is_raised(project: Path) -> None:
+    write(project, seconds=0.5, code=255)
+    with pytest.raises(ZeroDivisionError), commit(project):
+        raise ZeroDivisionError
+    assert (project / "ended").exists(), "DVC is waited for"
+
+
+def test_without_a_repository_nothing_is_asked(project: Path) -> None:
+    write(project)
+    (project / ".dvc/config").unlink()
+    with commit(project):
+        pass
+    assert not (project / "asked").exists()
