@@ -42,6 +42,8 @@ def test_by_hand() -> None:
     assert encode(replace(sae, apply_b_dec_to_input=False), h).tolist() == [[3.0, 2.5, 1.0]]
     jump = replace(sae, activation="jumprelu", threshold=torch.tensor([2.0, 1.0, 0.0]))
     assert encode(jump, h).tolist() == [[0.0, 1.5, 1.0]]  # at the threshold is still off
+    below = replace(jump, threshold=torch.full((3,), -9.0))
+    assert encode(below, -h).tolist() == encode(sae, -h).tolist() != encode(sae, h).tolist()
     assert encode(replace(sae, activation="topk", k=2), h).tolist() == [[2.0, 1.5, 0.0]]
     assert decode(sae, torch.tensor([[2.0, 1.5, 1.0]])).tolist() == [[6.0, 7.0]]
     moved = clamp(sae, h, torch.tensor([1]), torch.tensor([4.0]))

@@ -20,7 +20,7 @@ from torch import Tensor
 from mahals.records import InputError, unknown
 
 Activation = Literal["relu", "jumprelu", "topk"]
-CHUNK = 8  # rows
+CHUNK = 16  # rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +73,10 @@ def encode(sae: Sae, states: Tensor) -> Tensor:
     rows = rows_of(sae, states)
     if sae.apply_b_dec_to_input:
         rows = rows - sae.b_dec
-    z = rows @ sae.w_enc
+    z, threshold = rows @ sae.w_enc, floored(sae.threshold)
+    room = torch.empty_like(z[:CHUNK])
     for at in range(0, len(z), CHUNK):  # a few rows at a time stay in the processor's cache
-        activate(sae, z[at : at + CHUNK].add_(sae.b_enc), sae.threshold)
+        activate(sae, z[at : at + CHUNK].add_(sae.b_enc), threshold, room)
     return z.view(*states.shape[:-1], -1)
 
 
@@ -87,14 +88,23 @@ def decode(sae: Sae, latents: Tensor) -> Tensor:
     return latents @ sae.w_dec + sae.b_dec
 
 
-def activate(sae: Sae, z: Tensor, threshold: Tensor | None) -> Tensor:
-    """The activation function on z (n, m), in place where it can be."""
+def floored(threshold: Tensor | None) -> Tensor | None:
+    """A threshold below 0 is as one of 0: max(0, z) is 0 there."""
+    return None if threshold is None else threshold.clamp_min(0.0)
+
+
+def activate(sae: Sae, z: Tensor, threshold: Tensor | None, room: Tensor | None = None) -> Tensor:
+    """The activation function on z (n, m), in place where it can be.
+
+    `threshold` of jumprelu is `floored`; `room` has n rows or more to work in.
+    """
     if sae.k is not None:
         kept, at = z.topk(sae.k, dim=-1, sorted=False)
         return z.zero_().scatter_(-1, at, kept.relu_())
     if threshold is None:
         return z.relu_()
-    return z.mul_(z > threshold.clamp_min(0.0))
+    room = torch.empty_like(z) if room is None else room[: len(z)]
+    return z.mul_(torch.gt(z, threshold, out=room))  # numbers: a product with bools is slow
 
 
 def rows_of(sae: Sae, states: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mahals.saes.autoencoder import Sae, activate, encode, rows_of, wrong
+from mahals.saes.autoencoder import Sae, activate, encode, floored, rows_of, wrong
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ class Clamp:
         self._bias = sae.b_enc[latents]
         if sae.apply_b_dec_to_input:
             self._bias = self._bias - sae.b_dec @ self._columns
-        self._threshold = None if sae.threshold is None else sae.threshold[latents]
+        self._threshold = floored(None if sae.threshold is None else sae.threshold[latents])
 
     @torch.no_grad()
     def steps(self, states: Tensor, activations: Tensor | None = None) -> Tensor:
