@@ -474,7 +474,7 @@ def test_a_study_shows_each_phase_once_also_those_before_an_error(
             run_study(settings, workspace, session)
         gathers.pop()
     told = [made for made in watch.made if made in [("grow", "study"), ("cross", "study")]]
-    assert told == gathers
+    assert sorted(told) == sorted(gathers)  # two workers may end them in either order
 
 
 def test_an_observer_that_opens_later_is_told_of_everything() -> None:
