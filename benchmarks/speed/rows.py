@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import urllib.request
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any
 
 from benchmarks.speed import setting
@@ -27,7 +28,7 @@ from mahals.tracking.runs import publish  # noqa: E402
 
 ROW, RUN, VIEW = Bar("<=", 2, "ms"), Bar("<=", 50, "ms"), Bar("<=", 5, "s")
 ROWS_A_TASK = 5  # of the toy phase
-LINES, RUNS = 1000, 20
+LINES, RUNS, SYNCS = 1000, 20, 60
 
 
 def measure(options: setting.Options) -> Page:
@@ -65,6 +66,22 @@ def _rows(page: Page, options: setting.Options) -> None:
     group = f"runner and journal, tasks of {ROWS_A_TASK} rows that keep a folder of as many files"
     page.lines.append(of_values(group, "a row, beside the tasks' own seconds", beside, ("ms", ROW)))
     page.lines.append(of_values(group, "a row, with the toy tasks", whole, ("ms", None)))
+    synced = [1000 * _sync() for _ in range(SYNCS)]
+    page.lines.append(of_values(group, "a small file written and synced", synced, ("ms", None)))
+    page.notes.append(
+        "A row's cost is the disk's: of each task a journal line and five files are synced, and "
+        "two folders removed."
+    )
+
+
+def _sync() -> float:
+    """Seconds until a file of a few bytes is on this disk."""
+    with NamedTemporaryFile() as file:
+        began = time.perf_counter()
+        file.write(b"a row")
+        file.flush()
+        os.fsync(file.fileno())
+        return time.perf_counter() - began
 
 
 def _toy(tasks: int) -> tuple[float, float]:
