@@ -232,6 +232,26 @@ def test_a_torn_or_altered_journal_line_is_no_task(tmp_path: Path) -> None:
     again.close()
 
 
+def test_what_a_unit_keeps_is_on_disk_before_it_counts_as_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    real = os.fsync
+
+    def noted(handle: int) -> None:
+        real(handle)
+        synced.append(os.fstat(handle).st_ino)
+
+    workspace = toy.make(tmp_path, models=["A"])
+    toy.run(workspace, "words")
+    monkeypatch.setattr(os, "fsync", noted)
+    toy.run(workspace, "grow")
+    unit = tmp_path / "results/grow/A"
+    kept = {path.stat().st_ino for path in (unit / "kept").rglob("*.txt")}
+    assert len(kept) == 20
+    assert kept <= set(synced[: synced.index((unit / "run.json").stat().st_ino)])
+
+
 def test_a_journal_entry_whose_kept_file_changed_is_measured_again(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j", "toy")
     journal.open()

@@ -141,26 +141,26 @@ class WorkLab:
 
         name = name if name.endswith(".safetensors") else f"{name}.safetensors"
         whole = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
-        with self.keep_folder(name) as folder:
-            save_file(whole, folder / name)
+        with self._keeping(name, folder=False) as file:
+            save_file(whole, file)
         return f"{self.unit}/{name}"
 
     def keep_text(self, name: str, text: str) -> str:
         """Keeps `text` as the UTF-8 file `name`; gives the reference to put in a row."""
-        with self.keep_folder(name) as folder:
-            (folder / name).write_text(text, encoding="utf-8")
+        with self._keeping(name, folder=False) as file:
+            file.write_text(text, encoding="utf-8")
         return f"{self.unit}/{name}"
 
     def keep_folder(self, name: str) -> Keeping:
-        """`with lab.keep_folder(name) as folder`: what is in it at the end is kept.
+        """`with lab.keep_folder(name) as folder`: what is in it at the end is kept."""
+        return self._keeping(name, folder=True)
 
-        A folder holding one file of its own name is kept as that file.
-        """
+    def _keeping(self, name: str, *, folder: bool) -> Keeping:
         if self.staged is None:
             raise RuntimeError("only a running task may keep files")
         if not NAME.fullmatch(name):
             raise ValueError(f"{name!r}: a kept name is letters, digits and _ . = + - alone")
-        return Keeping(self.spec.journal, self.staged, f"{self.unit}/{name}")
+        return Keeping(self.spec.journal, self.staged, f"{self.unit}/{name}", folder=folder)
 
     def scratch(self, task: Any) -> Path:
         """A folder that survives a kill and that the same task finds again when it is redone."""
@@ -233,42 +233,43 @@ class WorkLab:
 
 
 class Keeping:
-    """A folder being filled; whole under kept/ when the block ends well, nowhere otherwise."""
+    """A file or folder being made; whole under kept/ when the block ends well, nowhere otherwise.
 
-    def __init__(self, journal: JournalPlace, staged: Staged, reference: str) -> None:
+    Nothing is synced here: the journal holds the hashes, and a task whose files are not what they
+    say after a crash of the machine is measured again.
+    """
+
+    def __init__(
+        self, journal: JournalPlace, staged: Staged, reference: str, *, folder: bool
+    ) -> None:
         self.reference = reference
-        self._journal, self._staged = journal, staged
+        self._journal, self._staged, self._is_folder = journal, staged, folder
         self._name = reference.partition("/")[2]
-        self._folder = journal.staging / f"{staged.task[:16]}-{os.getpid()}" / self._name
+        self._draft = journal.staging / f"{staged.task[:16]}-{os.getpid()}-{self._name}"
 
     def __enter__(self) -> Path:
         if any(path.partition("/")[0] == self._name for path in self._staged.hashes):
             raise ValueError(f"{self._name!r} is kept twice by one task")
-        remove(self._folder)
-        return make_folder(self._folder)
+        remove(self._draft)
+        make_folder(self._draft if self._is_folder else self._draft.parent)
+        return self._draft
 
     def __exit__(self, *details: object) -> None:
         if details[0] is not None:
-            remove(self._folder)
+            remove(self._draft)
             return
-        single = self._folder / self._name
-        source = single if os.listdir(self._folder) == [self._name] else self._folder
         target = self._journal.kept / self._name
         with writing(target):
-            hashes = _settle(source, self._name)
+            hashes = _hashes(self._draft, self._name)
             make_folder(target.parent)
             remove(target)
-            os.replace(source, target)
-        remove(self._folder)
+            os.replace(self._draft, target)
         self._staged.hashes.update(hashes)
 
 
-def _settle(source: Path, name: str) -> dict[str, str]:
-    """The hashes of a file or of a folder's files, all of them on disk when this returns."""
-    files = [source] if source.is_file() else files_under(source)
-    for path in files:
-        with path.open("rb") as handle:
-            os.fsync(handle.fileno())
+def _hashes(source: Path, name: str) -> dict[str, str]:
+    """The hash of a file, or those of a folder's files, by their path below kept/."""
     if source.is_file():
         return {name: sha256(source)}
+    files = files_under(source)
     return {f"{name}/{path.relative_to(source).as_posix()}": sha256(path) for path in files}

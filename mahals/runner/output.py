@@ -17,6 +17,7 @@ from mahals.workspace.files import (
     make_folder,
     remove,
     replace_folder,
+    sync,
     write_atomic,
     writing,
 )
@@ -64,6 +65,8 @@ def install(place: Unit, output: Output) -> None:
         remove(place.folder / "run.json")
         remove(place.folder / "rows.jsonl")
     if output.kept_from is not None:
+        with writing(output.kept_from):
+            sync(output.kept_from / name for name in output.kept)
         _install_kept(place, output.kept_from, output.kept)
     if output.rows is not None:
         write_atomic(place.folder / "rows.jsonl", output.rows)
