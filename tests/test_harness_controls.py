@@ -123,7 +123,8 @@ def test_a_direction_that_no_neuron_reads_is_found_and_not_ranked() -> None:
 # ---- where there is nothing
 
 
-@pytest.mark.parametrize("design", [pytest.param("states", marks=pytest.mark.slow), "vectors"])
+@pytest.mark.slow
+@pytest.mark.parametrize("design", ["states", "vectors"])
 def test_ten_null_studies_rank_next_to_nothing(design: Any) -> None:
     """Nominal: half of one. More than two of ten has probability .012."""
     found = [null(seed, design) for seed in range(10)]

@@ -1,7 +1,10 @@
 """Tiny random models of every family and a tiny tokenizer, for the tests of the machine band."""
 
+from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
+import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
@@ -96,6 +99,12 @@ def config(family: str):
 
 REGISTRY = ("Llama", "Mistral", "Qwen2", "Gemma2", "Falcon", "Phi3")
 FAMILIES = (*REGISTRY, "GPTNeoX", "GPT2")
+
+
+def two_quick(families: Iterable[str]) -> list[Any]:
+    """Parameters: Gemma2, the oddest, and GPT2, of no registry entry, at once; the others slow."""
+    quick = ("Gemma2", "GPT2")
+    return [f if f in quick else pytest.param(f, marks=pytest.mark.slow) for f in families]
 
 
 def fresh(family: str, seed: int = 0, template: str | None = TEMPLATE) -> Loaded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -86,6 +87,7 @@ def _work(pipe: Connection, lifeline: Connection, unneeded: Sequence[Connection]
     for connection in unneeded:
         connection.close()
     _keep_freed_memory()
+    gc.freeze()  # what was imported stays: collections need not walk it each time
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     last = 0.0

@@ -53,7 +53,8 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
         *_code(sources, name),
     ]
     stage["params"] = [
-        *_params(sources, name, all_models=not one_model),
+        *[name, *phase.shared, *SHARED_KEYS],
+        *([] if one_model else ["models"]),
         *_registered(sources, phase, [ITEM] if one_model else sources.models),
     ]
     stage["outs"] = [out for u in units for out in _outs(name, phase, u)]
@@ -62,12 +63,15 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
 
 
 def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
+    """What sums the units up: after every run of one of them.
+
+    A unit's run.json tells of its rows, kept files, values and code, which are the gather's too:
+    to name them again would cost each `dvc repro` as much time as a unit does.
+    """
     folder = f"results/{name}/{STUDY}"
-    left = [p for model in sources.models for p in _left(name, sources.phases[name], model)]
     return {
         "cmd": f"python -m mahals gather {name} --upstream require",
-        "deps": [*left, *_code(sources, name)],
-        "params": _params(sources, name, all_models=True),
+        "deps": [f"results/{name}/{model}/run.json" for model in sources.models],
         "outs": [f"{folder}/run.json", f"{folder}/summary.json", f"{folder}/figures"],
         "metrics": [_metric(name, STUDY)],
     }
@@ -97,7 +101,7 @@ def _upstream(sources: Sources, phase: Phase, unit: str) -> Iterator[str]:
 
 
 def _left(name: str, phase: Phase, unit: str) -> list[str]:
-    """What a unit leaves for others to read: never run.json, which differs in every run."""
+    """What a unit leaves for other phases: never run.json, which differs in every run."""
     folder = f"results/{name}/{unit}"
     kept = [f"{phase.home}/{k}" for k in phase.keeps] if phase.home else [f"{folder}/kept"]
     return [f"{folder}/rows.jsonl", *kept]
@@ -157,8 +161,3 @@ def _registered(sources: Sources, phase: Phase, models: Sequence[str]) -> list[A
         return []
     parts = HUB if weights == "hub" else ORGANISM
     return [{REGISTRY: [f"{key}.{part}" for key in models for part in parts]}]
-
-
-def _params(sources: Sources, name: str, *, all_models: bool) -> list[Any]:
-    keys = [name, *sources.phases[name].shared, *SHARED_KEYS]
-    return [*keys, "models"] if all_models else keys
