@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mahals.manifests import committing, done, read_sources
 from mahals.records import InputError
@@ -71,38 +70,3 @@ def test_without_a_repository_nothing_is_asked(project: Path) -> None:
     with commit(project):
         pass
     assert not (project / "asked").exists()
-
-
-LOCK = """schema: '2.0'
-stages:
-  b:
-    cmd: python -m b
-    deps:
-    - path: x
-  gone:
-    cmd: python -m gone
-  a:
-    cmd: python -m a
-"""
-
-
-@pytest.mark.parametrize("code", [0, 255])
-def test_a_commit_of_all_stages_reads_their_names_alone(
-    project: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    """In the order they had; where DVC refuses, the lock is again what it was."""
-    monkeypatch.setattr(done, "valid_stages", lambda sources: ("a", "b", "publish"))
-    (project / "dvc.lock").write_text(LOCK)
-    write(project, seconds=0.5, code=code)
-    with pytest.raises(InputError) if code else nullcontext(), commit(project):
-        seen = yaml.safe_load((project / "dvc.lock").read_text())
-    assert (code != 0) == ((project / "dvc.lock").read_text() == LOCK)
-    assert list(seen["stages"]) == ["b", "a"] and seen["stages"]["b"] == {"cmd": ""}
-
-
-def test_a_commit_of_some_stages_leaves_the_others_in_the_lock(project: Path) -> None:
-    (project / "dvc.lock").write_text(LOCK)
-    write(project)
-    with commit(project):
-        pass
-    assert (project / "dvc.lock").read_text() == LOCK

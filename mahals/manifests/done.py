@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +13,6 @@ from mahals.manifests.stages import BOARD, PUBLISH, stage_of
 from mahals.phase import STUDY
 from mahals.records import InputError
 from mahals.workspace import Resolver, Results, Settings, Workspace, find
-from mahals.workspace.files import write_atomic
 
 
 def inside_stage() -> bool:
@@ -36,10 +34,6 @@ def committing(sources: Sources) -> Iterator[None]:
     # without --no-relink DVC takes away and copies back each file, which others may be reading
     command = [sys.executable, "-m", "dvc", "commit", "--force", "--with-deps", "--no-relink"]
     command += ends(sources, stages)
-    lock = sources.root / "dvc.lock"
-    before = lock.read_bytes() if PUBLISH in stages and lock.is_file() else None
-    if before is not None:
-        write_atomic(lock, _names_alone(before.decode(), stages))
     with subprocess.Popen(
         command, cwd=sources.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -49,8 +43,6 @@ def committing(sources: Sources) -> Iterator[None]:
             if process.poll() is None:
                 print("DVC takes the results", file=sys.stderr, flush=True)
             _, errors = process.communicate()
-            if process.returncode and before is not None:
-                write_atomic(lock, before)
     if process.returncode:
         raise InputError(
             "dvc commit",
@@ -58,18 +50,6 @@ def committing(sources: Sources) -> Iterator[None]:
             got=(errors.strip().splitlines() or ["no reason given"])[-1],
             cure="the results are whole; look at `dvc status`, then run `dvc repro`",
         )
-
-
-def _names_alone(lock: str, stages: Sequence[str]) -> bytes:
-    """A dvc.lock of these stages in the order they have in `lock`, with nothing in them yet.
-
-    For a commit of all stages, which replaces what is in them: DVC reads the old lock first, with
-    a parser that keeps comments, for as long as a quarter of the commit takes.
-    """
-    named = [line.strip().rstrip(":") for line in lock.splitlines() if re.match(r"  \S+:$", line)]
-    known = [name for name in named if name in stages]
-    lines = "".join(f"  {name}:\n    cmd: ''\n" for name in known)
-    return f"schema: '2.0'\nstages:\n{lines}".encode() if known else lock.encode()
 
 
 def ends(sources: Sources, stages: Sequence[str]) -> tuple[str, ...]:

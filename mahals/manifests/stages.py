@@ -63,7 +63,7 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
 
 
 def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
-    """What sums the units up: after every run of one of them.
+    """What sums the units up; stale after each new run of a unit, and with other models.
 
     A unit's run.json tells of its rows, kept files, values and code, which are the gather's too:
     to name them again would cost each `dvc repro` as much time as a unit does.
@@ -72,6 +72,7 @@ def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
     return {
         "cmd": f"python -m mahals gather {name} --upstream require",
         "deps": [f"results/{name}/{model}/run.json" for model in sources.models],
+        "params": ["models"],
         "outs": [f"{folder}/run.json", f"{folder}/summary.json", f"{folder}/figures"],
         "metrics": [_metric(name, STUDY)],
     }

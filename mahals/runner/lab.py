@@ -245,7 +245,7 @@ class Keeping:
         self.reference = reference
         self._journal, self._staged, self._is_folder = journal, staged, folder
         self._name = reference.partition("/")[2]
-        self._draft = journal.staging / f"{staged.task[:16]}-{os.getpid()}-{self._name}"
+        self._draft = journal.staging / f"{staged.task[:16]}-{os.getpid()}" / self._name
 
     def __enter__(self) -> Path:
         if any(path.partition("/")[0] == self._name for path in self._staged.hashes):

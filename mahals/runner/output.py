@@ -65,9 +65,9 @@ def install(place: Unit, output: Output) -> None:
         remove(place.folder / "run.json")
         remove(place.folder / "rows.jsonl")
     if output.kept_from is not None:
-        with writing(output.kept_from):
-            sync(output.kept_from / name for name in output.kept)
-        _install_kept(place, output.kept_from, output.kept)
+        kept = _install_kept(place, output.kept_from, output.kept)
+        with writing(kept):
+            sync(kept / name for name in output.kept)
     if output.rows is not None:
         write_atomic(place.folder / "rows.jsonl", output.rows)
     show_again(place, output)
@@ -87,8 +87,11 @@ def show_again(place: Unit, output: Output) -> None:
     write_atomic(place.folder / "summary.json", output.summary)
 
 
-def _install_kept(place: Unit, source: Path, hashes: Mapping[str, str]) -> None:
-    """The kept files of measured tasks, linked from the journal; others in it are left out."""
+def _install_kept(place: Unit, source: Path, hashes: Mapping[str, str]) -> Path:
+    """The kept files of measured tasks, linked from the journal; others in it are left out.
+
+    Gives the folder that they are in.
+    """
     if place.home:
         for name in sorted({path.partition("/")[0] for path in hashes}):
             target = place.workspace.root / place.home / name
@@ -97,7 +100,7 @@ def _install_kept(place: Unit, source: Path, hashes: Mapping[str, str]) -> None:
             with writing(target):
                 remove(target)
                 draft.replace(target)
-        return
+        return place.workspace.root / place.home
     draft = place.folder / ".kept.tmp"
     with writing(draft):
         remove(draft)
@@ -105,6 +108,7 @@ def _install_kept(place: Unit, source: Path, hashes: Mapping[str, str]) -> None:
     for path in hashes:
         copy_tree(source / path, draft / path)
     replace_folder(draft, place.folder / "kept")
+    return place.folder / "kept"
 
 
 def _run(place: Unit, output: Output) -> dict[str, Any]:

@@ -65,7 +65,10 @@ def write_atomic(path: Path, body: bytes) -> None:
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """Returns when all these files are on disk; many at a time, which a disk takes as one."""
+    """Returns when all these files are on disk.
+
+    Many are asked for at a time: the file system commits at once what waits together.
+    """
 
     def one(path: Path) -> None:
         with path.open("rb") as file:
