@@ -186,7 +186,7 @@ def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path
 
 
 def test_a_spare_job_is_not_waited_for_until_the_pool_is_finished() -> None:
-    first, later = Watch(), Watch({"figures": job("stray", engine_jobs.square, 9)})
+    first, later = Watch(), Watch()
     left: list[int] = []
     with LocalPool(2) as pool:
         pool.spare(job("figures", engine_jobs.slow, 4.0), later)
@@ -239,6 +239,41 @@ def test_a_spare_job_cut_short_by_a_stopped_run_is_begun_again() -> None:
         assert later.steps and not later.values and pool.left == 1
         pool.finish(lambda left: None)
     assert list(later.values) == ["figures"] and not later.errors
+
+
+def test_what_a_spare_job_leads_to_is_spare_too() -> None:
+    first, later = Watch(), Watch({"task ahead": job("its last step", engine_jobs.square, 3)})
+    with LocalPool(1) as pool:
+        pool.spare(job("task ahead", engine_jobs.square, 2), later)
+        pool.run([job("task", engine_jobs.square, 1)], first)
+        pool.finish(lambda left: None)
+    assert list(first.values) == ["task"] and list(later.values) == ["task ahead", "its last step"]
+
+
+def test_spare_jobs_that_are_claimed_are_waited_for_like_others() -> None:
+    first, later, other = Watch(), Watch(), Watch()
+    with LocalPool(2) as pool:
+        pool.spare(job("under way", engine_jobs.slow, 3.0), later)
+        pool.run([job("task", engine_jobs.slow, 1.0)], first)
+        pool.spare(job("waits", engine_jobs.square, 2), later)
+        pool.spare(job("of another", engine_jobs.square, 3), other)
+        assert not later.values
+        claimed = pool.claim(later)
+        assert [each.label for each in claimed] == ["waits"] and pool.left == 1
+        pool.run(claimed, later)
+        assert set(later.values) == {"under way", "waits"}
+        assert {what for _, what, _, _ in later.steps} == {"steps"}
+        pool.finish(lambda left: None)
+    assert list(other.values) == ["of another"] and list(first.values) == ["task"]
+
+
+def test_the_error_of_a_spare_job_that_is_claimed_is_forgotten() -> None:
+    later = Watch()
+    with LocalPool(2) as pool:
+        pool.spare(job("bad", engine_jobs.refuse, 0), later)
+        pool.run([job("task", engine_jobs.slow, 2.0)], Watch())
+        assert later.errors and pool.claim(later) == []
+        pool.finish(lambda left: None)
 
 
 def test_unknown_engine_and_workers_are_refused() -> None:

@@ -497,6 +497,62 @@ def test_a_study_shows_each_phase_once_also_those_before_an_error(
     assert sorted(told) == sorted(gathers)  # two workers may end them in either order
 
 
+def three_models(root: Path, **follow: Any) -> Workspace:
+    """Three models for two workers, and a phase that reads each model's own results of `grow`."""
+    made = toy.make(root, models=["A", "B", "C"], study="toy", follow={"seconds": 0.0, **follow})
+    return Workspace(made.root, package="toy_phases", names=(*toy.NAMES, "follow"))
+
+
+ONE_TASK = {"grow__tasks": 1, "grow__seconds": 2.0}
+
+
+def test_an_idle_worker_measures_ahead_what_the_study_will_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third model keeps one of two workers: the other goes on to the next phase meanwhile."""
+    monkeypatch.setitem(STUDIES, "toy", ("words", "grow", "follow", "cross"))
+    workspace, watch = three_models(tmp_path / "study", broken="none"), Watch()
+    console = toy.quiet()
+    settings = toy.settings_of(workspace, **ONE_TASK)
+    found = run_study(settings, workspace, Session(console, watch, workers=2))
+    first = min(watch.made.index(("follow", unit)) for unit in ("A", "B"))
+    assert first < watch.made.index(("grow", "C"))
+    assert len(watch.made) == len(set(watch.made)) == len(found) and not watch.failures
+    assert "complete" not in console.stream.getvalue()  # type: ignore[attr-defined]
+    alone = three_models(tmp_path / "alone", broken="none")
+    toy.run(alone, "follow", Session(toy.quiet(), workers=2), **ONE_TASK)
+    toy.run(alone, "cross", Session(toy.quiet(), workers=2), **ONE_TASK)
+    assert outputs(alone.root) == outputs(workspace.root)
+
+
+def test_an_error_ahead_is_the_error_of_its_phase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The phase before it ends well, its other units too; the study can be taken up again."""
+    monkeypatch.setitem(STUDIES, "toy", ("words", "grow", "follow"))
+    workspace, watch = three_models(tmp_path, broken="B"), Watch()
+    settings = toy.settings_of(workspace, **ONE_TASK)
+    with pytest.raises(TaskError, match="broken on purpose"):
+        run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
+    assert {("grow", unit) for unit in ("A", "B", "C", "study")} <= set(watch.made)
+    assert ("follow", "B", "TaskError") in watch.failures
+    assert not list((tmp_path / ".mahals").rglob("*.lock"))
+    mended = toy.settings_of(workspace, **ONE_TASK, follow__broken="none")
+    found = run_study(mended, workspace, Session(toy.quiet(), workers=2))
+    assert len([r for r in found if r.phase == "follow"]) == 4
+
+
+def test_what_is_under_way_ahead_goes_on_in_its_phase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STUDIES, "toy", ("words", "grow", "follow"))
+    workspace, watch = three_models(tmp_path, broken="none", seconds=4.0), Watch()
+    settings = toy.settings_of(workspace, **ONE_TASK)
+    run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
+    assert watch.made.index(("grow", "C")) < watch.made.index(("follow", "A"))
+    assert len(watch.made) == len(set(watch.made)) and len(watch.tasks) == 7
+
+
 def test_an_observer_that_opens_later_is_told_of_everything() -> None:
     opened: list[Watch] = []
 

@@ -100,7 +100,7 @@ class LocalPool:
         self._pool: list[_Worker] = []
         self._waiting: OrderedDict[tuple[str, ...], deque[Job]] = OrderedDict()
         self._spare: deque[tuple[Job, Handler]] = deque()
-        self._spoiled: BaseException | None = None  # the first error of a spare job
+        self._spoiled: tuple[Handler, BaseException] | None = None  # first error of a spare job
 
     def __enter__(self) -> LocalPool:
         return self
@@ -121,10 +121,25 @@ class LocalPool:
     def spare(self, job: Job, handler: Handler) -> None:
         """Keeps the job for a worker that would be idle while others run; `finish` waits for it.
 
-        Its error stops no other job: `finish` raises it. Jobs that its handler gives are not run,
+        Its error stops no other job: `finish` raises it. Jobs that its handler gives are spare too,
         and the handler is not ticked. What a stopped run cuts short is begun again by `finish`.
         """
         self._spare.append((job, handler))
+
+    def claim(self, handler: Handler) -> list[Job]:
+        """Takes the spare jobs of a handler out, to be run with the same handler.
+
+        Gives those that wait. Those under way go on: the next `run` waits for them. An error that
+        one of them ended with is forgotten.
+        """
+        waiting = [job for job, owner in self._spare if owner is handler]
+        self._spare = deque(each for each in self._spare if each[1] is not handler)
+        for worker in self._pool:
+            if worker.spare is handler:
+                worker.spare = None
+        if self._spoiled is not None and self._spoiled[0] is handler:
+            self._spoiled = None
+        return waiting
 
     @property
     def left(self) -> int:
@@ -139,7 +154,7 @@ class LocalPool:
         self._work((), _Waiting(show, lambda: self.left), all_spare=True)
         spoiled, self._spoiled = self._spoiled, None
         if spoiled is not None:
-            raise spoiled
+            raise spoiled[1]
 
     def _work(self, jobs: Sequence[Job], handler: Handler, *, all_spare: bool) -> None:
         self._waiting.clear()
@@ -233,12 +248,14 @@ class LocalPool:
             handler.failed(job, value)
             if not spare or not worker.process.is_alive():
                 raise value
-            worker.job, self._spoiled = None, self._spoiled or value
+            worker.job, self._spoiled = None, self._spoiled or (handler, value)
         else:
             worker.job = None
             self._assign(spare=False)  # it goes on while what it gave is dealt with
             given = handler.done(job, value)
-            if not spare:
+            if spare:
+                self._spare.extendleft((each, handler) for each in given)
+            else:
                 self._add(given)
 
 

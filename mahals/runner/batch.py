@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from mahals.runner.output import Unit
 from mahals.runner.session import Bar, Session
 from mahals.runner.work import FinishArgs, MeasureArgs, finish_unit, measure_task
 from mahals.workspace import Results
+from mahals.workspace.files import remove_if_empty
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,31 @@ def digests(label: str, tasks: Sequence[Any]) -> tuple[str, ...]:
 class Batch:
     """The units of one phase while the pool works on them (an engine's Handler)."""
 
-    def __init__(self, works: Sequence[Work], session: Session, bar: Bar) -> None:
-        self._works = {work.place.unit: work for work in works}
-        self._session, self._bar = session, bar
+    def __init__(self, session: Session, after: Callable[[str], None] | None = None) -> None:
+        """`after` is told of each unit that is finished."""
+        self._session, self._after = session, after
         self._parts: dict[str, tuple[float, str]] = {}  # of jobs under way: share done, words
         self._began: dict[tuple[str, str], float] = {}
+        self.works: dict[str, Work] = {}  # by unit
         self.finished: set[str] = set()
+        self.spoiled: list[Job] = []  # what ended with an error
+        self.bar: Bar | None = None  # shown while its phase is the one that runs
+
+    def add(self, work: Work) -> None:
+        """Takes a unit's journal. Raises InputError when another process has it."""
+        work.journal.open()
+        self.works[work.place.unit] = work
+
+    def close(self) -> None:
+        """Gives all journals back."""
+        for work in self.works.values():
+            work.journal.close()
+
+    def counts(self) -> tuple[int, int]:
+        """How many of its tasks are measured, and how many there are."""
+        missing = sum(len(w.journal.missing(w.order)) for w in self.works.values())
+        total = sum(len(w.order) for w in self.works.values())
+        return total - missing, total
 
     def progress(self, job: Job, what: str, done: int, total: int) -> None:
         """Notes how far a job is."""
@@ -87,7 +107,7 @@ class Batch:
 
     def done(self, job: Job, value: Any) -> Iterable[Job]:
         """A task goes into its journal; the last one of a unit leads to the unit's finish."""
-        work = self._works[job.unit]
+        work = self.works[job.unit]
         self._parts.pop(job.label, None)
         if not isinstance(value, Done):
             self._finish(work)
@@ -100,22 +120,24 @@ class Batch:
 
     def tick(self) -> None:
         """Shows tasks done and parts of those under way."""
-        missing = sum(len(w.journal.missing(w.order)) for w in self._works.values())
-        whole = sum(len(w.order) for w in self._works.values()) - missing
         parts = list(self._parts.values())
         self._session.observer.tick()
-        self._bar.update(whole + sum(share for share, _ in parts), "; ".join(w for _, w in parts))
+        if self.bar is not None:
+            done = self.counts()[0] + sum(share for share, _ in parts)
+            self.bar.update(done, "; ".join(words for _, words in parts))
 
     def failed(self, job: Job, error: BaseException) -> None:
         """Tells the observer which unit will not be finished."""
-        self.finished.add(job.unit)
-        self._session.observer.failed(self._works[job.unit].place.phase, job.unit, error)
+        self.spoiled.append(job)
+        self._parts.pop(job.label, None)
+        self._session.observer.failed(self.works[job.unit].place.phase, job.unit, error)
 
     def stopped(self, error: BaseException) -> None:
         """Tells the observer of all units that are not finished: the whole batch stops."""
-        for unit in self._works:
-            if unit not in self.finished:
-                self._session.observer.failed(self._works[unit].place.phase, unit, error)
+        for unit, work in self.works.items():
+            if unit not in {*self.finished, *(job.unit for job in self.spoiled)}:
+                self._session.observer.failed(work.place.phase, unit, error)
+            remove_if_empty(work.place.folder)
 
     def _finish(self, work: Work) -> None:
         self.finished.add(work.place.unit)
@@ -127,3 +149,5 @@ class Batch:
             f"{work.label}: {len(work.order)} tasks, {seconds:.1f} s of work, {where}"
         )
         self._session.observer.phase_done(work.results)
+        if self._after is not None:
+            self._after(work.place.unit)

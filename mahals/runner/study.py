@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from mahals.engines import Job, LocalPool, open_pool
 from mahals.records import InputError, unknown
+from mahals.runner.ahead import Ahead
 from mahals.runner.batch import Batch, Work, name_of
 from mahals.runner.forecast import guess
 from mahals.runner.prepare import command, prepare
@@ -14,7 +15,7 @@ from mahals.runner.session import Session, duration
 from mahals.runner.show import Shower
 from mahals.studies import STUDIES
 from mahals.workspace import Resolver, Results, Settings, Workspace, find, units_of
-from mahals.workspace.files import make_folder, remove, remove_if_empty
+from mahals.workspace.files import make_folder, remove
 
 
 def run_phase(
@@ -39,12 +40,14 @@ def run_study(settings: Settings, workspace: Workspace, session: Session) -> lis
         if not (name == "organisms" and settings.weights == "hub")
     ]
     needed = {need for name in names for need in workspace.phase(name).needs}
+    own = {name: settings.without_limit() if name in needed else settings for name in names}
     with open_pool(settings.run.engine, session.workers) as pool:
         results = []
         try:
-            for name in names:
-                own = settings.without_limit() if name in needed else settings
-                results += Study(own, workspace, session, pool).run(name, spare=True)
+            with Ahead(list(own.items()), workspace, session, pool) as ahead:
+                for name in names:
+                    study = Study(own[name], workspace, session, pool, ahead)
+                    results += study.run(name, spare=True)
         except Exception:
             _finish(pool, session)  # what the phases before it found is shown all the same
             raise
@@ -63,9 +66,16 @@ class Study:
     """Runs phases under one set of values over one pool."""
 
     def __init__(
-        self, settings: Settings, workspace: Workspace, session: Session, pool: LocalPool
+        self,
+        settings: Settings,
+        workspace: Workspace,
+        session: Session,
+        pool: LocalPool,
+        ahead: Ahead | None = None,
     ) -> None:
+        """`ahead`: what idle workers measure for later phases; None outside of a study."""
         self.settings, self.workspace, self.session, self.pool = settings, workspace, session, pool
+        self.ahead = ahead
 
     def run(self, name: str, *, spare: bool = False) -> list[Results]:
         """The phase's results: units in order, then the gather.
@@ -121,11 +131,13 @@ class Study:
 
     def _measure(self, name: str, units: Sequence[str]) -> list[Results]:
         """The units' results, in order; finished ones are taken as they are."""
+        batch = self.ahead.begin(name) if self.ahead else Batch(self.session)
         resolver = Resolver(self.workspace, self.settings)
-        found = {unit: self._finished(resolver, name, unit) for unit in units}
+        told = batch.finished  # by the line of their end
+        found = {unit: self._finished(resolver, name, unit, unit in told) for unit in units}
         missing = [unit for unit, results in found.items() if results is None]
         if missing:
-            self._work(name, [prepare(resolver, name, unit) for unit in missing])
+            self._work(name, batch, missing)
         made = []
         for unit in units:
             results = found[unit] or resolver.find(name, unit)
@@ -134,14 +146,15 @@ class Study:
             made.append(results)
         return made
 
-    def _finished(self, resolver: Resolver, name: str, unit: str) -> Results | None:
+    def _finished(self, resolver: Resolver, name: str, unit: str, told: bool) -> Results | None:
         """A unit's finished results, if any, drawn again where only that is missing."""
         results = resolver.find(name, unit)
         if results is None:
             return None
         remove(self.workspace.journals / results.fingerprint)
-        where = self.workspace.relative(results.folder)
-        self.session.console.line(f"{name_of(name, unit)}: complete, {where}")
+        if not told:
+            where = self.workspace.relative(results.folder)
+            self.session.console.line(f"{name_of(name, unit)}: complete, {where}")
         if not results.is_shown():
             self._shower(self.settings).redraw([results])
         return results
@@ -149,27 +162,35 @@ class Study:
     def _shower(self, settings: Settings) -> Shower:
         return Shower(settings, self.workspace, self.session, self.pool)
 
-    def _work(self, name: str, works: Sequence[Work]) -> None:
-        """Measures units together; each is finished as soon as its last task is done."""
+    def _work(self, name: str, batch: Batch, units: Sequence[str]) -> None:
+        """Measures units together; each is finished as soon as its last task is done.
+
+        What of them is under way already, ahead of their phase, goes on.
+        """
         with ExitStack() as stack:
-            jobs: list[Job] = []
-            for work in works:
-                make_folder(work.place.folder)
-                work.journal.open()
-                stack.callback(work.journal.close)
-                place = work.place
-                if find(self.workspace, place.phase, place.unit, place.fingerprint) is None:
-                    jobs += work.jobs()
-            total = sum(len(work.order) for work in works)
-            done = total - sum(len(work.journal.missing(work.order)) for work in works)
-            if done:
-                self.session.console.line(f"{name}: {done} of {total} tasks are in the journal")
-            bar = stack.enter_context(self.session.console.bar(name, total, done))
-            batch = Batch(works, self.session, bar)
+            stack.callback(batch.close)
+            jobs = [*self.pool.claim(batch), *batch.spoiled] if self.ahead else []
+            batch.spoiled.clear()
+            resolver = Resolver(self.workspace, self.settings)
+            ahead = batch.counts()[0]
+            for unit in units:
+                if unit not in batch.works:
+                    jobs += self._begin(prepare(resolver, name, unit), batch)
+            done, total = batch.counts()
+            if done > ahead:
+                said = f"{done - ahead} of {total} tasks are in the journal"
+                self.session.console.line(f"{name}: {said}")
+            batch.bar = stack.enter_context(self.session.console.bar(name, total, done))
             try:
                 self.pool.run(jobs, batch)
             except BaseException as error:
                 batch.stopped(error)
-                for work in works:
-                    remove_if_empty(work.place.folder)
                 raise
+
+    def _begin(self, work: Work, batch: Batch) -> list[Job]:
+        """The unit's jobs, once its journal is ours; none if another process finished it."""
+        make_folder(work.place.folder)
+        batch.add(work)
+        place = work.place
+        made = find(self.workspace, place.phase, place.unit, place.fingerprint)
+        return work.jobs() if made is None else []
