@@ -542,6 +542,19 @@ def test_an_error_ahead_is_the_error_of_its_phase(
     assert len([r for r in found if r.phase == "follow"]) == 4
 
 
+def test_an_error_drops_what_is_under_way_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STUDIES, "toy", ("words", "grow", "cross", "follow"))
+    workspace, watch = three_models(tmp_path, broken="none", seconds=6.0), Watch()
+    settings = toy.settings_of(workspace, **ONE_TASK, cross__power=10**9)
+    with pytest.raises(TaskError, match="OverflowError"):
+        run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
+    assert ("grow", "study") in watch.made and "follow" not in {name for name, _ in watch.made}
+    assert ("follow", "A", "TaskError") in watch.failures
+    assert not list((tmp_path / ".mahals").rglob("*.lock"))
+
+
 def test_what_is_under_way_ahead_goes_on_in_its_phase(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

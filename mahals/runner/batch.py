@@ -86,6 +86,10 @@ class Batch:
         work.journal.open()
         self.works[work.place.unit] = work
 
+    def under_way(self, unit: str) -> bool:
+        """Whether the unit was taken and its end not told yet, whatever lies on disk."""
+        return unit in self.works and unit not in self.finished
+
     def close(self) -> None:
         """Gives all journals back."""
         for work in self.works.values():

@@ -134,7 +134,12 @@ class Study:
         batch = self.ahead.begin(name) if self.ahead else Batch(self.session)
         resolver = Resolver(self.workspace, self.settings)
         told = batch.finished  # by the line of their end
-        found = {unit: self._finished(resolver, name, unit, unit in told) for unit in units}
+        found = {
+            unit: None
+            if batch.under_way(unit)
+            else self._finished(resolver, name, unit, unit in told)
+            for unit in units
+        }
         missing = [unit for unit, results in found.items() if results is None]
         if missing:
             self._work(name, batch, missing)
