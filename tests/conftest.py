@@ -72,13 +72,23 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
         return run_study(root)
 
 
+IDLE = ("test_runner.py", "test_engines.py", "test_games.py", "test_judges.py")
+"""Files whose tests mostly wait for other processes."""
+LONGEST = "test_bad_input.py"  # of those that wait for the study
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker makes the study at once; the files that wait for it come when it is there."""
+    """One worker makes the study at once, which takes all cores: meanwhile come the tests that
+    wait for processes of their own. The files that need the study come when it is there, the
+    longest first, so that both workers end together.
+    """
 
     def place(item: pytest.Item) -> int:
         if item.path.name == "test_study.py":
             return 0
-        return 2 if item.path in waiting else 1
+        if item.path.name in IDLE:
+            return 1
+        return 2 if item.path not in waiting else 3 + (item.path.name != LONGEST)
 
     waiting = {i.path for i in items if "study" in getattr(i, "fixturenames", ())}
     items.sort(key=place)

@@ -354,6 +354,7 @@ def chat_state(one: Any, text: str, block: int) -> torch.Tensor:
         return one.model(ids, output_hidden_states=True).hidden_states[block + 1][0, -1]
 
 
+@pytest.mark.slow
 def test_layers_are_matched_by_cka_where_asked(whole: tuple[list[Row], TinyLab]) -> None:
     """C is random, so no block is special: the chosen one is the best of its CKAs, by hand."""
     rows, lab = whole
@@ -372,6 +373,7 @@ def test_layers_are_matched_by_cka_where_asked(whole: tuple[list[Row], TinyLab])
     assert row.cka == pytest.approx(fixed[0]) and fixed[0] >= fixed[1]
 
 
+@pytest.mark.slow
 def test_mapping_states_are_read_where_the_vector_was_read() -> None:
     found = []
     for pool in ("last", "mean"):

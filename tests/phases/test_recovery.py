@@ -216,6 +216,7 @@ def test_the_negated_arm_subtracts_the_kept_fall(rows: list[Row], lab: KeepingLa
     assert row.cosine_native == pytest.approx(float(cosine), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_best_source_has_the_highest_gap_on_selection(
     tmp_path: Path, rows: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
