@@ -555,6 +555,26 @@ def test_an_error_drops_what_is_under_way_ahead(
     assert not list((tmp_path / ".mahals").rglob("*.lock"))
 
 
+def test_what_another_process_measures_is_not_begun_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The phase before is not disturbed; the phase itself refuses, as it would alone."""
+    monkeypatch.setitem(STUDIES, "toy", ("words", "grow", "follow"))
+    workspace, watch = three_models(tmp_path, broken="none"), Watch()
+    settings = toy.settings_of(workspace, **ONE_TASK)
+    real = Journal.open
+
+    def held(journal: Journal) -> None:
+        if "follow A" in journal._label:
+            raise InputError("journal of follow A", expected="", got="", cure="wait")
+        real(journal)
+
+    monkeypatch.setattr(Journal, "open", held)
+    with pytest.raises(InputError, match="journal of follow A"):
+        run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
+    assert {("grow", unit) for unit in ("A", "B", "C", "study")} <= set(watch.made)
+
+
 def test_what_is_under_way_ahead_goes_on_in_its_phase(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mahals.engines import LocalPool
-from mahals.runner.batch import Batch
+from mahals.records import InputError
+from mahals.runner.batch import Batch, Work
 from mahals.runner.prepare import prepare
 from mahals.runner.session import Session
 from mahals.workspace import Resolver, Settings, Workspace, units_of
@@ -55,8 +56,13 @@ class Ahead:
             if not known or unit in batch.works or resolver.inputs(name, unit) is None:
                 continue
             if resolver.find(name, unit) is None:
-                work = prepare(resolver, name, unit)
-                make_folder(work.place.folder)
-                batch.add(work)
-                for job in work.jobs():
-                    self._pool.spare(job, batch)
+                self._offer(prepare(resolver, name, unit), batch)
+
+    def _offer(self, work: Work, batch: Batch) -> None:
+        try:
+            make_folder(work.place.folder)
+            batch.add(work)
+        except InputError:  # another process is at it, or it cannot be written: if it is still so
+            return  # when its phase begins, that will say so
+        for job in work.jobs():
+            self._pool.spare(job, batch)
