@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
@@ -584,6 +585,49 @@ def test_what_is_under_way_ahead_goes_on_in_its_phase(
     run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
     assert watch.made.index(("grow", "C")) < watch.made.index(("follow", "A"))
     assert len(watch.made) == len(set(watch.made)) and len(watch.tasks) == 7
+
+
+def test_what_another_process_has_just_finished_is_not_measured_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended after nobody found it and before its journal was free."""
+    monkeypatch.setitem(STUDIES, "toy", ("words", "grow", "follow"))
+    workspace, watch, other = three_models(tmp_path, broken="none"), Watch(), Watch()
+    settings = toy.settings_of(workspace, **ONE_TASK)
+    real, taken = Journal.open, []
+
+    def late(journal: Journal) -> None:
+        if journal._label == "follow A" and not taken:
+            taken.append(journal)
+            toy.run(workspace, "follow", Session(toy.quiet(), other, units=("A",)), **ONE_TASK)
+        real(journal)
+
+    monkeypatch.setattr(Journal, "open", late)
+    found = run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
+    assert other.made == [("follow", "A")] and ("follow", "A") not in watch.made
+    assert len(found) == 9 and all(results.is_shown() for results in found)
+    assert not list((tmp_path / ".mahals").glob("journals/*"))
+
+
+def test_what_was_measured_ahead_and_then_removed_is_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STUDIES, "toy", ("words", "grow", "follow"))
+    workspace = three_models(tmp_path, broken="none")
+
+    class Remover(Watch):
+        def phase_done(self, results: Results) -> None:
+            super().phase_done(results)
+            this = (results.phase, results.unit)
+            if this == ("follow", "A") and self.made.count(this) == 1:
+                shutil.rmtree(results.folder)
+
+    watch = Remover()
+    settings = toy.settings_of(workspace, **ONE_TASK)
+    found = run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
+    assert watch.made.index(("follow", "A")) < watch.made.index(("grow", "C"))
+    assert watch.made.count(("follow", "A")) == 2 and len(found) == 9
+    assert all(results.is_shown() for results in found)
 
 
 def test_an_observer_that_opens_later_is_told_of_everything() -> None:

@@ -188,6 +188,17 @@ def test_a_run_that_a_killed_process_left_is_ended(place: Workspace, store: Stor
     assert store.client.get_run(left.info.run_id).info.status == "KILLED"
 
 
+def test_an_experiment_deleted_meanwhile_is_restored(place: Workspace, store: Store) -> None:
+    publish([write(place, Made())], store)
+    phase = write(place, Made(unit="Llama3_8B")).phase
+    store.client.delete_experiment(store.experiment(phase))
+    made = publish([write(place, Made(unit="Llama3_8B"))], store)
+    assert made.made == 1 and len(runs_of(store, phase)) == 2
+    store.client.delete_experiment(store.experiment(phase))
+    mark_failed(store, phase, "Llama3_8B", ValueError("x"))
+    assert len(runs_of(store, phase)) == 3
+
+
 def test_mark_failed_says_why(store: Store) -> None:
     run = store.client.get_run(mark_failed(store, "same_arch", "Mistral_7B", ValueError("nan")))
     assert run.info.status == "FAILED" and run.data.tags["error"] == "ValueError: nan"

@@ -10,7 +10,6 @@ from mahals.runner.batch import Batch, Work
 from mahals.runner.prepare import prepare
 from mahals.runner.session import Session
 from mahals.workspace import Resolver, Settings, Workspace, units_of
-from mahals.workspace.files import make_folder
 
 
 class Ahead:
@@ -60,9 +59,8 @@ class Ahead:
 
     def _offer(self, work: Work, batch: Batch) -> None:
         try:
-            make_folder(work.place.folder)
-            batch.add(work)
+            jobs = batch.begin(work)
         except InputError:  # another process is at it, or it cannot be written: if it is still so
             return  # when its phase begins, that will say so
-        for job in work.jobs():
+        for job in jobs:
             self._pool.spare(job, batch)

@@ -15,8 +15,8 @@ from mahals.runner.lab import LabSpec
 from mahals.runner.output import Unit
 from mahals.runner.session import Bar, Session
 from mahals.runner.work import FinishArgs, MeasureArgs, finish_unit, measure_task
-from mahals.workspace import Results
-from mahals.workspace.files import remove_if_empty
+from mahals.workspace import Results, find
+from mahals.workspace.files import make_folder, remove_if_empty
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,21 @@ class Batch:
         self.spoiled: list[Job] = []  # what ended with an error
         self.bar: Bar | None = None  # shown while its phase is the one that runs
 
-    def add(self, work: Work) -> None:
-        """Takes a unit's journal. Raises InputError when another process has it."""
+    def begin(self, work: Work) -> list[Job]:
+        """A unit's jobs, once its journal is taken; none if another process has just finished it.
+
+        Raises InputError when another process has the journal, or its folder cannot be written.
+        """
+        place = work.place
+        make_folder(place.folder)
         work.journal.open()
-        self.works[work.place.unit] = work
+        if find(place.workspace, place.phase, place.unit, place.fingerprint) is not None:
+            work.journal.discard()
+            work.journal.close()
+            return []
+        self.works[place.unit] = work
+        self.finished.discard(place.unit)  # its results may have been taken away
+        return work.jobs()
 
     def under_way(self, unit: str) -> bool:
         """Whether the unit was taken and its end not told yet, whatever lies on disk."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from mahals.engines import Job, LocalPool, open_pool
+from mahals.engines import LocalPool, open_pool
 from mahals.records import InputError, unknown
 from mahals.runner.ahead import Ahead
-from mahals.runner.batch import Batch, Work, name_of
+from mahals.runner.batch import Batch, name_of
 from mahals.runner.forecast import guess
 from mahals.runner.prepare import command, prepare
 from mahals.runner.session import Session, duration
 from mahals.runner.show import Shower
 from mahals.studies import STUDIES
-from mahals.workspace import Resolver, Results, Settings, Workspace, find, units_of
-from mahals.workspace.files import make_folder, remove
+from mahals.workspace import Resolver, Results, Settings, Workspace, units_of
+from mahals.workspace.files import remove
 
 
 def run_phase(
@@ -179,8 +179,8 @@ class Study:
             resolver = Resolver(self.workspace, self.settings)
             ahead = batch.counts()[0]
             for unit in units:
-                if unit not in batch.works:
-                    jobs += self._begin(prepare(resolver, name, unit), batch)
+                if not batch.under_way(unit):
+                    jobs += batch.begin(prepare(resolver, name, unit))
             done, total = batch.counts()
             if done > ahead:
                 said = f"{done - ahead} of {total} tasks are in the journal"
@@ -191,11 +191,3 @@ class Study:
             except BaseException as error:
                 batch.stopped(error)
                 raise
-
-    def _begin(self, work: Work, batch: Batch) -> list[Job]:
-        """The unit's jobs, once its journal is ours; none if another process finished it."""
-        make_folder(work.place.folder)
-        batch.add(work)
-        place = work.place
-        made = find(self.workspace, place.phase, place.unit, place.fingerprint)
-        return work.jobs() if made is None else []

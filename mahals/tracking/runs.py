@@ -46,16 +46,15 @@ def publish(results: Sequence[Results], store: Store) -> Published:
     marks: dict[str, set[str]] = {}
     for item in results:
         marks.setdefault(item.phase, set()).add(item.fingerprint)
-    experiments: dict[str, tuple[str, dict[str, Run]]] = {}
+    finished: dict[str, dict[str, Run]] = {}
     for item in results:
-        if item.phase not in experiments:
-            experiment = store.experiment(item.phase)
-            known = _finished(store, experiment, marks[item.phase])
-            experiments[item.phase] = experiment, known
-        experiment, known = experiments[item.phase]
+        if item.phase not in finished:
+            experiment = store.remembered(item.phase)
+            finished[item.phase] = _finished(store, experiment, marks[item.phase])
+        known = finished[item.phase]
         run = known.get(item.fingerprint)
         if run is None:
-            run = _publish_one(item, store, experiment)
+            run = _publish_one(item, store)
             known[item.fingerprint] = run
             made += 1
         runs[item.fingerprint] = str(run.info.run_id)
@@ -66,7 +65,7 @@ def mark_failed(store: Store, phase: str, unit: str, error: BaseException) -> st
     """A run in the phase's experiment that says FAILED and why; gives its id."""
     tags = {KIND: "unit", "phase": phase, "unit": unit}
     tags["error"] = f"{type(error).__name__}: {error}"[:5000]
-    run = store.client.create_run(store.experiment(phase), tags=tags, run_name=f"{phase}/{unit}")
+    run = store.create_run(phase, tags, f"{phase}/{unit}")
     store.client.set_terminated(run.info.run_id, "FAILED")
     return str(run.info.run_id)
 
@@ -77,9 +76,8 @@ def _finished(store: Store, experiment: str, marks: Collection[str]) -> dict[str
     One mark is asked for by name: a run costs the same however many there are. For more, all runs
     are listed once.
     """
-    condition = f"tags.`{KIND}` = 'unit'"
-    if len(marks) == 1:
-        condition += f" and tags.`{FINGERPRINT}` = '{next(iter(marks))}'"
+    one = f"tags.`{FINGERPRINT}` = '{next(iter(marks))}'"
+    condition = one if len(marks) == 1 else f"tags.`{KIND}` = 'unit'"
     known: dict[str, Run] = {}
     token: str | None = None
     while True:
@@ -97,7 +95,7 @@ def _finished(store: Store, experiment: str, marks: Collection[str]) -> dict[str
             return known
 
 
-def _publish_one(item: Results, store: Store, experiment: str) -> Run:
+def _publish_one(item: Results, store: Store) -> Run:
     from mlflow.entities import Param
 
     facts = item.run()
@@ -105,7 +103,7 @@ def _publish_one(item: Results, store: Store, experiment: str) -> Run:
     began = ended - int(1000 * float(facts["seconds"]["total"]))
     tags, params = _tags(item, facts), list(_params(facts).items())
     client = store.client
-    run = client.create_run(experiment, began, tags, f"{item.phase}/{item.unit}")
+    run = store.create_run(item.phase, tags, f"{item.phase}/{item.unit}", began)
     try:
         if item.figures():
             _log_figures(item, store, run)

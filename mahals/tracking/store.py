@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from mahals.records import InputError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
@@ -58,8 +60,33 @@ class Store:
         registry = os.environ.get("MLFLOW_REGISTRY_URI") or self.uri
         return MlflowClient(tracking_uri=self.uri, registry_uri=registry)
 
+    @cached_property
+    def _experiments(self) -> dict[str, str]:
+        """Ids by name of the experiments asked for so far."""
+        return {}
+
+    def remembered(self, name: str) -> str:
+        """As `experiment`, asked once: somebody may have deleted the experiment since then."""
+        return self._experiments.get(name) or self.experiment(name)
+
     def experiment(self, name: str) -> str:
         """The id of the experiment `name`, made if it does not exist, restored if deleted."""
+        self._experiments[name] = self._experiment(name)
+        return self._experiments[name]
+
+    def create_run(
+        self, experiment: str, tags: Mapping[str, str], name: str, began: int | None = None
+    ) -> Run:
+        """A run in the experiment of that name, which is restored if somebody deleted it."""
+        from mlflow.exceptions import MlflowException
+
+        create = partial(self.client.create_run, start_time=began, tags=tags, run_name=name)
+        try:
+            return create(self.remembered(experiment))
+        except MlflowException:
+            return create(self.experiment(experiment))
+
+    def _experiment(self, name: str) -> str:
         known = self.client.get_experiment_by_name(name)
         if known is not None:
             if known.lifecycle_stage == "deleted":
