@@ -96,6 +96,7 @@ def test_the_summary_says_the_change_and_its_control_by_hand(lab: TinyLab) -> No
     assert "over self talk" in line
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_agents(lab: TinyLab) -> None:
     again = measured()
     assert [r.value for r in again.measured] == [r.value for r in lab.measured]

@@ -12,6 +12,8 @@ from matplotlib.text import Text
 
 from sample_figures import NAMES, every_figure
 
+pytestmark = pytest.mark.slow  # draws and lays out every kind of figure
+
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Figure]:

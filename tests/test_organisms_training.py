@@ -49,6 +49,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_order_gives_the_same_bytes_again_and_another_seed_others(
     whole: Path, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_no_mixture_on_a_grid_does_better_by_more_than_a_hundredth() -> None:
     assert found.distance >= max(map(distance, grid)) - 0.01
 
 
+@pytest.mark.slow
 def test_a_pooling_that_learned_from_noise_has_nothing_to_show_on_other_prompts() -> None:
     scores = []
     for seed in range(20):

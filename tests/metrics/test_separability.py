@@ -31,6 +31,7 @@ def test_coinciding_centroids_have_no_davies_bouldin() -> None:
     assert axiom_aqi(x, [0, 0, 1, 1], None).xb is None
 
 
+@pytest.mark.slow
 def test_probe_finds_what_is_there_and_nothing_else() -> None:
     assert probe_auroc(*planted(80, 64, 6.0, 0), None, 0) > 0.9
     null = [probe_auroc(*planted(40, 64, 0.0, s), None, s) for s in range(40)]

@@ -66,6 +66,7 @@ def test_evidence_rows_are_those_of_their_own_interval(rows: list[Row], lab: Tin
         assert jackknife_interval(influence, row.aqi, clusters).high == pytest.approx(row.aqi_high)
 
 
+@pytest.mark.slow
 def test_measuring_again_gives_the_same_rows(rows: list[Row]) -> None:
     assert run(PHASE, PARAMS, TinyLab()) == rows
 

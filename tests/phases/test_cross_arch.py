@@ -108,6 +108,7 @@ def test_shuffled_maps_are_controls_of_their_own(rows: list[Row]) -> None:
     assert {r.shuffle for r in rows if r.arm != "shuffled"} == {None}
 
 
+@pytest.mark.slow
 def test_every_fitted_map_has_its_shuffled_control_where_asked(lab: TinyLab) -> None:
     params = replace(PARAMS, source="B", controls=("shuffled_all",))
     rows = run(PHASE, params, lab)
@@ -320,6 +321,7 @@ def test_every_control_has_its_rows(whole: tuple[list[Row], TinyLab]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_control_vectors_are_what_they_say(whole: tuple[list[Row], TinyLab]) -> None:
     """Through pad, which shows the source's own coordinates."""
     lab = lab_with_vectors()
@@ -436,6 +438,7 @@ def test_controls_have_lines_metrics_and_a_place_off_the_ranks(
     assert all(line.why.startswith("control: ") for line in board)
 
 
+@pytest.mark.slow
 def test_an_arm_out_of_reach_is_absent_with_its_reason(
     rows: list[Row], lab: TinyLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

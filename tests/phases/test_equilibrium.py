@@ -185,6 +185,7 @@ def test_rows_come_back_from_json(rows: list[Row]) -> None:
     assert [from_plain(Row, json.loads(canonical(r)), "row") for r in rows] == rows
 
 
+@pytest.mark.slow
 def test_what_a_run_says(rows: list[Row], lab: TinyLab) -> None:
     found = PHASE.summarize(rows, lab.kept("equilibrium"))
     assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in found.metrics)  # as MLflow wants

@@ -243,6 +243,7 @@ def test_the_best_source_has_the_highest_gap_on_selection(
     assert again == rows, "the same seed gives the same rows"
 
 
+@pytest.mark.slow
 def test_without_a_source_the_reason_is_told(tmp_path: Path) -> None:
     params = replace(
         PARAMS,
@@ -418,6 +419,7 @@ def test_the_largest_drop_is_of_those_recovered_under_the_ceiling() -> None:
     assert largest_recovered(tried[3:]) is None
 
 
+@pytest.mark.slow
 def test_hooks_that_do_not_act_are_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -328,7 +328,8 @@ def test_the_axiom_left_out_is_told_apart(rows: list[Row], lab: TinyLab) -> None
     assert any(f"on {AXIOMS[3]}, left out of extraction" in x for x in found.lines)
 
 
-@pytest.mark.parametrize("placement", ["raw", pytest.param("increments", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", ["raw", "increments"])
 def test_a_relative_strength_adds_a_vector_as_long_as_the_mean_base_state(
     placement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +387,7 @@ def test_the_figures_say_the_unit(rows: list[Row], lab: TinyLab) -> None:
     assert "units of the mean length of the base's states" in " ".join(label(state).split())
 
 
+@pytest.mark.slow
 def test_a_dose_out_of_reach_costs_its_arms_alone() -> None:
     """At a KL that no strength gives, the lambda grid stays, and every row says what is missing."""
     params = replace(PARAMS, operators=("add_preserve_norm",), suite=replace(SUITE, dose_kl=50.0))
