@@ -189,14 +189,15 @@ def test_a_run_that_a_killed_process_left_is_ended(place: Workspace, store: Stor
 
 
 def test_an_experiment_deleted_meanwhile_is_restored(place: Workspace, store: Store) -> None:
-    publish([write(place, Made())], store)
-    phase = write(place, Made(unit="Llama3_8B")).phase
-    store.client.delete_experiment(store.experiment(phase))
-    made = publish([write(place, Made(unit="Llama3_8B"))], store)
-    assert made.made == 1 and len(runs_of(store, phase)) == 2
-    store.client.delete_experiment(store.experiment(phase))
-    mark_failed(store, phase, "Llama3_8B", ValueError("x"))
-    assert len(runs_of(store, phase)) == 3
+    """With its runs: none is made twice."""
+    first, second = (write(place, Made(unit=unit)) for unit in ("Mistral_7B", "Llama3_8B"))
+    publish([first], store)
+    store.client.delete_experiment(store.experiment(first.phase))
+    publish([first, second], store)
+    assert len(runs_of(store, first.phase)) == 2
+    store.client.delete_experiment(store.experiment(first.phase))
+    mark_failed(store, first.phase, "Qwen2_7B", ValueError("x"))
+    assert len(runs_of(store, first.phase)) == 3
 
 
 def test_mark_failed_says_why(store: Store) -> None:

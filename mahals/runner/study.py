@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from mahals.engines import LocalPool, open_pool
+from mahals.engines import Job, LocalPool, open_pool
 from mahals.records import InputError, unknown
 from mahals.runner.ahead import Ahead
 from mahals.runner.batch import Batch, name_of
@@ -180,7 +180,7 @@ class Study:
             ahead = batch.counts()[0]
             for unit in units:
                 if not batch.under_way(unit):
-                    jobs += batch.begin(prepare(resolver, name, unit))
+                    jobs += self._begin(resolver, name, unit, batch)
             done, total = batch.counts()
             if done > ahead:
                 said = f"{done - ahead} of {total} tasks are in the journal"
@@ -191,3 +191,11 @@ class Study:
             except BaseException as error:
                 batch.stopped(error)
                 raise
+
+    def _begin(self, resolver: Resolver, name: str, unit: str, batch: Batch) -> list[Job]:
+        """The unit's jobs; what keeps it from beginning is told to the observer, too."""
+        try:
+            return batch.begin(prepare(resolver, name, unit))
+        except InputError as error:
+            self.session.observer.failed(name, unit, error)
+            raise

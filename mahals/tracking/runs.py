@@ -42,19 +42,26 @@ def publish(results: Sequence[Results], store: Store) -> Published:
     input digests, figures and the versions of its vectors. An error marks the run FAILED and is
     raised again.
     """
+    from mlflow.exceptions import MlflowException
+
     made, runs = 0, {}
     marks: dict[str, set[str]] = {}
     for item in results:
         marks.setdefault(item.phase, set()).add(item.fingerprint)
     finished: dict[str, dict[str, Run]] = {}
     for item in results:
+        experiment = store.remembered(item.phase)
         if item.phase not in finished:
-            experiment = store.remembered(item.phase)
             finished[item.phase] = _finished(store, experiment, marks[item.phase])
         known = finished[item.phase]
         run = known.get(item.fingerprint)
         if run is None:
-            run = _publish_one(item, store)
+            try:
+                run = _publish_one(item, store, experiment)
+            except MlflowException:
+                if store.restored(item.phase):  # with the runs that had been deleted with it
+                    return publish(results, store)
+                raise
             known[item.fingerprint] = run
             made += 1
         runs[item.fingerprint] = str(run.info.run_id)
@@ -65,7 +72,7 @@ def mark_failed(store: Store, phase: str, unit: str, error: BaseException) -> st
     """A run in the phase's experiment that says FAILED and why; gives its id."""
     tags = {KIND: "unit", "phase": phase, "unit": unit}
     tags["error"] = f"{type(error).__name__}: {error}"[:5000]
-    run = store.create_run(phase, tags, f"{phase}/{unit}")
+    run = store.client.create_run(store.experiment(phase), tags=tags, run_name=f"{phase}/{unit}")
     store.client.set_terminated(run.info.run_id, "FAILED")
     return str(run.info.run_id)
 
@@ -95,7 +102,7 @@ def _finished(store: Store, experiment: str, marks: Collection[str]) -> dict[str
             return known
 
 
-def _publish_one(item: Results, store: Store) -> Run:
+def _publish_one(item: Results, store: Store, experiment: str) -> Run:
     from mlflow.entities import Param
 
     facts = item.run()
@@ -103,7 +110,7 @@ def _publish_one(item: Results, store: Store) -> Run:
     began = ended - int(1000 * float(facts["seconds"]["total"]))
     tags, params = _tags(item, facts), list(_params(facts).items())
     client = store.client
-    run = store.create_run(item.phase, tags, f"{item.phase}/{item.unit}", began)
+    run = client.create_run(experiment, began, tags, f"{item.phase}/{item.unit}")
     try:
         if item.figures():
             _log_figures(item, store, run)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from mahals.records import InputError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
@@ -74,17 +72,10 @@ class Store:
         self._experiments[name] = self._experiment(name)
         return self._experiments[name]
 
-    def create_run(
-        self, experiment: str, tags: Mapping[str, str], name: str, began: int | None = None
-    ) -> Run:
-        """A run in the experiment of that name, which is restored if somebody deleted it."""
-        from mlflow.exceptions import MlflowException
-
-        create = partial(self.client.create_run, start_time=began, tags=tags, run_name=name)
-        try:
-            return create(self.remembered(experiment))
-        except MlflowException:
-            return create(self.experiment(experiment))
+    def restored(self, name: str) -> bool:
+        """Whether the experiment remembered as `name` had been deleted; it is there again then."""
+        before = self.client.get_experiment(self._experiments[name])
+        return before.lifecycle_stage == "deleted" and bool(self.experiment(name))
 
     def _experiment(self, name: str) -> str:
         known = self.client.get_experiment_by_name(name)
