@@ -42,7 +42,7 @@ class Size:
         return f"{self.layers} blocks of {self.width}, {self.texts} texts"
 
 
-SIZES = (Size(16, 768, 36, 24), Size(8, 256, 200, 24))
+SIZES = (Size(16, 768, 200, 24), Size(8, 256, 200, 24))
 """The moderate model, and a small one whose LM head is larger than its blocks."""
 
 
