@@ -18,6 +18,7 @@ from mahals.figures import (
     Measured,
     bars_with_intervals,
     curve_with_band,
+    grouped_bars,
     histogram,
     lines_over_layers,
     png,
@@ -41,6 +42,24 @@ from sample_figures import (
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Figure]:
     return every_figure()
+
+
+def test_a_long_title_stays_within_its_figure() -> None:
+    words = "Cosine of the two states compared, mean_difference over the blocks of each model"
+    figure = lines_over_layers({"a": Measured([1.0, 2.0])}, Labels(words, "cosine", "n = 1"))
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    title = next(text for text in figure.texts if text.get_text().startswith("Cosine"))
+    assert title.get_window_extent(renderer).x1 <= figure.bbox.x1
+
+
+def test_a_bar_of_no_length_is_a_dot_and_an_absent_one_is_not() -> None:
+    measured = {"a": Measured([0.0, 1.0]), "b": Measured([None, -1.0])}
+    figure = grouped_bars(("x", "y"), measured, WORDS)
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in dots] == [[0.0], []]
+    assert any("Dot: 0." in text.get_text() for text in figure.texts)
+    without = grouped_bars(("x",), {"a": Measured([1.0])}, WORDS)
+    assert not any("Dot" in text.get_text() for text in without.texts)
 
 
 @pytest.mark.parametrize("name", ["bars", "matrix", "models"])

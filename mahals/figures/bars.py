@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo")
+NIL = 1e-9  # a shorter bar cannot be seen
 FLOOR_SHAPES = ("|", "D", "s", "^", "v", "P", "X", "o")
 
 
@@ -71,11 +72,14 @@ def bars_with_intervals(
 
 
 def grouped_bars(groups: Sequence[str], series: Mapping[str, Measured], labels: Labels) -> Figure:
-    """One group of horizontal bars per name, one bar per series, told apart by hatch and colour."""
+    """One group of horizontal bars per name, one bar per series, told apart by hatch and colour.
+
+    A bar of no length is a dot: its value is 0, not absent.
+    """
     something("groups", groups)
     figure = sheet(7.0, 0.75 + (0.12 + 0.2 * max(1, len(series))) * len(groups))
     axes = figure.add_subplot()
-    notes, keys = Footnotes(), {}
+    notes, keys, dots = Footnotes(), {}, 0
     height = 0.84 / max(1, len(series))
     for number, (name, measured) in enumerate(series.items()):
         if len(measured.values) != len(groups):
@@ -90,8 +94,12 @@ def grouped_bars(groups: Sequence[str], series: Mapping[str, Measured], labels: 
         for place, value, index in zip(places, measured.values, range(len(groups)), strict=True):
             if value is None:
                 _absent(axes, place, notes.mark(measured.reason(index)))
+        nil = [place for place, value in zip(places, values, strict=True) if abs(value) < NIL]
+        colour = COLOURS[number % len(COLOURS)]
+        axes.plot([0.0] * len(nil), nil, "o", markersize=4, color=colour, zorder=5)
+        dots += len(nil)
     _name_axis(axes, list(groups), labels)
-    return finish(figure, labels, notes.text(), keys)
+    return finish(figure, labels, notes.text() + (" Dot: 0." if dots else ""), keys)
 
 
 def histogram(

@@ -170,7 +170,7 @@ def finish(
     `note` is added to the caption; `shared_x` is an x label that all panels share.
     """
     width, height = figure.get_size_inches()
-    title = textwrap.fill(labels.title, max(20, int(width * 11.5)))
+    title = textwrap.fill(labels.title, max(20, int(width * 10.4)))
     caption = textwrap.fill(labels.caption + note, max(30, int(width * 14.5)))
     legend, legend_height = _legend(figure, keys, width)
     head = 0.1 + 0.21 * (title.count("\n") + 1) + legend_height
