@@ -122,7 +122,7 @@ ODD = rows(1, (1, 0)).replace('"safety_label": 0', '"safety_label": 5', 1)
 @pytest.mark.parametrize(
     ("name", "text", "named"),
     [
-        pytest.param("one.jsonl", rows(60, (1,)), "unsafe", marks=LONG),
+        ("one.jsonl", rows(60, (1,)), "unsafe"),
         pytest.param("absent.jsonl", None, "absent.jsonl", marks=LONG),
         pytest.param("empty.jsonl", "", "empty.jsonl", marks=LONG),
         pytest.param("odd.jsonl", ODD, "5", marks=LONG),

@@ -193,11 +193,14 @@ def test_an_experiment_deleted_meanwhile_is_restored(place: Workspace, store: St
     first, second = (write(place, Made(unit=unit)) for unit in ("Mistral_7B", "Llama3_8B"))
     publish([first], store)
     store.client.delete_experiment(store.experiment(first.phase))
-    publish([first, second], store)
+    assert publish([first, second], store).made == 1
     assert len(runs_of(store, first.phase)) == 2
     store.client.delete_experiment(store.experiment(first.phase))
     mark_failed(store, first.phase, "Qwen2_7B", ValueError("x"))
     assert len(runs_of(store, first.phase)) == 3
+    store.client.rename_experiment(store.experiment(first.phase), "old")
+    store.client.delete_experiment(store.client.get_experiment_by_name("old").experiment_id)
+    assert publish([first], store).made == 1  # it is gone for good: a new one
 
 
 def test_mark_failed_says_why(store: Store) -> None:

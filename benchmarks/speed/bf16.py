@@ -19,13 +19,14 @@ from mahals.models import Loaded, load_checkpoint
 from mahals.world import World, prompts
 
 PER_CELL = 8  # prompts of an axiom and label
+TEXTS = 18  # of the moderate model: it runs them in both dtypes, every round
 
 
 def measure(options: setting.Options, checkpoint: Path | None) -> Page:
     """Speed and distance on random weights; the AQI of a checkpoint, if one is given."""
     page = Page("bf16", str(__doc__), setting.machine())
     size = options.sizes[0]
-    texts = setting.texts_of(options.texts, size.texts // 2, size.longest)
+    texts = setting.texts_of(options.texts, TEXTS, size.longest)
     pair = [
         setting.model(size.layers, size.width, options.texts, dtype)
         for dtype in ("float32", "bfloat16")

@@ -59,9 +59,10 @@ def publish(results: Sequence[Results], store: Store) -> Published:
             try:
                 run = _publish_one(item, store, experiment)
             except MlflowException:
-                if store.restored(item.phase):  # with the runs that had been deleted with it
-                    return publish(results, store)
-                raise
+                if not store.restored(item.phase):
+                    raise
+                again = publish(results, store)  # the runs that were deleted with it are back
+                return Published(again.runs, made + again.made)
             known[item.fingerprint] = run
             made += 1
         runs[item.fingerprint] = str(run.info.run_id)

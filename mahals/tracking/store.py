@@ -73,9 +73,11 @@ class Store:
         return self._experiments[name]
 
     def restored(self, name: str) -> bool:
-        """Whether the experiment remembered as `name` had been deleted; it is there again then."""
-        before = self.client.get_experiment(self._experiments[name])
-        return before.lifecycle_stage == "deleted" and bool(self.experiment(name))
+        """Whether the experiment remembered as `name` was deleted since; it is there again then."""
+        before = self._experiments[name]
+        known = self.client.get_experiment_by_name(name)
+        gone = known is None or known.lifecycle_stage == "deleted" or known.experiment_id != before
+        return gone and bool(self.experiment(name))
 
     def _experiment(self, name: str) -> str:
         known = self.client.get_experiment_by_name(name)
@@ -133,7 +135,7 @@ def _write_ahead(uri: str) -> None:
 
 @cache
 def _sync_seldom() -> None:
-    """Sqlite waits for the disk when the log is folded in, not at each of a run's nine commits.
+    """Sqlite waits for the disk when the log is folded in, not at each of a run's commits.
 
     With the write-ahead log the database stays whole after a crash; only the last runs may be
     missing, and results on disk can be published again.

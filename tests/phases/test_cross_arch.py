@@ -321,7 +321,6 @@ def test_every_control_has_its_rows(whole: tuple[list[Row], TinyLab]) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_the_control_vectors_are_what_they_say(whole: tuple[list[Row], TinyLab]) -> None:
     """Through pad, which shows the source's own coordinates."""
     lab = lab_with_vectors()

@@ -328,8 +328,7 @@ def test_the_axiom_left_out_is_told_apart(rows: list[Row], lab: TinyLab) -> None
     assert any(f"on {AXIOMS[3]}, left out of extraction" in x for x in found.lines)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("placement", ["raw", "increments"])
+@pytest.mark.parametrize("placement", ["raw", pytest.param("increments", marks=pytest.mark.slow)])
 def test_a_relative_strength_adds_a_vector_as_long_as_the_mean_base_state(
     placement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
