@@ -574,6 +574,9 @@ def test_what_another_process_measures_is_not_begun_ahead(
     with pytest.raises(InputError, match="journal of follow A"):
         run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
     assert {("grow", unit) for unit in ("A", "B", "C", "study")} <= set(watch.made)
+    told = [unit for name, unit, _ in watch.failures if name == "follow"]
+    done = [unit for name, unit in watch.made if name == "follow"]
+    assert sorted(told + done) == ["A", "B", "C"] and "A" in told
 
 
 def test_what_is_under_way_ahead_goes_on_in_its_phase(

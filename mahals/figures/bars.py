@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo")
-NIL = 1e-9  # a shorter bar cannot be seen
+NIL = 1e-9  # what rounding leaves of 0
 FLOOR_SHAPES = ("|", "D", "s", "^", "v", "P", "X", "o")
 
 
@@ -74,7 +74,7 @@ def bars_with_intervals(
 def grouped_bars(groups: Sequence[str], series: Mapping[str, Measured], labels: Labels) -> Figure:
     """One group of horizontal bars per name, one bar per series, told apart by hatch and colour.
 
-    A bar of no length is a dot: its value is 0, not absent.
+    A bar of no length is a dot: its value is 0, but for rounding, and not absent.
     """
     something("groups", groups)
     figure = sheet(7.0, 0.75 + (0.12 + 0.2 * max(1, len(series))) * len(groups))
@@ -96,7 +96,8 @@ def grouped_bars(groups: Sequence[str], series: Mapping[str, Measured], labels: 
                 _absent(axes, place, notes.mark(measured.reason(index)))
         nil = [place for place, value in zip(places, values, strict=True) if abs(value) < NIL]
         colour = COLOURS[number % len(COLOURS)]
-        axes.plot([0.0] * len(nil), nil, "o", markersize=4, color=colour, zorder=5)
+        dot = [0.0] * len(nil), nil
+        axes.plot(*dot, "o", markersize=4, color=colour, zorder=5, clip_on=False)
         dots += len(nil)
     _name_axis(axes, list(groups), labels)
     return finish(figure, labels, notes.text() + (" Dot: 0." if dots else ""), keys)

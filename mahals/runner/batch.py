@@ -84,13 +84,20 @@ class Batch:
     def begin(self, work: Work) -> list[Job]:
         """A unit's jobs, once its journal is taken; none if another process has just finished it.
 
-        Raises InputError when another process has the journal, or its folder cannot be written.
+        Raises InputError when another process has the journal, or its folder cannot be written, or
+        what lies there cannot be read.
         """
         place = work.place
         make_folder(place.folder)
         work.journal.open()
-        if find(place.workspace, place.phase, place.unit, place.fingerprint) is not None:
-            work.journal.discard()
+        try:
+            made = find(place.workspace, place.phase, place.unit, place.fingerprint)
+            if made is not None:
+                work.journal.discard()
+        except BaseException:
+            work.journal.close()
+            raise
+        if made is not None:
             work.journal.close()
             return []
         self.works[place.unit] = work

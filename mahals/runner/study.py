@@ -178,15 +178,15 @@ class Study:
             batch.spoiled.clear()
             resolver = Resolver(self.workspace, self.settings)
             ahead = batch.counts()[0]
-            for unit in units:
-                if not batch.under_way(unit):
-                    jobs += self._begin(resolver, name, unit, batch)
-            done, total = batch.counts()
-            if done > ahead:
-                said = f"{done - ahead} of {total} tasks are in the journal"
-                self.session.console.line(f"{name}: {said}")
-            batch.bar = stack.enter_context(self.session.console.bar(name, total, done))
             try:
+                for unit in units:
+                    if not batch.under_way(unit):
+                        jobs += self._begin(resolver, name, unit, batch)
+                done, total = batch.counts()
+                if done > ahead:
+                    said = f"{done - ahead} of {total} tasks are in the journal"
+                    self.session.console.line(f"{name}: {said}")
+                batch.bar = stack.enter_context(self.session.console.bar(name, total, done))
                 self.pool.run(jobs, batch)
             except BaseException as error:
                 batch.stopped(error)
