@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from argparse import Namespace
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
@@ -14,6 +15,7 @@ from scipy import stats
 
 from mahals import leaderboard
 from mahals.arms.kinds import Ceiling
+from mahals.cli import showing
 from mahals.leaderboard import (
     Board,
     Line,
@@ -25,6 +27,7 @@ from mahals.leaderboard import (
 )
 from mahals.leaderboard.board import BOUNDED, CONTROLS
 from mahals.leaderboard.view import EXPERIMENT, NOTE, SHARED_VIEW, view_id, view_state
+from mahals.manifests import BOARD
 from mahals.phase import COLUMNS, ArmKind, Configuration, Entry
 from mahals.records import InputError
 from mahals.tracking import Store
@@ -281,6 +284,23 @@ def test_collect_prefers_canonical_and_gathered_results(tmp_path: Path) -> None:
         assert [o.canonical for o in found.origins.values()] == [True]
     study = write_results(place, Made(unit="study", entries=[entry(steered(), 3.0)]))
     assert collect([study, *made]).entries[0].metrics["gain_over_random"] == 3.0
+
+
+def test_the_page_in_git_outlives_a_publish_without_results_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, page = workspace(tmp_path), tmp_path / BOARD
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("what was committed")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="stored results: expected those of a study, got none"):
+        showing.publish(Namespace(), {})
+    write_results(place, Made(canonical=False, entries=[entry(steered(), 6.0)]))
+    assert showing.publish(Namespace(), {}) == 0
+    assert page.read_text() == "what was committed"
+    write_results(place, Made(entries=[entry(steered(), 6.0)]))
+    assert showing.publish(Namespace(), {}) == 0
+    assert "Mistral_7B" in page.read_text()
 
 
 def test_stored_results_give_the_whole_leaderboard(tmp_path: Path) -> None:

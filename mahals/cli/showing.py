@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from mahals.workspace import Workspace
 
 Keys = Mapping[str, Any]
+WHERE_RESULTS_COME_FROM = "run `mahals study`, or `dvc pull` results that are stored"
 
 
 def publish(options: Namespace, keys: Keys) -> int:
-    """Shows every stored result in MLflow and writes LEADERBOARD.md; computes nothing."""
+    """Shows every stored result in MLflow; computes nothing. LEADERBOARD.md is written where there
+    are results of the values of params.yaml, which alone it shows."""
     from mahals.leaderboard import collect, publish_leaderboard
     from mahals.tracking import ensure_database
     from mahals.tracking import publish as publish_runs
@@ -25,13 +27,17 @@ def publish(options: Namespace, keys: Keys) -> int:
 
     workspace = Workspace.locate()
     results = all_results(workspace)
+    if not results:
+        raise InputError(
+            "stored results", expected="those of a study", got="none", cure=WHERE_RESULTS_COME_FROM
+        )
     store = ensure_database(workspace.root)
     made = publish_runs(results, store).made
     boards = publish_leaderboard(collect(results), store)
-    page = write_page(workspace)
     lines = sum(len(board.lines) for board in boards)
     print(f"{len(results)} results in {store.uri}, {made} of them new; {lines} leaderboard lines")
-    print(f"wrote {page}")
+    if any(each.is_canonical for each in results):
+        print(f"wrote {write_page(workspace)}")
     return 0
 
 
@@ -49,7 +55,7 @@ def leaderboard(options: Namespace, keys: Keys) -> int:
             "leaderboard",
             expected="results of a phase that steers",
             got="none",
-            cure="run `mahals study`, or `dvc pull` results that are stored",
+            cure=WHERE_RESULTS_COME_FROM,
         )
     print(board_text(boards, store, top=options.top, port=options.port))
     return 0
