@@ -80,7 +80,7 @@ def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
 
 def _publish_stage(sources: Sources) -> dict[str, Any]:
     units = [(n, u) for n, p in sources.studied.items() for u in sources.units(p)]
-    files = [f"results/{n}/{u}/{f}" for n, u in units for f in ("metrics.json", "summary.json")]
+    files = [f"results/{n}/{u}/summary.json" for n, u in units]  # holds what metrics.json does
     code = ["mahals/leaderboard", "mahals/tracking"]
     return {
         "cmd": "python -m mahals publish",
@@ -98,7 +98,9 @@ def _upstream(sources: Sources, phase: Phase, unit: str) -> Iterator[str]:
         elif unit == ITEM and phase.reads == "unit":
             units = (ITEM,)
         for each in units:
-            yield from (path for path in _left(need, upstream, each) if not path.endswith(".md"))
+            rows, *kept = _left(need, upstream, each)
+            # Rows of a phase whose files have a home of their own name the hash of each file.
+            yield from [rows] if upstream.home else [rows, *kept]
 
 
 def _left(name: str, phase: Phase, unit: str) -> list[str]:
