@@ -24,7 +24,7 @@ TEXTS = 18  # of the moderate model: it runs them in both dtypes, every round
 
 def measure(options: setting.Options, checkpoint: Path | None) -> Page:
     """Speed and distance on random weights; the AQI of a checkpoint, if one is given."""
-    page = Page("bf16", str(__doc__), setting.machine())
+    page = Page("bf16", str(__doc__), setting.machine(options))
     size = options.sizes[0]
     texts = setting.texts_of(options.texts, TEXTS, size.longest)
     pair = [

@@ -23,7 +23,7 @@ PEERS_LIMIT = "blocks alone, in the peers' environment"
 
 def measure(options: setting.Options) -> Page:
     """All ways at every size, against the blocks alone."""
-    page = Page("capture", str(__doc__), setting.machine())
+    page = Page("capture", str(__doc__), setting.machine(options))
     for size in options.sizes:
         loaded = setting.model(size.layers, size.width, options.texts)
         texts = setting.texts_of(options.texts, size.texts, size.longest)

@@ -44,7 +44,7 @@ def library(loaded: Loaded, encoded: Sequence[Encoded]) -> list[list[int]]:
 
 def measure(options: setting.Options) -> Page:
     """32 arms in one batch against an unsteered batch, one arm at a time, and transformers."""
-    page = Page("generation", str(__doc__), setting.machine())
+    page = Page("generation", str(__doc__), setting.machine(options))
     for layers, width in ((4, 64),) if options.tiny else SHAPES:
         loaded = setting.model(layers, width, options.texts)
         prompt = setting.texts_of(options.texts, 1, 16)

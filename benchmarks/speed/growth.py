@@ -1,7 +1,7 @@
 """How does cost grow with texts, tokens, blocks, vectors, models and configurations?
 
 Each axis is doubled while the others stay; the exponent is the slope of log seconds over log size,
-by least squares on the medians. The figure is growth.png beside this file.
+by least squares, round by round. The figure, growth.png beside this file, shows the medians.
 """
 
 from __future__ import annotations
@@ -102,14 +102,14 @@ def axes(options: setting.Options, folder: Path) -> dict[str, Axis]:
 
 def measure(options: setting.Options) -> tuple[Page, Figure]:
     """The exponent of every axis, and the figure."""
-    page = Page("growth", str(__doc__), setting.machine())
+    page = Page("growth", str(__doc__), setting.machine(options))
     figure = Figure(figsize=(7.2, 4.8), layout="constrained")
     with TemporaryDirectory() as folder:
         for colour, (name, axis) in zip(COLOURS, axes(options, Path(folder)).items(), strict=True):
             works = {str(size): timed(work) for size, work in axis.items()}
             for way in works.values():
                 way()
-            times = interleaved(works, 2 if options.tiny else 3)
+            times = interleaved(works, options.rounds)
             _put(page, figure, (name, colour), times)
     _dress(figure)
     return page, figure
@@ -121,13 +121,12 @@ def _put(page: Page, figure: Figure, shown: tuple[str, str], times: Times) -> No
     rounds = range(len(next(iter(times.values()))))
     each = [power(sizes, [times[s][r].wall for s in times]) for r in rounds]
     middle = [median(t.wall for t in some) for some in times.values()]
-    exponent = power(sizes, middle)
     page.lines.append(of_values("exponent", AXES[name], each, ("", None)))
     page.notes.append(f"{AXES[name]}: {_seconds(sizes, middle)}.")
     ax = figure.gca()
     grown = [size / sizes[0] for size in sizes]
     costs = [cost / middle[0] for cost in middle]
-    ax.loglog(grown, costs, "o-", color=colour, label=f"{AXES[name]}: {exponent:.2f}")
+    ax.loglog(grown, costs, "o-", color=colour, label=f"{AXES[name]}: {median(each):.2f}")
 
 
 def _seconds(sizes: Sequence[float], costs: Sequence[float]) -> str:

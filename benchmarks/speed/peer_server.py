@@ -1,8 +1,9 @@
 """How long do other libraries take for the same states, in an environment of their own?
 
 Runs under the python of that environment, without this package. Reads one JSON command a line and
-answers with one: {"load": ...} reads a model, texts and batches from a folder; {"time": way} and
-{"peak": way} run a way once. In that environment:
+answers with one: {"load": ...} reads a model, texts and batches from a folder, and runs each way
+(with "warm" that way alone) on a few texts; {"time": way} and {"peak": way} run a way once. In that
+environment:
 
     pip install "torch>=2.13,<2.14" "transformers<5" "numpy<2" steering-vectors==0.12.2 \
         repeng==0.4.0 nnsight==0.8.1
@@ -158,8 +159,9 @@ def main() -> None:
         if "load" in command:
             job = load(Path(command["load"]))
             few = replace(job, texts=job.texts[:4], batches=job.batches[-1:])
-            for way in WAYS.values():
-                way(few)  # what a first call alone pays for
+            for name, way in WAYS.items():
+                if command.get("warm", name) == name:
+                    way(few)  # what a first call alone pays for
             said: dict[str, Any] = {
                 "ways": list(WAYS),
                 "versions": {name: version(name) for name in PACKAGES},

@@ -28,9 +28,11 @@ LIMIT = "blocks alone"
 class Peers:
     """A running peer process that has loaded a job."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], folder: Path, warm: str | None = None
+    ) -> None:
         self.process = process
-        said = self.ask({"load": str(folder)})
+        said = self.ask({"load": str(folder), **({} if warm is None else {"warm": warm})})
         self.names: list[str] = said["ways"]
         self.versions: dict[str, str] = said["versions"]
 
@@ -56,8 +58,11 @@ class Peers:
 
 
 @contextmanager
-def peers(python: str, folder: Path) -> Iterator[Peers]:
-    """The peers' process with the job of `folder` loaded; it ends with the block."""
+def peers(python: str, folder: Path, warm: str | None = None) -> Iterator[Peers]:
+    """The peers' process with the job of `folder` loaded; it ends with the block.
+
+    Each way has run once on a few texts, or, with `warm`, that way alone.
+    """
     log = folder / "peers.log"
     with log.open("a") as errors:
         process = subprocess.Popen(
@@ -69,7 +74,7 @@ def peers(python: str, folder: Path) -> Iterator[Peers]:
             env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
         )
         try:
-            yield Peers(process, folder)
+            yield Peers(process, folder, warm)
         except RuntimeError as error:
             raise RuntimeError(f"{error}\n{log.read_text()[-2000:]}") from error
         finally:

@@ -29,7 +29,7 @@ from mahals.leaderboard.view import EXPERIMENT  # noqa: E402
 from mahals.tracking import Store  # noqa: E402
 from mahals.tracking.runs import publish  # noqa: E402
 from mahals.tracking.store import FINGERPRINT  # noqa: E402
-from mahals.workspace import Results  # noqa: E402
+from mahals.workspace import Results, Workspace  # noqa: E402
 
 ROW, RUN, VIEW = Bar("<=", 2, "ms"), Bar("<=", 50, "ms"), Bar("<=", 5, "s")
 ROWS_A_TASK = 5  # of the toy phase
@@ -47,16 +47,24 @@ def measure(options: setting.Options) -> Page:
         board = browser.publish(lines, store)
         each = 1000 * (time.perf_counter() - began) / lines
         page.lines.append(of_values("leaderboard", "a line written", [each], ("ms", None)))
-        runs = 3 if options.tiny else RUNS
-        found = _runs(store, 0, runs)
+        place, runs = synthetic.workspace(Path(folder)), 3 if options.tiny else RUNS
+        began = time.perf_counter()
+        publish([_results(place, i) for i in range(lines)], store)
+        each = 1000 * (time.perf_counter() - began) / lines
+        what = f"{lines} units at once, each"
+        page.lines.append(
+            of_values(f"publish, with {lines} runs there", what, [each], ("ms", None))
+        )
+        parts = [range(lines + k * runs, lines + (k + 1) * runs) for k in range(3)]
+        found = _runs(store, place, parts[0])
         began = time.perf_counter()
         browser.publish(lines, store)
         again = time.perf_counter() - began
         what = f"all {lines} lines again, nothing changed"
         page.lines.append(of_values("leaderboard", what, [again], ("s", None)))
-        found += _runs(store, 1, runs)
+        found += _runs(store, place, parts[1])
         _view(page, store, board, options.rounds)
-        found += _runs(store, 2, runs)
+        found += _runs(store, place, parts[2])
         _published(page, found, lines)
     return page
 
@@ -66,21 +74,36 @@ def _rows(page: Page, options: setting.Options) -> None:
     few, many = (4, 20) if options.tiny else (20, 220)
     beside, whole = [], []
     for _ in range(options.rounds):
-        short, long = _toy(few), _toy(many)
-        each = [
-            1000 * (b - a) / (ROWS_A_TASK * (many - few)) for a, b in zip(short, long, strict=True)
-        ]
-        whole.append(each[0])
-        beside.append(each[0] - each[1])
+        each = 1000 * (_toy(many) - _toy(few)) / (ROWS_A_TASK * (many - few))
+        whole.append(each)
+        beside.append(each - 1000 * _files(many) / (ROWS_A_TASK * many))
     group = f"runner and journal, tasks of {ROWS_A_TASK} rows that keep a folder of as many files"
-    page.lines.append(of_values(group, "a row, beside the tasks' own seconds", beside, ("ms", ROW)))
-    page.lines.append(of_values(group, "a row, with the toy tasks", whole, ("ms", None)))
+    what = "a row, beside the files that the toy tasks write"
+    page.lines.append(of_values(group, what, beside, ("ms", ROW)))
+    page.lines.append(of_values(group, "a row, with them", whole, ("ms", None)))
     synced = [1000 * _sync() for _ in range(SYNCS)]
     page.lines.append(of_values(group, "a small file written and synced", synced, ("ms", None)))
     page.notes.append(
         "A row's cost is the disk's: each task opens some thirty files, syncs a journal line and "
-        "removes its scratch folder; kept files are synced together when the unit ends."
+        "removes its scratch folder; kept files are synced together when the unit ends. What is "
+        "taken off is the time of the same files written without a runner."
     )
+
+
+def _files(tasks: int) -> float:
+    """Seconds of the files that toy tasks write, their steps and what they keep, and no more."""
+    with TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        for task in range(tasks):
+            place = Path(folder) / str(task)
+            (place / "values").mkdir(parents=True)
+            for step in range(ROWS_A_TASK):
+                draft = place / "steps.tmp"
+                draft.write_text(json.dumps({"at": step + 1}))
+                draft.replace(place / "steps.json")
+            for part in range(ROWS_A_TASK):
+                (place / "values" / f"{part}.txt").write_text(f"{part / 7!r} word\n")
+        return time.perf_counter() - began
 
 
 def _sync() -> float:
@@ -93,32 +116,41 @@ def _sync() -> float:
         return time.perf_counter() - began
 
 
-def _toy(tasks: int) -> tuple[float, float]:
-    """Seconds of a unit of the toy phase, and those that its tasks took by themselves."""
+def _toy(tasks: int) -> float:
+    """Seconds of a unit of the toy phase."""
     with TemporaryDirectory() as folder:
         workspace = toy.make(Path(folder), models=["A"])
         toy.run(workspace, "words")
         began = time.perf_counter()
-        found = toy.run(workspace, "grow", grow__tasks=tasks)
-        ended = time.perf_counter()
-        own = next(each for each in found if each.unit == "A").run()["seconds"]["total"]
-        return ended - began, float(own)
+        toy.run(workspace, "grow", grow__tasks=tasks)
+        return time.perf_counter() - began
 
 
-def _runs(store: Store, part: int, runs: int) -> list[tuple[float, float]]:
+def _results(place: Workspace, number: int) -> Results:
+    """A finished unit of 20 metrics, a figure and two files that it was made from."""
+    values = Path(place.results) / "organisms" / "Mistral_7B" / "run.json"
+    if not values.is_file():
+        upstream = synthetic.Made(phase="organisms", kept={"base/model": b"weights"})
+        synthetic.write_results(place, upstream)
+    content = json.loads(values.read_text())["content"]
+    made = synthetic.Made(
+        canonical=False,
+        metrics={f"m{k}": float(number + k) for k in range(20)},
+        inputs={"upstream": {"organisms/Mistral_7B": content}, "data": {"params.yaml": ""}},
+    )
+    return synthetic.write_results(place, made)
+
+
+def _runs(store: Store, place: Workspace, numbers: Sequence[int]) -> list[tuple[float, float]]:
     """Milliseconds of publishing a unit, and of MLflow's own calls for the same run, in turn."""
     found = []
-    with TemporaryDirectory() as folder:
-        place = synthetic.workspace(Path(folder))
-        for i in range(part * runs, (part + 1) * runs):
-            metrics = {f"m{k}": float(i + k) for k in range(20)}
-            made = synthetic.Made(canonical=False, metrics=metrics)
-            results = synthetic.write_results(place, made)
-            began = time.perf_counter()
-            done = publish([results], store)
-            ours = time.perf_counter() - began
-            (run,) = done.runs.values()
-            found.append((1000 * ours, 1000 * _calls(store, store.client.get_run(run), results)))
+    for number in numbers:
+        results = _results(place, number)
+        began = time.perf_counter()
+        done = publish([results], store)
+        ours = time.perf_counter() - began
+        (run,) = done.runs.values()
+        found.append((1000 * ours, 1000 * _calls(store, store.client.get_run(run), results)))
     return found
 
 
@@ -133,6 +165,7 @@ def _calls(store: Store, made: Run, results: Results) -> float:
     run = client.create_run(made.info.experiment_id, made.info.start_time, tags)
     client.log_artifacts(run.info.run_id, str(results.folder / "figures"), "figures")
     client.log_batch(run.info.run_id, metrics, params, synchronous=True)
+    client.log_inputs(run.info.run_id, made.inputs.dataset_inputs)
     client.set_terminated(run.info.run_id, "FINISHED", ended)
     return time.perf_counter() - began
 
@@ -140,13 +173,14 @@ def _calls(store: Store, made: Run, results: Results) -> float:
 def _published(page: Page, found: Sequence[tuple[float, float]], lines: int) -> None:
     group = f"publish, with {lines} runs there"
     ours, ratios = [a for a, _ in found], [a / b for a, b in found]
-    what = "a run of 20 metrics and a figure"
+    what = "a run of 20 metrics, a figure and two input files"
     page.lines.append(of_values(group, what, ours, ("ms", RUN)))
-    what = "over MLflow's own calls: create, log_artifacts, log_batch, set_terminated"
+    what = "over MLflow's own five calls for such a run"
     page.lines.append(of_values(group, what, ratios, ("x", None)))
     page.notes.append(
-        "Runs are published in three parts, minutes apart: it is processor time in MLflow's "
-        "sessions, and the processor's speed wavers."
+        f"Runs are published in three parts, minutes apart, into the experiment that holds {lines} "
+        "units: it is processor time in MLflow's sessions, and the processor's speed wavers. "
+        "MLflow's own calls: create_run, log_artifacts, log_batch, log_inputs, set_terminated."
     )
 
 

@@ -38,9 +38,10 @@ def repeated(work: Callable[[], object], times: int) -> Callable[[], None]:
     return run
 
 
-def products(states: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
-    """The two matrix products of a clamp, and nothing else."""
-    return (states @ columns) @ rows
+def products(states: Tensor, columns: Tensor, rows: Tensor, *, new: bool) -> Tensor:
+    """The two matrix products of a clamp, the second added to the states if they are `new`."""
+    made = states @ columns
+    return torch.addmm(states, made, rows) if new else made @ rows
 
 
 @torch.no_grad()
@@ -63,12 +64,11 @@ def measure(options: setting.Options) -> Page:
             ours(), limit()  # the first call of a shape prepares
             times = interleaved({"ours": timed(ours), "limit": timed(limit)}, options.rounds)
             name = f"{activation}: {what} / its products"
-            bar = None if "new states" in what else BAR
-            page.lines.append(ratio(group, name, (times["ours"], times["limit"]), bar))
+            page.lines.append(ratio(group, name, (times["ours"], times["limit"]), BAR))
     page.notes.append(
         f"A clamp and its products use columns and rows taken out before; {REPEATS} are timed "
-        "together. A hook that steers would change states in place; new states are read and "
-        "written once more. b_dec is subtracted from the input in all."
+        "together. For new states the second product is added to the states given (addmm), which "
+        "reads and writes them once more. b_dec is subtracted from the input in all."
     )
     return page
 
@@ -94,7 +94,7 @@ def clamping(
     columns, rows = sae.w_enc[:, at].contiguous(), sae.w_dec[at]
     held, own = Clamp(sae, at, torch.ones(count)), states.clone()
     ours = repeated(lambda: held.made(own) if new else held.into(own), REPEATS)
-    return ours, repeated(lambda: products(states, columns, rows), REPEATS)
+    return ours, repeated(lambda: products(states, columns, rows, new=new), REPEATS)
 
 
 if __name__ == "__main__":

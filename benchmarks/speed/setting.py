@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -39,11 +40,11 @@ class Size:
 
     def __str__(self) -> str:
         """As a heading of the table."""
-        return f"{self.layers} blocks of {self.width}, {self.texts} texts"
+        return f"{self.layers} blocks of {self.width}, {self.texts} texts of at most {self.longest}"
 
 
-SIZES = (Size(16, 768, 200, 24), Size(8, 256, 200, 24))
-"""The moderate model, and a small one whose LM head is larger than its blocks."""
+SIZES = (Size(16, 768, 200, 24), Size(8, 256, 200, 24), Size(8, 256, 200, 128))
+"""The moderate model, and a small one whose LM head is larger than its blocks; longer texts."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ def options(question: str | None, arguments: Sequence[str] | None = None) -> Opt
     return Options(found.texts, found.peers, found.out, found.rounds, found.tiny)
 
 
-def machine() -> dict[str, str]:
-    """What the numbers were measured on."""
+def machine(options: Options | None = None) -> dict[str, str]:
+    """What the numbers were measured on; of the texts that `options` name too."""
     import transformers
 
     names = [
@@ -91,7 +92,17 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
+        **({} if options is None else {"texts": _source(options.texts)}),
     }
+
+
+def _source(source: str | None) -> str:
+    """Which file the texts come from, so that another can measure on the same."""
+    whole = f"{len(all_texts(source))} different texts"
+    if source is None:
+        return f"{whole} of the synthetic world"
+    mark = sha256(Path(source).read_bytes()).hexdigest()[:12]
+    return f"{whole} of {Path(source).name} (SHA-256 {mark}...)"
 
 
 @cache

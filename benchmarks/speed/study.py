@@ -1,6 +1,9 @@
 """How long did a whole study take, phase by phase, and where did the time go?
 
-Read from the run.json files of finished studies: seconds of work over all tasks, all units.
+Read from the run.json files of finished studies. Work: seconds of all tasks of all units. Wall:
+from the last unit of the phase before to the last of this one, two processes side by side; idle
+ones measure units of later phases meanwhile. What is left of a run of `mlflow run .` is its start,
+the sums over models, publishing, and DVC.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from benchmarks.speed.timing import Line, Page, absent, of_values
@@ -23,19 +27,40 @@ def seconds_of(root: Path) -> dict[str, list[float]]:
     return dict(sorted(found.items()))
 
 
+def walls(root: Path) -> dict[str, float]:
+    """Seconds by phase between the ends of phases, in the order in which they ended."""
+    ends: dict[str, float] = {}
+    begins: list[float] = []
+    for file in (root / "results").glob("*/*/run.json"):
+        run = json.loads(file.read_text())
+        if not run["seconds"]["tasks"]:
+            continue  # a sum over units
+        ended = datetime.fromisoformat(run["finished"]).timestamp()
+        ends[run["phase"]] = max(ended, ends.get(run["phase"], ended))
+        begins.append(ended - run["seconds"]["total"])
+    before, found = min(begins, default=0.0), {}
+    for phase, ended in sorted(ends.items(), key=lambda item: item[1]):
+        found[phase], before = ended - before, ended
+    return found
+
+
 def measure(studies: Sequence[tuple[str, Path]]) -> Page:
     """Seconds of work per phase of every study."""
     page = Page("study", str(__doc__))
     for label, root in studies:
-        found = seconds_of(root)
+        found, wall = seconds_of(root), walls(root)
         total = sum(map(sum, found.values()))
         for phase, tasks in found.items():
             if tasks:
-                page.lines.append(_line(label, phase, tasks))
+                page.lines.append(_line(label, phase, "work", sum(tasks)))
+                page.lines.append(_line(label, phase, "wall", wall[phase]))
                 share = f"{100 * sum(tasks) / total:.0f} % of the work"
                 longest = f"the longest task {max(tasks):.1f} s"
                 page.notes.append(f"{label}, {phase}: {len(tasks)} tasks, {share}, {longest}.")
-        if not found:
+        if found:
+            page.lines.append(_line(label, "all phases", "work", total))
+            page.lines.append(_line(label, "all phases", "wall", sum(wall.values())))
+        else:
             page.lines.append(absent(label, "all phases", "no run.json under its results/"))
     if not studies:
         why = "no finished study was named (--study LABEL=FOLDER)"
@@ -43,8 +68,8 @@ def measure(studies: Sequence[tuple[str, Path]]) -> Page:
     return page
 
 
-def _line(label: str, phase: str, tasks: Sequence[float]) -> Line:
-    return of_values(label, f"{phase}, seconds of work", [sum(tasks)], ("s", None))
+def _line(label: str, phase: str, what: str, seconds: float) -> Line:
+    return of_values(label, f"{phase}, {what}", [seconds], ("s", None))
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -19,7 +19,7 @@ from mahals.steering import Arm, Step, capture_arms, steered
 
 BAR = Bar(">=", 0.85)
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-CASES = ((16, 768, 2, 6), (32, 256, 7, 16))
+CASES = ((16, 768, 2, 50), (32, 256, 7, 100))
 """Blocks, width, vectors, texts; the vectors steer the last five blocks."""
 
 
@@ -61,10 +61,10 @@ def counted(loaded: Loaded) -> Iterator[list[int]]:
 
 def measure(options: setting.Options) -> Page:
     """Measured over counted speed-up of every case, and the speed-up itself."""
-    page = Page("sweep", str(__doc__), setting.machine())
+    page = Page("sweep", str(__doc__), setting.machine(options))
     for layers, width, vectors, count in ((8, 64, 2, 4),) if options.tiny else CASES:
         loaded = setting.model(layers, width, options.texts)
-        encoded = setting.encoded(loaded, setting.texts_of(options.texts, count, 16))
+        encoded = setting.encoded(loaded, setting.texts_of(options.texts, count, 24))
         some = arms(layers, width, vectors)
         _case(page, (loaded, encoded, some), options.rounds)
     return page
@@ -73,7 +73,8 @@ def measure(options: setting.Options) -> Page:
 def _case(page: Page, job: tuple[Loaded, Sequence[Encoded], Sequence[Arm]], rounds: int) -> None:
     loaded, encoded, some = job
     depth = loaded.layers - 1
-    group = f"{loaded.layers} blocks of {loaded.width}, the last 5 steered, {len(some)} arms"
+    shape = f"{loaded.layers} blocks of {loaded.width}, the last 5 steered"
+    group = f"{shape}, {len(some)} arms, {len(encoded)} texts"
 
     def sweep() -> torch.Tensor:
         return capture_arms(loaded, encoded, some, [depth], "mean")
