@@ -25,6 +25,7 @@ STAND_IN = '''"""Does all that is around {name} work?"""
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,9 @@ def plan(params: Params, lab: Any) -> list[Task]:
 
 
 def measure(task: Task, params: Params, lab: Any) -> Any:
+    if "LIGHT_LOG" in os.environ:
+        with open(os.environ["LIGHT_LOG"], "a") as log:
+            log.write(f"{name} {{lab.unit}} {{task.part}}\\n")
     time.sleep({seconds})
     units = lab.models if {all_models} else (lab.unit,)
     above = [row.value for need in {needs} for unit in units for row in lab.rows(need, unit)]

@@ -7,9 +7,11 @@ import importlib.metadata
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +322,33 @@ def test_a_fresh_repro_gives_the_bytes_of_the_study(studied: Path, tmp_path: Pat
             made = clone / path.relative_to(studied)
             assert made.read_bytes() == path.read_bytes(), made
     assert "Running stage" not in dvc(clone, "repro")
+
+
+def test_dvc_repro_killed_between_units_measures_none_of_them_again(tmp_path: Path) -> None:
+    """DVC knows nothing of a stage that did not end; what it had finished is not deleted."""
+    place, log = make(tmp_path / "repository", seconds=0.7), tmp_path / "log"
+    words, env = ("dvc", "repro", "organisms"), environment(LIGHT_LOG=str(log))
+    run(place, "dvc", "repro", "datasets")
+    child = subprocess.Popen(words, cwd=place, env=env, start_new_session=True)
+    while not list(place.glob("results/organisms/*/run.json")):
+        assert child.poll() is None, "it ended before it was killed"
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    begun = log.read_text().splitlines()
+    finished = {path.parent.name for path in place.glob("results/organisms/*/run.json")}
+    assert len(finished) < len(MODELS)
+    run(place, *words, env=env)
+    again = log.read_text().splitlines()[len(begun) :]
+    assert not [line for line in again if line.split()[1] in finished]
+    assert len(begun) + len(again) <= 3 * len(MODELS) + 2  # at most the tasks in flight
+    assert "up to date" in run(place, *words).stdout
+    killed, whole = place / "results/organisms", tmp_path / "whole"
+    run(make(whole), *words)
+    for model in MODELS:
+        for name in ("rows.jsonl", "metrics.json"):
+            got = (killed / model / name).read_bytes()
+            assert got == (whole / "results/organisms" / model / name).read_bytes()
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from mahals.manifests.sources import Sources
@@ -14,6 +14,8 @@ from mahals.phase import STUDY
 from mahals.records import InputError
 from mahals.workspace import Resolver, Results, Settings, Workspace, find
 
+TICK = 0.3  # seconds between two calls of what shows that DVC is waited for
+
 
 def inside_stage() -> bool:
     """Whether this process was started by DVC, as the command of a stage."""
@@ -21,11 +23,12 @@ def inside_stage() -> bool:
 
 
 @contextmanager
-def committing(sources: Sources) -> Iterator[None]:
+def committing(sources: Sources, tick: Callable[[], None] = lambda: None) -> Iterator[None]:
     """While its body runs, the hashes of every valid canonical result go to dvc.lock and the cache.
 
     After it `dvc repro` runs nothing for these stages; it does nothing where the project is no DVC
-    repository. Raises InputError with DVC's own words when it refuses.
+    repository. `tick` is called a few times a second while DVC is waited for after the body. Raises
+    InputError with DVC's own words when it refuses.
     """
     stages = valid_stages(sources)
     if not stages or not all((sources.root / p).exists() for p in (".dvc/config", ".git")):
@@ -40,9 +43,7 @@ def committing(sources: Sources) -> Iterator[None]:
         try:
             yield
         finally:
-            if process.poll() is None:
-                print("DVC takes the results", file=sys.stderr, flush=True)
-            _, errors = process.communicate()
+            errors = _errors(process, tick)
     if process.returncode:
         raise InputError(
             "dvc commit",
@@ -50,6 +51,17 @@ def committing(sources: Sources) -> Iterator[None]:
             got=(errors.strip().splitlines() or ["no reason given"])[-1],
             cure="the results are whole; look at `dvc status`, then run `dvc repro`",
         )
+
+
+def _errors(process: subprocess.Popen[str], tick: Callable[[], None]) -> str:
+    """What the process said on stderr, once it has ended."""
+    while True:
+        if process.poll() is None:
+            tick()
+        try:
+            return process.communicate(timeout=TICK)[1]
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def ends(sources: Sources, stages: Sequence[str]) -> tuple[str, ...]:

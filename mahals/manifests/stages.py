@@ -17,6 +17,10 @@ BOARD = "benchmarks/LEADERBOARD.md"
 PUBLISH = "publish"
 ITEM = "${item.model}"
 ORGANISM, HUB = ("organism",), ("base", "aligned")
+PERSIST = {"persist": True}
+"""DVC deletes other outs before a stage runs: one that was killed would measure again what it had
+finished. So the runner finds it, and replaces as a whole what is of other values or code."""
+IN_GIT = {"cache": False, **PERSIST}
 
 
 def pipeline(sources: Sources) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
         *([] if one_model else ["models"]),
         *_registered(sources, phase, [ITEM] if one_model else sources.models),
     ]
-    stage["outs"] = [out for u in units for out in _outs(name, phase, u)]
+    stage["outs"] = [{out: {**PERSIST}} for u in units for out in _outs(name, phase, u)]
     stage["metrics"] = [_metric(name, u) for u in units]
     return stage
 
@@ -73,7 +77,7 @@ def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
         "cmd": f"python -m mahals gather {name} --upstream require",
         "deps": [f"results/{name}/{model}/run.json" for model in sources.models],
         "params": ["models"],
-        "outs": [f"{folder}/run.json", f"{folder}/summary.json", f"{folder}/figures"],
+        "outs": [{f"{folder}/{o}": {**PERSIST}} for o in ("run.json", "summary.json", "figures")],
         "metrics": [_metric(name, STUDY)],
     }
 
@@ -85,7 +89,7 @@ def _publish_stage(sources: Sources) -> dict[str, Any]:
     return {
         "cmd": "python -m mahals publish",
         "deps": [*files, *code],
-        "outs": [{BOARD: {"cache": False}}],
+        "outs": [{BOARD: {**IN_GIT}}],
     }
 
 
@@ -132,7 +136,7 @@ def _outs(name: str, phase: Phase, unit: str) -> list[str]:
 
 
 def _metric(name: str, unit: str) -> dict[str, Any]:
-    return {f"results/{name}/{unit}/metrics.json": {"cache": False}}
+    return {f"results/{name}/{unit}/metrics.json": {**IN_GIT}}
 
 
 def _code(sources: Sources, name: str) -> list[str]:
