@@ -8,10 +8,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import DynamicCache
 
 from mahals.activations import batches, capture, embeddings, encode_prompts
 from mahals.activations import budget as memory
-from mahals.activations.budget import FEWEST, TOKENS_ON_CPU, halving, token_bytes, tokens_at
+from mahals.activations.budget import (
+    FEWEST,
+    TOKENS_IN_FLIGHT,
+    TOKENS_ON_CPU,
+    cached_bytes,
+    halving,
+    token_bytes,
+    tokens_at,
+    tokens_in_flight,
+)
 from mahals.generation import generate_arms, logprob_arms, neutral_price
 from mahals.models import decoder_blocks
 from mahals.steering import Arm, Step, capture_arms
@@ -71,6 +81,21 @@ def test_checkpoints_take_a_power_of_two_of_tokens_that_memory_holds(monkeypatch
         short_of(monkeypatch, holds, at)
         assert tokens_at(at) == tokens
     assert token_bytes(at) == 4 * (8 * WIDTH + 3 * at.model.config.intermediate_size)
+
+
+@pytest.mark.parametrize("family", ["Llama", "Gemma2", "Qwen2"])
+def test_writing_counts_the_keys_and_values_that_a_cache_holds(family, monkeypatch):
+    at = loaded(family)
+    cache = DynamicCache(config=at.model.config)
+    at.model(torch.ones(1, 5, dtype=torch.long), past_key_values=cache, use_cache=True)
+    held = sum(t.numel() * t.element_size() for x in cache.layers for t in (x.keys, x.values))
+    assert held == 5 * cached_bytes(at)
+    short_of(monkeypatch, 1, at)
+    assert tokens_in_flight(at) == TOKENS_IN_FLIGHT, "an organism's batches never move"
+    each = token_bytes(at) + cached_bytes(at)
+    for holds, tokens in ((1000, 512), (1 << 20, TOKENS_IN_FLIGHT), (3, FEWEST)):
+        short_of(monkeypatch, holds * each / token_bytes(at), at)
+        assert tokens_in_flight(hub(at)) == tokens
 
 
 def test_processes_that_share_the_memory_take_equal_parts_of_it(monkeypatch):
@@ -173,9 +198,10 @@ def test_usage_says_what_was_planned_and_how_often_it_did_not_fit(monkeypatch):
     assert (used.budgets, used.halved) == ({512}, 1)
     with recording() as used:
         generate_arms(at, encoded, ARMS, 2)
-    assert (used.budgets, used.halved) == ({16384}, 0)
+    assert (used.budgets, used.halved) == ({tokens_in_flight(at)}, 0)
+    assert tokens_in_flight(at) == 256 < TOKENS_IN_FLIGHT
     capture(at, encoded, [3], "mean")
-    assert used.budgets == {16384}, "what comes after is not noted"
+    assert used.budgets == {256}, "what comes after is not noted"
 
 
 @pytest.mark.parametrize(("weights", "tokens"), [("organism", TOKENS_ON_CPU), ("hub", 512)])

@@ -87,7 +87,7 @@ def test_answers_do_not_depend_on_the_chunks(monkeypatch):
     at = loaded("Gemma2")
     encoded = encode_prompts(at.tokenizer, PROMPTS)
     whole = generate_arms(at, encoded, ARMS, NEW)
-    monkeypatch.setattr("mahals.generation.decoding.TOKENS_IN_FLIGHT", 64)
+    monkeypatch.setattr("mahals.activations.budget.TOKENS_IN_FLIGHT", 64)
     assert generate_arms(at, encoded, ARMS, NEW) == whole
     backwards = generate_arms(at, encoded[::-1], ARMS[::-1], NEW)
     assert [row[::-1] for row in backwards[::-1]] == whole

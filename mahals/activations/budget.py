@@ -19,6 +19,7 @@ from mahals.usage import note_halved, sharing
 
 TOKENS_PER_BATCH = 8192  # padded
 TOKENS_ON_CPU = 2048  # what a core's cache holds: faster by a quarter than 8192
+TOKENS_IN_FLIGHT = 16384  # prompt and answer tokens of one batch that writes
 FEWEST, MOST = 256, 65536  # tokens of an automatic batch
 SHARE = 0.5  # of the free memory that one batch may be planned to take
 T = TypeVar("T")
@@ -40,6 +41,30 @@ def tokens_at(loaded: Loaded) -> int:
     held = max(FEWEST, int(SHARE * free / sharing() / token_bytes(loaded)))
     power = 1 << (held.bit_length() - 1)
     return min(power, TOKENS_ON_CPU if cpu else MOST)
+
+
+def tokens_in_flight(loaded: Loaded) -> int:
+    """The padded tokens, of prompts and answers, of one batch that writes: as `tokens_at`.
+
+    Each holds its keys and values in all blocks until the batch has ended.
+    """
+    if loaded.weights == "organism":
+        return TOKENS_IN_FLIGHT
+    each = token_bytes(loaded) + cached_bytes(loaded)
+    held = max(FEWEST, int(SHARE * free_memory(loaded.device) / sharing() / each))
+    power = 1 << (held.bit_length() - 1)
+    return min(power, TOKENS_IN_FLIGHT if loaded.device.type == "cpu" else MOST)
+
+
+def cached_bytes(loaded: Loaded) -> int:
+    """What the keys and values of one token take in all blocks."""
+    config = loaded.model.config.get_text_config(decoder=True)
+    heads = int(config.num_attention_heads)
+    kept = getattr(config, "num_key_value_heads", None) or heads
+    width = getattr(config, "head_dim", None) or loaded.width // heads
+    size = next(loaded.model.parameters()).dtype
+    wide = max(size.itemsize, 2) if size.is_floating_point else 2
+    return int(2 * loaded.layers * kept * width * wide)
 
 
 def token_bytes(loaded: Loaded) -> int:

@@ -16,14 +16,13 @@ from transformers import DynamicCache
 
 from mahals.activations import Encoded, model_inputs
 from mahals.activations.batching import check_lengths, grouped, pad, takes
-from mahals.activations.budget import halving
+from mahals.activations.budget import halving, tokens_in_flight
 from mahals.models import Loaded
 from mahals.records import InputError
 from mahals.steering import Arm, steered
 from mahals.steering.arms import fits
 from mahals.usage import note_budget
 
-TOKENS_IN_FLIGHT = 16384  # prompt and answer tokens of one batch: a constant, as for states
 PADDING = 1.25
 SHRINK = 0.75  # a batch drops its ended rows when at most this share is still writing
 
@@ -49,12 +48,13 @@ def generate_arms(
     jobs = [(arm, prompt) for prompt in range(len(encoded)) for arm in range(len(arms))]
     lengths = [len(encoded[p].ids) + max_new_tokens for _, p in jobs]
     answers = [[""] * len(encoded) for _ in arms]
-    note_budget(TOKENS_IN_FLIGHT)
+    budget = tokens_in_flight(loaded)
+    note_budget(budget)
 
     def write(group: tuple[int, ...]) -> list[list[int]]:
         return _write(loaded, encoded, arms, [jobs[i] for i in group], max_new_tokens)
 
-    groups = grouped(lengths, TOKENS_IN_FLIGHT, PADDING)
+    groups = grouped(lengths, budget, PADDING)
     for group, written in halving(loaded, groups, write):
         for i, ids in zip(group, written, strict=True):
             arm, prompt = jobs[i]
