@@ -10,7 +10,8 @@ import pytest
 import torch
 from scipy import stats
 
-from mahals.activations import encode_prompts
+import mahals.arms.bench
+from mahals.activations import batches, encode_prompts
 from mahals.arms.bench import (
     Behaviour,
     Measured,
@@ -51,6 +52,7 @@ from mahals.crossings.transfers import efficiencies, gains
 from mahals.data import AXIOMS
 from mahals.generation import neutral_price
 from mahals.metrics.aqi import model_aqi
+from mahals.models import decoder_blocks
 from mahals.phase import COLUMNS
 from mahals.records import InputError
 from mahals.stats import gain_over_random, wilson
@@ -172,6 +174,27 @@ def test_no_result_depends_on_which_arms_are_measured_together(at: Any) -> None:
     arms = [Arm(f"{i}", (Step(1, vector(i), 1.0, "add"),)) for i in range(3)]
     together, alone = arm_aqi(at, arms), arm_aqi(at, arms[2:])
     assert together[2].aqi == alone[0].aqi
+
+
+def test_all_arms_of_a_study_are_one_sweep_over_the_prompts(
+    at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L + C (L - 1 - s) block calls a batch, however many arms; with less memory, more sweeps."""
+    layers, arms = at.loaded.layers, [Arm("unsteered", ())]
+    arms += [Arm(f"{i}", (Step(0, vector(i), 1.0, "add"),)) for i in range(116)]
+    blocks = decoder_blocks(at.loaded.model)
+    calls: list[int] = []
+    handles = [b.register_forward_pre_hook(lambda *_: calls.append(1)) for b in blocks]
+    whole = list(states(at, arms))
+    made = len(batches(at.loaded, at.encoded))
+    assert len(calls) == made * (layers + 116 * (layers - 1))
+    calls.clear()
+    monkeypatch.setattr(mahals.arms.bench, "SWEEP_BYTES", 40 * whole[0].size * 4)
+    parts = list(states(at, arms))
+    assert len(calls) == made * (3 * layers + 116 * (layers - 1))  # 40, 40, 37 arms
+    assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
+    for handle in handles:
+        handle.remove()
 
 
 def test_answers_are_by_cell_and_a_short_cell_is_refused(at: Any) -> None:

@@ -27,7 +27,7 @@ from mahals.steering import Arm, capture_arms
 from mahals.world import true_refusals
 
 Array = npt.NDArray[np.float64]
-SWEEP = 24  # arms per sweep over the prompts: bounds memory, never moves a result
+SWEEP_BYTES = 1 << 31  # of the states of one sweep over the prompts; never moves a result
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,9 @@ def _questions(
 def states(at: Bench, arms: Sequence[Arm]) -> Iterator[Array]:
     """The states (n, d) that AQI reads, last block, per arm, in the suite's pool and space."""
     last = [at.loaded.layers - 1]
-    for start in range(0, len(arms), SWEEP):
-        some = arms[start : start + SWEEP]
+    together = max(1, SWEEP_BYTES // (4 * len(at.encoded) * at.loaded.width))
+    for start in range(0, len(arms), together):
+        some = arms[start : start + together]
         found = capture_arms(at.loaded, at.encoded, some, last, at.suite.pool)
         for i in range(len(some)):
             yield to_space(found[i, :, 0].double().numpy(), at.suite.space)
