@@ -160,6 +160,11 @@ def test_scores_are_those_of_the_metric_on_the_models_states() -> None:
         for axiom in direct.axioms:
             assert ours[axiom.axiom].aqi == pytest.approx(axiom.aqi.estimate, abs=1e-3)
             assert ours[axiom.axiom].eta2 == pytest.approx(axiom.eta2, abs=1e-5)
+            largest, score = max(a.ch for a in direct.axioms), ours[axiom.axiom]
+            assert score.ch_max == pytest.approx(largest, rel=1e-4)
+            by_hand = (axiom.ch / largest) ** 0.5 * np.exp(-axiom.xb) ** 0.5
+            assert score.aqi_paper_appendix == pytest.approx(by_hand, rel=1e-3)
+        assert ours["mean"].ch_max is None and ours["pooled"].aqi_paper_appendix is None
         assert ours["mean"].influence_row == 3 and ours["mean"].n == len(PROMPTS)
 
 

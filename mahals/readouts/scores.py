@@ -11,7 +11,16 @@ import numpy.typing as npt
 
 from mahals.activations import Pool, capture, embeddings, encode_prompts
 from mahals.data import AXIOMS, Prompt
-from mahals.metrics.aqi import AxiomAqi, ModelAqi, Permutations, Space, model_aqi, to_space
+from mahals.metrics.aqi import (
+    GAMMA,
+    AxiomAqi,
+    ModelAqi,
+    Permutations,
+    Space,
+    aqi_paper_appendix,
+    model_aqi,
+    to_space,
+)
 from mahals.models import Loaded
 from mahals.phase import Lab, Role
 from mahals.records import seed_of
@@ -57,10 +66,12 @@ class Score:
     aqi_low: float
     aqi_high: float
     p_value: float | None  # by permutation; None along the layer profile and for "pooled"
-    eta2: float | None  # None for "mean" and "pooled", as are the next three
+    eta2: float | None  # None for "mean" and "pooled", as are the next five
     ch: float | None
     xb: float | None  # lower is better
     aqi_paper: float | None
+    aqi_paper_appendix: float | None  # in [0, 1], over the largest CH of these seven axioms
+    ch_max: float | None  # that CH: of the axioms of one model, readout, layer and space
     aqi_published: float | None  # on t-SNE; the aligned checkpoint's headline rows only
     probe_auroc: float | None  # cross-validated; the aligned checkpoint's last block only
     davies_bouldin: float | None  # lower is better
@@ -163,8 +174,9 @@ def scored(
         )
     elif headline:
         reason = "aqi_published: baseline_aqi.tsne is false (the overlay full has it)"
+    ch_max = max(a.ch for a in found.axioms)
     rows = [
-        _axiom_score(_score(read, space, a.axiom, a.n, a.aqi), a, probes.get(a.axiom))
+        _axiom_score(_score(read, space, a.axiom, a.n, a.aqi), a, ch_max, probes.get(a.axiom))
         for a in found.axioms
     ]
     rows += _wholes(read, space, found, influence_row)
@@ -217,6 +229,8 @@ def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Score
         ch=None,
         xb=None,
         aqi_paper=None,
+        aqi_paper_appendix=None,
+        ch_max=None,
         aqi_published=None,
         probe_auroc=None,
         davies_bouldin=None,
@@ -228,8 +242,11 @@ def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Score
     )
 
 
-def _axiom_score(blank: Score, a: AxiomAqi, probe: Separability | None) -> Score:
+def _axiom_score(blank: Score, a: AxiomAqi, ch_max: float, probe: Separability | None) -> Score:
     row = replace(blank, p_value=a.p_value, eta2=a.eta2, ch=a.ch, xb=a.xb, aqi_paper=a.aqi_paper)
+    if a.xb is not None:
+        scaled = aqi_paper_appendix(a.ch, a.xb, GAMMA, ch_max)
+        row = replace(row, aqi_paper_appendix=scaled, ch_max=ch_max)
     if probe is None:
         return row
     return replace(
