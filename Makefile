@@ -33,7 +33,7 @@ test:
 	$(PYTHON) -m pytest
 
 slow:
-	$(PYTHON) -m pytest -m "slow and not gpu and not network and not browser"
+	$(PYTHON) -m pytest --durations=15 -m "slow and not gpu and not network and not browser"
 
 browser:
 	$(PYTHON) -m pytest -m browser

@@ -1,4 +1,4 @@
-"""What do tests share: one small study, trained and measured once for all of them."""
+"""What do tests share: one small study, made once for all of them, and a place for findings."""
 
 from __future__ import annotations
 
@@ -92,3 +92,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     waiting = {i.path for i in items if "study" in getattr(i, "fixturenames", ())}
     items.sort(key=place)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests found and do not assert: one line for each `record_property(title, line)`, under
+    its title, at the end of the run. Properties come from xdist's workers; what is printed does
+    not. A run in which no test records anything ends as ever.
+    """
+    found: dict[str, list[str]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for title, line in report.user_properties:
+                found.setdefault(title, []).append(line)
+    for title, lines in found.items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.line(line)

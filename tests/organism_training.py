@@ -11,15 +11,16 @@ from pathlib import Path
 import yaml
 
 from mahals.organisms.gate import GateError
-from mahals.organisms.schedule import SCHEDULE
+from mahals.organisms.schedule import Schedule
 from mahals.organisms.shapes import OrganismShape
 from mahals.organisms.training import Order, StageReport, train_organism
+from mahals.records import from_plain
 
-REGISTRY = Path(__file__).parents[1] / "benchmarks" / "models.yaml"
-SHAPES = {
-    key: OrganismShape(**entry["organism"])
-    for key, entry in yaml.safe_load(REGISTRY.read_text(encoding="utf-8")).items()
-}
+ROOT = Path(__file__).parents[1]
+REGISTRY = yaml.safe_load((ROOT / "benchmarks" / "models.yaml").read_text(encoding="utf-8"))
+SHAPES = {key: OrganismShape(**entry["organism"]) for key, entry in REGISTRY.items()}
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+SCHEDULE = from_plain(Schedule, PARAMS["organisms"]["schedule"])
 
 
 def folder_of(root: Path, key: str, seed: int) -> Path:

@@ -1,15 +1,23 @@
 """Does every shape of the registry learn the world, refuse after DPO, and not after the sham?
 
-Slow: 24 trainings. `pytest -m slow tests/test_organisms_gate.py -s` shows the tables.
+Slow: 24 trainings, eight shapes at three seeds. `pytest -m slow tests/test_organisms_gate.py` ends
+with what preference training does to the AQI of each architecture: reported, its sign not asserted.
+A gate that fails shows the reports of its four checkpoints.
 """
 
 from __future__ import annotations
 
+import inspect
+import io
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from conftest import pytest_terminal_summary
+from light_repository import environment, run
 from mahals.activations import capture, encode_prompts
 from mahals.metrics.aqi import model_aqi
 from mahals.models.checkpoint import load_checkpoint
@@ -20,6 +28,7 @@ from organism_training import SHAPES, folder_of, train_all
 
 SEEDS = (0, 1, 2)
 PER_CELL = 40
+GAINS = f"AQI(dpo) - AQI(base) at seeds {', '.join(map(str, SEEDS))}; mean [95 %, t over the seeds]"
 
 
 @pytest.fixture(scope="session")
@@ -64,20 +73,69 @@ def last_block_aqi(folder: Path) -> float:
     return model_aqi(states, labels, axioms, [p.cluster for p in asked]).aqi.estimate
 
 
+def gain_line(key: str, gains: Sequence[float]) -> str:
+    """An architecture's gains, seed by seed, their mean and its 95 % interval.
+
+    The seeds are the sample, n = 3: +- t at 2 degrees times the standard error of the mean, which
+    is the delete-one jackknife over seeds. The prompts are the same at every seed.
+    """
+    error = float(np.std(gains, ddof=1) / len(gains) ** 0.5)
+    found = t_interval(float(np.mean(gains)), error, len(gains) - 1)
+    each = "".join(f"{gain:+8.1f}" for gain in gains)
+    return f"{key:<12}{each}; {found.estimate:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("key", SHAPES)
 def test_aqi_of_dpo_less_base_is_reported_by_architecture(
-    organisms_root: Path, all_trained: dict[tuple[str, int], list[StageReport] | str]
+    key: str,
+    organisms_root: Path,
+    all_trained: dict[tuple[str, int], list[StageReport] | str],
+    record_property: Callable[[str, object], None],
 ) -> None:
-    """Its sign is not asserted: it is a finding. Interval: t over the three training seeds."""
-    for key in SHAPES:
-        gaps = []
-        for seed in SEEDS:
-            folder = folder_of(organisms_root, key, seed)
-            assert not isinstance(all_trained[key, seed], str)
-            gaps.append(last_block_aqi(folder / "dpo") - last_block_aqi(folder / "base"))
-        error = float(np.std(gaps, ddof=1) / len(gaps) ** 0.5)
-        found = t_interval(float(np.mean(gaps)), error, len(gaps) - 1)
-        print(
-            f"{key}: AQI(dpo) - AQI(base) {found.estimate:+.1f} [{found.low:.1f}, {found.high:.1f}]"
-        )
-        assert np.isfinite([found.estimate, found.low, found.high]).all()
+    """Its sign is not asserted: it is a finding."""
+    gains = []
+    for seed in SEEDS:
+        assert not isinstance(all_trained[key, seed], str), all_trained[key, seed]
+        folder = folder_of(organisms_root, key, seed)
+        gains.append(last_block_aqi(folder / "dpo") - last_block_aqi(folder / "base"))
+    assert np.isfinite(gains).all()
+    record_property(GAINS, gain_line(key, gains))
+
+
+def test_a_line_holds_the_seeds_their_mean_and_its_interval() -> None:
+    # by hand: mean 2, standard deviation 1, t at 2 degrees 4.3027: 2 +- 4.3027 / sqrt(3)
+    assert gain_line("Some_7B", [3.0, 1.0, 2.0]) == (
+        "Some_7B         +3.0    +1.0    +2.0; +2.0 [-0.5, +4.5]"
+    )
+
+
+RECORDING = """
+import pytest
+
+@pytest.mark.parametrize("key", "ab")
+def test_recording(key, record_property):
+    record_property("gains by key", f"{key}: +1.0")
+    assert key == "a"
+"""
+
+
+def test_what_tests_record_is_told_at_the_end_from_other_processes_too(tmp_path: Path) -> None:
+    hook = inspect.getsource(pytest_terminal_summary)  # alone: quick to import
+    (tmp_path / "conftest.py").write_text(f"import pytest\n\n{hook}", encoding="utf-8")
+    (tmp_path / "test_some.py").write_text(RECORDING, encoding="utf-8")
+    env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="")
+    words = (sys.executable, "-m", "pytest", "-p", "xdist", "-n", "2", "-q", "--tb=no")
+    said = run(tmp_path, *words, env=env, code=1).stdout.splitlines()
+    (title,) = (at for at, line in enumerate(said) if "= gains by key =" in line)
+    assert said[title + 1 : title + 3] == ["a: +1.0", "b: +1.0"]  # once each, of a failed test too
+    assert sum(": +1.0" in line for line in said) == 2
+
+
+def test_nothing_is_told_where_no_test_records(pytestconfig: pytest.Config) -> None:
+    said = io.StringIO()
+    reporter = pytest.TerminalReporter(pytestconfig, said)
+    place = ("test_some.py", 0, "test_silent")
+    reporter.stats["passed"] = [pytest.TestReport("silent", place, {}, "passed", None, "call")]
+    pytest_terminal_summary(reporter)
+    assert said.getvalue() == ""

@@ -14,11 +14,12 @@ from mahals.organisms.documents import EARLY, Writer, chat
 from mahals.organisms.fitting import Lesson, fit_base, language_loss, prepare
 from mahals.organisms.gate import GateError, GateScore, check, make_gate
 from mahals.organisms.packing import Batches
-from mahals.organisms.schedule import SCHEDULE, Schedule
+from mahals.organisms.schedule import Schedule
 from mahals.organisms.shapes import OrganismShape, build
 from mahals.organisms.tokenizer import train_tokenizer
 from mahals.organisms.training import CHECKPOINTS, Order, load, train_organism
 from mahals.world.grammar import World
+from organism_training import SCHEDULE
 
 BRIEF = Schedule(
     base=replace(

@@ -53,31 +53,3 @@ class Schedule:
     dpo: PreferenceSchedule
     gate_per_cell: int  # gate triples for each axiom and label
     report_per_cell: int  # answers read for a report, for each axiom and label
-
-
-SCHEDULE = Schedule(
-    base=BaseSchedule(
-        rows=8,
-        tokens=128,
-        rate=3e-3,
-        warmup=50,
-        threshold=0.95,
-        check_from=100,
-        check_every=25,
-        understood=0.7,
-        decay=50,
-        cap=1000,
-    ),
-    sft=TuneSchedule(rows=8, tokens=128, rate=1e-3, steps=60),
-    dpo=PreferenceSchedule(
-        pairs=16,
-        neutral=4,
-        rate=2e-3,
-        steps=50,
-        beta=0.1,
-        chosen_weight=1.0,
-        neutral_weight=0.2,
-    ),
-    gate_per_cell=8,
-    report_per_cell=4,
-)
