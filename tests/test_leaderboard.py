@@ -271,6 +271,13 @@ def test_two_suites_have_two_views_and_keep_their_own_lines(store: Store) -> Non
         assert len(found) == 20
 
 
+def test_lines_of_all_boards_are_counted_together(tmp_path: Path) -> None:
+    both = [*board_entries(20), *board_entries(20, weights="hub")]
+    found, told = leaderboard.Collected(tuple(both), {}), list[tuple[int, int]]()
+    publish_leaderboard(found, empty_store(tmp_path), lambda *step: told.append(step))
+    assert told == [(done, 40) for done in range(41)]
+
+
 def test_collect_prefers_canonical_and_gathered_results(tmp_path: Path) -> None:
     place = workspace(tmp_path)
     values = {"limited": (False, 1.0), "canonical": (True, 2.0)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -37,9 +38,9 @@ def write(project: Path, *, seconds: float = 0.0, said: str = "", code: int = 0)
     (project / "dvc.py").write_text(DVC.format(seconds=seconds, said=said, code=code))
 
 
-def commit(project: Path) -> AbstractContextManager[None]:
+def commit(project: Path, tick: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
     sources = read_sources(Workspace(Path(__file__).parents[1]))
-    return committing(replace(sources, workspace=Workspace(project)))
+    return committing(replace(sources, workspace=Workspace(project)), tick)
 
 
 def test_dvc_works_while_the_body_does_and_leaves_files_where_they_are(project: Path) -> None:
@@ -49,6 +50,14 @@ def test_dvc_works_while_the_body_does_and_leaves_files_where_they_are(project: 
     asked = (project / "asked").read_text().split()
     assert (project / "ended").exists() and asked[0] == "commit" and asked[-1] == "b"
     assert "--no-relink" in asked, "a file being read would be gone for a moment"
+
+
+def test_it_says_again_and_again_that_dvc_is_waited_for(project: Path) -> None:
+    write(project, seconds=1.5)
+    told: list[bool] = []
+    with commit(project, lambda: told.append((project / "ended").exists())):
+        assert not told, "nobody waits while the body is at work"
+    assert len(told) > 2 and not told[0]
 
 
 def test_its_refusal_is_told_in_its_own_words(project: Path) -> None:

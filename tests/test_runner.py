@@ -39,6 +39,7 @@ class Watch:
         self.tasks: list[tuple[str, str, int, int]] = []
         self.made: list[tuple[str, str]] = []
         self.failures: list[tuple[str, str, str]] = []
+        self.shares: list[tuple[str, float, int]] = []
 
     def task_done(self, phase: str, unit: str, done: int, total: int, seconds: float) -> None:
         assert seconds >= 0
@@ -53,6 +54,9 @@ class Watch:
 
     def tick(self) -> None:
         pass
+
+    def under_way(self, phase: str, done: float, total: int) -> None:
+        self.shares.append((phase, done, total))
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
@@ -475,6 +479,18 @@ def test_run_json_says_how_it_was_made(reference: Path) -> None:
     }  # fmt: skip
     assert {"python", "torch", "transformers"} <= set(run["versions"])
     assert set(run["kept"]) == {f"values{i}/{part}.txt" for i in range(4) for part in range(5)}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_an_observer_sees_the_parts_of_tasks_under_way(tmp_path: Path, later: bool) -> None:
+    workspace, watch = toy.make(tmp_path, models=["A"]), Watch()
+    observer = Later(lambda: watch) if later else watch
+    session = Session(toy.quiet(), observer, workers=1)
+    toy.run(workspace, "grow", session, grow__tasks=2, grow__seconds=2.0)
+    seen = [done for phase, done, total in watch.shares if (phase, total) == ("grow", 2)]
+    assert {0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0} >= {round(d, 1) for d in seen} - {0.0}
+    assert len({d for d in seen if 0 < d < 1}) >= 2 and seen[-1] == 2.0
+    assert seen == sorted(seen)
 
 
 @pytest.mark.parametrize("power", [2, 10**9])

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from mahals.tracking import (
     choose_champion,
     ensure_database,
     export_pth,
+    invocation,
     load_vector,
     main_repository,
     mark_failed,
@@ -121,6 +123,13 @@ def test_publishing_twice_makes_one_run(place: Workspace, store: Store) -> None:
     assert again.made == 0
     assert sorted(again.runs) == sorted(r.fingerprint for r in made)
     assert len(runs_of(store, "same_arch")) == 2
+
+
+def test_publishing_says_how_far_it_is(place: Workspace, store: Store) -> None:
+    made = [write(place, Made(unit=unit)) for unit in ("Mistral_7B", "Qwen2_7B")]
+    told: list[tuple[int, int]] = []
+    publish(made, store, lambda done, total: told.append((done, total)))
+    assert told == [(0, 2), (1, 2), (2, 2)]
 
 
 def test_a_run_holds_the_whole_result(place: Workspace, store: Store) -> None:
@@ -236,8 +245,36 @@ def test_the_invocation_lives_while_the_study_runs(place: Workspace, store: Stor
     assert mlflow.active_run() is None
 
 
+def test_a_long_task_is_a_curve_not_a_point_at_its_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = store.client.create_run("0").info.run_id
+    now = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now, time=time.time)
+    monkeypatch.setattr(invocation, "time", clock)
+    tracker = open_tracker(store, {"MLFLOW_RUN_ID": opened})
+
+    def points(name: str) -> list[tuple[float, int]]:
+        return [(m.value, m.step) for m in store.client.get_metric_history(opened, name)]
+
+    for tenth in range(16):  # 0.0 to 1.5 of 6 tasks, a tick every half second
+        tracker.under_way("organisms", tenth / 10, 6)
+        now += 0.5
+    assert points("progress/organisms") == [(0.0, 0), (0.4 / 6, 2), (0.8 / 6, 4), (1.2 / 6, 6)]
+    assert points("seconds_per_task/organisms") == []
+    tracker.task_done("organisms", "Mistral_7B", 1, 1, 7.0)  # one of six units
+    now += 10
+    tracker.under_way("organisms", 1.5, 6)
+    for _ in range(3):
+        now += 0.1
+        tracker.under_way("organisms", 6.0, 6)
+    assert points("progress/organisms")[4:] == [(1.5 / 6, 18), (1.0, 18)]
+    assert [value for value, _ in points("seconds_per_task/organisms")] == [7.0]
+
+
 def test_without_mlflow_run_the_tracker_publishes_alone(place: Workspace, store: Store) -> None:
     tracker = open_tracker(store, {})
+    tracker.under_way("same_arch", 0.5, 2)
     tracker.task_done("same_arch", "Mistral_7B", 1, 2, 0.1)
     tracker.phase_done(write(place, Made()))
     tracker.failed("same_arch", "Qwen2_7B", InputError("a", expected="b", got="c", cure="d"))

@@ -185,18 +185,20 @@ def _measure(
     if inside_stage():
         show(work(Session(Console(), Silent(), workers, units)), None)
         return
-    from mahals.tracking import ensure_database, open_tracker, publish
+    from mahals.cli.showing import Meter, open_store, publish_results
+    from mahals.tracking import ensure_database, open_tracker
 
     def tracker() -> Tracker:
         return open_tracker(ensure_database(workspace.root))
 
     results = work(Session(Console(), Later(tracker), workers, units))
-    store = ensure_database(workspace.root)
+    store = open_store(workspace)
     with ExitStack() as stack:
         if any(r.is_canonical for r in results):
             _write_board(workspace, results)
-            stack.enter_context(committing(read_sources(workspace)))
-        publish(results, store)
+            meter = stack.enter_context(Meter("DVC takes the results"))
+            stack.enter_context(committing(read_sources(workspace), meter.wait))
+        publish_results(results, store)
         show(results, store)
 
 
@@ -209,10 +211,10 @@ def _write_board(workspace: Workspace, results: Iterable[Results]) -> None:
 
 
 def _publish_boards(workspace: Workspace, store: Store) -> Sequence[Any]:
-    from mahals.leaderboard import collect, publish_leaderboard
+    from mahals.cli.showing import publish_boards
     from mahals.workspace import all_results
 
-    return publish_leaderboard(collect(all_results(workspace)), store)
+    return publish_boards(all_results(workspace), store)
 
 
 def _entries(results: Iterable[Results]) -> list[Any]:

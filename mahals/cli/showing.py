@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from mahals.records import InputError
 
 if TYPE_CHECKING:
     from mahals.leaderboard import Board
-    from mahals.tracking import Store
-    from mahals.workspace import Workspace
+    from mahals.runner.session import Bar
+    from mahals.tracking import Published, Store
+    from mahals.workspace import Results, Workspace
 
 Keys = Mapping[str, Any]
 WHERE_RESULTS_COME_FROM = "run `mahals study`, or `dvc pull` results that are stored"
+
+TICK = 0.3  # seconds between two looks at what is waited for
 
 
 def publish(options: Namespace, keys: Keys) -> int:
     """Shows every stored result in MLflow; computes nothing. LEADERBOARD.md is written where there
     are results of the values of params.yaml, which alone it shows."""
-    from mahals.leaderboard import collect, publish_leaderboard
-    from mahals.tracking import ensure_database
-    from mahals.tracking import publish as publish_runs
     from mahals.workspace import Workspace, all_results
 
     workspace = Workspace.locate()
@@ -31,9 +34,9 @@ def publish(options: Namespace, keys: Keys) -> int:
         raise InputError(
             "stored results", expected="those of a study", got="none", cure=WHERE_RESULTS_COME_FROM
         )
-    store = ensure_database(workspace.root)
-    made = publish_runs(results, store).made
-    boards = publish_leaderboard(collect(results), store)
+    store = open_store(workspace)
+    made = publish_results(results, store).made
+    boards = publish_boards(results, store)
     lines = sum(len(board.lines) for board in boards)
     print(f"{len(results)} results in {store.uri}, {made} of them new; {lines} leaderboard lines")
     if any(each.is_canonical for each in results):
@@ -43,13 +46,11 @@ def publish(options: Namespace, keys: Keys) -> int:
 
 def leaderboard(options: Namespace, keys: Keys) -> int:
     """Prints every board and the command and URL that open it."""
-    from mahals.leaderboard import collect, publish_leaderboard
-    from mahals.tracking import ensure_database
     from mahals.workspace import Workspace, all_results
 
     workspace = Workspace.locate()
-    store = ensure_database(workspace.root)
-    boards = publish_leaderboard(collect(all_results(workspace)), store)
+    store = open_store(workspace)
+    boards = publish_boards(all_results(workspace), store)
     if not boards:
         raise InputError(
             "leaderboard",
@@ -59,6 +60,79 @@ def leaderboard(options: Namespace, keys: Keys) -> int:
         )
     print(board_text(boards, store, top=options.top, port=options.port))
     return 0
+
+
+class Meter:
+    """The runner's bar for what is no phase; it opens when first told how far something is.
+
+    Where there is no terminal, one line at the end says what took more than two seconds.
+    """
+
+    def __init__(self, label: str) -> None:
+        from mahals.runner import Console
+
+        self._console, self._label, self._stack = Console(), label, ExitStack()
+        self._bar: Bar | None = None
+        self._began, self._total = 0.0, 1
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, kind: object, *details: object) -> None:
+        from mahals.runner.session import SHOW_AFTER, duration
+
+        if self._bar is not None and kind is None:
+            seconds = time.monotonic() - self._began
+            if self._console.stream.isatty():
+                self._bar.update(self._total, "")
+            elif seconds >= SHOW_AFTER:
+                many = f"{self._total} in " if self._total > 1 else ""
+                self._console.line(f"{self._label}: {many}{duration(seconds)}")
+        self._stack.close()
+
+    def count(self, done: int, total: int) -> None:
+        """`done` of `total` are there."""
+        self._opened(done, total).update(done, "")
+
+    def wait(self) -> None:
+        """It is not there yet, and how much of it is cannot be known."""
+        bar = self._opened(0, 1)
+        bar.update(0.0, f"{time.monotonic() - self._began:.0f} s so far")
+
+    def _opened(self, done: int, total: int) -> Bar:
+        if self._bar is None:
+            self._began, self._total = time.monotonic(), total
+            self._bar = self._stack.enter_context(self._console.bar(self._label, total, done))
+        return self._bar
+
+
+def open_store(workspace: Workspace) -> Store:
+    """The tracking database, opened on a thread: to make its tables takes seconds."""
+    from mahals.tracking import ensure_database
+
+    pool = ThreadPoolExecutor(1)
+    opening = pool.submit(ensure_database, workspace.root)
+    pool.shutdown(wait=False)
+    with Meter("MLflow's database") as meter:
+        while wait([opening], TICK).not_done:
+            meter.wait()
+        return opening.result()
+
+
+def publish_results(results: Sequence[Results], store: Store) -> Published:
+    """Results as MLflow runs, with a bar."""
+    from mahals.tracking import publish
+
+    with Meter("results to MLflow") as meter:
+        return publish(results, store, meter.count)
+
+
+def publish_boards(results: Sequence[Results], store: Store) -> Sequence[Board]:
+    """Every board of all `results` as MLflow runs, with a bar."""
+    from mahals.leaderboard import collect, publish_leaderboard
+
+    with Meter("leaderboard lines to MLflow") as meter:
+        return publish_leaderboard(collect(results), store, meter.count)
 
 
 def board_text(boards: Sequence[Board], store: Store, *, top: int, port: int) -> str:

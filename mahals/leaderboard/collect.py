@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from mahals.leaderboard.board import Board, boards, configuration_key
 from mahals.leaderboard.runs import write_runs
@@ -11,6 +12,7 @@ from mahals.leaderboard.show import Origin
 from mahals.leaderboard.view import EXPERIMENT, save_views
 from mahals.phase import STUDY, Entry
 from mahals.studies import PHASES
+from mahals.tracking.runs import unseen
 from mahals.tracking.store import Store
 from mahals.workspace import Results
 
@@ -45,16 +47,25 @@ def _precedence(item: Results) -> tuple[bool, int, bool, str]:
     return item.is_canonical, place, item.unit == STUDY, finished
 
 
-def publish_leaderboard(collected: Collected, store: Store) -> tuple[Board, ...]:
+def publish_leaderboard(
+    collected: Collected, store: Store, report: Callable[[int, int], None] = unseen
+) -> tuple[Board, ...]:
     """Writes every board of `collected` to MLflow: its runs, its saved view, its first line.
 
     Gives the boards; none for no entries. What is there already and says the same is left alone.
+    `report` is told how many lines of all boards are in MLflow, and of how many.
     """
     if not collected.entries:
         return ()
     made = boards(collected.entries)
     experiment = store.experiment(EXPERIMENT)
+    total, done = sum(len(board.lines) for board in made), count()
+
+    def line_done() -> None:
+        report(next(done), total)
+
+    line_done()
     for board in made:
-        write_runs(board, collected.origins, store, experiment)
+        write_runs(board, collected.origins, store, experiment, line_done)
     save_views(made, store)
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,10 +43,15 @@ class Written:
 
 
 def write_runs(
-    board: Board, origins: Mapping[str, Origin], store: Store, experiment: str
+    board: Board,
+    origins: Mapping[str, Origin],
+    store: Store,
+    experiment: str,
+    line_done: Callable[[], None] = lambda: None,
 ) -> Written:
     """One finished run per line of the board: the experiment shows these lines and no others of
-    the same suite and weights. A run keeps its id unless a metric has to vanish from it."""
+    the same suite and weights. A run keeps its id unless a metric has to vanish from it.
+    `line_done` is called after each line."""
     known = _known(board, store, experiment)
     made = updated = unchanged = removed = 0
     for position, line in enumerate(board.lines, start=1):
@@ -61,6 +66,7 @@ def write_runs(
         else:
             _bring_up_to_date(run, shown, store, experiment)
             updated += 1
+        line_done()
     for run in known.values():
         store.client.delete_run(run.info.run_id)
         removed += 1

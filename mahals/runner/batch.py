@@ -142,10 +142,13 @@ class Batch:
 
     def tick(self) -> None:
         """Shows tasks done and parts of those under way."""
-        parts = list(self._parts.values())
-        self._session.observer.tick()
+        parts, observer = list(self._parts.values()), self._session.observer
+        observer.tick()
+        measured, total = self.counts()
+        done = measured + sum(share for share, _ in parts)
+        if self.works:
+            observer.under_way(next(iter(self.works.values())).place.phase, done, total)
         if self.bar is not None:
-            done = self.counts()[0] + sum(share for share, _ in parts)
             self.bar.update(done, "; ".join(words for _, words in parts))
 
     def failed(self, job: Job, error: BaseException) -> None:

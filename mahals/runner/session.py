@@ -35,6 +35,10 @@ class Observer(Protocol):
         """Called a few times a second while tasks run."""
         ...
 
+    def under_way(self, phase: str, done: float, total: int) -> None:
+        """`done` of the phase's `total` tasks are measured, with parts; a few times a second."""
+        ...
+
 
 class Silent:
     """An observer that does nothing."""
@@ -49,6 +53,9 @@ class Silent:
         """Does nothing."""
 
     def tick(self) -> None:
+        """Does nothing."""
+
+    def under_way(self, phase: str, done: float, total: int) -> None:
         """Does nothing."""
 
 
@@ -80,6 +87,11 @@ class Later:
         """Begins the opening; raises what it raised, if it has ended."""
         if self._begun().done():
             self._begun().result().tick()
+
+    def under_way(self, phase: str, done: float, total: int) -> None:
+        """Tells the observer, if it is open."""
+        if self._begun().done():
+            self._begun().result().under_way(phase, done, total)
 
     def _begun(self) -> Future[Observer]:
         if self._opening is None:

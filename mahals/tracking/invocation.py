@@ -30,26 +30,43 @@ class Tracker:
     def __init__(self, store: Store, invocation: str | None) -> None:
         self._store, self._invocation = store, invocation
         self._counts: dict[str, dict[str, tuple[int, int]]] = {}
-        self._told: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}  # of the last task of a phase, until they are shown
+        self._told: dict[str, tuple[float, float]] = {}  # when a phase's last point was, its share
+        self._whole: set[str] = set()  # phases whose share of all units comes with ticks
         self._began = time.monotonic()
         if invocation is not None:
             store.client.set_tag(invocation, KIND, "invocation")
 
     def task_done(self, phase: str, unit: str, done: int, total: int, seconds: float) -> None:
-        """A point of the metrics `progress/<phase>` (share of tasks done) and
-        `seconds_per_task/<phase>`, at most every two seconds and always the last one."""
+        """Notes it for the phase's next point; makes one where the phase is not the one that runs
+        (its idle workers measure ahead), of the units heard of so far."""
         counts = self._counts.setdefault(phase, {})
         counts[unit] = (done, total)
-        if self._invocation is None:
+        self._seconds[phase] = seconds
+        if phase not in self._whole:
+            finished, planned = (sum(column) for column in zip(*counts.values(), strict=True))
+            self._point(phase, finished, planned)
+
+    def under_way(self, phase: str, done: float, total: int) -> None:
+        """A point of a phase of which `done` tasks, with parts of those under way, are measured."""
+        self._whole.add(phase)
+        self._point(phase, done, total)
+
+    def _point(self, phase: str, done: float, total: int) -> None:
+        """A point of the metrics `progress/<phase>` (share of tasks done) and, after a task,
+        `seconds_per_task/<phase>`, at most every two seconds and always the last one; its step is
+        the seconds since the invocation began. What says nothing new makes no point."""
+        now, share = time.monotonic(), done / total if total else 1.0
+        last, shown = self._told.get(phase, (float("-inf"), -1.0))
+        new = share != shown or phase in self._seconds
+        if self._invocation is None or not new or (share < 1.0 and now - last < EVERY):
             return
-        now = time.monotonic()
-        finished, planned = (sum(column) for column in zip(*counts.values(), strict=True))
-        if finished < planned and now - self._told.get(phase, float("-inf")) < EVERY:
-            return
-        self._told[phase] = now
-        share = finished / planned if planned else 1.0
-        values = {f"progress/{phase}": share, f"seconds_per_task/{phase}": seconds}
-        self._store.client.log_batch(self._invocation, _metrics(values, finished), synchronous=True)
+        self._told[phase] = now, share
+        values = {f"progress/{phase}": share}
+        if phase in self._seconds:
+            values[f"seconds_per_task/{phase}"] = self._seconds.pop(phase)
+        points = _metrics(values, int(now - self._began))
+        self._store.client.log_batch(self._invocation, points, synchronous=True)
 
     def phase_done(self, results: Results) -> None:
         """Publishes the results; the invocation shows their headline metrics and figures."""
@@ -66,7 +83,7 @@ class Tracker:
             client.log_artifacts(self._invocation, figures, f"figures/{place}")
 
     def tick(self) -> None:
-        """Does nothing: what is to be seen comes with tasks."""
+        """Does nothing: `under_way` says how far the phase is."""
 
     def failed(self, phase: str, unit: str, error: BaseException) -> None:
         """A FAILED run for the unit. The invocation's own status is set by `mlflow run`."""

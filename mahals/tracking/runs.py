@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -34,13 +34,19 @@ class Published:
     made: int
 
 
-def publish(results: Sequence[Results], store: Store) -> Published:
+def unseen(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def publish(
+    results: Sequence[Results], store: Store, report: Callable[[int, int], None] = unseen
+) -> Published:
     """The runs that are missing, one per unit, in the experiment of the unit's phase.
 
     Idempotent: a fingerprint that has a finished run is left alone; one whose run another process
     left running is marked killed and made anew. Each run holds params, metrics (one batch), tags,
     input digests, figures and the versions of its vectors. An error marks the run FAILED and is
-    raised again.
+    raised again. `report` is told how many of the results are in MLflow, and of how many.
     """
     from mlflow.exceptions import MlflowException
 
@@ -49,7 +55,8 @@ def publish(results: Sequence[Results], store: Store) -> Published:
     for item in results:
         marks.setdefault(item.phase, set()).add(item.fingerprint)
     finished: dict[str, dict[str, Run]] = {}
-    for item in results:
+    report(0, len(results))
+    for number, item in enumerate(results, start=1):
         experiment = store.remembered(item.phase)
         if item.phase not in finished:
             finished[item.phase] = _finished(store, experiment, marks[item.phase])
@@ -61,11 +68,14 @@ def publish(results: Sequence[Results], store: Store) -> Published:
             except MlflowException:
                 if not store.restored(item.phase):
                     raise
-                again = publish(results, store)  # the runs that were deleted with it are back
+                again = publish(
+                    results, store, report
+                )  # the runs that were deleted with it are back
                 return Published(again.runs, made + again.made)
             known[item.fingerprint] = run
             made += 1
         runs[item.fingerprint] = str(run.info.run_id)
+        report(number, len(results))
     return Published(runs, made)
 
 
