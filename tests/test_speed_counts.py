@@ -9,7 +9,9 @@ import torch
 from sklearn.metrics import calinski_harabasz_score
 from transformers import AutoModelForCausalLM
 
-from mahals.activations import batches, capture, encode_prompts, encode_texts
+from mahals.activations import batches, capture, encode_prompts, encode_texts, pooled
+from mahals.activations.batching import model_inputs
+from mahals.emergence.probing import _scalars
 from mahals.generation import generate_arms
 from mahals.metrics.aqi import axiom_aqi, omega2
 from mahals.metrics.chance import Permutations, null_omega2, permuted_labels
@@ -18,7 +20,7 @@ from mahals.separability.resampling import resampled_omega2
 from mahals.stats import Resampling, resample_weights
 from mahals.steering import Arm, Step, capture_arms, steered
 from mahals.world import World, neutral, prompts
-from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, config, loaded, tokenizer
+from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, config, fresh, loaded, tokenizer
 
 DEEP, STEERED = 32, 5
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -90,6 +92,51 @@ def test_reading_any_block_stops_there(family):
         with Calls(at) as seen:
             capture(at, encoded, [block], "last")
         assert (seen.blocks, seen.heads) == (block + 1, 0)
+
+
+def adapted(folder, family, **layers):
+    """A model with a live rank-1 adapter on what attention reads and writes, its values drawn."""
+    peft = pytest.importorskip("peft")
+    from mahals.adapters import attached
+    from mahals.adapters.lora import target_modules
+
+    one = fresh(family)
+    maps = target_modules(one.model, "attention")
+    made = peft.LoraConfig(r=1, target_modules=maps, task_type="CAUSAL_LM", **layers)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        peft.get_peft_model(one.model, made).save_pretrained(folder)
+    return attached(fresh(family), folder)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # peft's use of what transformers renames
+@pytest.mark.parametrize("family", ["Llama", "Falcon", "Gemma2", "Phi3"])
+def test_an_adapter_is_probed_without_the_head_and_as_in_a_whole_forward(tmp_path, family):
+    live = adapted(tmp_path, family)
+    encoded = encode_prompts(live.tokenizer, PROMPTS)
+    with Calls(live) as seen:
+        found = _scalars(live, encoded)
+    groups = batches(live, encoded)
+    assert (seen.blocks, seen.heads) == (LAYERS * len(groups), 0)
+    maps = [m for n, m in live.model.named_modules() if n.endswith(".lora_A.default")]
+    whole, kept = np.empty_like(found), {}
+    for m in maps:
+        m.register_forward_hook(lambda m, _, out: kept.update({m: out}))
+    for batch in groups:
+        with torch.inference_mode():
+            live.model(**model_inputs(live, batch), use_cache=False)
+        for column, m in enumerate(maps):
+            whole[list(batch.rows), column] = pooled(kept[m], batch, "mean")[:, 0].double()
+    assert found.shape == (len(PROMPTS), len(maps)) and len(maps) >= 2 * LAYERS
+    assert np.array_equal(found, whole)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_an_adapter_on_a_lower_block_is_probed_up_to_there(tmp_path):
+    live = adapted(tmp_path, "Llama", layers_to_transform=[1])
+    with Calls(live) as seen:
+        found = _scalars(live, encode_prompts(live.tokenizer, PROMPTS[:1]))
+    assert found.shape == (1, 4) and (seen.blocks, seen.heads) == (2, 0)
 
 
 def test_padding_of_real_prompts_and_stories():

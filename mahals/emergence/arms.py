@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mahals.activations import capture
 from mahals.arms.bench import Bench, accuracy
 from mahals.emergence.asking import Answered, Asking, answer_arms
 from mahals.generation import dose_for_kl, neutral_price
 from mahals.models import Loaded
-from mahals.steering import Arm, Step
+from mahals.steering import Arm, Step, check_batched, steered
 from mahals.vectors import random_like
 
 Directions = Mapping[int, Tensor]
@@ -109,6 +110,22 @@ def _at_kl(
     return found, why
 
 
+def check_arm(at: Bench, arm: Arm) -> None:
+    """Passes when a text's state under an arm is the same in a batch as alone, and at 0 unsteered.
+
+    Strength 0 is read by hooks and has to leave the first prompt's last state bit for bit. Raises
+    RuntimeError where it does not, and as `check_batched`.
+    """
+    loaded, pool = at.loaded, at.suite.pool
+    check_batched(loaded, at.encoded, arm, pool)
+    zero = Arm(f"{arm.name} at 0", tuple(replace(s, strength=0.0) for s in arm.steps))
+    text, last = at.encoded[:1], [loaded.layers - 1]
+    with steered(loaded.model, [zero], [0]):
+        at_0 = capture(loaded, text, last, pool)
+    if not torch.equal(at_0, capture(loaded, text, last, pool)):
+        raise RuntimeError(f"{loaded.key}, {arm.name}: strength 0 changed a state")
+
+
 @dataclass(frozen=True)
 class Found:
     """What an arm answered, and its price: lower KL and ratio, higher accuracy are better."""
@@ -127,6 +144,19 @@ def measured(loaded: Loaded, at: Bench, asking: Asking, arms: Sequence[Arm]) -> 
     answers, right = answer_arms(loaded, asking, arms), accuracy(here, arms)
     rows = zip(answers, price.kl.tolist(), ratios, right, strict=True)
     return [Found(a, k, r, s) for a, k, r, s in rows]
+
+
+def check_found(key: str, arms: Sequence[Planned], found: Sequence[Found]) -> None:
+    """Raises RuntimeError where strength 0 changed an answer, or another strength nothing.
+
+    Both begin with the model without an arm; `key` names it in the message.
+    """
+    for planned, one in zip(arms[1:], found[1:], strict=True):
+        same = one.kl == 0 and one.answered.answers == found[0].answered.answers
+        if planned.strength == 0 and not same:
+            raise RuntimeError(f"{key}, {planned.steering.name}: strength 0 changed the model")
+        if planned.strength != 0 and one.kl == 0:
+            raise RuntimeError(f"{key}, {planned.steering.name}: the hooks did not act")
 
 
 def over_ceiling(found: Found, base: Found, at: Bench) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-from mahals.activations import Batch, Encoded, encode_prompts, for_each, model_inputs, pooled
+from mahals.activations import Batch, Encoded, encode_prompts, for_each, pooled
+from mahals.activations.reading import StopForward, run_until_stopped
 from mahals.adapters import attached
 from mahals.advice import Question
 from mahals.misalignment import two_halves
@@ -58,16 +59,20 @@ def probe_adapter(
 
 
 def _scalars(live: Loaded, encoded: Sequence[Encoded]) -> Floats:
-    """(n, maps): the mean of A x of each adapted map over a prompt's own tokens."""
+    """(n, maps): the mean of A x of each adapted map over a prompt's own tokens.
+
+    A batch stops at the last map: nothing above it, and no LM head.
+    """
     maps = [(n, m) for n, m in live.model.named_modules() if _DOWN.search(n)]
     found = np.empty((len(encoded), len(maps)))
 
     def read(batch: Batch) -> None:
         kept: dict[str, Tensor] = {}
-        with ExitStack() as stack, torch.inference_mode():
+        with ExitStack() as stack:
             for name, module in maps:
-                stack.callback(module.register_forward_hook(_keeper(kept, name)).remove)
-            live.model(**model_inputs(live, batch), use_cache=False)
+                hook = _keeper(kept, name, len(maps))
+                stack.callback(module.register_forward_hook(hook).remove)
+            run_until_stopped(live, batch)
         for column, (name, _) in enumerate(maps):
             values = pooled(kept[name], batch, "mean")[:, 0]
             found[list(batch.rows), column] = values.double().cpu().numpy()
@@ -76,9 +81,13 @@ def _scalars(live: Loaded, encoded: Sequence[Encoded]) -> Floats:
     return found
 
 
-def _keeper(kept: dict[str, Tensor], name: str) -> Callable[..., None]:
+def _keeper(kept: dict[str, Tensor], name: str, maps: int) -> Callable[..., None]:
+    """A forward hook that keeps a map's output, and stops when those of all maps are there."""
+
     def keep(_: nn.Module, __: Any, output: Tensor) -> None:
         kept[name] = output
+        if len(kept) == maps:
+            raise StopForward
 
     return keep
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from mahals.activations import Encoded, Pool, capture, encode_prompts
+from mahals.activations.batching import grouped
 from mahals.arms.bench import first_per_cell
 from mahals.arms.kinds import Suite
 from mahals.conversation import (
@@ -16,6 +19,7 @@ from mahals.conversation import (
     View,
     answers_after,
     capture_after,
+    encode_after,
     neutral_views,
     token_stream,
     view,
@@ -23,11 +27,15 @@ from mahals.conversation import (
 from mahals.data import AXIOMS, Prompt
 from mahals.generation import is_degenerate, is_refusal
 from mahals.metrics.aqi import model_aqi, to_space
+from mahals.models import Loaded
 from mahals.phase import Lab
 from mahals.records import seed_of
+from mahals.steering import Arm, steered
+from mahals.steering.alone import CLOSE, UNITS
 
 Array = npt.NDArray[np.float64]
 SPLIT = "evaluation"
+SAMPLE = 256  # padded tokens of the prompts that `check_agents` reads together
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,52 @@ def aqi_after(agent: Agent, views: Sequence[View], about: Questions) -> Array:
         by_axiom = {a.axiom: a.aqi.estimate for a in score.axioms}
         found.append([by_axiom[a] for a in AXIOMS])
     return np.array(found)
+
+
+def check_agents(agents: Sequence[Agent], about: Questions) -> None:
+    """Passes when each agent reads a prompt in a batch as alone, and strength 0 is unsteered.
+
+    A batch of prompts is read after made-up turns as `aqi_after` reads them, the shortest also
+    alone: its whole text in one forward, without a cache. So read, strength 0 has to leave the
+    state bit for bit, and an arm that steers to move it. Raises RuntimeError where that is not so,
+    or batch and alone differ by more than `mahals.steering.check_batched` allows.
+    """
+    for agent in agents:
+        loaded, arm, pool = agent.loaded, agent.arm, about.suite.pool
+        texts = _of_like_length(loaded, [p.text for p in about.prompts])
+        seen = View((("user", texts[0]), ("assistant", texts[-1])))
+        together = capture_after(agent, [seen], texts, [loaded.layers - 1], pool)[0, -1, 0]
+        text = encode_after(agent, seen, texts[-1:])
+        alone = _check_strength(loaded, arm, text, pool)
+        close = max(CLOSE, UNITS * torch.finfo(next(loaded.model.parameters()).dtype).eps)
+        apart = float((together - alone).double().norm() / alone.double().norm())
+        if not apart <= close:
+            raise RuntimeError(
+                f"{loaded.key}, {arm.name}: a prompt's state after a talk differs by {apart:.2g} "
+                f"of its length between its batch of {len(texts)} and alone"
+            )
+
+
+def _check_strength(loaded: Loaded, arm: Arm, text: Sequence[Encoded], pool: Pool) -> torch.Tensor:
+    """(d,): the last state of one text under an arm. Raises RuntimeError as `check_agents`."""
+    last = [loaded.layers - 1]
+    zero = Arm(f"{arm.name} at 0", tuple(replace(s, strength=0.0) for s in arm.steps))
+    found = [capture(loaded, text, last, pool)[0, 0]]
+    for one in (zero, arm):
+        with steered(loaded.model, [one], [0]):
+            found.append(capture(loaded, text, last, pool)[0, 0])
+    plain, at_0, alone = found
+    if not torch.equal(at_0, plain):
+        raise RuntimeError(f"{loaded.key}, {arm.name}: strength 0 changed a state")
+    if arm.active and torch.equal(alone, plain):
+        raise RuntimeError(f"{loaded.key}, {arm.name}: the hooks did not act")
+    return alone
+
+
+def _of_like_length(loaded: Loaded, texts: Sequence[str]) -> list[str]:
+    """The first batch of two texts or more, longest first."""
+    groups = grouped([len(e.ids) for e in encode_prompts(loaded.tokenizer, texts)], SAMPLE)
+    return [texts[i] for i in max(groups, key=lambda rows: len(rows) > 1)]
 
 
 def neutral_of(lab: Lab, agent: Agent, views: Sequence[View]) -> list[View]:

@@ -23,7 +23,14 @@ from mahals.conversation import (
 from mahals.data import WorldChoice
 from mahals.meetings.book import Book, new_row
 from mahals.meetings.drawn import before_after, round_figure, stability_figure, success_figure
-from mahals.meetings.measuring import Questions, aqi_after, neutral_of, questions, refused_after
+from mahals.meetings.measuring import (
+    Questions,
+    aqi_after,
+    check_agents,
+    neutral_of,
+    questions,
+    refused_after,
+)
 from mahals.meetings.openings import dilemmas, split_tasks
 from mahals.meetings.retrained import (
     ALONE,
@@ -118,7 +125,10 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
 
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
-    """The rows of one part; values per conversation and transcripts are in kept files."""
+    """The rows of one part; values per conversation and transcripts are in kept files.
+
+    Raises RuntimeError as `check_agents`.
+    """
     if task.part == "split":
         yield from _split(task, params, lab)
         return
@@ -132,6 +142,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     if task.part == "self":
         for model in task.models:
             agents = together_with_itself(seat(lab, model, "base"), len(task.models) - 1)
+            check_agents(agents[:1], about)
             talks = _talk(agents, params, lab)
             _measure_agent(book, (agents[0], 0, False, None), talks, about, lab)
             _talk_row(book, talks, model, None, lab)
@@ -141,6 +152,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         for number, team in enumerate(found.teams):
             lab.report(f"arm {task.part}", number, len(found.teams))
             table = with_adversary(team, params.adversary, task, lab)
+            check_agents(() if number else table.agents, about)
             _team(book, table, about, params, lab)
         book.rows += [new_row("missed", task.part, reason=why) for why in found.missed]
     yield from book.kept(lab)
@@ -149,11 +161,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
 def _talk(agents: Sequence[Agent], params: Params, lab: Lab) -> list[Talk]:
     prompts = lab.prompts(OPENINGS)
     openings = dilemmas(prompts, params.conversations, len(agents), lab.seed)
-    return converse(agents, openings, _schedule(params))
-
-
-def _schedule(params: Params) -> Schedule:
-    return Schedule(params.topology, params.rounds, params.max_new_tokens, params.loop)
+    schedule = Schedule(params.topology, params.rounds, params.max_new_tokens, params.loop)
+    return converse(agents, openings, schedule)
 
 
 def _team(book: Book, team: Team, about: Questions, params: Params, lab: Lab) -> None:

@@ -18,6 +18,8 @@ from mahals.emergence.arms import (
     Plan,
     Planned,
     ablations,
+    check_arm,
+    check_found,
     inductions,
     measured,
     over_ceiling,
@@ -107,7 +109,11 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
 
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
-    """All arms of one subject on the unseen half of the prompts."""
+    """All arms of one subject on the unseen half of the prompts.
+
+    Raises RuntimeError where strength 0 moves something or another arm nothing, or where a text's
+    state depends on its batch.
+    """
     key = task.models[0]
     found = trained(lab, key, ("original", "bad", "good"))
     base = lab.model(key, "base")
@@ -118,8 +124,9 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     planned = _planned(task, at, own, random, params)
     asking = _asking(task, params, found, lab)
     arms = (NONE, *planned.arms)
+    check_arm(at, arms[-1].steering)
     results = measured(loaded, at, asking, [p.steering for p in arms])
-    _nothing_at_0(arms, results)
+    check_found(loaded.key, arms, results)
     missed = list(planned.missed)
     if task.subject == "bad":
         whole, why = _by_weights(at, asking, own, random)
@@ -162,16 +169,6 @@ def _asking(task: Task, params: Params, found: Trained, lab: Lab) -> Asking:
     fitted = two_halves([q.cluster for q in found.questions])
     unseen = tuple(q for q, f in zip(found.questions, fitted, strict=True) if not f)
     return Asking(unseen, judge, domain if domain in AXIOMS else None, params.max_new_tokens)
-
-
-def _nothing_at_0(arms: Sequence[Planned], results: Sequence[Found]) -> None:
-    """Raises RuntimeError where strength 0 changed an answer, or another strength nothing."""
-    for planned, found in zip(arms[1:], results[1:], strict=True):
-        same = found.kl == 0 and found.answered.answers == results[0].answered.answers
-        if planned.strength == 0 and not same:
-            raise RuntimeError("strength 0 changed the model")
-        if planned.strength != 0 and found.kl == 0:
-            raise RuntimeError(f"{planned.steering.name}: the hooks did not act")
 
 
 def _by_weights(

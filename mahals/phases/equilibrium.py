@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from mahals.arms.kinds import Suite
-from mahals.conversation import Schedule, Topology, hears
+from mahals.conversation import Agent, Schedule, Topology, hears
 from mahals.dealignment.vectors import Crossing, check_crossing
 from mahals.equilibria.playing import Action, Game, Source, actions_of, play
 from mahals.equilibria.rows import GameRow, Rules
 from mahals.equilibria.said import games_said
 from mahals.equilibria.shown import game_figures
 from mahals.games import Design, Joint, Search, Weights, design
-from mahals.meetings.measuring import questions
+from mahals.meetings.measuring import check_agents, questions
 from mahals.meetings.openings import dilemmas
-from mahals.meetings.teams import How
+from mahals.meetings.teams import How, seat, steerable
 from mahals.phase import Cost, Kept, Lab, Phase, Summary
 from mahals.records import InputError
 
@@ -138,7 +138,8 @@ def _design(params: Params, models: Sequence[str], seed: int) -> Design:
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """The rows of one joint action; AQI per conversation and transcripts are in kept files.
 
-    The first task also leaves the rules by which the rows are read as a game.
+    The first task also leaves the rules by which the rows are read as a game. Raises RuntimeError
+    as `check_agents`.
     """
     found = _design(params, task.models, lab.seed)
     if task.joint == found.joints[0]:
@@ -155,7 +156,17 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             dilemmas(lab.prompts(OPENINGS), params.conversations, len(task.models), lab.seed)
         ),
     )
+    each = zip(task.models, task.joint, strict=True)
+    check_agents([_seated(lab, m, game.actions[a], game.how) for m, a in each], game.about)
     yield from play(lab, task.models, task.joint, game)
+
+
+def _seated(lab: Lab, model: str, action: Action, how: How) -> Agent:
+    """The agent that is checked: one that will steer does so by its own vector at strength 1."""
+    agent = seat(lab, model, "base")
+    if action.source is None:
+        return agent
+    return replace(agent, arm=steerable(lab, model, how).directions[0].at(1.0))
 
 
 def _rules(params: Params, models: tuple[str, ...], found: Design, lab: Lab) -> Rules:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import torch
 
 from mahals.activations import capture
 from mahals.adapters import Lora
-from mahals.conversation import Agent, encode_after, read_talks, view
+from mahals.conversation import Agent, after, encode_after, read_talks, view
 from mahals.data import AXIOMS, TaskItem, WorldChoice
-from mahals.meetings import splits
+from mahals.meetings import measuring, splits
 from mahals.meetings.openings import SplitTask, dilemmas, facts, relays, user_tasks
 from mahals.meetings.retrained import Training
 from mahals.meetings.rows import MeetingRow, Who, drifts, find, values
@@ -107,6 +108,48 @@ def test_a_steered_agent_is_not_the_unsteered_one(lab: TinyLab) -> None:
     who = next(r.agent for r in rows if r.arm == "weakest" and r.steered)
     two = [find(rows, "aqi", Who(arm, who), "neutral") for arm in ("none", "weakest")]
     assert not np.array_equal(values(two[0], kept), values(two[1], kept))
+
+
+@pytest.mark.parametrize("part", ["none", "weakest", "adversarial", "self"])
+def test_every_table_reads_a_prompt_in_a_batch_as_alone(
+    lab: TinyLab, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    unmasked = "mahals.conversation.after.pooled"  # padding gets a weight
+    monkeypatch.setattr(unmasked, lambda states, batch, pool: states.mean(dim=1))
+    with pytest.raises(RuntimeError, match=r"A, .* between its batch of \d+ and alone"):
+        list(PHASE.measure(Task(("A", "B"), part), PARAMS, lab))
+
+
+def test_a_context_that_is_read_unsteered_is_an_error(
+    lab: TinyLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = after._prefix
+
+    def unsteered(agent: Agent, ids: tuple[int, ...], last: int) -> object:
+        return prefix(replace(agent, arm=NONE), ids, last)
+
+    monkeypatch.setattr(after, "_prefix", unsteered)
+    with pytest.raises(RuntimeError, match="and alone"):
+        list(PHASE.measure(Task(("A", "B"), "all"), PARAMS, lab))
+
+
+@pytest.mark.parametrize("part", ["weakest", "all"])
+def test_a_steered_agent_is_itself_at_strength_0(
+    lab: TinyLab, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Planted: strength 0 acts as strength .5."""
+    planted = property(lambda arm: tuple(replace(s, strength=s.strength or 0.5) for s in arm.steps))
+    monkeypatch.setattr(Arm, "active", planted)
+    with pytest.raises(RuntimeError, match=r"[AB], .*: strength 0 changed a state"):
+        list(PHASE.measure(Task(("A", "B"), part), PARAMS, lab))
+
+
+def test_an_agent_whose_hooks_do_not_act_is_an_error(
+    lab: TinyLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "steered", lambda *_: nullcontext())
+    with pytest.raises(RuntimeError, match=r"[AB], .*: the hooks did not act"):
+        list(PHASE.measure(Task(("A", "B"), "weakest"), PARAMS, lab))
 
 
 def test_the_summary_holds_intervals_and_controls(lab: TinyLab) -> None:

@@ -17,8 +17,9 @@ from mahals.emergence.arms import ablations, random_directions
 from mahals.emergence.orthogonal import orthogonalized, unwritten
 from mahals.generation import neutral_price
 from mahals.phases import em_ablation
-from mahals.phases.em_ablation import PHASE, Row
+from mahals.phases.em_ablation import PHASE, Row, Task
 from mahals.records import InputError, from_plain, to_plain
+from mahals.steering import Arm
 from tiny_lab import SUITE, run
 from tiny_models import fresh
 
@@ -119,8 +120,29 @@ def test_hooks_that_do_not_act_are_an_error(monkeypatch: pytest.MonkeyPatch) -> 
         return [found(*given)[0]] * len(given[3])
 
     monkeypatch.setattr(em_ablation, "measured", idle)
-    with judged(), pytest.raises(RuntimeError, match="hooks did not act"):
+    with judged(), pytest.raises(RuntimeError, match="A, ablate 1: the hooks did not act"):
         run(PHASE, replace(ABLATION, strengths=(1.0,)), detected())
+
+
+@pytest.mark.parametrize("subject", ["bad", "good", "original"])
+def test_every_task_reads_a_text_in_a_batch_as_alone(
+    monkeypatch: pytest.MonkeyPatch, subject: Any
+) -> None:
+    unmasked = "mahals.steering.replay.pooled"  # padding gets a weight
+    monkeypatch.setattr(unmasked, lambda states, batch, pool: states.mean(dim=1))
+    with judged(), pytest.raises(RuntimeError, match=r"A, .* between its batch of \d+ and alone"):
+        list(PHASE.measure(Task(("A",), subject), ABLATION, detected()))
+
+
+@pytest.mark.parametrize("subject", ["bad", "good", "original"])
+def test_every_task_is_the_model_itself_at_strength_0(
+    monkeypatch: pytest.MonkeyPatch, subject: Any
+) -> None:
+    """Planted: strength 0 acts as strength .5."""
+    planted = property(lambda arm: tuple(replace(s, strength=s.strength or 0.5) for s in arm.steps))
+    monkeypatch.setattr(Arm, "active", planted)
+    with judged(), pytest.raises(RuntimeError, match=r"A, .*: strength 0 changed a state"):
+        list(PHASE.measure(Task(("A",), subject), ABLATION, detected()))
 
 
 def test_summary_has_controls_and_figures_come_from_files(rows: list[Row]) -> None:

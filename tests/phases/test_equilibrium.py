@@ -171,6 +171,27 @@ def test_every_steered_cell_has_its_random_games(rows: list[Row]) -> None:
     assert steered.value != random.value
 
 
+@pytest.mark.parametrize("joint", [(0, 0), (0, 1), (1, 1)])
+def test_every_joint_action_reads_a_prompt_in_a_batch_as_alone(
+    lab: TinyLab, monkeypatch: pytest.MonkeyPatch, joint: tuple[int, ...]
+) -> None:
+    unmasked = "mahals.conversation.after.pooled"  # padding gets a weight
+    monkeypatch.setattr(unmasked, lambda states, batch, pool: states.mean(dim=1))
+    with pytest.raises(RuntimeError, match=r"A, .* between its batch of \d+ and alone"):
+        list(PHASE.measure(Task(("A", "B"), joint), PARAMS, lab))
+
+
+@pytest.mark.parametrize(("joint", "model"), [((0, 1), "B"), ((1, 0), "A")])
+def test_every_agent_that_steers_is_itself_at_strength_0(
+    lab: TinyLab, monkeypatch: pytest.MonkeyPatch, joint: tuple[int, ...], model: str
+) -> None:
+    """Planted: strength 0 acts as strength .5."""
+    planted = property(lambda arm: tuple(replace(s, strength=s.strength or 0.5) for s in arm.steps))
+    monkeypatch.setattr(Arm, "active", planted)
+    with pytest.raises(RuntimeError, match=f"{model}, .*: strength 0 changed a state"):
+        list(PHASE.measure(Task(("A", "B"), joint), PARAMS, lab))
+
+
 def test_likeness_and_cells_are_those_of_the_rows(rows: list[Row], lab: TinyLab) -> None:
     found = read(rows, lab.kept("equilibrium")).measured
     assert found is not None and set(found.random) == {0, 1}
