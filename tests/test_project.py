@@ -343,6 +343,9 @@ def test_dvc_repro_killed_between_units_measures_none_of_them_again(tmp_path: Pa
     assert not [line for line in again if line.split()[1] in finished]
     assert len(begun) + len(again) <= 3 * len(MODELS) + 2  # at most the tasks in flight
     assert "up to date" in run(place, *words).stdout
+    for name in ("metrics.json", "summary.json", "rows.jsonl"):
+        (place / "results/organisms" / MODELS[0] / name).write_text("not what was measured")
+        run(place, *words, env=env)
     killed, whole = place / "results/organisms", tmp_path / "whole"
     run(make(whole), *words)
     for model in MODELS:

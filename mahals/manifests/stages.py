@@ -18,9 +18,9 @@ PUBLISH = "publish"
 ITEM = "${item.model}"
 ORGANISM, HUB = ("organism",), ("base", "aligned")
 PERSIST = {"persist": True}
-"""DVC deletes other outs before a stage runs: one that was killed would measure again what it had
-finished. So the runner finds it, and replaces as a whole what is of other values or code."""
-IN_GIT = {"cache": False, **PERSIST}
+"""Of what was measured: DVC deletes other outs before a stage runs, and one that was killed would
+measure again what it had finished. The runner checks the hashes of these, and makes metrics,
+summary and figures again from them."""
 
 
 def pipeline(sources: Sources) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
         *([] if one_model else ["models"]),
         *_registered(sources, phase, [ITEM] if one_model else sources.models),
     ]
-    stage["outs"] = [{out: {**PERSIST}} for u in units for out in _outs(name, phase, u)]
+    stage["outs"] = [out for u in units for out in _outs(name, phase, u)]
     stage["metrics"] = [_metric(name, u) for u in units]
     return stage
 
@@ -77,7 +77,7 @@ def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
         "cmd": f"python -m mahals gather {name} --upstream require",
         "deps": [f"results/{name}/{model}/run.json" for model in sources.models],
         "params": ["models"],
-        "outs": [{f"{folder}/{o}": {**PERSIST}} for o in ("run.json", "summary.json", "figures")],
+        "outs": [f"{folder}/run.json", f"{folder}/summary.json", f"{folder}/figures"],
         "metrics": [_metric(name, STUDY)],
     }
 
@@ -89,7 +89,7 @@ def _publish_stage(sources: Sources) -> dict[str, Any]:
     return {
         "cmd": "python -m mahals publish",
         "deps": [*files, *code],
-        "outs": [{BOARD: {**IN_GIT}}],
+        "outs": [{BOARD: {"cache": False}}],
     }
 
 
@@ -125,18 +125,18 @@ def _files_named(root: Path, value: Any) -> Iterator[str]:
         yield value
 
 
-def _outs(name: str, phase: Phase, unit: str) -> list[str]:
+def _outs(name: str, phase: Phase, unit: str) -> list[Any]:
     folder = f"results/{name}/{unit}"
+    measured = [*_left(name, phase, unit), f"{folder}/run.json"]
     return [
-        *_left(name, phase, unit),
-        f"{folder}/run.json",
+        *({path: {**PERSIST}} for path in measured),
         f"{folder}/summary.json",
         f"{folder}/figures",
     ]
 
 
 def _metric(name: str, unit: str) -> dict[str, Any]:
-    return {f"results/{name}/{unit}/metrics.json": {**IN_GIT}}
+    return {f"results/{name}/{unit}/metrics.json": {"cache": False}}
 
 
 def _code(sources: Sources, name: str) -> list[str]:
