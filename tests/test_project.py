@@ -344,8 +344,11 @@ def test_dvc_repro_killed_between_units_measures_none_of_them_again(tmp_path: Pa
     assert len(begun) + len(again) <= 3 * len(MODELS) + 2  # at most the tasks in flight
     assert "up to date" in run(place, *words).stdout
     for name in ("metrics.json", "summary.json", "rows.jsonl"):
-        (place / "results/organisms" / MODELS[0] / name).write_text("not what was measured")
+        file = place / "results/organisms" / MODELS[0] / name
+        measured = file.read_bytes()
+        file.write_text("{}")
         run(place, *words, env=env)
+        assert file.read_bytes() == measured, f"{name} was taken as it lay there"
     killed, whole = place / "results/organisms", tmp_path / "whole"
     run(make(whole), *words)
     for model in MODELS:
