@@ -229,7 +229,7 @@ class Phase:
     """A phase: its types, its four functions, and where it stands.
 
     `per` "model": a unit per model (`results/<phase>/<model>/`), gathered over all models into
-    `results/<phase>/study/`; "study": one unit. `one_stage`: DVC runs all units in one stage.
+    `results/<phase>/study/`; "study": one unit.
     A task has `models: tuple[str, ...]`, which must be resident together. `reads`: whether a
     unit's tasks ask for models and upstream results of that unit's model alone (for the unit
     `study` that is all of them), of all models, or of none.
@@ -245,7 +245,6 @@ class Phase:
     needs: tuple[str, ...]
     per: Literal["model", "study"]
     cost: Cost
-    one_stage: bool = False
     reads: Literal["unit", "all", "none"] = "unit"
     home: str | None = None  # a folder other than results/<phase> for its kept files ("data")
     keeps: tuple[str, ...] = ()  # with `home`: the names of all that it keeps there

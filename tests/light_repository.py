@@ -96,7 +96,7 @@ def draw(rows: Any, kept: Any) -> Any:
 
 PHASE = Phase(
     Params, Task, Row, plan, measure, summarize, draw,
-    needs={all_needs}, per="model", cost=Cost(0.1, 0.1), one_stage={one_stage}, reads="{reads}",
+    needs={all_needs}, per="model", cost=Cost(0.1, 0.1), reads="{reads}",
 )
 '''
 FIELDS = {
@@ -180,6 +180,5 @@ def _stand_in(name: str, params: Mapping[str, object], seconds: float) -> str:
         all_needs=repr(phase.needs),
         all_models=phase.reads == "all",
         entries=name in ("same_arch", "cross_arch"),
-        one_stage=phase.one_stage,
         reads=phase.reads,
     )

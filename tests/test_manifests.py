@@ -24,7 +24,6 @@ from mahals.manifests import (
     stale,
     write,
 )
-from mahals.phase import STUDY
 from mahals.records import InputError
 from mahals.studies import PHASES
 from mahals.workspace import Workspace
@@ -116,14 +115,9 @@ def test_conda_holds_the_dependencies_of_the_package(sources: Sources) -> None:
     assert project["requires-python"] == f">={env.python}"
 
 
-def test_stages_are_units_and_gathers(sources: Sources, stages: dict[str, Any]) -> None:
-    wanted = {PUBLISH}
-    for name, phase in sources.studied.items():
-        if phase.per == "study":
-            wanted.add(name)
-            continue
-        wanted |= {f"{name}_gather"}
-        wanted |= {name} if phase.one_stage else {f"{name}@{m}" for m in sources.models}
+def test_stages_are_phases_and_gathers(sources: Sources, stages: dict[str, Any]) -> None:
+    wanted = {PUBLISH, *sources.studied}
+    wanted |= {f"{n}_gather" for n, phase in sources.studied.items() if phase.per == "model"}
     named = {
         stage_of(phase, unit) for phase in sources.studied.values() for unit in sources.units(phase)
     }
@@ -165,18 +159,8 @@ def test_stages_follow_what_phases_need(sources: Sources, stages: dict[str, Any]
     """By DVC's own graph: a stage hangs on the stages of what its phase needs, and no others."""
     made_by = {out: name for name, stage in stages.items() for out in inside(stage.outs)}
     for phase in sources.studied.values():
-        for unit in sources.models if phase.per == "model" else (STUDY,):
-            hangs_on = {
-                made_by[d] for d in inside(stages[stage_of(phase, unit)].deps) & set(made_by)
-            }
-            every = phase.reads == "all" or phase.per == "study" or phase.one_stage
-            wanted = set()
-            for need in phase.needs:
-                upstream = sources.phases[need]
-                models = sources.models if every else (unit,)
-                units = (STUDY,) if upstream.per == "study" else models
-                wanted |= {stage_of(upstream, each) for each in units}
-            assert hangs_on == wanted
+        hangs_on = {made_by[d] for d in inside(stages[phase.name].deps) & set(made_by)}
+        assert hangs_on == set(phase.needs)
 
 
 @pytest.mark.parametrize("last", [*PHASES, PUBLISH])
@@ -191,7 +175,7 @@ def test_a_commit_of_the_ends_takes_all_stages_and_no_other(
         above = {makers[path] for path in deps if path in makers} | names
         return above if above == names else reach(above)
 
-    chosen = {name for name in stages if re.split("@|_gather", name)[0] == last}
+    chosen = {name for name in stages if name.removesuffix("_gather") == last}
     wanted = reach(chosen | {name for name in stages if name == "organisms_gather"})
     found = ends(sources, sorted(wanted))
     assert reach(set(found)) == wanted
@@ -206,15 +190,14 @@ def test_stages_run_exactly_the_modules_that_are_imported(
     for module in sorted(graph.modules):
         if module.startswith(OUTSIDE):
             graph.remove_module(module)
-    for name, phase in sources.studied.items():
+    for name in sources.studied:
         roots = [f"mahals.phases.{name}", "mahals.runner", "mahals.workspace"]
         reached = {m for root in roots for m in graph.find_upstream_modules(root)} | set(roots)
         parents = {m.rsplit(".", i)[0] for m in reached for i in range(m.count(".") + 1)}
         todo = parents - reached
         reached |= todo | {m for root in todo for m in graph.find_upstream_modules(root)}
-        for unit in sources.models if phase.per == "model" else (STUDY,):
-            code = modules_in(inside(stages[stage_of(phase, unit)].deps))
-            assert code == {module_file(module) for module in reached}, (name, unit)
+        code = modules_in(inside(stages[name].deps))
+        assert code == {module_file(module) for module in reached}, name
 
 
 def modules_in(deps: set[str]) -> set[str]:
@@ -235,15 +218,11 @@ def test_values_that_decide_are_params_of_the_stage(
 ) -> None:
     shapes = {f"{model}.organism" for model in sources.models}
     for name, phase in sources.studied.items():
-        for unit in sources.models if phase.per == "model" else (STUDY,):
-            deps = [d for d in stages[stage_of(phase, unit)].deps if hasattr(d, "params")]
-            keys = {key for d in deps for key in d.params}
-            assert {name, *phase.shared, "weights", "seed"} <= keys
-            one_model = phase.per == "model" and not phase.one_stage
-            if one_model and phase.reads == "unit":
-                assert "models" not in keys, "another model must not make this unit stale"
-            made_of_shapes = "organisms" not in phase.needs
-            assert keys & shapes == (shapes if made_of_shapes else set())
+        deps = [d for d in stages[name].deps if hasattr(d, "params")]
+        keys = {key for d in deps for key in d.params}
+        assert {name, *phase.shared, "weights", "seed", "models"} <= keys
+        made_of_shapes = "organisms" not in phase.needs
+        assert keys & shapes == (shapes if made_of_shapes else set())
 
 
 def test_weights_of_the_hub_need_no_organisms(sources: Sources) -> None:

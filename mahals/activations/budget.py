@@ -62,18 +62,20 @@ def cached_bytes(loaded: Loaded) -> int:
     heads = int(config.num_attention_heads)
     kept = getattr(config, "num_key_value_heads", None) or heads
     width = getattr(config, "head_dim", None) or loaded.width // heads
-    size = next(loaded.model.parameters()).dtype
-    wide = max(size.itemsize, 2) if size.is_floating_point else 2
-    return int(2 * loaded.layers * kept * width * wide)
+    return int(2 * loaded.layers * kept * width * _number_bytes(loaded))
 
 
 def token_bytes(loaded: Loaded) -> int:
     """What one token takes at its most while a block runs: about 8 states and 3 inner layers."""
     config = loaded.model.config.get_text_config(decoder=True)
     inner = getattr(config, "intermediate_size", None) or 4 * loaded.width
+    return int(_number_bytes(loaded) * (8 * loaded.width + 3 * inner))
+
+
+def _number_bytes(loaded: Loaded) -> int:
+    """What one number takes in a state: 4-bit and 8-bit weights compute in 16 bits."""
     size = next(loaded.model.parameters()).dtype
-    wide = max(size.itemsize, 2) if size.is_floating_point else 2  # 4-bit weights compute in 16
-    return int(wide * (8 * loaded.width + 3 * inner))
+    return max(size.itemsize, 2) if size.is_floating_point else 2
 
 
 def free_memory(device: torch.device) -> int:

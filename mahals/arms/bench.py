@@ -24,10 +24,11 @@ from mahals.models import Loaded
 from mahals.phase import Lab, Role
 from mahals.records import InputError
 from mahals.steering import Arm, capture_arms
+from mahals.usage import sharing
 from mahals.world import true_refusals
 
 Array = npt.NDArray[np.float64]
-SWEEP_BYTES = 1 << 31  # of the states of one sweep over the prompts; never moves a result
+SWEEP_BYTES = 1 << 31  # of the states of all sweeps at one time; never moves a result
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ def _questions(
 def states(at: Bench, arms: Sequence[Arm]) -> Iterator[Array]:
     """The states (n, d) that AQI reads, last block, per arm, in the suite's pool and space."""
     last = [at.loaded.layers - 1]
-    together = max(1, SWEEP_BYTES // (4 * len(at.encoded) * at.loaded.width))
+    each = 4 * len(at.encoded) * at.loaded.width
+    together = max(1, SWEEP_BYTES // sharing() // each)
     for start in range(0, len(arms), together):
         some = arms[start : start + together]
         found = capture_arms(at.loaded, at.encoded, some, last, at.suite.pool)

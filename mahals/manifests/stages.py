@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from mahals.workspace.settings import upstream_names
 REGISTRY = "benchmarks/models.yaml"
 BOARD = "benchmarks/LEADERBOARD.md"
 PUBLISH = "publish"
-ITEM = "${item.model}"
 ORGANISM, HUB = ("organism",), ("base", "aligned")
 PERSIST = {"persist": True}
 """Of what was measured: DVC deletes other outs before a stage runs, and one that was killed would
@@ -40,29 +39,29 @@ def stage_of(phase: Phase, unit: str) -> str:
         return phase.name
     if unit == STUDY:
         return f"{phase.name}_gather"
-    return phase.name if phase.one_stage else f"{phase.name}@{unit}"
+    return phase.name
 
 
 def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
-    matrix = phase.per == "model" and not phase.one_stage
-    unit = ITEM if matrix else STUDY
-    units = [unit] if matrix or phase.per == "study" else list(sources.models)
-    one_model = matrix and phase.reads == "unit"
-    which = f" --unit {ITEM}" if matrix else " --units-only" if phase.per == "model" else ""
-    stage: dict[str, Any] = {"matrix": {"model": "${models}"}} if matrix else {}
-    stage["cmd"] = f"python -m mahals run {name} --upstream require{which}"
+    """One stage for all units of a phase: of those, the runner measures what is not valid yet.
+
+    A stage a unit would not measure less, but each `dvc repro` would read the same code and
+    upstream results once a unit, and DVC would run the units one after another.
+    """
+    units = sources.models if phase.per == "model" else (STUDY,)
+    which = " --units-only" if phase.per == "model" else ""
+    stage: dict[str, Any] = {"cmd": f"python -m mahals run {name} --upstream require{which}"}
     stage["deps"] = [
-        *_upstream(sources, phase, unit),
+        *_upstream(sources, phase),
         *sorted(_files_named(sources.root, sources.params.get(name))),
         *_code(sources, name),
     ]
     stage["params"] = [
-        *[name, *phase.shared, *SHARED_KEYS],
-        *([] if one_model else ["models"]),
-        *_registered(sources, phase, [ITEM] if one_model else sources.models),
+        *[name, *phase.shared, *SHARED_KEYS, "models"],
+        *_registered(sources, phase),
     ]
-    stage["outs"] = [out for u in units for out in _outs(name, phase, u)]
-    stage["metrics"] = [_metric(name, u) for u in units]
+    stage["outs"] = [out for unit in units for out in _outs(name, phase, unit)]
+    stage["metrics"] = [_metric(name, unit) for unit in units]
     return stage
 
 
@@ -93,16 +92,11 @@ def _publish_stage(sources: Sources) -> dict[str, Any]:
     }
 
 
-def _upstream(sources: Sources, phase: Phase, unit: str) -> Iterator[str]:
+def _upstream(sources: Sources, phase: Phase) -> Iterator[str]:
     for need in upstream_names(phase, sources.params["weights"]):
         upstream = sources.phases[need]
-        units: Sequence[str] = sources.models
-        if upstream.per == "study":
-            units = (STUDY,)
-        elif unit == ITEM and phase.reads == "unit":
-            units = (ITEM,)
-        for each in units:
-            rows, *kept = _left(need, upstream, each)
+        for unit in sources.models if upstream.per == "model" else (STUDY,):
+            rows, *kept = _left(need, upstream, unit)
             # Rows of a phase whose files have a home of their own name the hash of each file.
             yield from [rows] if upstream.home else [rows, *kept]
 
@@ -157,7 +151,7 @@ def _code(sources: Sources, name: str) -> list[str]:
     return sorted(path.relative_to(sources.root).as_posix() for path in named)
 
 
-def _registered(sources: Sources, phase: Phase, models: Sequence[str]) -> list[Any]:
+def _registered(sources: Sources, phase: Phase) -> list[Any]:
     """What of the registry decides results: organisms' shapes, or the checkpoints of the hub.
 
     Nothing after organisms: they change with their shapes, and DVC reads a file of values anew
@@ -167,4 +161,4 @@ def _registered(sources: Sources, phase: Phase, models: Sequence[str]) -> list[A
     if "organisms" in upstream_names(phase, weights):
         return []
     parts = HUB if weights == "hub" else ORGANISM
-    return [{REGISTRY: [f"{key}.{part}" for key in models for part in parts]}]
+    return [{REGISTRY: [f"{key}.{part}" for key in sources.models for part in parts]}]

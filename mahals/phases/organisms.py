@@ -127,5 +127,4 @@ PHASE = Phase(
     needs=(),
     per="model",
     cost=Cost(seconds=90.0, megabytes=16.0),
-    one_stage=True,
 )
