@@ -357,6 +357,25 @@ def test_dvc_repro_killed_between_units_measures_none_of_them_again(tmp_path: Pa
             assert got == (whole / "results/organisms" / model / name).read_bytes()
 
 
+def test_dvc_repro_measures_the_stale_units_of_a_phase_alone(tmp_path: Path) -> None:
+    """The stage is the phase; what is measured of it are the units whose own inputs changed."""
+    place, log = make(tmp_path / "repository"), tmp_path / "log"
+    words, env = ("dvc", "repro", "baseline_aqi"), environment(LIGHT_LOG=str(log))
+    run(place, *words, env=env)
+    measured = {tuple(line.split()[:2]) for line in log.read_text().splitlines()}
+    assert measured == {(name, m) for name in ("organisms", "baseline_aqi") for m in MODELS}
+    log.unlink()
+    registry = place / "benchmarks" / "models.yaml"
+    entries = yaml.safe_load(registry.read_text())
+    entries[MODELS[0]]["organism"]["ff"] += 32
+    registry.write_text(yaml.safe_dump(entries, sort_keys=False))
+    said = run(place, *words, env=env).stdout
+    assert "Running stage 'organisms'" in said and "Running stage 'datasets'" not in said
+    again = [line.split()[:2] for line in log.read_text().splitlines()]
+    assert ["organisms", MODELS[0]] in again
+    assert {unit for _, unit in again} == {MODELS[0]}, "another model's unit was measured again"
+
+
 @pytest.mark.slow
 def test_an_environment_of_another_manager_wins(studied: Path) -> None:
     """`--env-manager conda` without conda fails as MLflow says; the plugin does not step in."""

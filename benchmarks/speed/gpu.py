@@ -149,14 +149,14 @@ def measure_one(page: Page, job: Job) -> None:
     layers, some = range(loaded.layers), arms_of(loaded, 10)
     last = [loaded.layers - 1]
     few = encoded[:ARMS]
-    steered, plain = arms_of(loaded, ARMS), [Arm(str(i), ()) for i in range(ARMS)]
+    steered, plain = arms_of(loaded, ARMS), [Arm("unsteered", ())]
     ways: dict[str, Callable[[], object]] = {
         "blocks": blocks_alone(job),
         "capture": lambda: capture(loaded, encoded, layers, "mean"),
         "sweep": lambda: capture_arms(loaded, few, some, last, "mean"),
         "few": lambda: capture(loaded, few, last, "mean"),
         "steered": lambda: generate_arms(loaded, encoded[:1], steered, NEW),
-        "plain": lambda: generate_arms(loaded, encoded[:1], plain, NEW),
+        "plain": lambda: generate_arms(loaded, list(encoded[:1]) * ARMS, plain, NEW),
     }
     for work in ways.values():
         work()

@@ -1,12 +1,13 @@
 """What does a model answer under each arm?
 
 Greedy, left padded, with a KV cache; arms and prompts share batches, each row with its own arm and
-its own end. Rows that have ended leave the batch.
+its own end. Prompts are read once for all arms as far as no arm acts; rows that have ended leave.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers import DynamicCache
 from mahals.activations import Encoded, model_inputs
 from mahals.activations.batching import check_lengths, grouped, pad, takes
 from mahals.activations.budget import halving, tokens_in_flight
+from mahals.generation.prefill import Shared, read_once
 from mahals.models import Loaded
 from mahals.records import InputError
 from mahals.steering import Arm, steered
@@ -101,9 +103,10 @@ def _write(
     )
     written: list[list[int]] = [[] for _ in jobs]
     inputs = model_inputs(loaded, batch)
+    shared = read_once(loaded, encoded, arms, jobs)
     with torch.inference_mode(), steered(loaded.model, arms, [a for a, _ in jobs]) as steering:
         for step in range(limit):
-            newest = _next(loaded, inputs, cache)
+            newest = _next(loaded, inputs, cache, shared if step == 0 else None)
             for job, token, ended in zip(
                 rows.jobs, newest.tolist(), rows.ended.tolist(), strict=True
             ):
@@ -122,11 +125,16 @@ def _write(
     return written
 
 
-def _next(loaded: Loaded, inputs: dict[str, Any], cache: DynamicCache) -> Tensor:
-    """(rows,): the most likely next token."""
+def _next(
+    loaded: Loaded, inputs: dict[str, Any], cache: DynamicCache, shared: Shared | None
+) -> Tensor:
+    """(rows,): the most likely next token; `shared` is what of the prompts is already read."""
     if takes(loaded, "logits_to_keep"):
         inputs = inputs | {"logits_to_keep": 1}
-    logits: Tensor = loaded.model(**inputs, past_key_values=cache, use_cache=True).logits
+    with nullcontext() if shared is None else shared.in_place(loaded):
+        logits: Tensor = loaded.model(**inputs, past_key_values=cache, use_cache=True).logits
+    if shared is not None:
+        shared.complete(cache)
     return logits[:, -1].argmax(-1)
 
 
