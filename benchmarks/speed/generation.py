@@ -80,8 +80,9 @@ def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -
     page.lines.append(ratio(group, "our unsteered batch / transformers' generate", theirs, None))
     page.notes.append(
         f"{group}: {CHECKED} arms checked, their tokens are the same as one arm at a time; "
-        f"{ALONE} single arms are timed in a round and count {ARMS // ALONE} times. All rows are of one "
-        "prompt: the arms read it once up to the first steered block, the unsteered batch once a row."
+        f"{ALONE} single arms are timed in a round and count {ARMS // ALONE} times. All rows are "
+        "of one prompt: the arms read it once up to the first steered block, the unsteered batch "
+        "once a row."
     )
 
 

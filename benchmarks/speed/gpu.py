@@ -174,7 +174,8 @@ def measure_one(page: Page, job: Job) -> None:
     what = f"sweep of {len(some)} arms, measured / counted speed-up ({promised:.2f})"
     put(of_values(job.group, what, [u / promised for u in ups], ("x", Bar(">=", 0.85))))
     pair = (times["steered"], times["plain"])
-    put(ratio(job.group, f"{ARMS} arms in one batch / an unsteered batch", pair, TOGETHER))
+    what = f"{ARMS} arms in one batch / an unsteered batch of as many rows"
+    put(ratio(job.group, what, pair, TOGETHER))
     if torch.cuda.is_available():
         page.notes.append(f"{job.group}: {_memory(ways['blocks'], ways['capture'])}.")
     rate = ARMS * NEW / median(t.wall for t in times["steered"])
