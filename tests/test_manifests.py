@@ -220,9 +220,9 @@ def test_values_that_decide_are_params_of_the_stage(
     for name, phase in sources.studied.items():
         deps = [d for d in stages[name].deps if hasattr(d, "params")]
         keys = {key for d in deps for key in d.params}
-        assert {name, *phase.shared, "weights", "seed", "models"} <= keys
-        made_of_shapes = "organisms" not in phase.needs
-        assert keys & shapes == (shapes if made_of_shapes else set())
+        assert {name, *phase.shared, "weights", "seed"} <= keys
+        assert ("models" in keys) == (phase.reads != "none")
+        assert keys & shapes == (shapes if name == "organisms" else set())
 
 
 def test_weights_of_the_hub_need_no_organisms(sources: Sources) -> None:

@@ -56,10 +56,8 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
         *sorted(_files_named(sources.root, sources.params.get(name))),
         *_code(sources, name),
     ]
-    stage["params"] = [
-        *[name, *phase.shared, *SHARED_KEYS, "models"],
-        *_registered(sources, phase),
-    ]
+    about_models = [] if phase.reads == "none" else ["models", *_registered(sources, phase)]
+    stage["params"] = [name, *phase.shared, *SHARED_KEYS, *about_models]
     stage["outs"] = [out for unit in units for out in _outs(name, phase, unit)]
     stage["metrics"] = [_metric(name, unit) for unit in units]
     return stage
