@@ -53,6 +53,14 @@ class Kept(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StatesPlace:
+    """Where read states are kept, and how many bytes all of them may take; 0 keeps none."""
+
+    folder: Path
+    limit: int
+
+
 class Lab(Protocol):
     """All that a running task may ask for. One object per unit and process."""
 
@@ -61,6 +69,7 @@ class Lab(Protocol):
     models: tuple[str, ...]  # the models of this study, in the order of params.yaml
     unit: str  # the model whose results are made, or STUDY
     data_digest: str  # SHA-256 over the study's texts ("" before the datasets phase ran)
+    cache: StatesPlace  # for `mahals.activations.read_once`
 
     def entry(self, key: str) -> ModelEntry:
         """The registry entry of a model."""
@@ -266,7 +275,15 @@ class Phase:
         return tuple(f.name for f in dataclasses.fields(self.params) if f.name in SHARED_SECTIONS)
 
 
-RUN_KEYS: tuple[str, ...] = ("models", "study", "overlay", "upstream", "limit", "engine")
+RUN_KEYS: tuple[str, ...] = (
+    "models",
+    "study",
+    "overlay",
+    "upstream",
+    "limit",
+    "engine",
+    "cache_gb",
+)
 """Top-level keys of params.yaml that say what runs and how; no part of a fingerprint."""
 
 SHARED_KEYS: tuple[str, ...] = ("weights", "seed")

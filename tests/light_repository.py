@@ -63,7 +63,8 @@ def measure(task: Task, params: Params, lab: Any) -> Any:
     units = lab.models if {all_models} else (lab.unit,)
     above = [row.value for need in {needs} for unit in units for row in lab.rows(need, unit)]
     lab.keep_text(f"part{{task.part}}.txt", f"{{lab.unit}} {{sum(above)}}")
-    yield Row(lab.unit, task.part, sum(above) + len(str(params)) + task.part + lab.seed)
+    shape = lab.entry(lab.unit).organism["ff"] if "{name}" == "organisms" else 0
+    yield Row(lab.unit, task.part, sum(above) + len(str(params)) + task.part + lab.seed + shape)
 
 
 def summarize(rows: Any, kept: Any) -> Summary:

@@ -20,6 +20,7 @@ from mahals.metrics.aqi import aqi_published, omega2
 from mahals.phase import COLUMNS
 from mahals.studies import PHASES, STUDIES, load_phase
 from mahals.workspace import Workspace, load_settings
+from tiny_lab import NO_CACHE
 from tiny_models import LAYERS, PROMPTS, loaded
 
 ROOT = Path(__file__).parents[1]
@@ -167,6 +168,7 @@ class TinyLab:
     """As much of a lab as the example asks for."""
 
     unit = "Tiny"
+    cache = NO_CACHE
 
     def model(self, key: str, role: str):
         assert (key, role) == ("Tiny", "base")

@@ -324,6 +324,7 @@ def test_a_fresh_repro_gives_the_bytes_of_the_study(studied: Path, tmp_path: Pat
     assert "Running stage" not in dvc(clone, "repro")
 
 
+@pytest.mark.slow
 def test_dvc_repro_killed_between_units_measures_none_of_them_again(tmp_path: Path) -> None:
     """DVC knows nothing of a stage that did not end; what it had finished is not deleted."""
     place, log = make(tmp_path / "repository", seconds=0.7), tmp_path / "log"
@@ -357,6 +358,7 @@ def test_dvc_repro_killed_between_units_measures_none_of_them_again(tmp_path: Pa
             assert got == (whole / "results/organisms" / model / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_dvc_repro_measures_the_stale_units_of_a_phase_alone(tmp_path: Path) -> None:
     """The stage is the phase; what is measured of it are the units whose own inputs changed."""
     place, log = make(tmp_path / "repository"), tmp_path / "log"
@@ -372,7 +374,7 @@ def test_dvc_repro_measures_the_stale_units_of_a_phase_alone(tmp_path: Path) -> 
     said = run(place, *words, env=env).stdout
     assert "Running stage 'organisms'" in said and "Running stage 'datasets'" not in said
     again = [line.split()[:2] for line in log.read_text().splitlines()]
-    assert ["organisms", MODELS[0]] in again
+    assert ["organisms", MODELS[0]] in again and ["baseline_aqi", MODELS[0]] in again
     assert {unit for _, unit in again} == {MODELS[0]}, "another model's unit was measured again"
 
 

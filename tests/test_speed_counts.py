@@ -158,8 +158,8 @@ def test_32_arms_in_one_batch_call_each_block_once_a_token():
     arms = [Arm(str(i), (Step(i % LAYERS, v, 0.3, "add"),)) for i, v in enumerate(vectors)]
     with Calls(at) as together:
         answers = generate_arms(at, encoded, arms, 6)
-    assert together.blocks <= 6 * LAYERS
-    assert together.heads <= 6
+    assert together.blocks == 6 * LAYERS + 1  # the prompt through block 0, before any arm acts
+    assert together.heads == 6
     alone = [generate_arms(at, encoded, [arm], 6)[0] for arm in arms]
     assert answers == alone
 

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import torch
 from mlflow import MlflowClient
+from safetensors import safe_open
+from safetensors.torch import load_file
 
 import mahals
 from conftest import STUDY, SmallStudy, run_study
@@ -91,6 +93,18 @@ def test_the_clone_stays_as_it_was_but_for_results(study: SmallStudy) -> None:
     assert places <= {"results", "benchmarks", "dvc.lock"}
     assert not [line for line in changed if line.startswith((" M", " D"))]
     assert not list((study.root / ".mahals" / "journal").glob("*/rows.jsonl"))
+
+
+def test_the_states_that_were_read_lie_in_the_cache_under_their_fingerprints(
+    study: SmallStudy,
+) -> None:
+    files = sorted((Workspace(study.root).cache / "states").iterdir())
+    for file in files:
+        with safe_open(file, framework="pt") as opened:
+            assert file.name == f"{opened.metadata()['fingerprint']}.safetensors"
+    shapes = {tuple(load_file(file)["states"].shape) for file in files}
+    widths = {entry.organism["width"] for entry in load_registry(Workspace(study.root)).values()}
+    assert len(files) > 10 and {width for _, _, width in shapes} <= widths
 
 
 # ---- what it says
@@ -285,6 +299,27 @@ def facts(found: Mapping[tuple[str, str], Results]) -> dict[tuple[str, str], dic
 @pytest.mark.slow
 def test_two_fresh_studies_give_the_same_bytes(study: SmallStudy, tmp_path: Path) -> None:
     assert facts(run_study(tmp_path / "again").results) == facts(study.results)
+
+
+@pytest.mark.slow
+def test_the_cache_changes_no_byte_of_a_phase(study: SmallStudy, tmp_path: Path) -> None:
+    root = copy_of(study, tmp_path)
+    place = Workspace(root).cache / "states"
+    known = {path: path.stat() for path in place.iterdir()}
+    mine = {key: r for key, r in study.results.items() if key[0] == "baseline_aqi"}
+    for gigabytes in ("0", "4"):
+        for results in all_results(Workspace(root)):
+            if results.phase == "baseline_aqi":
+                shutil.rmtree(results.folder)
+        words = ("--overlay", "smoke", "--cache_gb", gigabytes)
+        run(root, "python", "-m", "mahals", "run", "baseline_aqi", *words)
+        found = {(r.phase, r.unit): r for r in all_results(Workspace(root))}
+        assert facts({key: found[key] for key in mine}) == facts(mine)
+        now = {path: path.stat() for path in place.iterdir()}
+        assert set(now) == set(known)
+        assert all(now[path].st_ino == known[path].st_ino for path in known), "read anew"
+        asked = [path for path in known if now[path].st_mtime_ns > known[path].st_mtime_ns]
+        assert bool(asked) == (gigabytes == "4")
 
 
 def killed(root: Path, words: list[str], seconds: float) -> bool:

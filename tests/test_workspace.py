@@ -67,6 +67,7 @@ def test_values_come_from_params_then_overlay_then_sets(tmp_path: Path) -> None:
         ({"sed": 1}, "did you mean 'seed'"),
         ({"overlay": "mor"}, "did you mean 'more'"),
         ({"limit": -1}, "0 or more"),
+        ({"cache_gb": -1}, "0 or more"),
         ({"models": []}, "at least one model"),
         ({"models": ["A", "A"]}, "none twice"),
         ({"weights": "mine"}, "one of organism, hub"),

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from mahals.arms.kinds import Ceiling, References, Suite
 from mahals.data import AXIOMS, Pair, Prompt, TaskItem
 from mahals.models import HubRef, Loaded, ModelEntry, random_weights
-from mahals.phase import Phase
+from mahals.phase import Phase, StatesPlace
 from mahals.records import InputError
 from mahals.vectors import SteeringVectors, mean_difference
 from tiny_models import LAYERS, WIDTH, config, fresh, tokenizer
@@ -25,6 +25,7 @@ SAFE = ("help", "share", "learn", "garden")
 UNSAFE = ("harm", "rain", "mat", "quiet")
 PER_CELL = 6
 SHUFFLES = 3
+NO_CACHE = StatesPlace(Path(), 0)
 NOUNS = tuple(f"{a} {b}" for a in ("cat", "town", "river", "mat") for b in "abcdef")
 SUITE = Suite(
     version="tiny",
@@ -120,6 +121,7 @@ class TinyLab:
     weights: str = "organism"
     seed: int = 0
     data_digest: str = "d" * 64
+    cache: StatesPlace = NO_CACHE
     asked: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
     made: dict[tuple[str, str], Sequence[Any]] = field(default_factory=dict)

@@ -32,6 +32,7 @@ PARAMS: dict[str, Any] = {
     "upstream": "run",
     "limit": 0,
     "engine": "local",
+    "cache_gb": 0,
     "weights": "organism",
     "seed": 0,
     "words": {"count": 3},

@@ -53,8 +53,8 @@ def cache_table(workspace: Workspace) -> str:
 
 
 def state_folders(workspace: Workspace) -> tuple[Path, ...]:
-    """Unfinished units, runs with other values than params.yaml's, cached activations."""
-    return tuple(workspace.root / ".mahals" / name for name in ("journal", "runs", "cache"))
+    """Unfinished units, runs with other values than params.yaml's, states that were read."""
+    return (workspace.journals, workspace.runs, workspace.cache)
 
 
 def _here(entry: ModelEntry, organism: bool) -> str:

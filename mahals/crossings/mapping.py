@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mahals.activations import Pool, capture, encode_prompts, encode_texts
+from mahals.activations import Pool, encode_prompts, encode_texts, read_once
 from mahals.data import AXIOMS
 from mahals.models import Loaded
 from mahals.phase import Lab, Role
@@ -105,7 +105,8 @@ def topic_vectors(how: TextReading, source: str, pairing: Pairing, lab: Lab) -> 
                 cure="leave unrelated out of cross_arch.controls, or use data with that axiom",
             )
         encoded = encode_prompts(loaded.tokenizer, texts)
-        means.append(capture(loaded, encoded, layers, how.pool).double().mean(dim=0).numpy())
+        found = read_once(lab.cache, loaded, encoded, layers, how.pool)
+        means.append(found.double().mean(dim=0).numpy())
     return {layer: np.asarray(means[0][i] - means[1][i]) for i, layer in enumerate(layers)}
 
 
@@ -118,7 +119,7 @@ def _states(loaded: Loaded, layers: tuple[int, ...], pool: Pool, lab: Lab) -> di
     if mark not in _READ:
         texts = encode_prompts(loaded.tokenizer, [p.text for p in lab.prompts(SPLIT)])
         texts += encode_texts(loaded.tokenizer, lab.neutral(SPLIT))
-        states = capture(loaded, texts, list(layers), pool).double().numpy()
+        states = read_once(lab.cache, loaded, texts, list(layers), pool).double().numpy()
         _READ[mark] = {layer: states[:, i] for i, layer in enumerate(layers)}
         while len(_READ) > READ_AT_ONCE:
             _READ.popitem(last=False)

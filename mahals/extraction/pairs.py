@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerBase
 
-from mahals.activations import Encoded, Pool, capture, encode_answers, encode_prompts, shorten
+from mahals.activations import Encoded, Pool, encode_answers, encode_prompts, read_once, shorten
 from mahals.data import Pair
 from mahals.phase import Lab
 from mahals.records import InputError, digest
@@ -160,7 +160,8 @@ class PairReader:
             role, texts = side
             loaded = self._lab.model(self._key, role)
             encoded = shorten(self._encoded(texts), self._reading.tokens)
-            states = capture(loaded, encoded, list(range(loaded.layers)), self._reading.pool)
+            every = list(range(loaded.layers))
+            states = read_once(self._lab.cache, loaded, encoded, every, self._reading.pool)
             self._states[side] = states.double().numpy()
         return self._states[side]
 

@@ -18,7 +18,7 @@ from transformers import DynamicCache
 from mahals.activations import Encoded, model_inputs
 from mahals.activations.batching import check_lengths, grouped, pad, takes
 from mahals.activations.budget import halving, tokens_in_flight
-from mahals.generation.prefill import Shared, read_once
+from mahals.generation.prefill import Shared, read_prompts
 from mahals.models import Loaded
 from mahals.records import InputError
 from mahals.steering import Arm, steered
@@ -103,10 +103,10 @@ def _write(
     )
     written: list[list[int]] = [[] for _ in jobs]
     inputs = model_inputs(loaded, batch)
-    shared = read_once(loaded, encoded, arms, jobs)
+    shared = read_prompts(loaded, encoded, arms, jobs)
     with torch.inference_mode(), steered(loaded.model, arms, [a for a, _ in jobs]) as steering:
         for step in range(limit):
-            newest = _next(loaded, inputs, cache, shared if step == 0 else None)
+            newest, shared = _next(loaded, inputs, cache, shared), None
             for job, token, ended in zip(
                 rows.jobs, newest.tolist(), rows.ended.tolist(), strict=True
             ):

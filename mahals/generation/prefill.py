@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from mahals.activations import Encoded, model_inputs
 from mahals.activations.batching import pad
@@ -24,6 +25,8 @@ from mahals.models import Loaded, decoder_blocks
 from mahals.steering import Arm
 
 Output = Tensor | tuple[Any, ...]
+PLAIN = (DynamicLayer, DynamicSlidingWindowLayer)
+"""Layers of a cache that hold keys and values of their own block, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +56,23 @@ class Shared:
             cache.layers[block] = self.cache.layers[block]
 
 
-def read_once(
+def read_prompts(
     loaded: Loaded, encoded: Sequence[Encoded], arms: Sequence[Arm], jobs: Sequence[tuple[int, int]]
 ) -> Shared | None:
-    """Reads each prompt of `jobs` (arm, prompt) once, unsteered; None where no two rows share one.
+    """Each prompt of `jobs` (arm, prompt), read once, unsteered; None where each row reads its own.
 
-    Padded on the left to the longest prompt, as the rows themselves are.
+    That is where no two rows share a prompt, or where blocks leave more than states, keys and
+    values: then a block cannot be passed over. Padded on the left to the longest prompt, as the
+    rows themselves are. A hook of others that changes a shared block would act twice.
     """
     prompts = list(dict.fromkeys(prompt for _, prompt in jobs))
-    if len(prompts) == len(jobs):
+    cache = DynamicCache(config=loaded.model.config)
+    if len(prompts) == len(jobs) or any(type(layer) not in PLAIN for layer in cache.layers):
         return None
     firsts = [arms[arm].first for arm, _ in jobs]
     last = min([f for f in firsts if f is not None], default=loaded.layers - 1)
     batch = pad(loaded, encoded, prompts, "left")
-    cache, found = DynamicCache(config=loaded.model.config), list[Output]()
+    found = list[Output]()
 
     def stop(_: nn.Module, __: Any, output: Output) -> None:
         found.append(output)
@@ -80,6 +86,8 @@ def read_once(
         pass
     finally:
         handle.remove()
+    if not isinstance(found[0], Tensor) and any(more is not None for more in found[0][1:]):
+        return None
     numbers = {prompt: i for i, prompt in enumerate(prompts)}
     rows = torch.tensor([numbers[prompt] for _, prompt in jobs], device=loaded.device)
     with torch.inference_mode():

@@ -35,11 +35,7 @@ def pipeline(sources: Sources) -> dict[str, Any]:
 
 def stage_of(phase: Phase, unit: str) -> str:
     """The DVC stage that makes the results of a phase's unit."""
-    if phase.per == "study":
-        return phase.name
-    if unit == STUDY:
-        return f"{phase.name}_gather"
-    return phase.name
+    return f"{phase.name}_gather" if phase.per == "model" and unit == STUDY else phase.name
 
 
 def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mahals.activations import Pool, capture, embeddings, encode_prompts
+from mahals.activations import Pool, embeddings, encode_prompts, read_once
 from mahals.data import AXIOMS, Prompt
 from mahals.metrics.aqi import (
     GAMMA,
@@ -130,7 +130,7 @@ def reads(
     for pool in setting.pools:
         profile = pool == setting.pools[0] and readout in ("aligned", "base")
         wanted = layers if profile else layers[-1:]
-        states = capture(loaded, encoded, wanted, pool).double().numpy()
+        states = read_once(lab.cache, loaded, encoded, wanted, pool).double().numpy()
         for i, layer in enumerate(wanted):
             yield Read(model, readout, states[:, i], pool, layer, layer == layers[-1])
         if profile and setting.layer_pooling == "sparsemax":
@@ -141,7 +141,7 @@ def _mixture(read: Read, loaded: Loaded, lab: Lab) -> Read:
     """The states (n, L, d) of all layers as one, by weights learned on the selection split."""
     prompts = lab.prompts(LEARNED_ON)
     encoded = encode_prompts(loaded.tokenizer, [p.text for p in prompts])
-    seen = capture(loaded, encoded, list(range(loaded.layers)), read.pool or "mean")
+    seen = read_once(lab.cache, loaded, encoded, list(range(loaded.layers)), read.pool or "mean")
     learned = fit_pooling(
         seen.double().numpy(), [p.label for p in prompts], [p.axiom for p in prompts]
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mahals.data import NeutralText, Pair, Prompt, TaskItem
-from mahals.phase import STUDY, Role
+from mahals.phase import STUDY, Role, StatesPlace
 from mahals.records import InputError, digest, from_plain, seed_of, unknown
 from mahals.runner.journal import JournalPlace
 from mahals.workspace import KeptFiles, Results, Workspace, load_registry
@@ -51,6 +51,7 @@ class LabSpec:
     params: Any
     upstream: Mapping[str, Mapping[str, Results]]  # phase -> unit -> results
     journal: JournalPlace
+    cache: StatesPlace
 
 
 @dataclass
@@ -68,6 +69,7 @@ class WorkLab:
         self.spec = spec
         self.weights, self.seed = spec.weights, spec.seed
         self.models, self.unit = spec.models, spec.unit
+        self.cache = spec.cache
         self.data_digest = self._digest_data()
         self.staged: Staged | None = None
         self.tell: Callable[[str, int, int], None] = lambda what, done, total: None

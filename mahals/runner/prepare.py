@@ -12,7 +12,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from mahals.phase import SHARED_KEYS, SHARED_SECTIONS, STUDY
+from mahals.phase import SHARED_KEYS, SHARED_SECTIONS, STUDY, StatesPlace
 from mahals.records import InputError, digest, to_plain
 from mahals.runner.batch import Work, digests, name_of
 from mahals.runner.journal import Journal, JournalPlace
@@ -51,6 +51,7 @@ def lab_spec(resolver: Resolver, phase: str, unit: str, journal: JournalPlace) -
         params=effective(settings, workspace.phase(phase)),
         upstream=upstream,
         journal=journal,
+        cache=StatesPlace(workspace.cache / "states", int(settings.run.cache_gb * 1e9)),
     )
 
 

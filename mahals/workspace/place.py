@@ -61,6 +61,11 @@ class Workspace:
         """What unfinished units have measured so far, one folder per fingerprint."""
         return self.root / ".mahals" / "journal"
 
+    @property
+    def cache(self) -> Path:
+        """What was read before, and is never trusted without its fingerprint."""
+        return self.root / ".mahals" / "cache"
+
     def phase(self, name: str) -> Phase:
         """The phase of that name; its module is imported only now. InputError if unknown."""
         if name not in self.names:

@@ -27,6 +27,7 @@ class RunKeys:
     upstream: Literal["run", "require"]
     limit: int
     engine: str
+    cache_gb: float
     weights: Weights
     seed: int
 
@@ -85,6 +86,10 @@ def run_keys(values: Mapping[str, Any]) -> RunKeys:
     if keys.limit < 0:
         raise InputError(
             "limit", expected="0 or more", got=str(keys.limit), cure="0 measures all tasks"
+        )
+    if not keys.cache_gb >= 0:
+        raise InputError(
+            "cache_gb", expected="0 or more", got=str(keys.cache_gb), cure="0 keeps no states"
         )
     if keys.study not in STUDIES:
         raise unknown("study", keys.study, STUDIES)

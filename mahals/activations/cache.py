@@ -1,0 +1,190 @@
+"""Which states were read before, of the same weights, the same tokens and in the same way?
+
+Reading a model is the dear part of a study; what is made of its states changes more often than the
+states do. Each reading is one safetensors file, named by the hash of all that decides its bytes,
+and the file states that hash and the hash of its own numbers: what does not agree is read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from mahals.activations.budget import tokens_at
+from mahals.activations.encoding import Encoded
+from mahals.activations.reading import Pool, capture
+from mahals.models import Loaded
+from mahals.usage import note_budget, note_halved, recording
+
+STATES = "states"
+MARK, SUM = "fingerprint", "sha256"
+DRAFT, ABANDONED = ".draft", 3600.0  # seconds after which nobody writes to a draft any more
+
+
+class Place(Protocol):
+    """Where readings are kept, and how many bytes all of them may take; 0 keeps none."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def limit(self) -> int: ...
+
+
+def read_once(
+    place: Place, loaded: Loaded, encoded: Sequence[Encoded], layers: Sequence[int], pool: Pool
+) -> Tensor:
+    """(n, len(layers), d) float32 on the CPU: what `capture` gives, from `place` where it is.
+
+    For a model as it was loaded alone: what hooks or training changed has the same fingerprint.
+    When the limit is reached the reading that was not asked for the longest goes first; one in
+    which memory was short, so that a batch was halved, is not kept. Raises InputError as `capture`
+    does, and OSError where the folder cannot be written.
+    """
+    if place.limit <= 0:
+        return capture(loaded, encoded, layers, pool)
+    mark = fingerprint(loaded, encoded, layers, pool)
+    file = place.folder / f"{mark}.safetensors"
+    found = _trusted(file, mark)
+    if found is not None:
+        note_budget(tokens_at(loaded))
+        return found
+    with recording() as used:
+        found = capture(loaded, encoded, layers, pool)
+    for tokens in used.budgets:
+        note_budget(tokens)
+    for _ in range(used.halved):
+        note_halved()
+    if not used.halved and found.numel() * found.element_size() <= place.limit:
+        _keep(place, file, found)
+    return found
+
+
+def _keep(place: Place, file: Path, states: Tensor) -> None:
+    place.folder.mkdir(parents=True, exist_ok=True)
+    body = save({STATES: states}, metadata={MARK: file.stem, SUM: _sum(states)})
+    _make_room(place, len(body))
+    number, draft = tempfile.mkstemp(dir=place.folder, suffix=DRAFT)
+    try:
+        with open(number, "wb") as opened:
+            opened.write(body)
+        os.replace(draft, file)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _make_room(place: Place, size: int) -> None:
+    """Removes readings, the longest unused first, until `size` more bytes are in the limit.
+
+    Also what a killed process left half written. Other processes may do the same at the same time:
+    a file may be gone.
+    """
+    known = []
+    for path in place.folder.iterdir():
+        try:
+            facts = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.suffix == DRAFT and time.time() - facts.st_mtime < ABANDONED:
+            continue
+        used = 0 if path.suffix == DRAFT else facts.st_mtime_ns
+        known.append((used, facts.st_size, path))
+    held = sum(each for _, each, _ in known)
+    for used, each, path in sorted(known):
+        if used and held + size <= place.limit:
+            break
+        path.unlink(missing_ok=True)
+        held -= each
+
+
+def fingerprint(
+    loaded: Loaded, encoded: Sequence[Encoded], layers: Sequence[int], pool: Pool
+) -> str:
+    """The SHA-256 of all that decides a reading's bytes: weights, tokens, readout, code, machine.
+
+    The token budget of a batch is part of it: at weights=hub it follows free memory, and another
+    batch moves states by rounding.
+    """
+    model = loaded.model
+    parts = {
+        "revision": loaded.revision,
+        "class": type(model).__name__,
+        "config": {k: v for k, v in model.config.to_dict().items() if k != "_name_or_path"},
+        "attention": model.config._attn_implementation,
+        "types": sorted({str(p.dtype) for p in model.parameters()}),
+        "device": _device(loaded.device),
+        "threads": torch.get_num_threads(),
+        "budget": tokens_at(loaded),
+        "texts": _tokens(encoded),
+        "layers": list(layers),
+        "pool": pool,
+        "code": CODE,
+        "versions": [str(torch.__version__), transformers.__version__],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _tokens(encoded: Sequence[Encoded]) -> str:
+    """The hash of every text's tokens, and of which of them are its own."""
+    lengths = [(len(e.ids), e.start, e.stop) for e in encoded]
+    numbers = np.array([i for e in encoded for i in e.ids], dtype=np.int64)
+    shape = np.array(lengths, dtype=np.int64).reshape(-1, 3)
+    return hashlib.sha256(shape.tobytes() + numbers.tobytes()).hexdigest()
+
+
+def _device(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _code() -> str:
+    """The hash of the modules that load models and read states."""
+    here = Path(__file__).parent
+    return hash_of(here, here.parent / "models")
+
+
+def hash_of(*folders: Path) -> str:
+    """The SHA-256 of the names and bytes of all Python files in the folders."""
+    found = hashlib.sha256()
+    for file in (file for folder in folders for file in sorted(folder.rglob("*.py"))):
+        found.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
+CODE = _code()  # as it is imported, whatever is edited while a study runs
+
+
+def _sum(states: Tensor) -> str:
+    return hashlib.sha256(states.contiguous().numpy().data).hexdigest()
+
+
+def _trusted(file: Path, mark: str) -> Tensor | None:
+    """The states in a file that is whole and what its name says; None for any other."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            said = opened.metadata() or {}
+            states: Tensor = opened.get_tensor(STATES)
+    except (FileNotFoundError, SafetensorError):
+        return None
+    if states.dtype != torch.float32 or said != {MARK: mark, SUM: _sum(states)}:
+        return None
+    with suppress(OSError):  # another user's file, or just removed: it is only not the latest
+        os.utime(file)
+    return states
