@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
+from unittest.mock import patch
 
 import torch
 
@@ -11,7 +12,7 @@ from benchmarks.speed import setting
 from benchmarks.speed.timing import Bar, Line, Page, Times, interleaved, of_values, ratio, timed
 from mahals.activations import Encoded, encode_prompts
 from mahals.activations.batching import pad
-from mahals.generation import generate_arms
+from mahals.generation import decoding, generate_arms
 from mahals.models import Loaded
 from mahals.steering import Arm, Step
 
@@ -42,6 +43,14 @@ def library(loaded: Loaded, encoded: Sequence[Encoded]) -> list[list[int]]:
     return tokens
 
 
+def each_reads(
+    loaded: Loaded, encoded: Sequence[Encoded], steered: Sequence[Arm], new: int
+) -> None:
+    """All arms in one batch, where each row reads its prompt by itself."""
+    with patch.object(decoding, "read_prompts", return_value=None):
+        generate_arms(loaded, encoded, steered, new)
+
+
 def measure(options: setting.Options) -> Page:
     """32 arms in one batch against an unsteered batch, one arm at a time, and transformers."""
     page = Page("generation", str(__doc__), setting.machine(options))
@@ -66,6 +75,7 @@ def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -
 
     times = interleaved(
         {
+            "each": timed(lambda: each_reads(loaded, encoded, steered, NEW)),
             "steered": timed(lambda: generate_arms(loaded, encoded, steered, NEW)),
             "plain": timed(lambda: generate_arms(loaded, list(encoded) * ARMS, plain, NEW)),
             "alone": timed(one_at_a_time),
@@ -73,16 +83,17 @@ def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -
         },
         rounds,
     )
-    what = f"{ARMS} arms in one batch / an unsteered batch of as many rows"
-    page.lines.append(ratio(group, what, (times["steered"], times["plain"]), TOGETHER))
+    what = f"{ARMS} arms in one batch, each row reading the prompt / an unsteered batch"
+    page.lines.append(ratio(group, what, (times["each"], times["plain"]), TOGETHER))
+    what = "the same, the prompt read once for all arms / once a row"
+    page.lines.append(ratio(group, what, (times["steered"], times["each"]), None))
     page.lines.append(_faster(group, times))
     theirs = (times["plain"], times["library"])
     page.lines.append(ratio(group, "our unsteered batch / transformers' generate", theirs, None))
     page.notes.append(
         f"{group}: {CHECKED} arms checked, their tokens are the same as one arm at a time; "
         f"{ALONE} single arms are timed in a round and count {ARMS // ALONE} times. All rows are "
-        "of one prompt: the arms read it once up to the first steered block, the unsteered batch "
-        "once a row."
+        "of one prompt, which one batch reads once up to the first steered block."
     )
 
 
