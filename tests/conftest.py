@@ -74,13 +74,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
 
 IDLE = ("test_runner.py", "test_engines.py", "test_games.py", "test_judges.py")
 """Files whose tests mostly wait for other processes."""
-LONGEST = "test_bad_input.py"  # of those that wait for the study
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker makes the study at once, which takes all cores: meanwhile come the tests that
-    wait for processes of their own. The files that need the study come when it is there, the
-    longest first, so that both workers end together.
+    wait for processes of their own. Other tests that need the study come when it is there.
     """
 
     def place(item: pytest.Item) -> int:
@@ -88,9 +86,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return 0
         if item.path.name in IDLE:
             return 1
-        return 2 if item.path not in waiting else 3 + (item.path.name != LONGEST)
+        return 3 if "study" in getattr(item, "fixturenames", ()) else 2
 
-    waiting = {i.path for i in items if "study" in getattr(i, "fixturenames", ())}
     items.sort(key=place)
 
 

@@ -122,7 +122,7 @@ ODD = rows(1, (1, 0)).replace('"safety_label": 0', '"safety_label": 5', 1)
 @pytest.mark.parametrize(
     ("name", "text", "named"),
     [
-        ("one.jsonl", rows(60, (1,)), "unsafe"),
+        pytest.param("one.jsonl", rows(60, (1,)), "unsafe", marks=LONG),
         pytest.param("absent.jsonl", None, "absent.jsonl", marks=LONG),
         pytest.param("empty.jsonl", "", "empty.jsonl", marks=LONG),
         pytest.param("odd.jsonl", ODD, "5", marks=LONG),
@@ -193,11 +193,8 @@ def flip(path: Path) -> None:
     path.write_bytes(bytes(body))
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [cut, pytest.param(flip, marks=LONG), pytest.param(Path.unlink, marks=LONG)],
-    ids=["cut", "flipped", "gone"],
-)
+@LONG
+@pytest.mark.parametrize("damage", [cut, flip, Path.unlink], ids=["cut", "flipped", "gone"])
 def test_a_damaged_vector_file_is_never_read(
     measured: Path, damage: Callable[[Path], None]
 ) -> None:

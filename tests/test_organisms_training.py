@@ -64,9 +64,8 @@ def test_an_order_gives_the_same_bytes_again_and_another_seed_others(
     )
 
 
-@pytest.mark.parametrize(
-    "killed", [pytest.param(c, marks=() if c == "sft" else pytest.mark.slow) for c in CHECKPOINTS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", CHECKPOINTS)
 def test_a_killed_training_is_taken_up_with_the_same_bytes(
     killed: str, whole: Path, tmp_path: Path
 ) -> None:
