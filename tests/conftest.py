@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import pytest
 from light_repository import copy_tree, git, run
 from mahals.workspace import Results, Workspace, all_results
 
+gc.disable()  # until everything is imported: what modules make stays
 STUDY = ("python", "-m", "mahals", "study", "--overlay", "smoke")
 
 
@@ -89,6 +91,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 3 if "study" in getattr(item, "fixturenames", ()) else 2
 
     items.sort(key=place)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported is walked by no collection of the tests'."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

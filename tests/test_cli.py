@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import subprocess
 import sys
@@ -154,6 +155,7 @@ def test_bad_input_is_one_clear_line(
     assert shown.err.startswith("mahals: ")
     assert shown.err.count("\n") == 1
     assert sorted(small.rglob("*")) == before, "something was left behind"
+    assert gc.isenabled(), "collections go on after the imports"
 
 
 def test_outside_a_workspace_the_cure_is_named(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mahals.cli.keys import assignments
@@ -131,8 +132,20 @@ def read_settings(options: Namespace, keys: Keys, phase: str | None) -> tuple[Wo
             raise InputError(f"key {key}", expected="one value", got="two", cure=f"give {key} once")
         both[key] = value
     settings = load_settings(workspace, None, both, phase)
-    _check(workspace, settings, [phase] if phase else STUDIES[settings.run.study])
+    with _uncollected():
+        _check(workspace, settings, [phase] if phase else STUDIES[settings.run.study])
     return workspace, settings
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """For imports, whose objects stay: no collection walks them meanwhile, nor those after it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _check(workspace: Workspace, settings: Settings, names: Sequence[str]) -> None:
