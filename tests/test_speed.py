@@ -15,7 +15,11 @@ sys.path.append(str(ROOT))
 
 from benchmarks.speed import peer_server, report, timing, ways  # noqa: E402
 from benchmarks.speed.timing import Bar, Page, Seconds  # noqa: E402
+from light_repository import run  # noqa: E402
 from tiny_models import LAYERS, PROMPTS, loaded  # noqa: E402
+
+
+QUICK = ("capture", "sweep", "generation", "resampling", "sae", "bf16", "gpu")
 
 
 def test_rounds_begin_with_another_way_each_and_ratios_stay_within_a_round() -> None:
@@ -95,3 +99,13 @@ def test_every_script_is_on_the_page() -> None:
     folder = ROOT / "benchmarks/speed"
     scripts = {p.stem for p in folder.glob("*.py") if '__name__ == "__main__"' in p.read_text()}
     assert scripts - {"__main__", "peer_server", "tried"} == set(report.SCRIPTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", QUICK)
+def test_every_script_runs_at_toy_size(script: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", f"benchmarks.speed.{script}", "--tiny", "--rounds", "2"]
+    run(ROOT, *words, "--out", str(tmp_path))
+    page = timing.read_page(tmp_path / f"{script}.json")
+    assert [line for line in page.lines if line.median is not None and line.median > 0]
+    assert page.question in report.markdown([page], None)

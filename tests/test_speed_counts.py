@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from mahals.activations import batches, capture, encode_prompts, encode_texts, pooled
 from mahals.activations.batching import model_inputs
 from mahals.emergence.probing import _scalars
-from mahals.generation import generate_arms
+from mahals.generation import decoding, generate_arms
 from mahals.metrics.aqi import axiom_aqi, omega2
 from mahals.metrics.chance import Permutations, null_omega2, permuted_labels
 from mahals.models import Loaded, decoder_blocks
@@ -141,17 +141,18 @@ def test_an_adapter_on_a_lower_block_is_probed_up_to_there(tmp_path):
 
 def test_padding_of_real_prompts_and_stories():
     at = loaded("Llama")
-    texts = [p.text for p in prompts(World(0), "evaluation", 10, 0)]
+    texts = [p.text for p in prompts(World(0), "evaluation", 15, 0)]
     texts += neutral(World(0), "evaluation", 80, 0)
     encoded = encode_texts(at.tokenizer, texts)
-    assert len(encoded) >= 200
-    long = [e for e in encoded if len(e.ids) <= 128]
-    for some in (encoded[:140], long):
+    fitting = [e for e in encoded if len(e.ids) <= 128]
+    for some in (encoded[:210], fitting):
+        assert len(some) >= 200
         padded = sum(b.ids.numel() for b in batches(at, some))
         assert padded / sum(len(e.ids) for e in some) <= 1.10
 
 
-def test_32_arms_in_one_batch_call_each_block_once_a_token():
+def test_32_arms_in_one_batch_call_each_block_once_a_token(monkeypatch):
+    monkeypatch.setattr(decoding, "_text", lambda _, ids: ids)  # other tokens may read alike
     at = loaded("GPTNeoX")
     encoded = encode_prompts(at.tokenizer, PROMPTS[:1])
     vectors = torch.randn(32, WIDTH, generator=torch.Generator().manual_seed(1))
@@ -176,15 +177,16 @@ def test_every_resampling_equals_the_loop(d, far):
     y = np.arange(60) % 2
     x = rng.normal(size=(60, d)) + 0.3 * y[:, None] + far
     chance, how = Permutations(20, 3), Resampling(20, 4)
-    close = {"rtol": 0, "atol": 1e-9 if far == 0 else 1e-6}
-    by_loop = [loop_score(x, drawn) for drawn in permuted_labels(y, None, chance)]
+    close = {"rtol": 0, "atol": 1e-9}
+    near = x - x.mean(axis=0)  # scikit-learn's own sums lose digits far from the origin
+    by_loop = [loop_score(near, drawn) for drawn in permuted_labels(y, None, chance)]
     np.testing.assert_allclose(null_omega2(x, y, None, chance), by_loop, **close)
     weights = resample_weights(60, None, None, how)
     rows = [np.repeat(np.arange(60), w.astype(int)) for w in weights]
-    by_loop = [loop_score(x[r], y[r]) for r in rows]
+    by_loop = [loop_score(near[r], y[r]) for r in rows]
     np.testing.assert_allclose(resampled_omega2(x, y, weights), by_loop, **close)
     keep = np.arange(60)
-    without = np.array([loop_score(x[keep != i], y[keep != i]) for i in keep])
+    without = np.array([loop_score(near[keep != i], y[keep != i]) for i in keep])
     expected = np.empty(60)
     for side in (0, 1):  # the stratified jackknife's influence, as documented
         k = int((y == side).sum())

@@ -54,6 +54,7 @@ def measured(name: str, chosen: argparse.Namespace) -> bool:
         words += ["--texts", chosen.texts] if chosen.texts else []
         words += ["--peers", chosen.peers] if chosen.peers else []
         words += ["--checkpoint", chosen.checkpoint] if chosen.checkpoint and name == "bf16" else []
+    (chosen.out / f"{name}.json").unlink(missing_ok=True)  # of another run
     began = time.monotonic()
     ended = subprocess.run(words, check=False).returncode == 0
     print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)

@@ -64,9 +64,7 @@ def measure(options: setting.Options) -> Page:
 def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -> None:
     steered, plain = arms(loaded.layers, loaded.width), [Arm("unsteered", ())]
     group = f"{loaded.layers} blocks of {loaded.width}, {ARMS} arms, {NEW} new tokens"
-    alone = [generate_arms(loaded, encoded, [arm], NEW)[0] for arm in steered[:CHECKED]]
-    if generate_arms(loaded, encoded, steered, NEW)[:CHECKED] != alone:
-        raise RuntimeError(f"{group}: other tokens in a batch than one at a time")
+    _check(loaded, encoded, steered)
     library(loaded, encoded)
 
     def one_at_a_time() -> None:
@@ -83,18 +81,30 @@ def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -
         },
         rounds,
     )
-    what = f"{ARMS} arms in one batch, each row reading the prompt / an unsteered batch"
+    what = f"{ARMS} arms in one batch / an unsteered batch"
+    page.lines.append(ratio(group, what, (times["steered"], times["plain"]), TOGETHER))
+    what = "the same, each row reading the prompt as the unsteered ones do"
     page.lines.append(ratio(group, what, (times["each"], times["plain"]), TOGETHER))
-    what = "the same, the prompt read once for all arms / once a row"
-    page.lines.append(ratio(group, what, (times["steered"], times["each"]), None))
     page.lines.append(_faster(group, times))
     theirs = (times["plain"], times["library"])
     page.lines.append(ratio(group, "our unsteered batch / transformers' generate", theirs, None))
     page.notes.append(
-        f"{group}: {CHECKED} arms checked, their tokens are the same as one arm at a time; "
+        f"{group}: {CHECKED} arms checked, their token ids are the same as one arm at a time; "
         f"{ALONE} single arms are timed in a round and count {ARMS // ALONE} times. All rows are "
         "of one prompt, which one batch reads once up to the first steered block."
     )
+
+
+def _check(loaded: Loaded, encoded: Sequence[Encoded], steered: Sequence[Arm]) -> None:
+    """Raises if a batch gives other token ids than one arm at a time, or a row ends early."""
+    with patch.object(decoding, "_text", lambda _, ids: ids):
+        together = generate_arms(loaded, encoded, steered, NEW)
+        alone = [generate_arms(loaded, encoded, [arm], NEW)[0] for arm in steered[:CHECKED]]
+        plain = generate_arms(loaded, encoded, [Arm("unsteered", ())], NEW)
+    if together[:CHECKED] != alone:
+        raise RuntimeError("other tokens in a batch than one at a time")
+    if any(len(ids) < NEW for answers in (*together, *plain) for ids in answers):
+        raise RuntimeError("an answer ended early: the ways would do unequal work")
 
 
 def _faster(group: str, times: Times) -> Line:

@@ -27,11 +27,13 @@ SCRIPTS: dict[str, str] = {
 HEAD = """\
 # Speed
 
-Made by `make bench`; every number is a median over rounds in which all ways ran in turn, with the
-lowest and the highest round in brackets. "Processor" is the same ratio of processor time: where it
-differs much from the first number, other work took the cores. Nothing here is a test: what can be
-counted instead of timed is in `tests/`. What was tried and did not help: [NOTES](speed/NOTES.md).
+Made by `make bench`; every number with brackets is a median over rounds in which all ways ran in
+turn, with the lowest and the highest round (where a line says so, over blocks or runs). "Processor"
+is the same ratio of processor time: where it differs much from the first number, other work took the
+cores. Nothing here is a test: what can be counted instead of timed is in `tests/`. What was tried
+and did not help: [NOTES](speed/NOTES.md).
 """
+OWN = ("load average", "measured")  # of each script by itself, when it began
 FIGURE = "![Cost over size, both on logarithmic axes](speed/growth.png)"
 
 
@@ -46,26 +48,30 @@ def markdown(pages: Sequence[Page], shared: str | None) -> str:
         if name in found:
             parts.append("\n".join(_section(heading, found[name])))
         else:
-            why = ": no GPU could be had" if name == "gpu" else ""
-            parts.append(f"## {heading}\n\nNot measured{why}.\n")
+            parts.append(f"## {heading}\n\nNot measured.\n")
     return "\n".join(parts)
 
 
 def _machine(pages: Sequence[Page]) -> str:
     """What was measured on, and how busy the machine was at the start of each script."""
-    if not pages:
+    here = [page for page in pages if "device" not in page.setting]
+    if not here:
         return ""
     said: dict[str, str] = {}
-    for page in pages:
-        said |= {k: v for k, v in page.setting.items() if k != "load average"}
-    loads = ", ".join(f"{p.name} {p.setting['load average']}" for p in pages)
+    for page in here:
+        said |= {k: v for k, v in page.setting.items() if k not in OWN}
     rows = [f"| {name} | {value} |" for name, value in said.items()]
-    return "\n".join(["| on | |", "|---|---|", *rows, f"| load average at the start | {loads} |\n"])
+    for name in OWN:
+        each = "; ".join(f"{p.name} {p.setting[name]}" for p in here if name in p.setting)
+        rows += [f"| {name} | {each} |"] if each else []
+    return "\n".join(["| on | |", "|---|---|", *rows, ""])
 
 
 def _section(heading: str, page: Page) -> Iterator[str]:
     yield f"## {heading}\n"
     yield f"{page.question.strip()}\n"
+    if "device" in page.setting:  # another machine than the others'
+        yield "On " + ", ".join(f"{k} {v}" for k, v in page.setting.items()) + ".\n"
     groups: dict[str, list[Line]] = defaultdict(list)
     for line in page.lines:
         groups[line.group].append(line)

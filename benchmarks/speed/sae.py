@@ -14,6 +14,7 @@ from mahals.saes import Clamp, Sae, clamp, encode
 BAR = Bar("<=", 1.2)
 TOKENS, WIDTH, LATENTS = 2048, 768, 16_384
 CLAMPED = (16, 256)  # latents clamped at once
+PRODUCTS = "its products"
 REPEATS = 20  # clamps timed together: one takes milliseconds
 
 
@@ -38,10 +39,10 @@ def repeated(work: Callable[[], object], times: int) -> Callable[[], None]:
     return run
 
 
-def products(states: Tensor, columns: Tensor, rows: Tensor, *, new: bool) -> Tensor:
-    """The two matrix products of a clamp, the second added to the states if they are `new`."""
+def products(states: Tensor, columns: Tensor, rows: Tensor, *, add: bool) -> Tensor:
+    """The two matrix products of a clamp, the second one added to the states or not."""
     made = states @ columns
-    return torch.addmm(states, made, rows) if new else made @ rows
+    return torch.addmm(states, made, rows) if add else made @ rows
 
 
 @torch.no_grad()
@@ -60,15 +61,19 @@ def measure(options: setting.Options) -> Page:
         for count in CLAMPED:
             jobs[f"clamp of {count} in place"] = clamping(sae, states, count, new=False)
             jobs[f"clamp of {count} into new states"] = clamping(sae, states, count, new=True)
+            added = clamping(sae, states, count, new=True, add=True)
+            jobs[f"clamp of {count} into new states / the states with {PRODUCTS}"] = added
         for what, (ours, limit) in jobs.items():
             ours(), limit()  # the first call of a shape prepares
             times = interleaved({"ours": timed(ours), "limit": timed(limit)}, options.rounds)
-            name = f"{activation}: {what} / its products"
-            page.lines.append(ratio(group, name, (times["ours"], times["limit"]), BAR))
+            name = f"{activation}: {what}" if "/" in what else f"{activation}: {what} / {PRODUCTS}"
+            bar = None if what.endswith("new states") else BAR  # the products alone write less
+            page.lines.append(ratio(group, name, (times["ours"], times["limit"]), bar))
     page.notes.append(
         f"A clamp and its products use columns and rows taken out before; {REPEATS} are timed "
-        "together. For new states the second product is added to the states given (addmm), which "
-        "reads and writes them once more. b_dec is subtracted from the input in all."
+        "together. New states are read and written once more than by two products alone: beside "
+        "them stands the limit in which the second is added to the states (addmm). b_dec is "
+        "subtracted from the input in all."
     )
     return page
 
@@ -87,14 +92,14 @@ def both(sae: Sae, states: Tensor, count: int) -> tuple[Callable[[], object], Ca
 
 
 def clamping(
-    sae: Sae, states: Tensor, count: int, *, new: bool
+    sae: Sae, states: Tensor, count: int, *, new: bool, add: bool = False
 ) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A clamp of `count` latents spread over all, and its two products."""
+    """A clamp of `count` latents spread over all, and its two products, or the states with them."""
     at = torch.arange(count) * (sae.w_dec.shape[0] // count)
     columns, rows = sae.w_enc[:, at].contiguous(), sae.w_dec[at]
     held, own = Clamp(sae, at, torch.ones(count)), states.clone()
     ours = repeated(lambda: held.made(own) if new else held.into(own), REPEATS)
-    return ours, repeated(lambda: products(states, columns, rows, new=new), REPEATS)
+    return ours, repeated(lambda: products(states, columns, rows, add=add), REPEATS)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -89,11 +91,20 @@ def machine(options: Options | None = None) -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
         "load average": f"{load:.1f}",
+        "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}",
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         **({} if options is None else {"texts": _source(options.texts)}),
     }
+
+
+def _commit() -> str:
+    """The commit of the code that measures; with a + where files differ from it."""
+    words = ["git", "describe", "--always", "--dirty=+", "--abbrev=7", "--exclude=*"]
+    here = Path(__file__).parent
+    found = subprocess.run(words, cwd=here, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
 
 
 def _source(source: str | None) -> str:

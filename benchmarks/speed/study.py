@@ -1,8 +1,8 @@
 """How long did a whole study take, phase by phase, and where did the time go?
 
 Read from the run.json files of finished studies. Work: seconds of all tasks of all units. Wall:
-from the last unit of the phase before to the last of this one, two processes side by side; idle
-ones measure units of later phases meanwhile. What is left of a run of `mlflow run .` is its start,
+from the last unit of the phase before to the last of this one; processes that are idle measure
+units of later phases meanwhile. What is left of a run of `mlflow run .` is its start,
 the sums over models, publishing, and DVC.
 """
 
@@ -16,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.speed.timing import Line, Page, absent, of_values
+
+IDLE = 60.0  # seconds that a phase may take beside its work
 
 
 def seconds_of(root: Path) -> dict[str, list[float]]:
@@ -53,19 +55,26 @@ def measure(studies: Sequence[tuple[str, Path]]) -> Page:
         for phase, tasks in found.items():
             if tasks:
                 page.lines.append(_line(label, phase, "work", sum(tasks)))
-                page.lines.append(_line(label, phase, "wall", wall[phase]))
+                page.lines.append(_wall(label, phase, wall[phase], sum(tasks)))
                 share = f"{100 * sum(tasks) / total:.0f} % of the work"
                 longest = f"the longest task {max(tasks):.1f} s"
                 page.notes.append(f"{label}, {phase}: {len(tasks)} tasks, {share}, {longest}.")
         if found:
             page.lines.append(_line(label, "all phases", "work", total))
-            page.lines.append(_line(label, "all phases", "wall", sum(wall.values())))
+            page.lines.append(_wall(label, "all phases", sum(wall.values()), total))
         else:
             page.lines.append(absent(label, "all phases", "no run.json under its results/"))
     if not studies:
         why = "no finished study was named (--study LABEL=FOLDER)"
         page.lines.append(absent("study", "all phases", why))
     return page
+
+
+def _wall(label: str, phase: str, wall: float, work: float) -> Line:
+    """Wall time of a phase that was measured in one go: one process takes as long as its work."""
+    if wall > work + IDLE:
+        return absent(label, f"{phase}, wall", "measured in several runs, with hours between them")
+    return _line(label, phase, "wall", wall)
 
 
 def _line(label: str, phase: str, what: str, seconds: float) -> Line:
