@@ -18,7 +18,6 @@ from benchmarks.speed.timing import Bar, Page, Seconds  # noqa: E402
 from light_repository import run  # noqa: E402
 from tiny_models import LAYERS, PROMPTS, loaded  # noqa: E402
 
-
 QUICK = ("capture", "sweep", "generation", "resampling", "sae", "bf16", "gpu")
 
 
