@@ -30,8 +30,8 @@ HEAD = """\
 Made by `make bench`; every number with brackets is a median over rounds in which all ways ran in
 turn, with the lowest and the highest round (where a line says so, over blocks or runs). "Processor"
 is the same ratio of processor time: where it differs much from the first number, other work took
-the cores. Nothing here is a test: what can be counted instead of timed is in `tests/`. What was tried
-and did not help: [NOTES](speed/NOTES.md).
+the cores. Nothing here is a test: what can be counted instead of timed is in `tests/`. What was
+tried and did not help: [NOTES](speed/NOTES.md).
 """
 OWN = ("load average", "measured")  # of each script by itself, when it began
 FIGURE = "![Cost over size, both on logarithmic axes](speed/growth.png)"
