@@ -17,7 +17,18 @@ import torch
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, MistralConfig
 
 from benchmarks.speed import generation, setting
-from benchmarks.speed.timing import Bar, Page, Seconds, Way, absent, interleaved, of_values, ratio
+from benchmarks.speed.timing import (
+    Bar,
+    Line,
+    Page,
+    Seconds,
+    Times,
+    Way,
+    absent,
+    interleaved,
+    of_values,
+    ratio,
+)
 from mahals.activations import Encoded, batches, capture, model_inputs
 from mahals.generation import generate_arms
 from mahals.models import Loaded
@@ -168,12 +179,7 @@ def measure_one(page: Page, job: Job) -> None:
     put(of_values(job.group, "capture of all blocks", rates, ("tokens/s", None)))
     pair = (times["capture"], times["blocks"])
     put(ratio(job.group, "capture / the blocks alone", pair, CAPTURE))
-    active = [a for a in some if a.first is not None]
-    calls = loaded.layers + sum(loaded.layers - 1 - (a.first or 0) for a in active)
-    promised = len(some) * loaded.layers / calls
-    ups = [len(some) * b.wall / a.wall for a, b in zip(times["sweep"], times["few"], strict=True)]
-    what = f"sweep of {len(some)} arms, measured / counted speed-up ({promised:.2f})"
-    put(of_values(job.group, what, [u / promised for u in ups], ("x", Bar(">=", 0.85))))
+    put(_swept(job, some, times))
     what = f"{ARMS} arms in one batch / an unsteered batch"
     put(ratio(job.group, what, (times["steered"], times["plain"]), TOGETHER))
     what = "the same, each row reading the prompt as the unsteered ones do"
@@ -185,6 +191,17 @@ def measure_one(page: Page, job: Job) -> None:
         page.notes.append(f"{job.group}: {_memory(ways)}.")
     rates = [ARMS * NEW / t.wall for t in times["steered"]]
     put(of_values(job.group, f"steered answers, {ARMS} in a batch", rates, ("tokens/s", None)))
+
+
+def _swept(job: Job, some: Sequence[Arm], times: Times) -> Line:
+    """How much of the speed-up that counting block calls promises is measured."""
+    layers = job.loaded.layers
+    active = [a for a in some if a.first is not None]
+    calls = layers + sum(layers - 1 - (a.first or 0) for a in active)
+    promised = len(some) * layers / calls
+    ups = [len(some) * b.wall / a.wall for a, b in zip(times["sweep"], times["few"], strict=True)]
+    what = f"sweep of {len(some)} arms, measured / counted speed-up ({promised:.2f})"
+    return of_values(job.group, what, [u / promised for u in ups], ("x", Bar(">=", 0.85)))
 
 
 def _memory(ways: Mapping[str, Callable[[], object]]) -> str:
