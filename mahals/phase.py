@@ -55,7 +55,7 @@ class Kept(Protocol):
 
 @dataclass(frozen=True)
 class StatesPlace:
-    """Where read states are kept, and how many bytes all of them may take; 0 keeps none."""
+    """Where read states and measured arms are kept, and how many bytes they may take; 0: none."""
 
     folder: Path
     limit: int
@@ -69,7 +69,7 @@ class Lab(Protocol):
     models: tuple[str, ...]  # the models of this study, in the order of params.yaml
     unit: str  # the model whose results are made, or STUDY
     data_digest: str  # SHA-256 over the study's texts ("" before the datasets phase ran)
-    cache: StatesPlace  # for `mahals.activations.read_once`
+    cache: StatesPlace  # for `read_once` of activations and `measure_once` of arms
 
     def entry(self, key: str) -> ModelEntry:
         """The registry entry of a model."""

@@ -44,6 +44,14 @@ def note_budget(tokens: int) -> None:
         usage.budgets.add(tokens)
 
 
+def note(used: Usage) -> None:
+    """What work with a recording of its own used, for the recording around it."""
+    for tokens in used.budgets:
+        note_budget(tokens)
+    for _ in range(used.halved):
+        note_halved()
+
+
 def note_halved() -> None:
     """A batch did not fit into memory and was halved."""
     if (usage := _now.get()) is not None:

@@ -117,6 +117,13 @@ def test_processes_that_share_the_memory_take_equal_parts_of_it(monkeypatch):
             marks=pytest.mark.slow,
         ),
         pytest.param(MemoryError(), marks=pytest.mark.slow),
+        pytest.param(
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(error, monkeypatch):

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 import mahals.activations.cache as cache_module
 from mahals.activations import capture, encode_answers, encode_prompts, read_once
-from mahals.activations.cache import ABANDONED, DRAFT, MARK, STATES, SUM, fingerprint
+from mahals.activations.cache import MARK, STATES, SUM, fingerprint
+from mahals.activations.store import ABANDONED, DRAFT
 from mahals.models import decoder_blocks, random_weights
 from mahals.phase import StatesPlace
 from mahals.records import InputError
@@ -150,7 +151,7 @@ def test_half_written_files_are_removed_once_nobody_writes_to_them(
         draft.write_bytes(b"x")
     now = young.stat().st_mtime
     os.utime(old, (now - ABANDONED - 1, now - ABANDONED - 1))
-    monkeypatch.setattr("mahals.activations.cache.os.replace", lambda *_: 1 / 0)
+    monkeypatch.setattr("mahals.activations.store.os.replace", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         read_once(cache, at, encoded, EVERY, "mean")
     assert files(cache) == [young]

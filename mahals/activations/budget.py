@@ -23,7 +23,13 @@ TOKENS_IN_FLIGHT = 16384  # prompt and answer tokens of one batch that writes
 FEWEST, MOST = 256, 65536  # tokens of an automatic batch
 SHARE = 0.5  # of the free memory that one batch may be planned to take
 T = TypeVar("T")
-_REFUSED = ("not enough memory", "can't allocate memory", "out of memory")
+_REFUSED = (
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def tokens_at(loaded: Loaded) -> int:

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import tempfile
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,22 +24,12 @@ from torch import Tensor
 from mahals.activations.budget import tokens_at
 from mahals.activations.encoding import Encoded
 from mahals.activations.reading import Pool, capture
+from mahals.activations.store import Place, keep, used_now
 from mahals.models import Loaded
-from mahals.usage import note_budget, note_halved, recording
+from mahals.usage import note, note_budget, recording
 
 STATES = "states"
 MARK, SUM = "fingerprint", "sha256"
-DRAFT, ABANDONED = ".draft", 3600.0  # seconds after which nobody writes to a draft any more
-
-
-class Place(Protocol):
-    """Where readings are kept, and how many bytes all of them may take; 0 keeps none."""
-
-    @property
-    def folder(self) -> Path: ...
-
-    @property
-    def limit(self) -> int: ...
 
 
 def read_once(
@@ -66,51 +52,11 @@ def read_once(
         return found
     with recording() as used:
         found = capture(loaded, encoded, layers, pool)
-    for tokens in used.budgets:
-        note_budget(tokens)
-    for _ in range(used.halved):
-        note_halved()
+    note(used)
     if not used.halved and found.numel() * found.element_size() <= place.limit:
-        _keep(place, file, found)
+        body = save({STATES: found}, metadata={MARK: mark, SUM: _sum(found)})
+        keep(place, {file.name: body})
     return found
-
-
-def _keep(place: Place, file: Path, states: Tensor) -> None:
-    place.folder.mkdir(parents=True, exist_ok=True)
-    body = save({STATES: states}, metadata={MARK: file.stem, SUM: _sum(states)})
-    _make_room(place, len(body))
-    number, draft = tempfile.mkstemp(dir=place.folder, suffix=DRAFT)
-    try:
-        with open(number, "wb") as opened:
-            opened.write(body)
-        os.replace(draft, file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-
-
-def _make_room(place: Place, size: int) -> None:
-    """Removes readings, the longest unused first, until `size` more bytes are in the limit.
-
-    Also what a killed process left half written. Other processes may do the same at the same time:
-    a file may be gone.
-    """
-    known = []
-    for path in place.folder.iterdir():
-        try:
-            facts = path.stat()
-        except FileNotFoundError:
-            continue
-        if path.suffix == DRAFT and time.time() - facts.st_mtime < ABANDONED:
-            continue
-        used = 0 if path.suffix == DRAFT else facts.st_mtime_ns
-        known.append((used, facts.st_size, path))
-    held = sum(each for _, each, _ in known)
-    for used, each, path in sorted(known):
-        if used and held + size <= place.limit:
-            break
-        path.unlink(missing_ok=True)
-        held -= each
 
 
 def fingerprint(
@@ -121,8 +67,20 @@ def fingerprint(
     The token budget of a batch is part of it: at weights=hub it follows free memory, and another
     batch moves states by rounding.
     """
-    model = loaded.model
     parts = {
+        **facts(loaded),
+        "texts": tokens_hash(encoded),
+        "layers": list(layers),
+        "pool": pool,
+        "code": CODE,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def facts(loaded: Loaded) -> dict[str, Any]:
+    """What of a model as it was loaded, of the machine and of the libraries decides states."""
+    model = loaded.model
+    return {
         "revision": loaded.revision,
         "class": type(model).__name__,
         "config": {k: v for k, v in model.config.to_dict().items() if k != "_name_or_path"},
@@ -131,16 +89,11 @@ def fingerprint(
         "device": _device(loaded.device),
         "threads": torch.get_num_threads(),
         "budget": tokens_at(loaded),
-        "texts": _tokens(encoded),
-        "layers": list(layers),
-        "pool": pool,
-        "code": CODE,
         "versions": [str(torch.__version__), transformers.__version__],
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _tokens(encoded: Sequence[Encoded]) -> str:
+def tokens_hash(encoded: Sequence[Encoded]) -> str:
     """The hash of every text's tokens, and of which of them are its own."""
     lengths = [(len(e.ids), e.start, e.stop) for e in encoded]
     numbers = np.array([i for e in encoded for i in e.ids], dtype=np.int64)
@@ -160,10 +113,11 @@ def _code() -> str:
     return hash_of(here, here.parent / "models")
 
 
-def hash_of(*folders: Path) -> str:
-    """The SHA-256 of the names and bytes of all Python files in the folders."""
+def hash_of(*places: Path) -> str:
+    """The SHA-256 of the names and bytes of Python files: the given ones, and all in folders."""
     found = hashlib.sha256()
-    for file in (file for folder in folders for file in sorted(folder.rglob("*.py"))):
+    every = ([p] if p.is_file() else sorted(p.rglob("*.py")) for p in places)
+    for file in (file for files in every for file in files):
         found.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return found.hexdigest()
 
@@ -185,6 +139,5 @@ def _trusted(file: Path, mark: str) -> Tensor | None:
         return None
     if states.dtype != torch.float32 or said != {MARK: mark, SUM: _sum(states)}:
         return None
-    with suppress(OSError):  # another user's file, or just removed: it is only not the latest
-        os.utime(file)
+    used_now(file)
     return states

@@ -232,17 +232,34 @@ def within_reach(at: Bench, found: Sequence[Direction], target: float) -> Reache
 
     The strength is found on the calibration texts; the KL that is reported is that of others.
     """
+    return at_doses(found, doses_at(at, found, target), target)
+
+
+@dataclass(frozen=True)
+class Dose:
+    """The strength at which a direction has its dose; None, and why, where none has it."""
+
+    strength: float | None
+    missed: str | None
+
+
+def doses_at(at: Bench, found: Sequence[Direction], target: float) -> list[Dose]:
+    """The dose of each direction, on the calibration texts."""
     if not found:
-        return Reached((), ())
+        return []
     doses = dose_for_kl(at.loaded, at.calibration, [d.at for d in found], target)
+    return [Dose(*each) for each in zip(doses.strengths, doses.missed, strict=True)]
+
+
+def at_doses(found: Sequence[Direction], doses: Sequence[Dose], target: float) -> Reached:
+    """Each direction at its dose of `target` nats per token."""
     dosed, missed = [], []
-    for d, strength, why in zip(found, doses.strengths, doses.missed, strict=True):
-        if strength is None:
-            missed.append(f"{name(d.label)} at kl={target:g}: not measured, {why}")
+    for d, dose in zip(found, doses, strict=True):
+        if dose.strength is None:
+            missed.append(f"{name(d.label)} at kl={target:g}: not measured, {dose.missed}")
         else:
-            dosed.append(
-                Dosed(replace(d.label, dose_kind="kl", dose=target), strength, d.at(strength))
-            )
+            label = replace(d.label, dose_kind="kl", dose=target)
+            dosed.append(Dosed(label, dose.strength, d.at(dose.strength)))
     return Reached(tuple(dosed), tuple(missed))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mahals.arms.bench import Bench, Measured, measure_arms
+from mahals.arms.bench import Bench, Measured
 from mahals.arms.directions import (
     NOT_STEERED,
     Dosed,
@@ -19,10 +19,10 @@ from mahals.arms.directions import (
     directions,
     own_controls,
     placed,
-    within_reach,
 )
 from mahals.arms.evidence import Array
 from mahals.arms.kinds import GRID, Label, Unit
+from mahals.arms.once import measure_once, reach_once
 from mahals.arms.propagation import same_block_aqi
 from mahals.arms.propensity import Asked, ask
 from mahals.arms.selection import Selection, on_selection
@@ -53,7 +53,7 @@ def swept_arms(at: Bench, label: Label, own: Native, grid: Strengths, lab: Lab) 
     kind = GRID[grid.unit]
     dosed = [d for x in grid.lambdas for d in at_lambda(sized if x else sized[:1], x, kind)]
     controls = own_controls(label, own, vectors)
-    reached = within_reach(at, [*found, *controls], at.suite.dose_kl)
+    reached = reach_once(lab.cache, at, [*found, *controls], at.suite.dose_kl)
     return Reached((*dosed, *reached.dosed), reached.missed)
 
 
@@ -83,7 +83,7 @@ def sweep(at: Bench, reached: Reached, propensity_draws: int, lab: Lab) -> Swept
     """
     dosed = reached.dosed
     arms = [d.arm for d in dosed]
-    base, *found = measure_arms(at, [NOT_STEERED.arm, *arms], neutral=True)
+    base, *found = measure_once(lab.cache, at, [NOT_STEERED.arm, *arms], neutral=True)
     check_acted(dosed, found, base)
     tried = [i for i, d in enumerate(dosed) if d.label.arm == "steered" and d.label.on_grid]
     tried = [i for i in tried if dosed[i].strength]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from mahals.arms.bench import Bench, bench, measure_arms
+from mahals.arms.bench import Bench, bench
 from mahals.arms.detected import detector_line
 from mahals.arms.directions import (
     NOT_STEERED,
@@ -18,11 +18,11 @@ from mahals.arms.directions import (
     directions,
     native,
     placed,
-    within_reach,
 )
 from mahals.arms.entries import entries
 from mahals.arms.evidence import collect
 from mahals.arms.kinds import ArmRow, Label, Suite, steered_blocks
+from mahals.arms.once import measure_once, reach_once
 from mahals.arms.rows import keep_evidence, place, to_row
 from mahals.arms.sweeping import check_acted
 from mahals.crossings.arms import Control, Moved, Route, Travel, check_route, crossed
@@ -116,11 +116,11 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     own = native(lab, at.loaded.key, params.method)
     make = _controls if task.source == CONTROLS else _transferred
     moved = list(make(task, _stage(task, at, own, params, lab), params, lab))
-    reached = _reached([m.direction for m in moved], task, at)
+    reached = _reached([m.direction for m in moved], task, at, lab)
     native_arm = [m.direction for m in moved if m.direction.label.arm == "steered"]
     zero = at_lambda(native_arm, 0.0) if task.source == CONTROLS else []
     dosed = [NOT_STEERED, *reached.dosed, *zero]
-    found = measure_arms(at, [d.arm for d in dosed], neutral=True)
+    found = measure_once(lab.cache, at, [d.arm for d in dosed], neutral=True)
     check_acted(dosed[1:], found[1:], found[0])
     check_batched(at.loaded, at.encoded, dosed[-1 - len(zero)].arm, params.suite.pool)
     where = place(lab, at, found[0])
@@ -138,11 +138,11 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         yield replace(_row(row, task, how), cosine_native=like, missed=reached.missed)
 
 
-def _reached(arms: Sequence[Direction], task: Task, at: Bench) -> Reached:
+def _reached(arms: Sequence[Direction], task: Task, at: Bench, lab: Lab) -> Reached:
     """The arms at their dose. Raises InputError where a source leaves nothing to measure."""
     if task.role == "random":
         return Reached(tuple(at_lambda(arms, RANDOM_DOSE)), ())
-    reached = within_reach(at, arms, at.suite.dose_kl)
+    reached = reach_once(lab.cache, at, arms, at.suite.dose_kl)
     if not reached.dosed and arms:
         raise InputError(
             "suite.dose_kl",

@@ -11,7 +11,7 @@ import numpy as np
 from mahals.arms.agent_lines import society_said
 from mahals.arms.agents import societies
 from mahals.arms.axioms import keep_effects
-from mahals.arms.bench import Bench, bench, instructed, measure_arms, propensity
+from mahals.arms.bench import Bench, bench, instructed, propensity
 from mahals.arms.detected import detector_line
 from mahals.arms.directions import (
     NOT_STEERED,
@@ -31,6 +31,7 @@ from mahals.arms.kinds import (
     depth_of,
     steered_blocks,
 )
+from mahals.arms.once import measure_once
 from mahals.arms.propensity import Asked
 from mahals.arms.rows import keep_evidence, place, to_row
 from mahals.arms.sweeping import Strengths, mean_propensity, sweep, swept_arms
@@ -161,7 +162,7 @@ def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
     for at in benches.values():
         check_batched(at.loaded, at.encoded, NOT_STEERED.arm, suite.pool)
     found = {
-        kind: measure_arms(at, [Arm(kind, ())], neutral=kind != "prompt")[0]
+        kind: measure_once(lab.cache, at, [Arm(kind, ())], neutral=kind != "prompt")[0]
         for kind, at in benches.items()
     }
     found["aligned"] = replace(found["aligned"], kl=None)  # a model has no KL from itself

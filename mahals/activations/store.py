@@ -1,0 +1,79 @@
+"""Which files of earlier work are kept, and which leave when there is no more room?"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+DRAFT, ABANDONED = ".draft", 3600.0  # seconds after which nobody writes to a draft any more
+
+
+class Place(Protocol):
+    """Where files are kept, and how many bytes all of them may take; 0 keeps none."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def limit(self) -> int: ...
+
+
+def keep(place: Place, bodies: Mapping[str, bytes]) -> None:
+    """Writes each body under its name, whole or not at all; makes room for all of them first.
+
+    Nothing is kept when together they are larger than the limit. Raises OSError where the folder
+    cannot be written.
+    """
+    size = sum(len(body) for body in bodies.values())
+    if size > place.limit:
+        return
+    place.folder.mkdir(parents=True, exist_ok=True)
+    _make_room(place, size)
+    for name, body in bodies.items():
+        _write(place.folder / name, body)
+
+
+def _write(file: Path, body: bytes) -> None:
+    number, draft = tempfile.mkstemp(dir=file.parent, suffix=DRAFT)
+    try:
+        with open(number, "wb") as opened:
+            opened.write(body)
+        os.replace(draft, file)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _make_room(place: Place, size: int) -> None:
+    """Removes files, the longest unused first, until `size` more bytes are in the limit.
+
+    Also what a killed process left half written. Other processes may do the same at the same time:
+    a file may be gone.
+    """
+    known = []
+    for path in place.folder.iterdir():
+        try:
+            facts = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.suffix == DRAFT and time.time() - facts.st_mtime < ABANDONED:
+            continue
+        used = 0 if path.suffix == DRAFT else facts.st_mtime_ns
+        known.append((used, facts.st_size, path))
+    held = sum(each for _, each, _ in known)
+    for used, each, path in sorted(known):
+        if used and held + size <= place.limit:
+            break
+        path.unlink(missing_ok=True)
+        held -= each
+
+
+def used_now(file: Path) -> None:
+    """The file was asked for: it is not the next to leave."""
+    with suppress(OSError):  # another user's file, or just removed: it is only not the latest
+        os.utime(file)
