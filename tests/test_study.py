@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -95,10 +96,12 @@ def test_the_clone_stays_as_it_was_but_for_results(study: SmallStudy) -> None:
     assert not list((study.root / ".mahals" / "journal").glob("*/rows.jsonl"))
 
 
-def test_the_states_that_were_read_lie_in_the_cache_under_their_fingerprints(
-    study: SmallStudy,
-) -> None:
-    files = sorted((Workspace(study.root).cache / "states").iterdir())
+def test_states_and_arms_lie_in_the_cache_under_their_fingerprints(study: SmallStudy) -> None:
+    place = Workspace(study.root).cache / "states"
+    files, arms = sorted(place.glob("*.safetensors")), sorted(place.glob("*.json"))
+    assert {*files, *arms} == set(place.iterdir()) and len(arms) > 10
+    for arm in arms:
+        assert arm.name == f"{json.loads(arm.read_bytes())['fingerprint']}.json"
     for file in files:
         with safe_open(file, framework="pt") as opened:
             assert file.name == f"{opened.metadata()['fingerprint']}.safetensors"
