@@ -14,6 +14,7 @@ from mahals.records import digest, to_plain
 from mahals.workspace import Workspace
 from mahals.workspace.files import (
     copy_tree,
+    link_files,
     make_folder,
     remove,
     replace_folder,
@@ -105,8 +106,7 @@ def _install_kept(place: Unit, source: Path, hashes: Mapping[str, str]) -> Path:
     with writing(draft):
         remove(draft)
         draft.mkdir(parents=True)
-    for path in hashes:
-        copy_tree(source / path, draft / path)
+    link_files(source, draft, hashes)
     replace_folder(draft, place.folder / "kept")
     return place.folder / "kept"
 

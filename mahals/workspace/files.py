@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -70,12 +70,15 @@ def sync(paths: Iterable[Path]) -> None:
     Many are asked for at a time: the file system commits at once what waits together.
     """
 
-    def one(path: Path) -> None:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    def each(some: Sequence[Path]) -> None:
+        for path in some:
+            with open(path, "rb", buffering=0) as file:
+                os.fsync(file.fileno())
 
+    every = list(paths)
+    shares = [every[start::SYNCED_AT_ONCE] for start in range(min(SYNCED_AT_ONCE, len(every)))]
     with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
-        deque(pool.map(one, paths), maxlen=0)
+        deque(pool.map(each, shares), maxlen=0)
 
 
 def replace_folder(source: Path, target: Path) -> None:
@@ -91,20 +94,33 @@ def replace_folder(source: Path, target: Path) -> None:
 
 def copy_tree(source: Path, target: Path) -> None:
     """Copies a file or folder, by hard link where the file system can."""
-
-    def link(one: str, other: str) -> None:
-        try:
-            os.link(one, other)
-        except OSError:
-            shutil.copy2(one, other)
-
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         remove(target)
         if source.is_dir():
-            shutil.copytree(source, target, copy_function=link)
+            shutil.copytree(source, target, copy_function=_link)
         else:
-            link(str(source), str(target))
+            _link(source, target)
+
+
+def link_files(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Puts the files `names` (paths below `source`) into the empty folder `target`, as
+    `copy_tree` does one."""
+    with writing(target):
+        made = set[str]()
+        for name in names:
+            above = name.rpartition("/")[0]
+            if above not in made:
+                (target / above).mkdir(parents=True, exist_ok=True)
+                made.add(above)
+            _link(f"{source}/{name}", f"{target}/{name}")
+
+
+def _link(one: str | Path, other: str | Path) -> None:
+    try:
+        os.link(one, other)
+    except OSError:
+        shutil.copy2(one, other)
 
 
 def remove(path: Path) -> None:
@@ -117,12 +133,13 @@ def remove(path: Path) -> None:
 
 def files_under(folder: Path) -> list[Path]:
     """The files in a folder and below, sorted by their path; none if it does not exist."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    found = (os.path.join(at, name) for at, _, names in os.walk(folder) for name in names)
+    return sorted(Path(path) for path in found if os.path.isfile(path))
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Path | str) -> str:
     """SHA-256 of a file's bytes; remembered as long as its size and time of change stand."""
-    stat = path.stat()
+    stat = os.stat(path)
     return _sha256(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
@@ -135,7 +152,10 @@ def _sha256(path: str, size: int, changed: int, inode: int) -> str:
 def first_broken(folder: Path, hashes: Mapping[str, str]) -> str | None:
     """The first file of `hashes` (path below `folder` -> SHA-256) that is absent or differs."""
     for name, expected in hashes.items():
-        path = folder / name
-        if not path.is_file() or sha256(path) != expected:
+        try:
+            found = sha256(f"{folder}/{name}")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return name
+        if found != expected:
             return name
     return None
