@@ -45,7 +45,7 @@ def note_budget(tokens: int) -> None:
 
 
 def note(used: Usage) -> None:
-    """What work with a recording of its own used, for the recording around it."""
+    """Adds what an inner recording saw to the outer one."""
     for tokens in used.budgets:
         note_budget(tokens)
     for _ in range(used.halved):

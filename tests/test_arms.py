@@ -332,13 +332,9 @@ def test_a_method_that_was_not_made_is_refused() -> None:
 
 
 def measured(refused: Any, degenerate: Any, right: float | None, perplexity: float | None) -> Any:
-    return Measured(
-        None,
-        Behaviour(tuple(refused), tuple(degenerate), tuple(refused), None),
-        right,
-        perplexity,
-        0.1,
-    )
+    said = Behaviour(tuple(refused), tuple(degenerate), tuple(refused), None)
+    unused: Any = None
+    return Measured(unused, right, perplexity, kl=0.1, behaviour=said)
 
 
 @dataclass(frozen=True)

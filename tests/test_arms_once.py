@@ -1,10 +1,10 @@
-"""Is an arm measured once, never mistaken for another, and the same from the cache?"""
+"""Is an arm scored once, never mistaken for another, and the same from the cache?"""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,19 +15,47 @@ import numpy as np
 import pytest
 import torch
 
+import mahals.arms.bench as bench_module
 import mahals.arms.once as once
-from mahals.activations.cache import MARK, SUM
-from mahals.arms.bench import Bench, bench, instructed, measure_arms
-from mahals.arms.directions import directions, within_reach
+from mahals.activations.cache import LIBRARIES
+from mahals.activations.store import MARK, SUM
+from mahals.arms.bench import Behaviour, Bench, bench, instructed, measure_arms, score_arms
+from mahals.arms.directions import Direction, directions, doses_at, within_reach
 from mahals.arms.kinds import UNSTEERED
 from mahals.arms.once import CODE_OF, measure_once, reach_once
-from mahals.models import decoder_blocks
+from mahals.models import Loaded, decoder_blocks
 from mahals.phase import StatesPlace
+from mahals.phases import cross_arch, same_arch
 from mahals.steering import Arm, Step
-from mahals.usage import note_halved, recording
+from mahals.usage import note_budget, note_halved, recording
 from mahals.workspace.closure import _closure
-from tiny_lab import SUITE, TinyLab
+from mahals.workspace.fingerprint import DECISIVE
+from tiny_lab import SUITE, TinyLab, lab_with_vectors, refused, run
 from tiny_models import WIDTH, fresh, loaded
+
+SWEEP = same_arch.Params(
+    lambdas=(0.0, 1.0),
+    unit="vector",
+    method="mean_difference",
+    layers="auto",
+    operators=("add",),
+    placements=("raw",),
+    propensity_draws=1,
+    effects=False,
+    suite=SUITE,
+)
+CROSSED = cross_arch.Params(
+    source="A",
+    maps=("pad",),
+    method="mean_difference",
+    layers="auto",
+    layer_match="relative_depth",
+    operator="add",
+    controls=(),
+    shuffles=1,
+    suite=SUITE,
+)
+ANSWERS = Behaviour((True, False), (False, False), (True, False), None)
 
 
 @pytest.fixture
@@ -40,6 +68,12 @@ def at() -> Bench:
     return bench(TinyLab(), "A", "base", SUITE, "evaluation")
 
 
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers, which are written anew each time, need no model here."""
+    monkeypatch.setattr(bench_module, "behaviour", lambda at, arms: [ANSWERS for _ in arms])
+
+
 def vector(seed: int = 0) -> torch.Tensor:
     return torch.randn(WIDTH, generator=torch.Generator().manual_seed(seed))
 
@@ -48,16 +82,22 @@ def steps(strength: float = 2.0, block: int = 1, seed: int = 0, operator: str = 
     return Arm("one", (Step(block, vector(seed), strength, operator),))
 
 
+def drawn(draws: int) -> list[Direction]:
+    """A vector, its flip and random directions."""
+    label = replace(UNSTEERED, arm="steered", source="A", operator="add", placement="raw")
+    return directions(label, {1: vector()}, draws, seed=0)
+
+
 ARMS = [Arm("unsteered", ()), steps(0.0), steps(), steps(seed=1)]
 
 
-def text(measured: Any) -> str:
-    """All of a measured arm, every digit of every number."""
-    return json.dumps(dataclasses.asdict(measured), default=lambda array: array.tolist())
+def text(scored: Any) -> str:
+    """All that was found of an arm, every digit of every number."""
+    return json.dumps(dataclasses.asdict(scored), default=lambda array: array.tolist())
 
 
-def texts(measured: Any) -> list[str]:
-    return [text(each) for each in measured]
+def texts(scored: Any) -> list[str]:
+    return [text(each) for each in scored]
 
 
 def files(cache: StatesPlace) -> list[Path]:
@@ -71,6 +111,10 @@ def broken_model(at: Bench) -> Bench:
     return replace(at, loaded=replace(at.loaded, model=other.model))
 
 
+# ---- what is asked for again
+
+
+@pytest.mark.usefixtures("written")
 def test_the_second_time_runs_no_block_and_gives_every_digit(cache: StatesPlace, at: Bench) -> None:
     right = measure_arms(at, ARMS, neutral=True)
     first = measure_once(cache, at, ARMS, neutral=True)
@@ -79,7 +123,7 @@ def test_the_second_time_runs_no_block_and_gives_every_digit(cache: StatesPlace,
     assert texts(right) == texts(first) == texts(again)
     for one, two in zip(right, again, strict=True):
         assert type(one.aqi) is type(two.aqi) and type(one.aqi.axioms[0]) is type(two.aqi.axioms[0])
-        assert one.aqi.aqi == two.aqi.aqi and one.behaviour == two.behaviour
+        assert one.aqi.aqi == two.aqi.aqi
         assert two.aqi.influence.dtype == np.float64
         assert np.array_equal(one.aqi.axioms[3].influence, two.aqi.axioms[3].influence)
     with pytest.raises(ZeroDivisionError):
@@ -87,7 +131,7 @@ def test_the_second_time_runs_no_block_and_gives_every_digit(cache: StatesPlace,
     assert len(files(cache)) == len(ARMS)
 
 
-def test_only_what_is_missing_is_measured_and_the_order_stays(
+def test_only_what_is_missing_is_scored_and_the_order_stays(
     cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measure_once(cache, at, ARMS[1:3], neutral=True)
@@ -95,19 +139,55 @@ def test_only_what_is_missing_is_measured_and_the_order_stays(
 
     def watched(at: Bench, arms: Any, neutral: bool) -> Any:
         asked.append([id(arm) for arm in arms])
-        return measure_arms(at, arms, neutral)
+        return score_arms(at, arms, neutral)
 
-    monkeypatch.setattr(once, "measure_arms", watched)
+    monkeypatch.setattr(once, "score_arms", watched)
     mixed = [ARMS[3], ARMS[2], ARMS[0], ARMS[1]]
     found = measure_once(cache, at, mixed, neutral=True)
     assert asked == [[id(ARMS[3]), id(ARMS[0])]]
     assert texts(found) == texts(measure_arms(at, mixed, neutral=True))
 
 
+def test_answers_are_written_anew_and_together(
+    cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arms share batches: who scored some of them before has no part in the others' answers."""
+    measure_once(cache, at, ARMS[1:3], neutral=True)
+    asked, behaviour = [], bench_module.behaviour
+
+    def watched(at: Bench, arms: Any) -> Any:
+        asked.append([id(arm) for arm in arms])
+        return behaviour(at, arms)
+
+    monkeypatch.setattr(bench_module, "behaviour", watched)
+    found = measure_once(cache, at, ARMS, neutral=True)
+    assert asked == [[id(arm) for arm in ARMS]]
+    assert [m.behaviour for m in found] == behaviour(at, ARMS)
+
+
 def test_the_name_of_an_arm_is_not_what_it_does(cache: StatesPlace, at: Bench) -> None:
     measure_once(cache, at, [steps()], neutral=True)
     measure_once(cache, at, [replace(steps(), name="another")], neutral=True)
     assert len(files(cache)) == 1
+
+
+def test_what_cross_arch_has_among_its_controls_is_scored_in_same_arch(
+    cache: StatesPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The own vector, its flip, the random directions, the unsteered model and strength 0."""
+    lab = lab_with_vectors()
+    without = run(cross_arch.PHASE, CROSSED, lab)
+    lab.cache = cache
+    run(same_arch.PHASE, SWEEP, lab)
+    monkeypatch.setattr(once, "score_arms", lambda *_: 1 / 0)
+    monkeypatch.setattr(once, "doses_at", lambda *_: 1 / 0)
+    assert run(cross_arch.PHASE, CROSSED, lab) == without
+    assert {r.arm for r in without} == {"unsteered", "steered", "flipped", "random"}
+    with pytest.raises(ZeroDivisionError):
+        run(cross_arch.PHASE, replace(CROSSED, source="B"), lab)
+
+
+# ---- what decides
 
 
 OTHER_ARMS: list[Arm] = [
@@ -120,28 +200,27 @@ OTHER_ARMS: list[Arm] = [
     Arm("twice", steps().steps * 2),
     Arm("unsteered", ()),
     Arm("other type", (Step(1, vector().double(), 2.0, "add"),)),
+    Arm("sixteen bits", (Step(1, vector().bfloat16(), 2.0, "add"),)),
 ]
 
 
-def test_whatever_an_arm_does_decides_its_mark(cache: StatesPlace) -> None:
-    known = once._marks(cache, [steps(), *OTHER_ARMS], {})
+def test_whatever_an_arm_does_decides_its_mark() -> None:
+    known = once._marks([steps(), *OTHER_ARMS], {})
     assert len(set(known)) == len(known)
-    assert known[0] == once._marks(cache, [steps()], {})[0]
+    assert known[0] == once._marks([steps()], {})[0]
 
 
 def changed(at: Bench) -> dict[str, Bench]:
-    """Benches on which an arm may measure something else, by what is changed."""
+    """Benches on which an arm may score otherwise, by what is changed."""
     first, second = at.prompts[0], at.prompts[1]
     task = at.tasks[0]
     others = {
         "revision": replace(at, loaded=replace(at.loaded, revision="other")),
         "another model": replace(at, loaded=replace(loaded("Qwen2"), revision="A:base")),
-        "weights": replace(at, loaded=replace(at.loaded, weights="hub")),
         "system": instructed(at, "be kind"),
         "fewer prompts": replace(at, prompts=at.prompts[:-1], encoded=at.encoded[:-1]),
         "tokens": replace(at, encoded=(at.encoded[1], *at.encoded[1:])),
         "neutral": replace(at, neutral=at.neutral[1:]),
-        "answered": replace(at, answered=at.answered[1:]),
         "questions": replace(at, questions=at.questions[::-1]),
         "right choice": replace(at, tasks=(replace(task, answer=1 - task.answer), *at.tasks[1:])),
     }
@@ -150,58 +229,61 @@ def changed(at: Bench) -> dict[str, Bench]:
         others[name] = replace(at, prompts=(other, second, *at.prompts[2:]))
     flipped = replace(first, label=1 - first.label)
     others["label"] = replace(at, prompts=(flipped, second, *at.prompts[2:]))
-    for field, value in {
-        "pool": "last",
-        "space": "standardized",
-        "max_new_tokens": 2,
-        "references": replace(SUITE.references, refusal={"organism": "no"}),
-    }.items():
-        others[f"suite.{field}"] = replace(at, suite=replace(SUITE, **{field: value}))
+    for field, value in {"pool": "last", "space": "standardized"}.items():
+        others[field] = replace(at, suite=replace(SUITE, **{field: value}))
     return others
 
 
-CHANGED = changed(bench(TinyLab(), "A", "base", SUITE, "evaluation"))
+@pytest.fixture(scope="module")
+def benches(at: Bench) -> dict[str, Bench]:
+    return changed(at)
 
 
-@pytest.mark.parametrize("what", CHANGED)
-def test_whatever_arms_are_measured_on_decides_the_mark(
-    what: str, cache: StatesPlace, at: Bench
+WHAT = ["revision", "another model", "system", "fewer prompts", "tokens", "neutral", "questions"]
+WHAT += ["right choice", "text", "axiom", "cluster", "label", "pool", "space"]
+
+
+def mark(of: Bench) -> str:
+    return once._marks([steps()], once._asked(of))[0]
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_whatever_arms_are_scored_on_decides_the_mark(
+    what: str, benches: dict[str, Bench], at: Bench
 ) -> None:
-    def mark(of: Bench) -> str:
-        return once._marks(cache, [steps()], once._asked(of))[0]
+    assert set(benches) == set(WHAT)
+    again = bench(TinyLab(), "A", "base", SUITE, "evaluation")
+    assert mark(benches[what]) != mark(at) == mark(again)
 
-    assert mark(CHANGED[what]) != mark(at) == mark(replace(at))
+
+def test_every_field_is_in_the_mark_or_has_no_part_in_scores() -> None:
+    """A new field has to be put on one of the sides."""
+    marked = {"loaded", "suite", "prompts", "encoded", "neutral", "questions", "tasks"}
+    # answers are written anew; calibration texts are in the mark of a dose
+    assert set(Bench.__dataclass_fields__) == marked | {"answered", "calibration"}
+    # tokens are in the mark; the budget is, which `weights` decides; the others name or follow
+    known = {"tokenizer", "weights", "key", "role", "layers", "width"}
+    assert set(Loaded.__dataclass_fields__) == {"model", "revision"} | known
+    assert set(Step.__dataclass_fields__) == {"block", "direction", "strength", "operator"}
+    assert set(Arm.__dataclass_fields__) == {"name", "steps"}
+    assert set(LIBRARIES) == set(DECISIVE) - {"scikit-learn"}  # which nothing here runs
 
 
 @pytest.mark.parametrize(
     ("what", "value"),
     [
         ("mahals.arms.once.CODE", "7"),
-        ("mahals.arms.once.tokens_in_flight", lambda *_: 7),
-        ("mahals.arms.once.stop_ids", lambda *_: (7,)),
         ("mahals.activations.cache.tokens_at", lambda *_: 7),
         ("mahals.activations.cache.torch.get_num_threads", lambda *_: 7),
-        ("mahals.activations.cache.transformers.__version__", "7"),
+        ("mahals.activations.cache.version", lambda _: "7"),
     ],
 )
 def test_code_machine_and_versions_decide_the_mark(
-    what: str, value: Any, cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
+    what: str, value: Any, at: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mark() -> str:
-        return once._marks(cache, [steps()], once._asked(at))[0]
-
-    before = mark()
+    before = mark(at)
     monkeypatch.setattr(what, value)
-    assert mark() != before
-
-
-def test_the_tokenizer_decides_the_mark(cache: StatesPlace, at: Bench) -> None:
-    def mark(of: Bench) -> str:
-        return once._marks(cache, [steps()], once._asked(of))[0]
-
-    other = copy.deepcopy(at.loaded.tokenizer)
-    other.add_tokens(["zebra"])
-    assert mark(replace(at, loaded=replace(at.loaded, tokenizer=other))) != mark(at)
+    assert mark(at) != before
 
 
 def test_with_and_without_a_price_are_kept_apart(cache: StatesPlace, at: Bench) -> None:
@@ -211,7 +293,7 @@ def test_with_and_without_a_price_are_kept_apart(cache: StatesPlace, at: Bench) 
     assert measure_once(cache, at, [steps()], neutral=False)[0].kl is None
 
 
-def test_the_code_is_all_that_measuring_runs_through() -> None:
+def test_the_code_is_all_that_scoring_runs_through() -> None:
     here = Path(once.__file__).parents[1]
     wanted = {
         path.relative_to(here).parts[0]
@@ -225,8 +307,7 @@ def test_the_code_is_all_that_measuring_runs_through() -> None:
 
 
 def test_a_dose_is_searched_once_and_a_miss_is_kept_too(cache: StatesPlace, at: Bench) -> None:
-    label = replace(UNSTEERED, arm="steered", source="A", operator="add", placement="raw")
-    found = directions(label, {1: vector()}, 2, seed=0)
+    found = drawn(2)
     found[1] = replace(found[1], vectors={1: torch.zeros(WIDTH)})
     right = within_reach(at, found, 0.05)
     first = reach_once(cache, at, found, 0.05)
@@ -240,8 +321,7 @@ def test_a_dose_is_searched_once_and_a_miss_is_kept_too(cache: StatesPlace, at: 
 
 @pytest.mark.parametrize("what", ["target", "calibration", "model"])
 def test_another_question_is_another_dose(what: str, cache: StatesPlace, at: Bench) -> None:
-    label = replace(UNSTEERED, arm="steered", source="A", operator="add", placement="raw")
-    found = directions(label, {1: vector()}, 1, seed=0)[:1]
+    found = drawn(1)[:1]
     reach_once(cache, at, found, 0.05)
     dead, target = broken_model(at), 0.05
     if what == "target":
@@ -259,9 +339,12 @@ def test_another_question_is_another_dose(what: str, cache: StatesPlace, at: Ben
 
 def test_zero_keeps_nothing_and_too_much_is_not_kept(cache: StatesPlace, at: Bench) -> None:
     right = texts(measure_arms(at, ARMS[:2], neutral=False))
+    dosed = [d.strength for d in within_reach(at, drawn(1), 0.05).dosed]
     for limit in (0, 100):
-        found = measure_once(replace(cache, limit=limit), at, ARMS[:2], neutral=False)
-        assert texts(found) == right and not files(cache)
+        place = replace(cache, limit=limit)
+        assert texts(measure_once(place, at, ARMS[:2], neutral=False)) == right
+        assert [d.strength for d in reach_once(place, at, drawn(1), 0.05).dosed] == dosed
+        assert not files(cache)
 
 
 def test_what_was_used_is_noted_from_the_cache_too(cache: StatesPlace, at: Bench) -> None:
@@ -273,17 +356,73 @@ def test_what_was_used_is_noted_from_the_cache_too(cache: StatesPlace, at: Bench
     assert seen[0] == seen[1] and len(seen[0].budgets) == 2
 
 
-def test_what_was_measured_while_memory_was_short_is_noted_and_not_kept(
-    cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("short", [note_halved, lambda: note_budget(7)])
+def test_scores_of_other_batches_than_the_mark_says_are_noted_and_not_kept(
+    short: Callable[[], None], cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def short(*given: Any) -> Any:
-        note_halved()
-        return measure_arms(*given)
+    """Batches that were halved, or planned when less memory was free than a moment before."""
 
-    monkeypatch.setattr(once, "measure_arms", short)
+    def scored(*given: Any) -> Any:
+        short()
+        return score_arms(*given)
+
+    monkeypatch.setattr(once, "score_arms", scored)
     with recording() as used:
         measure_once(cache, at, ARMS[:1], neutral=True)
-    assert used.halved == 1 and not files(cache)
+    assert (used.halved == 1 or 7 in used.budgets) and not files(cache)
+
+
+def test_a_dose_of_other_batches_than_the_mark_says_is_not_kept(
+    cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def searched(*given: Any) -> Any:
+        note_budget(7)
+        return doses_at(*given)
+
+    monkeypatch.setattr(once, "doses_at", searched)
+    assert len(reach_once(cache, at, drawn(1), 0.05).dosed) == 3 and not files(cache)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_cache_that_cannot_be_written_is_refused_with_a_cure(
+    full: bool, cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in its place before anything is scored, a full disk after it."""
+    if full:
+        monkeypatch.setattr("mahals.activations.store.os.replace", no_space)
+    else:
+        cache.folder.write_text("a file")
+        monkeypatch.setattr(once, "score_arms", lambda *_: 1 / 0)
+    said = str(refused(lambda: measure_once(cache, at, ARMS[:1], neutral=False)))
+    assert str(cache.folder) in said and said.endswith("or set cache_gb to 0")
+
+
+def no_space(*_: Any) -> None:
+    raise OSError(28, "no space left on device")
+
+
+def test_a_file_that_may_not_be_read_is_none(
+    cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = texts(measure_once(cache, at, [steps()], neutral=False))
+
+    def theirs(self: Path) -> bytes:
+        raise PermissionError(13, "permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", theirs)
+    assert texts(measure_once(cache, at, [steps()], neutral=False)) == right
+
+
+def test_what_is_absent_or_odd_comes_back_as_it_was(cache: StatesPlace, at: Bench) -> None:
+    (made,) = score_arms(at, [steps()], neutral=False)
+    axiom = replace(made.aqi.axioms[0], xb=None, aqi_paper=None, p_value=0.25)
+    aqi = replace(made.aqi, axioms=(axiom, *made.aqi.axioms[1:]))
+    odd = replace(made, aqi=aqi, safe_accuracy=None, perplexity=math.inf, kl=1e-320)
+    ask = once._Ask(cache, ["m"], set())
+    for _ in range(2):
+        (found,) = once._once(ask, lambda missing: [odd for _ in missing], once._scored)
+        assert text(found) == text(odd) and found.aqi.axioms[0].xb is None
+        assert (found.perplexity, found.kl) == (math.inf, 1e-320)
 
 
 def _digit(body: bytes) -> bytes:
@@ -304,8 +443,9 @@ HARMS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.usefixtures("written")
 @pytest.mark.parametrize("harm", HARMS)
-def test_a_file_that_is_not_what_it_says_is_measured_again(
+def test_a_file_that_is_not_what_it_says_is_made_again(
     harm: str, cache: StatesPlace, at: Bench
 ) -> None:
     right = texts(measure_once(cache, at, [steps()], neutral=False))
@@ -326,6 +466,7 @@ def test_the_file_of_another_arm_is_not_this_ones(cache: StatesPlace, at: Bench)
     assert texts(measure_once(cache, at, [steps()], neutral=False)) == right
 
 
+@pytest.mark.usefixtures("written")
 def test_an_arm_that_was_asked_for_is_not_the_next_to_leave(cache: StatesPlace, at: Bench) -> None:
     for seed in (0, 1):
         measure_once(cache, at, [steps(seed=seed)], neutral=False)

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import torch
 
 from benchmarks.speed import setting
-from benchmarks.speed.timing import Bar, Line, Page, Times, interleaved, of_values, ratio, timed
+from benchmarks.speed.peers import Peers, peers, save_arms, save_job
+from benchmarks.speed.timing import (
+    Bar,
+    Page,
+    Times,
+    absent,
+    interleaved,
+    of_values,
+    ratio,
+    timed,
+)
 from mahals.activations import Encoded, encode_prompts
 from mahals.activations.batching import pad
 from mahals.generation import decoding, generate_arms
@@ -57,14 +70,25 @@ def measure(options: setting.Options) -> Page:
     for layers, width in ((4, 64),) if options.tiny else SHAPES:
         loaded = setting.model(layers, width, options.texts)
         prompt = setting.texts_of(options.texts, 1, 16)
-        _case(page, loaded, encode_prompts(loaded.tokenizer, prompt), options.rounds)
+        encoded = encode_prompts(loaded.tokenizer, prompt)
+        with TemporaryDirectory() as folder, ExitStack() as stack:
+            other: Peers | None = None
+            if options.peers is not None:
+                save_job(Path(folder), loaded, prompt, encoded)
+                save_arms(Path(folder), arms(layers, width)[:ALONE])
+                other = stack.enter_context(peers(options.peers, Path(folder), "generation"))
+                page.setting.update({f"peers' {k}": v for k, v in other.versions.items()})
+            _case(page, (loaded, encoded), other, options.rounds)
     return page
 
 
-def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -> None:
+def _case(
+    page: Page, job: tuple[Loaded, Sequence[Encoded]], other: Peers | None, rounds: int
+) -> None:
+    loaded, encoded = job
     steered, plain = arms(loaded.layers, loaded.width), [Arm("unsteered", ())]
     group = f"{loaded.layers} blocks of {loaded.width}, {ARMS} arms, {NEW} new tokens"
-    _check(loaded, encoded, steered)
+    _check(loaded, encoded, steered, other)
     library(loaded, encoded)
 
     def one_at_a_time() -> None:
@@ -78,6 +102,7 @@ def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -
             "plain": timed(lambda: generate_arms(loaded, list(encoded) * ARMS, plain, NEW)),
             "alone": timed(one_at_a_time),
             "library": timed(lambda: library(loaded, encoded)),
+            **({} if other is None else {name: other.way(name) for name in other.names}),
         },
         rounds,
     )
@@ -85,7 +110,7 @@ def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -
     page.lines.append(ratio(group, what, (times["steered"], times["plain"]), TOGETHER))
     what = "the same, each row reading the prompt as the unsteered ones do"
     page.lines.append(ratio(group, what, (times["each"], times["plain"]), TOGETHER))
-    page.lines.append(_faster(group, times))
+    _faster(page, group, times, other)
     theirs = (times["plain"], times["library"])
     page.lines.append(ratio(group, "our unsteered batch / transformers' generate", theirs, None))
     page.notes.append(
@@ -95,23 +120,39 @@ def _case(page: Page, loaded: Loaded, encoded: Sequence[Encoded], rounds: int) -
     )
 
 
-def _check(loaded: Loaded, encoded: Sequence[Encoded], steered: Sequence[Arm]) -> None:
-    """Raises if a batch gives other token ids than one arm at a time, or a row ends early."""
+def _check(
+    loaded: Loaded, encoded: Sequence[Encoded], steered: Sequence[Arm], other: Peers | None
+) -> None:
+    """Raises if a batch gives other token ids than one arm at a time or than a peer's arms, or a
+    row ends early."""
     with patch.object(decoding, "_text", lambda _, ids: ids):
         together = generate_arms(loaded, encoded, steered, NEW)
         alone = [generate_arms(loaded, encoded, [arm], NEW)[0] for arm in steered[:CHECKED]]
         plain = generate_arms(loaded, encoded, [Arm("unsteered", ())], NEW)
     if together[:CHECKED] != alone:
         raise RuntimeError("other tokens in a batch than one at a time")
+    if other is not None:
+        firsts = [answers[0] for answers in together[:ALONE]]
+        strange = [name for name in other.names if other.shown(name) != firsts]
+        if strange:
+            raise RuntimeError(f"other tokens than ours by {', '.join(strange)}")
     if any(len(ids) < NEW for answers in (*together, *plain) for ids in answers):
         raise RuntimeError("an answer ended early: the ways would do unequal work")
 
 
-def _faster(group: str, times: Times) -> Line:
-    pairs = list(zip(times["alone"], times["steered"], strict=True))
-    walls = [ARMS / ALONE * a.wall / b.wall for a, b in pairs]
-    cpu = median(ARMS / ALONE * a.cpu / b.cpu for a, b in pairs)
-    return of_values(group, "one arm at a time / one batch", walls, ("x", FASTER), cpu)
+def _faster(page: Page, group: str, times: Times, other: Peers | None) -> None:
+    """One arm at a time over all in one batch: ours, and other libraries'."""
+    names = {"alone": "one arm at a time / one batch"}
+    names |= {} if other is None else {name: f"{name} / our batch" for name in other.names}
+    for name, what in names.items():
+        pairs = list(zip(times[name], times["steered"], strict=True))
+        walls = [ARMS / ALONE * a.wall / b.wall for a, b in pairs]
+        cpu = median(ARMS / ALONE * a.cpu / b.cpu for a, b in pairs)
+        bar = FASTER if name == "alone" else None
+        page.lines.append(of_values(group, what, walls, ("x", bar), cpu))
+    if other is None:
+        why = "no environment with the peers was given (--peers)"
+        page.lines.append(absent(group, "steering-vectors, repeng", why))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def _ours(name: str, options: setting.Options, size: setting.Size) -> int:
 
 def _theirs(name: str, python: str, folder: Path) -> int:
     """Bytes that a peer's way adds in a process of its own."""
-    with peers(python, folder, name) as other:
+    with peers(python, folder, warm=name) as other:
         return int(other.ask({"peak": name})["peak"])
 
 

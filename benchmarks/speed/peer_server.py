@@ -1,9 +1,9 @@
 """How long do other libraries take for the same states, in an environment of their own?
 
 Runs under the python of that environment, without this package. Reads one JSON command a line and
-answers with one: {"load": ...} reads a model, texts and batches from a folder, and runs each way
-(with "warm" that way alone) on a few texts; {"time": way} and {"peak": way} run a way once. In that
-environment:
+answers with one: {"load": ..., "task": ...} reads a model, texts, batches and arms from a folder,
+and runs each way of the task (with "warm" that way alone) on a few texts; {"time": way},
+{"peak": way} and {"show": way} run a way once. In that environment:
 
     pip install "torch>=2.13,<2.14" "transformers<5" "numpy<2" steering-vectors==0.12.2 \
         repeng==0.4.0 nnsight==0.8.1
@@ -15,7 +15,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +34,7 @@ class Job:
     tokenizer: Any
     texts: list[str]
     batches: list[dict[str, Any]]  # sorted by length, as this package makes them
+    arms: list[tuple[dict[int, Any], float]]  # what is added at each block (d,), and how strongly
     traced: Any  # nnsight's view of the model
 
 
@@ -54,7 +56,12 @@ def load(folder: Path) -> Job:
         {"input_ids": flat[f"ids{i}"], "attention_mask": flat[f"mask{i}"]}
         for i in range(len(flat) // 2)
     ]
-    return Job(model, tokenizer, texts, batches, LanguageModel(model, tokenizer=tokenizer))
+    arms, vectors = [], folder / "arms.safetensors"
+    if vectors.is_file():
+        rows = load_file(vectors)
+        for i, arm in enumerate(json.loads((folder / "arms.json").read_text())):
+            arms.append(({b: rows[f"{i}.{b}"] for b in arm["blocks"]}, arm["strength"]))
+    return Job(model, tokenizer, texts, batches, arms, LanguageModel(model, tokenizer=tokenizer))
 
 
 def blocks_alone(job: Job) -> None:
@@ -114,6 +121,82 @@ def _trace(job: Job, texts: list[str]) -> list[Any]:
     return found
 
 
+Steer = Callable[[Job, "dict[int, Any]", float], AbstractContextManager[Any]]
+"""Inside, the model is steered by vectors (block -> (d,)) times a strength."""
+
+
+def by_steering_vectors(
+    job: Job, vectors: dict[int, Any], strength: float
+) -> AbstractContextManager[Any]:
+    """steering-vectors: hooks on the blocks."""
+    from steering_vectors import SteeringVector
+
+    found: AbstractContextManager[Any] = SteeringVector(vectors).apply(
+        job.model, multiplier=strength
+    )
+    return found
+
+
+@contextmanager
+def by_repeng(job: Job, vectors: dict[int, Any], strength: float) -> Iterator[None]:
+    """repeng: the blocks are wrapped."""
+    from repeng import ControlModel, ControlVector
+
+    wrapped = ControlModel(job.model, list(vectors))
+    try:
+        directions = {b: v.numpy() for b, v in vectors.items()}
+        wrapped.set_control(ControlVector("llama", directions), strength)
+        yield
+    finally:
+        wrapped.unwrap()
+
+
+def sweep(steer: Steer) -> Callable[[Job], list[list[float]]]:
+    """A pass for each arm over the sorted batches, without the LM head.
+
+    Gives, per arm, the mean state of all real tokens.
+    """
+
+    def run(job: Job) -> list[list[float]]:
+        import torch
+
+        found = []
+        for vectors, strength in job.arms:
+            with torch.inference_mode(), steer(job, vectors, strength):
+                sums = [_summed(job, batch) for batch in job.batches]
+            tokens = sum(int(b["attention_mask"].sum()) for b in job.batches)
+            found.append((torch.stack(sums).sum(0) / tokens).tolist())
+        return found
+
+    return run
+
+
+def _summed(job: Job, batch: dict[str, Any]) -> Any:
+    states = job.model.model(**batch, use_cache=False).last_hidden_state
+    return (states * batch["attention_mask"][..., None]).sum((0, 1))
+
+
+def generation(steer: Steer) -> Callable[[Job], list[list[int]]]:
+    """The model's own greedy generate of the first text, one arm after another: its new tokens."""
+
+    def run(job: Job) -> list[list[int]]:
+        import torch
+
+        batch = {name: values[:1] for name, values in job.batches[0].items()}
+        length, found = batch["input_ids"].shape[1], []
+        for vectors, strength in job.arms:
+            with torch.inference_mode(), steer(job, vectors, strength):
+                out = job.model.generate(**batch, max_new_tokens=8, do_sample=False)
+            found.append(out[0, length:].tolist())
+        return found
+
+    return run
+
+
+STEERED: dict[str, Steer] = {
+    "steering-vectors, one arm after another": by_steering_vectors,
+    "repeng, one arm after another": by_repeng,
+}
 WAYS: dict[str, Callable[[Job], None]] = {
     "blocks alone": blocks_alone,
     "steering-vectors, 1 pair at a time (its default)": steering_vectors(1),
@@ -121,9 +204,14 @@ WAYS: dict[str, Callable[[Job], None]] = {
     "repeng, 32 texts at a time (its default)": repeng,
     "nnsight, 16 texts at a time": nnsight(16),
 }
+TASKS: dict[str, dict[str, Callable[[Job], Any]]] = {
+    "capture": dict(WAYS),
+    "sweep": {name: sweep(steer) for name, steer in STEERED.items()},
+    "generation": {name: generation(steer) for name, steer in STEERED.items()},
+}
 
 
-def peak(run: Callable[[Job], None], job: Job) -> int:
+def peak(run: Callable[[Job], Any], job: Job) -> int:
     """Bytes of resident memory that `run` takes at its highest above where it began."""
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
@@ -138,36 +226,37 @@ def _status(name: str) -> int:
     raise RuntimeError(f"the system does not say {name}")
 
 
-def answer(command: dict[str, str], job: Job | None) -> dict[str, Any]:
-    """The answer to {"time": way} or {"peak": way}."""
-    if job is None:
-        raise RuntimeError("load comes first")
+def answer(command: dict[str, str], job: Job, ways: dict[str, Callable[[Job], Any]]) -> Any:
+    """The answer to {"time": way}, {"peak": way} or {"show": way}."""
     if "peak" in command:
-        return {"peak": peak(WAYS[command["peak"]], job)}
+        return {"peak": peak(ways[command["peak"]], job)}
+    if "show" in command:
+        return {"shown": ways[command["show"]](job)}
     cpu, wall = time.process_time(), time.perf_counter()
-    WAYS[command["time"]](job)
+    ways[command["time"]](job)
     return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
 def main() -> None:
-    """Answers commands until the input ends; what libraries print goes to the error stream."""
+    """Answers commands until the input ends; what libraries print goes to the error stream.
+
+    The first command is a load.
+    """
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    job: Job | None = None
+    job, ways = None, WAYS
     for line in sys.stdin:
         command = json.loads(line)
-        if "load" in command:
-            job = load(Path(command["load"]))
-            few = replace(job, texts=job.texts[:4], batches=job.batches[-1:])
-            for name, way in WAYS.items():
+        if job is None:
+            job, ways = load(Path(command["load"])), TASKS[command["task"]]
+            few = replace(job, texts=job.texts[:4], batches=job.batches[-1:], arms=job.arms[:1])
+            for name, way in ways.items():
                 if command.get("warm", name) == name:
                     way(few)  # what a first call alone pays for
-            said: dict[str, Any] = {
-                "ways": list(WAYS),
-                "versions": {name: version(name) for name in PACKAGES},
-            }
+            versions = {name: version(name) for name in PACKAGES}
+            said: Any = {"ways": list(ways), "versions": versions}
         else:
-            said = answer(command, job)
+            said = answer(command, job, ways)
         print(json.dumps(said), file=out, flush=True)
 
 

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from benchmarks.speed.timing import Seconds, Way
 from mahals.activations import batches
 from mahals.activations.encoding import Encoded
 from mahals.models import Loaded
+from mahals.steering import Arm
 
 SERVER = Path(__file__).with_name("peer_server.py")
 LIMIT = "blocks alone"
@@ -28,11 +30,9 @@ LIMIT = "blocks alone"
 class Peers:
     """A running peer process that has loaded a job."""
 
-    def __init__(
-        self, process: subprocess.Popen[str], folder: Path, warm: str | None = None
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[str], load: dict[str, str]) -> None:
         self.process = process
-        said = self.ask({"load": str(folder), **({} if warm is None else {"warm": warm})})
+        said = self.ask(load)
         self.names: list[str] = said["ways"]
         self.versions: dict[str, str] = said["versions"]
 
@@ -56,13 +56,20 @@ class Peers:
 
         return run
 
+    def shown(self, name: str) -> Any:
+        """What a way of the peers found."""
+        return self.ask({"show": name})["shown"]
+
 
 @contextmanager
-def peers(python: str, folder: Path, warm: str | None = None) -> Iterator[Peers]:
+def peers(
+    python: str, folder: Path, task: str = "capture", warm: str | None = None
+) -> Iterator[Peers]:
     """The peers' process with the job of `folder` loaded; it ends with the block.
 
-    Each way has run once on a few texts, or, with `warm`, that way alone.
+    Each way of the task has run once on a few texts, or, with `warm`, that way alone.
     """
+    load = {"load": str(folder), "task": task, **({} if warm is None else {"warm": warm})}
     log = folder / "peers.log"
     with log.open("a") as errors:
         process = subprocess.Popen(
@@ -74,13 +81,25 @@ def peers(python: str, folder: Path, warm: str | None = None) -> Iterator[Peers]
             env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
         )
         try:
-            yield Peers(process, folder, warm)
+            yield Peers(process, load)
         except RuntimeError as error:
             raise RuntimeError(f"{error}\n{log.read_text()[-2000:]}") from error
         finally:
             if process.stdin is not None:
                 process.stdin.close()
             process.wait(timeout=60)
+
+
+def save_arms(folder: Path, arms: Sequence[Arm]) -> None:
+    """Writes the arms that the peers steer with; all steps of an arm have one strength."""
+    tensors: dict[str, Tensor] = {}
+    said = []
+    for i, arm in enumerate(arms):
+        tensors |= {f"{i}.{s.block}": s.direction.clone() for s in arm.steps}
+        (strength,) = {step.strength for step in arm.steps}
+        said.append({"blocks": [step.block for step in arm.steps], "strength": strength})
+    save_file(tensors, folder / "arms.safetensors")
+    (folder / "arms.json").write_text(json.dumps(said))
 
 
 def save_job(

@@ -11,12 +11,12 @@ import hashlib
 import json
 import platform
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -24,12 +24,12 @@ from torch import Tensor
 from mahals.activations.budget import tokens_at
 from mahals.activations.encoding import Encoded
 from mahals.activations.reading import Pool, capture
-from mahals.activations.store import Place, keep, used_now
+from mahals.activations.store import ABSENT, MARK, SUM, Place, check, keep, used_now
 from mahals.models import Loaded
 from mahals.usage import note, note_budget, recording
 
 STATES = "states"
-MARK, SUM = "fingerprint", "sha256"
+LIBRARIES = ("numpy", "scipy", "torch", "transformers")  # whose versions decide numbers
 
 
 def read_once(
@@ -39,21 +39,23 @@ def read_once(
 
     For a model as it was loaded alone: what hooks or training changed has the same fingerprint.
     When the limit is reached the reading that was not asked for the longest goes first; one in
-    which memory was short, so that a batch was halved, is not kept. Raises InputError as `capture`
-    does, and OSError where the folder cannot be written.
+    which memory was short, so that a batch was halved or planned smaller than the hash says, is not
+    kept. Raises InputError as `capture` does, and where the folder cannot be written.
     """
     if place.limit <= 0:
         return capture(loaded, encoded, layers, pool)
     mark = fingerprint(loaded, encoded, layers, pool)
     file = place.folder / f"{mark}.safetensors"
-    found = _trusted(file, mark)
+    found, budget = _trusted(file, mark), tokens_at(loaded)
     if found is not None:
-        note_budget(tokens_at(loaded))
+        note_budget(budget)
         return found
+    check(place)
     with recording() as used:
         found = capture(loaded, encoded, layers, pool)
     note(used)
-    if not used.halved and found.numel() * found.element_size() <= place.limit:
+    whole = not used.halved and used.budgets == {budget}
+    if whole and found.numel() * found.element_size() <= place.limit:  # else not made a body
         body = save({STATES: found}, metadata={MARK: mark, SUM: _sum(found)})
         keep(place, {file.name: body})
     return found
@@ -74,22 +76,23 @@ def fingerprint(
         "pool": pool,
         "code": CODE,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def facts(loaded: Loaded) -> dict[str, Any]:
     """What of a model as it was loaded, of the machine and of the libraries decides states."""
     model = loaded.model
+    config = {k: v for k, v in model.config.to_dict().items() if k != "_name_or_path"}
     return {
         "revision": loaded.revision,
         "class": type(model).__name__,
-        "config": {k: v for k, v in model.config.to_dict().items() if k != "_name_or_path"},
+        "config": json.dumps(config, sort_keys=True, default=str),
         "attention": model.config._attn_implementation,
         "types": sorted({str(p.dtype) for p in model.parameters()}),
         "device": _device(loaded.device),
         "threads": torch.get_num_threads(),
         "budget": tokens_at(loaded),
-        "versions": [str(torch.__version__), transformers.__version__],
+        "versions": {name: version(name) for name in LIBRARIES},
     }
 
 
@@ -135,7 +138,7 @@ def _trusted(file: Path, mark: str) -> Tensor | None:
         with safe_open(file, framework="pt") as opened:
             said = opened.metadata() or {}
             states: Tensor = opened.get_tensor(STATES)
-    except (FileNotFoundError, SafetensorError):
+    except (*ABSENT, SafetensorError):
         return None
     if states.dtype != torch.float32 or said != {MARK: mark, SUM: _sum(states)}:
         return None

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from mahals.records import InputError
+
+MARK, SUM = "fingerprint", "sha256"  # in each file: its own name, the hash of what it holds
+ABSENT = (FileNotFoundError, NotADirectoryError, PermissionError)  # of a file: not there for us
 DRAFT, ABANDONED = ".draft", 3600.0  # seconds after which nobody writes to a draft any more
 
 
@@ -23,19 +27,41 @@ class Place(Protocol):
     def limit(self) -> int: ...
 
 
+def check(place: Place) -> None:
+    """To be asked before dear work. Raises InputError where its outcome could not be kept."""
+    with _writing(place):
+        place.folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(place.folder, os.W_OK):
+            raise PermissionError(13, "permission denied")
+
+
 def keep(place: Place, bodies: Mapping[str, bytes]) -> None:
     """Writes each body under its name, whole or not at all; makes room for all of them first.
 
-    Nothing is kept when together they are larger than the limit. Raises OSError where the folder
-    cannot be written.
+    Nothing is kept when together they are larger than the limit. Several processes at once may go
+    beyond it by what each of them writes. Raises InputError where the folder cannot be written.
     """
     size = sum(len(body) for body in bodies.values())
     if size > place.limit:
         return
-    place.folder.mkdir(parents=True, exist_ok=True)
-    _make_room(place, size)
-    for name, body in bodies.items():
-        _write(place.folder / name, body)
+    with _writing(place):
+        place.folder.mkdir(parents=True, exist_ok=True)
+        _make_room(place, size)
+        for name, body in bodies.items():
+            _write(place.folder / name, body)
+
+
+@contextmanager
+def _writing(place: Place) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cache {place.folder}",
+            expected="a folder that can be written",
+            got=error.strerror or str(error),
+            cure="free the disk or correct its rights, or set cache_gb to 0",
+        ) from error
 
 
 def _write(file: Path, body: bytes) -> None:

@@ -243,22 +243,38 @@ def propensity(at: Bench, arms: Sequence[Arm]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One arm's numbers before they become a row."""
+class Scored:
+    """What an arm does to states and probabilities; no other arm of the call has a part in it."""
 
     aqi: ModelAqi
-    behaviour: Behaviour
     safe_accuracy: float | None
     perplexity: float | None
     kl: float | None
 
 
+@dataclass(frozen=True)
+class Measured(Scored):
+    """One arm's numbers before they become a row."""
+
+    behaviour: Behaviour
+
+
 def measure_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Measured]:
     """All numbers of all arms; `neutral` False leaves perplexity and KL absent."""
-    scores, answers, right = arm_aqi(at, arms), behaviour(at, arms), accuracy(at, arms)
+    return answered(at, arms, score_arms(at, arms, neutral))
+
+
+def score_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Scored]:
+    """All numbers but those of answers, of each arm as if it were alone, bit for bit."""
+    scores, right = arm_aqi(at, arms), accuracy(at, arms)
     if not neutral:
-        rows = zip(scores, answers, right, strict=True)
-        return [Measured(a, b, c, None, None) for a, b, c in rows]
+        return [Scored(a, c, None, None) for a, c in zip(scores, right, strict=True)]
     price = neutral_price(at.loaded, at.neutral, arms)
-    rows5 = zip(scores, answers, right, price.perplexity, price.kl, strict=True)
-    return [Measured(a, b, c, float(p), float(k)) for a, b, c, p, k in rows5]
+    rows = zip(scores, right, price.perplexity, price.kl, strict=True)
+    return [Scored(a, c, float(p), float(k)) for a, c, p, k in rows]
+
+
+def answered(at: Bench, arms: Sequence[Arm], scored: Sequence[Scored]) -> list[Measured]:
+    """The scores of all arms with their answers, which are written in batches of many arms."""
+    found = zip(scored, behaviour(at, arms), strict=True)
+    return [Measured(**vars(s), behaviour=b) for s, b in found]

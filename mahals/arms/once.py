@@ -1,9 +1,9 @@
-"""Was this arm measured before: the same steps, on the same model and texts, by the same code?
+"""Was this arm scored before: the same steps, on the same model and texts, by the same code?
 
 Phases share arms: the own vector at the headline dose, its flip and the random directions beside
-it are in the sweep of a model and among the controls of every transfer to it. What an arm measured
-is one JSON file beside the kept states, named by the hash of all that decides it; a file that is
-not what it says is measured again.
+it are in the sweep of a model and among the controls of the transfers to it. An arm's scores are
+one JSON file beside the kept states, named by the hash of all that decides them, the strength that
+gives a direction its dose another; a file that is not what it says is made again.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
-from mahals.activations.budget import tokens_in_flight
-from mahals.activations.cache import MARK, SUM, facts, hash_of, tokens_hash
-from mahals.activations.store import Place, keep, used_now
-from mahals.arms.bench import Behaviour, Bench, Measured, measure_arms
-from mahals.arms.directions import Direction, Dose, Reached, at_doses, doses_at
-from mahals.generation.decoding import stop_ids
+from mahals.activations.budget import tokens_at
+from mahals.activations.cache import facts, hash_of, tokens_hash
+from mahals.activations.store import ABSENT, MARK, SUM, Place, check, keep, used_now
+from mahals.arms.bench import Bench, Measured, Scored, answered, measure_arms, score_arms
+from mahals.arms.directions import Direction, Dose, Reached, at_doses, doses_at, within_reach
+from mahals.generation.price import price_budget
 from mahals.metrics.aqi import AxiomAqi, ModelAqi
 from mahals.records import from_plain
 from mahals.stats import Floats, Interval
@@ -30,6 +32,7 @@ from mahals.steering import Arm
 from mahals.usage import Usage, note, recording
 
 T = TypeVar("T")
+TEXT = "text"  # of the value, which the hash is over
 CODE_OF = (
     "activations",
     "arms",
@@ -45,63 +48,60 @@ CODE_OF = (
     "vectors",
     "world",
 )
-"""What `measure_arms` and the search for a dose run through, in the package's folder."""
+"""What scores and the search for a dose run through, in the package's folder."""
 
 
 def measure_once(place: Place, at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Measured]:
-    """What `measure_arms` gives, of each arm from `place` where it is.
+    """What `measure_arms` gives, the scores of each arm from `place` where they are.
 
-    For a model as it was loaded alone: what hooks or training changed has the same fingerprint.
-    What was measured while memory was short, so that a batch was halved, is not kept. Raises what
-    `measure_arms` does, and OSError where the folder cannot be written.
+    Answers are written anew: arms share batches, and at a near tie another batch may choose another
+    token. For a model as it was loaded alone: what hooks or training changed has the same
+    fingerprint. Scores of batches that were halved, or planned smaller than the hash says, are not
+    kept. Raises what `measure_arms` does, and InputError where the folder cannot be written.
     """
+    if place.limit <= 0 or not arms:
+        return measure_arms(at, arms, neutral)
 
-    def measured(missing: Sequence[int]) -> list[Measured]:
-        return measure_arms(at, [arms[i] for i in missing], neutral)
+    def score(missing: Sequence[int]) -> list[Scored]:
+        return score_arms(at, [arms[i] for i in missing], neutral)
 
-    marks = _marks(place, arms, {"what": "measured", "neutral": neutral, **_asked(at)})
-    return _once(place, marks, measured, _measured)
+    planned = {tokens_at(at.loaded), price_budget(at.loaded)}
+    marks = _marks(arms, {"what": "scores", "neutral": neutral, **_asked(at)})
+    return answered(at, arms, _once(_Ask(place, marks, planned), score, _scored))
 
 
 def reach_once(place: Place, at: Bench, found: Sequence[Direction], target: float) -> Reached:
     """What `within_reach` gives, the strength of each direction from `place` where it is.
 
-    For a model as it was loaded alone, as `measure_once`.
+    For a model as it was loaded alone, as `measure_once`; raises as that does.
     """
+    if place.limit <= 0 or not found:
+        return within_reach(at, found, target)
 
-    def searched(missing: Sequence[int]) -> list[Dose]:
+    def search(missing: Sequence[int]) -> list[Dose]:
         return doses_at(at, [found[i] for i in missing], target)
 
     texts = tokens_hash(at.calibration)
     known = {"what": "dose", "target": target, "texts": texts, **facts(at.loaded)}
-    marks = _marks(place, [d.at(1.0) for d in found], known)
-    return at_doses(
-        found, _once(place, marks, searched, lambda plain: from_plain(Dose, plain)), target
-    )
+    ask = _Ask(place, _marks([d.at(1.0) for d in found], known), {price_budget(at.loaded)})
+    return at_doses(found, _once(ask, search, partial(from_plain, Dose)), target)
 
 
 def _asked(at: Bench) -> dict[str, Any]:
-    """All that decides what an arm measures, but the arm."""
+    """All that decides an arm's scores, but the arm."""
     return {
         **facts(at.loaded),
-        "weights": at.loaded.weights,
-        "in flight": tokens_in_flight(at.loaded),
-        "tokenizer": at.loaded.tokenizer.backend_tokenizer.to_str(),
-        "stops": stop_ids(at.loaded),
         "suite": dataclasses.asdict(at.suite),
         "prompts": [dataclasses.asdict(p) for p in at.prompts],
-        "answered": at.answered,
         "tasks": [dataclasses.asdict(t) for t in at.tasks],
         "texts": [tokens_hash(texts) for texts in (at.encoded, at.neutral, at.questions)],
     }
 
 
-def _marks(place: Place, arms: Sequence[Arm], known: Mapping[str, Any]) -> list[str]:
-    """The SHA-256 of all that decides what each arm measures."""
-    if place.limit <= 0:
-        return ["" for _ in arms]
-    said = json.dumps({**known, "code": CODE}, sort_keys=True, default=str)
-    common = hashlib.sha256(said.encode()).digest()
+def _marks(arms: Sequence[Arm], known: Mapping[str, Any]) -> list[str]:
+    """The SHA-256 of all that decides what is found of each arm: what is `known`, and its steps."""
+    text = json.dumps({**known, "code": CODE}, sort_keys=True)
+    common = hashlib.sha256(text.encode()).digest()
     return [_mark(common, arm) for arm in arms]
 
 
@@ -110,36 +110,44 @@ def _mark(common: bytes, arm: Arm) -> str:
     for step in arm.steps:
         vector = step.direction.detach().cpu().contiguous()
         told = [step.block, step.strength, step.operator, str(vector.dtype), list(vector.shape)]
-        found.update(json.dumps(told).encode() + b"\0" + vector.numpy().tobytes())
+        found.update(json.dumps(told).encode() + b"\0")
+        found.update(vector.view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
 
 
+@dataclasses.dataclass(frozen=True)
+class _Ask:
+    """Where something is kept, under which marks, and for which token budgets these stand."""
+
+    place: Place
+    marks: Sequence[str]
+    planned: Set[int]
+
+
 def _once(
-    place: Place,
-    marks: Sequence[str],
-    work: Callable[[Sequence[int]], list[T]],
-    typed: Callable[[Any], T],
+    ask: _Ask, work: Callable[[Sequence[int]], list[T]], typed: Callable[[Any], T]
 ) -> list[T]:
-    """What `work` gives for each mark, in order; it is asked for what `place` does not have."""
-    if place.limit <= 0:
-        return work(range(len(marks)))
-    found = {i: typed(kept) for i, m in enumerate(marks) if (kept := _kept(place, m)) is not None}
-    missing = [i for i in range(len(marks)) if i not in found]
+    """What `work` gives for each mark, in order; it is asked for what the place does not have."""
+    plain = [_kept(ask.place, mark) for mark in ask.marks]
+    found = {i: typed(each) for i, each in enumerate(plain) if each is not None}
+    missing = [i for i, each in enumerate(plain) if each is None]
     if missing:
+        check(ask.place)
         with recording() as used:
             made = work(missing)
         note(used)
-        if not used.halved:
-            bodies = [_body(marks[i], each, used) for i, each in zip(missing, made, strict=True)]
-            keep(place, {f"{marks[i]}.json": b for i, b in zip(missing, bodies, strict=True)})
+        if not used.halved and used.budgets <= ask.planned:
+            marks = [ask.marks[i] for i in missing]
+            pairs = zip(marks, made, strict=True)
+            keep(ask.place, {f"{mark}.json": _body(mark, each, used) for mark, each in pairs})
         found |= dict(zip(missing, made, strict=True))
-    return [found[i] for i in range(len(marks))]
+    return [found[i] for i in range(len(plain))]
 
 
 def _body(mark: str, value: Any, used: Usage) -> bytes:
-    said = {"budgets": sorted(used.budgets), "value": dataclasses.asdict(value)}
-    text = json.dumps(said, default=lambda array: array.tolist())
-    return json.dumps({MARK: mark, SUM: _sum(text), "said": text}).encode()
+    told = {"budgets": sorted(used.budgets), "value": dataclasses.asdict(value)}
+    text = json.dumps(told, default=lambda array: array.tolist())
+    return json.dumps({MARK: mark, SUM: _sum(text), TEXT: text}).encode()
 
 
 def _kept(place: Place, mark: str) -> Any:
@@ -147,24 +155,24 @@ def _kept(place: Place, mark: str) -> Any:
     file = place.folder / f"{mark}.json"
     try:
         read = json.loads(file.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (*ABSENT, ValueError):
         return None
-    if not isinstance(read, dict) or set(read) != {MARK, SUM, "said"}:
+    if not isinstance(read, dict) or set(read) != {MARK, SUM, TEXT}:
         return None
-    if read[MARK] != mark or read[SUM] != _sum(str(read["said"])):
+    if read[MARK] != mark or read[SUM] != _sum(str(read[TEXT])):
         return None
-    said = json.loads(read["said"])
-    note(Usage(set(said["budgets"])))
+    told = json.loads(read[TEXT])
+    note(Usage(set(told["budgets"])))
     used_now(file)
-    return said["value"]
+    return told["value"]
 
 
 def _sum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _measured(plain: Mapping[str, Any]) -> Measured:
-    """The plain form of what an arm measured, typed again."""
+def _scored(plain: Mapping[str, Any]) -> Scored:
+    """The plain form of an arm's scores, typed again."""
     aqi = plain["aqi"]
     typed = {
         "aqi": from_plain(Interval, aqi["aqi"]),
@@ -173,8 +181,7 @@ def _measured(plain: Mapping[str, Any]) -> Measured:
         "influence": _floats(aqi["influence"]),
         "pooled_influence": _floats(aqi["pooled_influence"]),
     }
-    behaviour = from_plain(Behaviour, plain["behaviour"])
-    return Measured(**{**plain, "aqi": ModelAqi(**{**aqi, **typed}), "behaviour": behaviour})
+    return Scored(**{**plain, "aqi": ModelAqi(**{**aqi, **typed})})
 
 
 def _axiom(plain: Mapping[str, Any]) -> AxiomAqi:

@@ -53,7 +53,7 @@ def cache_table(workspace: Workspace) -> str:
 
 
 def state_folders(workspace: Workspace) -> tuple[Path, ...]:
-    """Unfinished units, runs with other values than params.yaml's, states that were read."""
+    """Unfinished units, runs with other values than params.yaml's, read states, measured arms."""
     return (workspace.journals, workspace.runs, workspace.cache)
 
 

@@ -48,7 +48,7 @@ def neutral_price(
         pricer = _pricer(_Sums(kl, loss), batch, tail, loaded.layers - 1)
         replays(loaded, batch, arms, loaded.layers - 1, pricer)
 
-    for_each(loaded, encoded, read, budget=_budget(loaded))
+    for_each(loaded, encoded, read, budget=price_budget(loaded))
     tokens = torch.tensor([len(e.ids) for e in encoded], dtype=torch.float64)
     predicted = (tokens - 1).sum()
     if predicted < 1:
@@ -89,7 +89,7 @@ def logprob_arms(
     def read(batch: Batch) -> None:
         replays(loaded, batch, arms, last, _scorer(found, batch, tail, last))
 
-    for_each(loaded, encoded, read, budget=_budget(loaded))
+    for_each(loaded, encoded, read, budget=price_budget(loaded))
     counts = torch.tensor([e.stop - e.start for e in encoded], dtype=torch.float64)
     _check(loaded, arms, found.sum(1))
     return found / counts[None]
@@ -151,7 +151,8 @@ def _by_text(values: Tensor, owner: Tensor, texts: int) -> Tensor:
     return sums.index_add(0, owner, values.double().cpu())
 
 
-def _budget(loaded: Loaded) -> int:
+def price_budget(loaded: Loaded) -> int:
+    """The padded tokens of one batch whose logits are held."""
     vocabulary = int(loaded.model.get_output_embeddings().weight.shape[0])
     return max(1, min(tokens_at(loaded), LOGITS_PER_BATCH // vocabulary))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import NoReturn
 
 from mahals.records import InputError
 
@@ -70,7 +72,7 @@ def sync(paths: Iterable[Path]) -> None:
     Many are asked for at a time: the file system commits at once what waits together.
     """
 
-    def each(some: Sequence[Path]) -> None:
+    def share(some: Sequence[Path]) -> None:
         for path in some:
             with open(path, "rb", buffering=0) as file:
                 os.fsync(file.fileno())
@@ -78,7 +80,7 @@ def sync(paths: Iterable[Path]) -> None:
     every = list(paths)
     shares = [every[start::SYNCED_AT_ONCE] for start in range(min(SYNCED_AT_ONCE, len(every)))]
     with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
-        deque(pool.map(each, shares), maxlen=0)
+        deque(pool.map(share, shares), maxlen=0)
 
 
 def replace_folder(source: Path, target: Path) -> None:
@@ -104,8 +106,10 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def link_files(source: Path, target: Path, names: Iterable[str]) -> None:
-    """Puts the files `names` (paths below `source`) into the empty folder `target`, as
-    `copy_tree` does one."""
+    """Copies the files `names` (paths below `source`) into the empty folder `target`.
+
+    By hard link where the file system can. Raises InputError where it cannot be written.
+    """
     with writing(target):
         made = set[str]()
         for name in names:
@@ -119,6 +123,8 @@ def link_files(source: Path, target: Path, names: Iterable[str]) -> None:
 def _link(one: str | Path, other: str | Path) -> None:
     try:
         os.link(one, other)
+    except FileExistsError:
+        raise  # a copy would write into what other names have too
     except OSError:
         shutil.copy2(one, other)
 
@@ -133,14 +139,29 @@ def remove(path: Path) -> None:
 
 def files_under(folder: Path) -> list[Path]:
     """The files in a folder and below, sorted by their path; none if it does not exist."""
-    found = (os.path.join(at, name) for at, _, names in os.walk(folder) for name in names)
-    return sorted(Path(path) for path in found if os.path.isfile(path))
+    if not folder.exists():
+        return []
+    walked = os.walk(folder, onerror=_raise)
+    found = (os.path.join(at, name) for at, _, names in walked for name in names)
+    return sorted(Path(path) for path in found if _is_file(path))
+
+
+def _is_file(path: str) -> bool:
+    """As os.path.isfile, which calls a file that cannot be read no file."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:  # a link to nothing
+        return False
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def sha256(path: Path | str) -> str:
     """SHA-256 of a file's bytes; remembered as long as its size and time of change stand."""
-    stat = os.stat(path)
-    return _sha256(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    facts = os.stat(path)
+    return _sha256(str(path), facts.st_size, facts.st_mtime_ns, facts.st_ino)
 
 
 @lru_cache(maxsize=4096)

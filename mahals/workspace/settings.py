@@ -89,7 +89,7 @@ def run_keys(values: Mapping[str, Any]) -> RunKeys:
         )
     if not keys.cache_gb >= 0:
         raise InputError(
-            "cache_gb", expected="0 or more", got=str(keys.cache_gb), cure="0 keeps no states"
+            "cache_gb", expected="0 or more", got=str(keys.cache_gb), cure="0 keeps nothing"
         )
     if keys.study not in STUDIES:
         raise unknown("study", keys.study, STUDIES)
