@@ -172,7 +172,12 @@ def sweep(steer: Steer) -> Callable[[Job], list[list[float]]]:
 
 
 def _summed(job: Job, batch: dict[str, Any]) -> Any:
-    states = job.model.model(**batch, use_cache=False).last_hidden_state
+    import torch
+
+    rows, length = batch["input_ids"].shape
+    places = torch.arange(length).expand(rows, length)  # repeng asks for a row each
+    out = job.model.model(**batch, position_ids=places, use_cache=False)
+    states = out.last_hidden_state
     return (states * batch["attention_mask"][..., None]).sum((0, 1))
 
 
