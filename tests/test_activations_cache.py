@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from mahals.activations.store import ABANDONED, DRAFT, MARK, SUM
 from mahals.models import decoder_blocks, random_weights
 from mahals.phase import StatesPlace
 from mahals.records import InputError
-from mahals.usage import note_halved, recording
+from mahals.usage import note_budget, note_halved, recording
 from tiny_models import LAYERS, PROMPTS, WIDTH, fresh, loaded
 
 EVERY = list(range(LAYERS))
@@ -123,20 +124,22 @@ def test_what_was_used_is_noted_for_a_reading_from_the_cache_too(cache: StatesPl
     assert seen[0] == seen[1] and seen[0].budgets
 
 
+@pytest.mark.parametrize("note", [note_halved, lambda: note_budget(7)])
 def test_a_reading_in_which_memory_was_short_is_noted_and_not_kept(
-    cache: StatesPlace, monkeypatch: pytest.MonkeyPatch
+    note: Callable[[], None], cache: StatesPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A batch was halved, or planned when less was free than the fingerprint says."""
     at = loaded("Llama")
     encoded = encode_prompts(at.tokenizer, PROMPTS)
 
     def short(*given):
-        note_halved()
+        note()
         return capture(*given)
 
     monkeypatch.setattr("mahals.activations.cache.capture", short)
     with recording() as used:
         read_once(cache, at, encoded, EVERY, "mean")
-    assert used.halved == 1 and not files(cache)
+    assert (used.halved == 1 or 7 in used.budgets) and not files(cache)
 
 
 def test_half_written_files_are_removed_once_nobody_writes_to_them(
@@ -214,6 +217,17 @@ def test_what_is_larger_than_the_limit_is_not_kept_and_zero_keeps_nothing(
     for limit in (0, size - 1):
         found = read_once(replace(cache, limit=limit), at, encoded, EVERY, "mean")
         assert torch.equal(found, right) and not files(cache)
+
+
+def test_a_cache_that_cannot_be_written_is_refused_before_anything_is_read(
+    cache: StatesPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = loaded("Llama")
+    encoded = encode_prompts(at.tokenizer, PROMPTS)
+    cache.folder.write_text("a file")
+    monkeypatch.setattr("mahals.activations.cache.capture", lambda *_: 1 / 0)
+    with pytest.raises(InputError, match="set cache_gb to 0"):
+        read_once(cache, at, encoded, EVERY, "mean")
 
 
 def test_states_that_are_refused_are_not_kept(cache: StatesPlace) -> None:
