@@ -25,6 +25,7 @@ from conftest import STUDY, SmallStudy, run_study
 from light_repository import MODELS, copy_tree, environment, git, run
 from mahals.data import AXIOMS
 from mahals.leaderboard import boards, collect
+from mahals.manifests import BOARD
 from mahals.models import load_checkpoint
 from mahals.phase import COLUMNS
 from mahals.records import InputError
@@ -91,7 +92,7 @@ def test_an_overlay_leaves_the_canonical_results_of_what_it_changes_alone(
 def test_the_clone_stays_as_it_was_but_for_results(study: SmallStudy) -> None:
     changed = git(study.root, "status", "--porcelain").splitlines()
     places = {line[3:].split("/")[0] for line in changed}
-    assert places <= {"results", "benchmarks", "dvc.lock"}
+    assert places <= {"results", "dvc.lock"}, "an overlay's numbers are on no page of the project"
     assert not [line for line in changed if line.startswith((" M", " D"))]
     assert not list((study.root / ".mahals" / "journal").glob("*/rows.jsonl"))
 
@@ -312,6 +313,17 @@ def test_two_fresh_studies_give_the_same_bytes(study: SmallStudy, tmp_path: Path
     others = {results.fingerprint: results for results in all_results(Workspace(root))}
     again = {key: others[results.fingerprint] for key, results in study.results.items()}
     assert facts(again) == facts(study.results)
+
+
+@pytest.mark.slow
+def test_publishing_an_overlays_study_does_not_empty_the_projects_board(
+    study: SmallStudy, tmp_path: Path
+) -> None:
+    """Its organisms are those of params.yaml, its leaderboard lines are not."""
+    root = copy_of(study, tmp_path)
+    (root / BOARD).write_text("the lines of params.yaml")
+    said = run(root, "python", "-m", "mahals", "publish").stdout
+    assert (root / BOARD).read_text() == "the lines of params.yaml" and BOARD not in said
 
 
 @pytest.mark.slow

@@ -207,17 +207,17 @@ def _measure(
     results = work(Session(Console(), Later(tracker), workers, units))
     store = open_store(workspace)
     with ExitStack() as stack:
-        if any(r.is_canonical for r in results):
-            _write_board(workspace, results)
+        if canonical := [r for r in results if r.is_canonical]:
+            _write_board(workspace, canonical)
             meter = stack.enter_context(Meter("DVC takes the results"))
             stack.enter_context(committing(read_sources(workspace), meter.wait))
         publish_results(results, store)
         show(results, store)
 
 
-def _write_board(workspace: Workspace, results: Iterable[Results]) -> None:
+def _write_board(workspace: Workspace, canonical: Iterable[Results]) -> None:
     """LEADERBOARD.md follows canonical results that hold leaderboard entries."""
-    if any(_entries(results)):
+    if any(_entries(canonical)):
         from mahals.cli.showing import write_page
 
         write_page(workspace)

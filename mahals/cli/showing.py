@@ -25,7 +25,8 @@ TICK = 0.3  # seconds between two looks at what is waited for
 
 def publish(options: Namespace, keys: Keys) -> int:
     """Shows every stored result in MLflow; computes nothing. LEADERBOARD.md is written where there
-    are results of the values of params.yaml, which alone it shows."""
+    are lines for it, of the values of params.yaml alone; one that is there is never emptied."""
+    from mahals.manifests import BOARD
     from mahals.workspace import Workspace, all_results
 
     workspace = Workspace.locate()
@@ -39,7 +40,9 @@ def publish(options: Namespace, keys: Keys) -> int:
     boards = publish_boards(results, store)
     lines = sum(len(board.lines) for board in boards)
     print(f"{len(results)} results in {store.uri}, {made} of them new; {lines} leaderboard lines")
-    if any(each.is_canonical for each in results):
+    canonical = [each for each in results if each.is_canonical]
+    there = (workspace.root / BOARD).is_file()
+    if any(each.summary().entries for each in canonical) or (canonical and not there):
         print(f"wrote {write_page(workspace)}")
     return 0
 
