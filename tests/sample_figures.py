@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from matplotlib.figure import Figure
 
@@ -54,6 +55,12 @@ def curve(slope: float) -> Curve:
     )
 
 
+def far(number: int) -> Curve:
+    """As `curve`, with one reference far above the arms, one far below and one among them."""
+    away = {"aligned": 160.0 - 16 * number, "prompt": -90.0, "unsteered": 10.0}
+    return replace(curve(1.0), references=away)
+
+
 def square(size: int, scale: float) -> Grid:
     values = [[scale * math.sin(3 * i + 7 * j) for j in range(size)] for i in range(size)]
     cells: list[list[float | None]] = [[*row] for row in values]
@@ -63,6 +70,9 @@ def square(size: int, scale: float) -> Grid:
     return Grid(MODELS[:size], MODELS[:size], cells, *bounds, reasons)
 
 
+ABSENT = Grid(
+    MODELS[:2], MODELS[:2], [[None] * 2] * 2, reasons=[["the native gain may be 0"] * 2] * 2
+)
 BARS = around([20.0, 31.5, None, -4.0, 8.0, 15.0, 2.0, 27.0], 3.0)
 FLOORS = {
     "TF-IDF": [4.0, 5.0, 6.0, 1.0, None, 2.0, 3.0, 4.5],
@@ -95,9 +105,11 @@ def every_figure() -> dict[str, Figure]:
         "heatmap": axiom_heatmap(Grid(MODELS, AXIOMS, HEAT), WORDS),
         "layers": lines_over_layers(series, WORDS),
         "models": curve_with_band({m: curve(2.0 + i) for i, m in enumerate(MODELS)}, WORDS),
+        "far": curve_with_band({m: far(i) for i, m in enumerate(MODELS)}, WORDS),
         "one": curve_with_band({"Mistral_7B": curve(4.0)}, WORDS),
         "axioms": curve_with_band({a: curve(1.0) for a in AXIOMS}, WORDS, columns=2),
         "matrix": matrix(square(8, 19.0), WORDS, signed=True),
+        "nothing": matrix(ABSENT, WORDS, signed=True),
         "efficiency": matrix(square(6, 600.0), WORDS, signed=True),
         "scatter": scatter_with_labels(points, WORDS),
         "table": table(facts, WORDS),
@@ -105,6 +117,6 @@ def every_figure() -> dict[str, Figure]:
 
 
 NAMES = (
-    "bars", "grouped", "histogram", "heatmap", "layers", "models", "one", "axioms", "matrix",
-    "efficiency", "scatter", "table",
+    "bars", "grouped", "histogram", "heatmap", "layers", "models", "far", "one", "axioms", "matrix",
+    "nothing", "efficiency", "scatter", "table",
 )  # fmt: skip

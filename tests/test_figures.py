@@ -21,6 +21,7 @@ from mahals.figures import (
     grouped_bars,
     histogram,
     lines_over_layers,
+    matrix,
     png,
     table,
 )
@@ -35,6 +36,7 @@ from sample_figures import (
     WORDS,
     curve,
     every_figure,
+    far,
     square,
 )
 
@@ -164,6 +166,35 @@ def test_curves_hold_their_values_and_the_random_band(figures) -> None:
     assert levels == {10.0, 12.0}
     band = axes.collections[0].get_paths()[0].get_extents()
     assert (band.y0, band.y1) == (8.5, 12.5)
+
+
+def test_a_reference_far_from_the_arms_is_named_and_does_not_squeeze_them(figures) -> None:
+    for number, axes in enumerate(figures["far"].axes[: len(MODELS)]):
+        levels = {ln.get_ydata()[0] for ln in axes.lines if ln.get_gid() == "reference"}
+        assert levels == {10.0}
+        away = [t for t in axes.texts if t.get_gid() == "far reference"]
+        said = {t.get_text(): t.get_position()[1] > 0.5 for t in away}
+        assert said == {f"aligned {160 - 16 * number} \u2191": True, "prompt -90 \u2193": False}
+        bottom, top = axes.get_ylim()
+        assert bottom > 0 and top < 20
+
+
+def test_panels_of_one_scale_draw_every_reference() -> None:
+    panels = {"a": far(0), "b": curve(1.0)}
+    drawn = curve_with_band(panels, WORDS, share=True)
+    lines = [ln for ln in drawn.axes[0].lines if ln.get_gid() == "reference"]
+    assert {ln.get_ydata()[0] for ln in lines} == {160.0, -90.0, 10.0}
+    assert not drawn.axes[0].texts
+
+
+def test_a_matrix_without_a_value_says_why_and_has_no_colour_bar(figures) -> None:
+    assert len(figures["matrix"].axes) == 2 and len(figures["nothing"].axes) == 1
+    assert any("the native gain may be 0" in t.get_text() for t in figures["nothing"].texts)
+
+
+def test_a_matrix_writes_no_minus_before_nought() -> None:
+    drawn = matrix(Grid(["a"], ["b"], [[-0.001]], [[-0.004]], [[0.004]]), WORDS, signed=True)
+    assert {t.get_text() for t in drawn.axes[0].texts} == {"0.00", "[0.00, 0.00]"}
 
 
 def test_points_lie_where_they_were_measured(figures) -> None:

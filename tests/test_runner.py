@@ -463,6 +463,10 @@ def test_progress_is_seldom_lines_where_there_is_no_terminal(
         bar.update(4.0, "A steps 1/5")
     line = console.stream.getvalue()  # type: ignore[attr-defined]
     assert line.startswith("grow: 4.0 of 8 tasks, ") and "about 0 s left; A steps 1/5" in line
+    with console.bar("published", 3, 0, "result") as bar:
+        time.sleep(0.2)
+        bar.update(1.0, "")
+    assert "published: 1.0 of 3 results, " in console.stream.getvalue()  # type: ignore[attr-defined]
 
 
 def test_run_json_says_how_it_was_made(reference: Path) -> None:

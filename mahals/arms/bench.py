@@ -261,7 +261,7 @@ class Measured(Scored):
 
 def measure_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Measured]:
     """All numbers of all arms; `neutral` False leaves perplexity and KL absent."""
-    return answered(at, arms, score_arms(at, arms, neutral))
+    return with_answers(at, arms, score_arms(at, arms, neutral))
 
 
 def score_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Scored]:
@@ -274,7 +274,7 @@ def score_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Scored]:
     return [Scored(a, c, float(p), float(k)) for a, c, p, k in rows]
 
 
-def answered(at: Bench, arms: Sequence[Arm], scored: Sequence[Scored]) -> list[Measured]:
+def with_answers(at: Bench, arms: Sequence[Arm], scored: Sequence[Scored]) -> list[Measured]:
     """The scores of all arms with their answers, which are written in batches of many arms."""
     found = zip(scored, behaviour(at, arms), strict=True)
     return [Measured(**vars(s), behaviour=b) for s, b in found]

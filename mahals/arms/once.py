@@ -22,7 +22,7 @@ import torch
 from mahals.activations.budget import tokens_at
 from mahals.activations.cache import facts, hash_of, tokens_hash
 from mahals.activations.store import ABSENT, MARK, SUM, Place, check, keep, used_now
-from mahals.arms.bench import Bench, Measured, Scored, answered, measure_arms, score_arms
+from mahals.arms.bench import Bench, Measured, Scored, measure_arms, score_arms, with_answers
 from mahals.arms.directions import Direction, Dose, Reached, at_doses, doses_at, within_reach
 from mahals.generation.price import price_budget
 from mahals.metrics.aqi import AxiomAqi, ModelAqi
@@ -67,7 +67,7 @@ def measure_once(place: Place, at: Bench, arms: Sequence[Arm], neutral: bool) ->
 
     planned = {tokens_at(at.loaded), price_budget(at.loaded)}
     marks = _marks(arms, {"what": "scores", "neutral": neutral, **_asked(at)})
-    return answered(at, arms, _once(_Ask(place, marks, planned), score, _scored))
+    return with_answers(at, arms, _once(_Ask(place, marks, planned), score, _scored))
 
 
 def reach_once(place: Place, at: Bench, found: Sequence[Direction], target: float) -> Reached:

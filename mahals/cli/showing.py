@@ -71,12 +71,12 @@ class Meter:
     Where there is no terminal, one line at the end says what took more than two seconds.
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, unit: str = "part") -> None:
         from mahals.runner import Console
 
         self._console, self._label, self._stack = Console(), label, ExitStack()
         self._bar: Bar | None = None
-        self._began, self._total = 0.0, 1
+        self._began, self._total, self._unit = 0.0, 1, unit
 
     def __enter__(self) -> Meter:
         return self
@@ -105,7 +105,9 @@ class Meter:
     def _opened(self, done: int, total: int) -> Bar:
         if self._bar is None:
             self._began, self._total = time.monotonic(), total
-            self._bar = self._stack.enter_context(self._console.bar(self._label, total, done))
+            self._bar = self._stack.enter_context(
+                self._console.bar(self._label, total, done, self._unit)
+            )
         return self._bar
 
 
@@ -126,7 +128,7 @@ def publish_results(results: Sequence[Results], store: Store) -> Published:
     """Results as MLflow runs, with a bar."""
     from mahals.tracking import publish
 
-    with Meter("results to MLflow") as meter:
+    with Meter("results to MLflow", "result") as meter:
         return publish(results, store, meter.count)
 
 
@@ -134,7 +136,7 @@ def publish_boards(results: Sequence[Results], store: Store) -> Sequence[Board]:
     """Every board of all `results` as MLflow runs, with a bar."""
     from mahals.leaderboard import collect, publish_leaderboard
 
-    with Meter("leaderboard lines to MLflow") as meter:
+    with Meter("leaderboard lines to MLflow", "line") as meter:
         return publish_leaderboard(collect(results), store, meter.count)
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BAND = "#9a9a9a"
+UP, DOWN = "\u2191", "\u2193"
+FAR = 3.0  # a reference that would leave the arms less than 1 / FAR of the axis is not drawn
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ def curve_with_band(
 ) -> Figure:
     """Small multiples, one panel per name (model or axiom): arms, random band, references.
 
-    Every panel names its own value range unless `share`. `labels.other` names the x axis with
-    its unit. Raises InputError when a list is not as long as its panel's x.
+    Every panel names its own value range unless `share`; there a reference far from the arms is
+    written at its edge, with an arrow and its value, instead of drawn. `labels.other` names the
+    x axis with its unit. Raises InputError when a list is not as long as its panel's x.
     """
     something("panels", panels)
     columns = min(columns, len(panels))
@@ -87,6 +90,7 @@ def curve_with_band(
             continue
         name = list(panels)[number]
         _panel(axes, panels[name], keys)
+        _references(axes, panels[name], keys, share)
         style(axes, "both")
         axes.set_title(name, size=TEXT, weight="bold", color=INK, loc="left", pad=3)
         axes.locator_params(axis="y", nbins=5)
@@ -112,10 +116,40 @@ def _panel(axes: Any, curve: Curve, keys: dict[str, Any]) -> None:
         _check(name, curve, measured)
         look = {**stroke(number), "linestyle": "--", "markerfacecolor": "white"}
         keys.setdefault(name, _line(axes, curve.x, measured, look, True))
+
+
+def _references(axes: Any, curve: Curve, keys: dict[str, Any], share: bool) -> None:
+    """Horizontal lines; those far above or below the arms as text at that edge of the panel."""
+    import numpy as np
+
+    given = [*curve.arms.values(), *curve.flipped.values(), *([curve.band] if curve.band else [])]
+    known = np.concatenate([bound for measured in given for bound in measured.arrays()] or [[]])
+    known = known[np.isfinite(known)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    far: dict[bool, list[str]] = {True: [], False: []}
     for number, (name, value) in enumerate(curve.references.items()):
+        reach = max(high, value) - min(low, value)
+        if not share and high > low and reach > FAR * (high - low):
+            arrow = UP if value > high else DOWN
+            far[value > high].append(f"{name} {value:z.3g} {arrow}")
+            continue
         line = axes.axhline(value, color=INK, linestyle=STROKES[3 - number % 3], linewidth=1.3)
         line.set_gid("reference")
         keys.setdefault(name, line)
+    for above, words in far.items():
+        if words:
+            _edge(axes, words, above)
+
+
+def _edge(axes: Any, words: Sequence[str], above: bool) -> None:
+    """Names what lies beyond the upper or the lower edge, in room of its own."""
+    bottom, top = axes.get_ylim()
+    room = (top - bottom) * 0.15 * len(words)
+    axes.set_ylim((bottom, top + room) if above else (bottom - room, top))
+    axes.text(
+        0.98, 0.98 if above else 0.02, "\n".join(words), size=TEXT, color=INK, ha="right",
+        va="top" if above else "bottom", transform=axes.transAxes, gid="far reference",
+    )  # fmt: skip
 
 
 def _check(name: str, curve: Curve, measured: Measured) -> None:

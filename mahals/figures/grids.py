@@ -129,7 +129,7 @@ def _form(grid: Grid) -> str:
     """Two decimals below 10, one below 100, none above: what fits a cell."""
     tables = (grid.values, grid.lows, grid.highs)
     top = max((abs(x) for t in tables for row in t for x in row if x is not None), default=0.0)
-    return ".2f" if top < 9.995 else ".1f" if top < 99.95 else ".0f"
+    return "z.2f" if top < 9.995 else "z.1f" if top < 99.95 else "z.0f"
 
 
 def _weakest(grid: Grid, column: int) -> int | None:
@@ -211,6 +211,8 @@ def _outline(axes: Any, grid: Grid) -> None:
 
 
 def _bar(figure: Figure, axes: Any, image: Any, labels: Labels) -> None:
+    if not image.get_array().count():
+        return  # every cell is absent: there is nothing that a colour stands for
     bar = figure.colorbar(image, ax=axes, fraction=0.035, pad=0.015, aspect=25)
     bar.ax.tick_params(labelsize=TEXT, colors=INK, length=2)
     bar.outline.set_visible(False)

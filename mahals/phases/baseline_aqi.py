@@ -151,7 +151,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         labels,
         title="AQI over the blocks",
         caption=f"n = {first.n} evaluation prompts, {first.space} space: levels compare within a "
-        "model alone. Band: 95 % jackknife interval.",
+        "model alone. In a line's colour: 95 % jackknife interval.",
     )
     return {
         "aqi_bar_plot": _bars(by_model, space, bars, kept),

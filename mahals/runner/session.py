@@ -114,9 +114,9 @@ class Console:
             print(text, file=self.stream, flush=True)
 
     @contextmanager
-    def bar(self, label: str, total: int, done: int) -> Iterator[Bar]:
-        """A bar of `total` tasks of which `done` are measured already."""
-        bar = self._open = Bar(self, label, total, done)
+    def bar(self, label: str, total: int, done: int, unit: str = "task") -> Iterator[Bar]:
+        """A bar of `total` tasks, or what `unit` names, of which `done` are there already."""
+        bar = self._open = Bar(self, label, total, done, unit)
         try:
             yield bar
         finally:
@@ -125,10 +125,11 @@ class Console:
 
 
 class Bar:
-    """Progress over tasks, with rate and the time left."""
+    """Progress over tasks or what else `unit` names, with rate and the time left."""
 
-    def __init__(self, console: Console, label: str, total: int, done: int) -> None:
+    def __init__(self, console: Console, label: str, total: int, done: int, unit: str) -> None:
         self._console, self._label, self._total, self._first = console, label, total, done
+        self._unit = unit
         self._began = self._told = time.monotonic()
         self._tqdm: Any = None
 
@@ -153,7 +154,9 @@ class Bar:
         left = f", about {duration((self._total - done) / rate)} left" if rate > 0 else ""
         pace = f"{rate * 60:.3g} a minute{left}"
         also = f"; {note}" if note else ""
-        self._console.line(f"{self._label}: {done:.1f} of {self._total} tasks, {pace}{also}")
+        self._console.line(
+            f"{self._label}: {done:.1f} of {self._total} {self._unit}s, {pace}{also}"
+        )
 
     def _draw(self, done: float, note: str) -> None:
         if self._tqdm is None:
@@ -164,7 +167,7 @@ class Bar:
                 total=self._total,
                 initial=self._first,
                 desc=self._label,
-                unit="task",
+                unit=self._unit,
                 file=self._console.stream,
                 bar_format=form + "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
             )

@@ -102,7 +102,7 @@ class Shower:
         if spare:
             self.pool.spare(job, _Drawing(self.session, None, (made, said)))
         else:
-            with self.session.console.bar(label, 1, 0) as bar:
+            with self.session.console.bar(label, 1, 0, "gather") as bar:
                 self.pool.run([job], _Drawing(self.session, bar, (made, said)))
         return made
 
@@ -116,7 +116,7 @@ class Shower:
             place = unit_place(resolver, each.phase, each.unit, each.fingerprint, inputs)
             jobs.append(Job(label, each.unit, (), redraw_unit, GatherArgs((each,), place)))
         label = f"{results[0].phase}, drawing again"
-        with self.session.console.bar(label, len(jobs), 0) as bar:
+        with self.session.console.bar(label, len(jobs), 0, "unit") as bar:
             self.pool.run(jobs, _Drawing(self.session, bar))
 
     def _absent(self, name: str, unit: str) -> InputError:

@@ -58,7 +58,7 @@ def run_study(settings: Settings, workspace: Workspace, session: Session) -> lis
 def _finish(pool: LocalPool, session: Session) -> None:
     """Waits for the gathers that are not done."""
     total = pool.left
-    with session.console.bar("figures over all models", total, 0) as bar:
+    with session.console.bar("figures over all models", total, 0, "gather") as bar:
         pool.finish(lambda left: bar.update(total - left, ""))
 
 

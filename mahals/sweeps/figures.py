@@ -32,11 +32,11 @@ def sweep_figures(rows: Sequence[SweptRow], kept: Kept) -> Mapping[str, Figure]:
     draws = len({r.draw for r in rows if r.arm == "random"})
     n = kept.tensors(rows[0].evidence)["influence"].shape[1]
     prompts = f"n = {n} evaluation prompts of 7 axioms."
-    band = f" Band: range of {draws} random directions of equal norm."
+    band = f" Grey: range of {draws} random directions of equal norm."
     labels = Labels(
         "AQI over the strength of the model's own vector",
         "aqi (points)",
-        f"{prompts} Bars: 95 % jackknife interval.{band}",
+        f"{prompts} In a line's colour: 95 % jackknife interval.{band}",
         better="higher",
         other=STRENGTH[next(r.dose_kind for r in rows if r.on_grid)],
     )
@@ -47,8 +47,8 @@ def sweep_figures(rows: Sequence[SweptRow], kept: Kept) -> Mapping[str, Figure]:
         replace(
             labels,
             title=f"AQI of each axiom over the strength of the own vector, {curves.variant}",
-            caption=f"{prompts} Bars: 95 % jackknife interval over the axiom's prompts."
-            f"{band if curves.banded else ''}",
+            caption=f"{prompts} In a line's colour: 95 % jackknife interval over the axiom's "
+            f"prompts.{band if curves.banded else ''}",
         ),
     )
     agents = societies(rows, kept)
