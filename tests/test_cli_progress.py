@@ -59,7 +59,7 @@ def test_publishing_is_told_in_a_log(
     database, runs, board = ([x for x in lines if x.startswith(n)] for n in PUBLISHING)
     assert "MLflow's database: 0.0 of 1 tasks, 0 a minute; 0 s so far" in database
     assert len(board) == 4 and board[-1] == "leaderboard lines to MLflow: 2 in 0 s"
-    assert "leaderboard lines to MLflow: 1.0 of 2 tasks, " in board[1]
+    assert "leaderboard lines to MLflow: 1.0 of 2 lines, " in board[1]
     assert " a minute, about " in board[1] and board[1].endswith(" left")
     assert len(runs) == (4 if command == "publish" else 0)
 

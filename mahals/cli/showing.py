@@ -71,7 +71,7 @@ class Meter:
     Where there is no terminal, one line at the end says what took more than two seconds.
     """
 
-    def __init__(self, label: str, unit: str = "part") -> None:
+    def __init__(self, label: str, unit: str = "task") -> None:
         from mahals.runner import Console
 
         self._console, self._label, self._stack = Console(), label, ExitStack()
