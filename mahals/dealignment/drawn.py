@@ -35,7 +35,7 @@ def _by_steps(found: Mapping[str, Sequence[Stage]], of: Of) -> Figure:
     labels = Labels(
         "The fall, and what each arm brought back",
         WORDS[of],
-        f"n = {n} evaluation prompts; bars of the lines: 95 % jackknife intervals. Grey: mean and "
+        f"n = {n} evaluation prompts. In a line's colour: 95 % jackknife intervals. Grey: mean and "
         f"range of {draws} random directions. All arms at one KL on neutral text.",
         better="higher",
         other="steps of fine-tuning",

@@ -225,8 +225,8 @@ def _curves(rows: Sequence[Any], kept: Kept, subject: str, arm: str) -> Figure:
     labels = Labels(
         title,
         "share of all answers",
-        f"{rows[0].asked} unseen prompts; Wilson 95 %. Band: lowest to highest random direction at "
-        f"equal KL. Weights: {rows[0].weights}.",
+        f"{rows[0].asked} unseen prompts. In a line's colour: Wilson 95 %. Grey: lowest to highest "
+        f"random direction at equal KL. Weights: {rows[0].weights}.",
         None,
         aim,
     )
