@@ -123,7 +123,8 @@ def _auroc(rows: Sequence[Any]) -> Figure:
         "Is a misaligned model told apart on unseen prompts?",
         "AUROC",
         f"{rows[0].scored} prompts that no direction was fitted on. In a line's colour: 95 % "
-        "jackknife. Grey: random directions, from chance to the best. Never seen: an adapter of another domain.",
+        "jackknife. Grey: random directions, from chance to the best. Never seen: an adapter of "
+        "another domain.",
         "higher",
         "block",
     )
