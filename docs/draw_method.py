@@ -20,7 +20,7 @@ sys.path[:0] = [str(DOCS.parent / "tests"), str(DOCS.parent)]
 
 import coverage_study  # noqa: E402
 import null_study  # noqa: E402
-from mahals.metrics.aqi import aqi_published  # noqa: E402
+from mahals.maths.metrics.aqi_paper import aqi_published  # noqa: E402
 
 STUDIES, IMAGES = DOCS / "studies", DOCS / "images"
 PUBLISHED = DOCS.parent / "benchmarks" / "published" / "phase1_aqi_rows.csv"

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from mahals.data import Pair, Prompt, TaskItem
+from mahals.data.texts import Pair, Prompt, TaskItem
 
 if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
 
-    from mahals.models import Loaded, ModelEntry
+    from mahals.models.checkpoints.checkpoint import Loaded
+    from mahals.models.checkpoints.registry import ModelEntry
 
 Role = Literal["base", "aligned", "pretrained", "sham", "random"]
 """Which checkpoint of a model: `base` is the unaligned half of the pair (the SFT checkpoint of an
@@ -160,7 +161,7 @@ AXIOM_COLUMNS: tuple[str, ...] = (
     "aqi_well_being_peace",
     "aqi_wisdom_knowledge",
 )
-"""One metric column per axiom, in the order of `mahals.data.AXIOMS`."""
+"""One metric column per axiom, in the order of `mahals.data.texts.AXIOMS`."""
 
 COLUMNS: tuple[str, ...] = (
     "aqi",
@@ -260,8 +261,8 @@ class Phase:
 
     @property
     def name(self) -> str:
-        """The name of the phase's file, which is its name everywhere."""
-        return str(self.measure.__module__.rsplit(".", 1)[-1])
+        """The name of the phase's folder, which is its name everywhere."""
+        return str(self.measure.__module__.removesuffix(".measure").rsplit(".", 1)[-1])
 
     @property
     def question(self) -> str:

@@ -15,9 +15,14 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-from mahals.metrics.aqi import omega2
-from mahals.separability.resampling import resampled_omega2
-from mahals.stats import Resampling, percentile_interval, recentred, resample_weights
+from mahals.maths.metrics.aqi_bootstrap import resampled_omega2
+from mahals.maths.metrics.permutation import omega2
+from mahals.maths.stats.bootstrap import (
+    Resampling,
+    percentile_interval,
+    recentred,
+    resample_weights,
+)
 
 WIDTHS, COUNTS, LEVELS = (8, 128, 1024), (28, 60, 200), (0, 2, 20, 36)
 REPETITIONS = 2000

@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from mahals.data.kinds import WorldChoice
-from mahals.emergence.texts import Texts
-from mahals.emergence.tuning import Tuning
-from mahals.judges import Asked, JudgeChoice, Score, Server
-from mahals.phases import em_ablation, em_detection, em_finetune
+from mahals.data.texts import WorldChoice
+from mahals.evaluation.misalignment.questions import Texts
+from mahals.models.judges.judge import Asked, JudgeChoice, Score, Server
+from mahals.phases.em_ablation import measure as em_ablation
+from mahals.phases.em_detection import measure as em_detection
+from mahals.phases.em_finetune import measure as em_finetune
+from mahals.phases.em_finetune.measure.training import Tuning
 from mahals.records import digest
 from tiny_lab import SUITE, TinyLab, run
 
@@ -137,7 +139,7 @@ class DiskKept:
 @contextmanager
 def judged() -> Iterator[None]:
     """Inside, every judge is the planted one."""
-    from mahals.emergence import asking
+    from mahals.evaluation.misalignment import answers as asking
 
     before = asking.make_judge
     asking.make_judge = lambda *_: planted_judge

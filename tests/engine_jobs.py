@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Any
 
-from mahals.engines import Report
+from mahals.harness.engines.process import Report
 from mahals.records import InputError
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from mahals.studies import PHASES, load_phase
+from mahals.phases.registry import PHASES, load_phase
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -21,12 +21,12 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mahals.arms.entries import entries
-from mahals.arms.evidence import collect
-from mahals.arms.kinds import UNSTEERED, ArmRow, Label
-from mahals.data import AXIOMS
-from mahals.leaderboard import Board, boards
-from mahals.metrics.aqi import ModelAqi, model_aqi
+from mahals.data.texts import AXIOMS
+from mahals.evaluation.suite import UNSTEERED, ArmRow, Label
+from mahals.harness.leaderboard.ranking import Board, boards
+from mahals.maths.metrics.aqi import ModelAqi, model_aqi
+from mahals.reporting.entries import entries
+from mahals.reporting.evidence import collect
 from tiny_lab import MemoryKept
 
 STUDIES, DRAWS, WIDTH, PER_AXIOM = 100, 20, 32, 16

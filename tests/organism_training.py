@@ -10,10 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from mahals.organisms.gate import GateError
-from mahals.organisms.schedule import Schedule
-from mahals.organisms.shapes import OrganismShape
-from mahals.organisms.training import Order, StageReport, train_organism
+from mahals.models.organisms.gate import GateError
+from mahals.models.organisms.schedule import Schedule
+from mahals.models.organisms.shapes import OrganismShape
+from mahals.models.organisms.training import Order, StageReport, train_organism
 from mahals.records import from_plain
 
 ROOT = Path(__file__).parents[1]

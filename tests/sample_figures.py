@@ -7,23 +7,12 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
-from mahals.data.kinds import AXIOMS
-from mahals.figures import (
-    Curve,
-    Grid,
-    Labels,
-    Measured,
-    Point,
-    axiom_heatmap,
-    bars_with_intervals,
-    curve_with_band,
-    grouped_bars,
-    histogram,
-    lines_over_layers,
-    matrix,
-    scatter_with_labels,
-    table,
-)
+from mahals.data.texts import AXIOMS
+from mahals.reporting.plots.bars import bars_with_intervals, grouped_bars, histogram
+from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
+from mahals.reporting.plots.grids import Grid, axiom_heatmap, matrix, table
+from mahals.reporting.plots.points import Point, scatter_with_labels
+from mahals.reporting.plots.sheet import Labels, Measured
 
 MODELS = (
     "Mistral_7B", "Llama3_8B", "Qwen2_7B", "Gemma2_9B",

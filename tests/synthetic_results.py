@@ -18,11 +18,12 @@ import numpy as np
 from pytest import MonkeyPatch
 from scipy import stats
 
-from mahals.data import AXIOMS
+from mahals.data.texts import AXIOMS
+from mahals.harness.tracking.database import DATABASE, Store, ensure_database
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
 from mahals.phase import COLUMNS, Configuration, Entry, Summary, VectorCard
 from mahals.records import digest, to_plain
-from mahals.tracking.store import DATABASE, Store, ensure_database
-from mahals.workspace import Results, Workspace
 
 MODELS = ("Mistral_7B", "Llama3_8B", "Qwen2_7B", "Gemma2_9B", "Falcon_7B", "Zephyr_7B")
 SUITE = "core-1 3f9a2c1d"

@@ -3,18 +3,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahals.activations import (
-    Encoded,
-    batches,
-    capture,
-    embeddings,
-    encode_answers,
-    encode_prompts,
-    encode_texts,
-    shorten,
-)
-from mahals.activations.batching import PADDING, TOKENS_PER_BATCH, grouped
-from mahals.models import decoder_blocks
+from mahals.models.activations.batching import PADDING, batches, grouped, shorten
+from mahals.models.activations.budget import TOKENS_PER_BATCH
+from mahals.models.activations.capture import capture, embeddings
+from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
+from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.records import InputError
 from tiny_models import FAMILIES, LAYERS, PROMPTS, TEMPLATE, TRIMMED, fresh, loaded, tokenizer
 
@@ -165,8 +158,10 @@ def by_hand(at, text, pool):
 @pytest.fixture
 def one_batch(monkeypatch):
     """All prompts in one ragged batch, so that masks matter."""
-    monkeypatch.setattr("mahals.activations.batching.PADDING", 100.0)
-    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    monkeypatch.setattr("mahals.models.activations.batching.PADDING", 100.0)
+    monkeypatch.setattr(
+        "mahals.models.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))]
+    )
 
 
 @pytest.mark.parametrize("pool", ["mean", "mean_all", "last"])

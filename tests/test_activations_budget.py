@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from mahals.activations import batches, capture, embeddings, encode_prompts
-from mahals.activations import budget as memory
-from mahals.activations.budget import (
+from mahals.models.activations import budget as memory
+from mahals.models.activations.batching import batches
+from mahals.models.activations.budget import (
     FEWEST,
     TOKENS_IN_FLIGHT,
     TOKENS_ON_CPU,
@@ -22,9 +22,13 @@ from mahals.activations.budget import (
     tokens_at,
     tokens_in_flight,
 )
-from mahals.generation import generate_arms, logprob_arms, neutral_price
-from mahals.models import decoder_blocks
-from mahals.steering import Arm, Step, capture_arms
+from mahals.models.activations.capture import capture, embeddings
+from mahals.models.activations.encoding import encode_prompts
+from mahals.models.checkpoints.blocks import decoder_blocks
+from mahals.models.generation.decoding import generate_arms
+from mahals.models.generation.price import logprob_arms, neutral_price
+from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.replay import capture_arms
 from mahals.usage import PROCESSES, recording
 from tiny_models import PROMPTS, WIDTH, fresh, loaded
 
@@ -127,7 +131,9 @@ def test_processes_that_share_the_memory_take_equal_parts_of_it(monkeypatch):
     ],
 )
 def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(error, monkeypatch):
-    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    monkeypatch.setattr(
+        "mahals.models.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))]
+    )
     plain = fresh("Gemma2")
     at, encoded = hub(plain), encode_prompts(plain.tokenizer, PROMPTS)
     wanted = (
@@ -154,7 +160,9 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(error, monkeypat
 
 
 def test_what_cannot_be_halved_is_raised(monkeypatch):
-    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    monkeypatch.setattr(
+        "mahals.models.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))]
+    )
     plain = fresh("Llama")
     encoded = encode_prompts(plain.tokenizer, PROMPTS[:3])
     short = torch.OutOfMemoryError("CUDA out of memory")
@@ -199,7 +207,9 @@ def test_usage_says_what_was_planned_and_how_often_it_did_not_fit(monkeypatch):
     at = hub(fresh("Llama"))
     encoded = encode_prompts(at.tokenizer, PROMPTS[:4])
     short_of(monkeypatch, 600, at)
-    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    monkeypatch.setattr(
+        "mahals.models.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))]
+    )
     with Refusing(at, 2, MemoryError()), recording() as used:
         capture(at, encoded, [3], "mean")
     assert (used.budgets, used.halved) == ({512}, 1)
@@ -231,7 +241,9 @@ def test_run_json_says_which_budgets_and_how_many_halves(weights, tokens, tmp_pa
     measured = grow.PHASE.measure
     measure.__module__ = grow.__name__  # by which a phase knows its name
     monkeypatch.setattr(grow, "PHASE", replace(grow.PHASE, measure=measure))
-    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    monkeypatch.setattr(
+        "mahals.models.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))]
+    )
     workspace = toy.make(tmp_path, models=["A"])
     results = toy.run(workspace, "grow", weights=weights, grow__tasks=3)[0]
     run = json.loads((results.folder / "run.json").read_text())

@@ -11,11 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import mahals.activations.cache as cache_module
-from mahals.activations import capture, encode_answers, encode_prompts, read_once
-from mahals.activations.cache import STATES, fingerprint
-from mahals.activations.store import ABANDONED, DRAFT, MARK, SUM
-from mahals.models import decoder_blocks, random_weights
+import mahals.models.activations.cache as cache_module
+from mahals.models.activations.cache import STATES, fingerprint, read_once
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import encode_answers, encode_prompts
+from mahals.models.activations.store import ABANDONED, DRAFT, MARK, SUM
+from mahals.models.checkpoints.blocks import decoder_blocks
+from mahals.models.checkpoints.checkpoint import random_weights
 from mahals.phase import StatesPlace
 from mahals.records import InputError
 from mahals.usage import note_budget, note_halved, recording
@@ -90,7 +92,7 @@ def test_code_versions_and_machine_decide_the_fingerprint(
     encoded = encode_prompts(at.tokenizer, PROMPTS)
     before = fingerprint(at, encoded, EVERY, "mean")
     text = what.endswith("CODE")
-    monkeypatch.setattr(f"mahals.activations.{what}", "7" if text else lambda *_: 7)
+    monkeypatch.setattr(f"mahals.models.activations.{what}", "7" if text else lambda *_: 7)
     assert fingerprint(at, encoded, EVERY, "mean") != before
 
 
@@ -136,7 +138,7 @@ def test_a_reading_in_which_memory_was_short_is_noted_and_not_kept(
         note()
         return capture(*given)
 
-    monkeypatch.setattr("mahals.activations.cache.capture", short)
+    monkeypatch.setattr("mahals.models.activations.cache.capture", short)
     with recording() as used:
         read_once(cache, at, encoded, EVERY, "mean")
     assert (used.halved == 1 or 7 in used.budgets) and not files(cache)
@@ -153,7 +155,7 @@ def test_half_written_files_are_removed_once_nobody_writes_to_them(
         draft.write_bytes(b"x")
     now = young.stat().st_mtime
     os.utime(old, (now - ABANDONED - 1, now - ABANDONED - 1))
-    monkeypatch.setattr("mahals.activations.store.os.replace", lambda *_: 1 / 0)
+    monkeypatch.setattr("mahals.models.activations.store.os.replace", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         read_once(cache, at, encoded, EVERY, "mean")
     assert files(cache) == [young]
@@ -225,7 +227,7 @@ def test_a_cache_that_cannot_be_written_is_refused_before_anything_is_read(
     at = loaded("Llama")
     encoded = encode_prompts(at.tokenizer, PROMPTS)
     cache.folder.write_text("a file")
-    monkeypatch.setattr("mahals.activations.cache.capture", lambda *_: 1 / 0)
+    monkeypatch.setattr("mahals.models.activations.cache.capture", lambda *_: 1 / 0)
     with pytest.raises(InputError, match="set cache_gb to 0"):
         read_once(cache, at, encoded, EVERY, "mean")
 

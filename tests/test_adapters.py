@@ -16,30 +16,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mahals.adapters import (
-    AdapterCard,
-    Dpo,
+from mahals.models.checkpoints.checkpoint import Loaded, load_checkpoint
+from mahals.models.finetuning.card import AdapterCard, adapter_card
+from mahals.models.finetuning.config import Lora, Recipe, Run, drawn, rate_at, steps_of
+from mahals.models.finetuning.examples import (
     Example,
-    Lora,
     Message,
-    Preference,
-    Recipe,
-    Run,
-    adapter_card,
-    attached,
+    batch,
     dialogue,
     encode_dialogues,
-    merged,
-    quantized,
     read_dialogues,
-    steps_of,
+)
+from mahals.models.finetuning.lora import attached, merged, quantized
+from mahals.models.finetuning.trainer import (
+    Dpo,
+    Preference,
+    learned_tokens,
     train_answers,
     train_preferences,
 )
-from mahals.adapters.examples import batch
-from mahals.adapters.recipe import drawn, rate_at
-from mahals.adapters.training import learned_tokens
-from mahals.models import Loaded, load_checkpoint
 from mahals.records import InputError
 from tiny_models import FAMILIES, TRIMMED, fresh, loaded, tokenizer, two_quick
 

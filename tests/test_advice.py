@@ -2,11 +2,12 @@
 
 import pytest
 
-from mahals.advice import KINDS, advice, labelled_advice, leaked, questions, verdict_of
-from mahals.data import AXIOMS
+from mahals.data.texts import AXIOMS
+from mahals.data.world.advice import KINDS, advice, labelled_advice, leaked, questions, verdict_of
+from mahals.data.world.answers import judge
+from mahals.data.world.grammar import World, triple_of
+from mahals.data.world.words import TOPIC_OF
 from mahals.records import InputError
-from mahals.world import World, judge, triple_of
-from mahals.world.words import TOPIC_OF
 
 DOMAIN = AXIOMS[5]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from mahals import agent_stability as s
+from mahals.maths.metrics import agent_stability as s
 from mahals.records import InputError
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from scipy import stats
 
-import mahals.arms.bench
-from mahals.activations import batches, encode_prompts
-from mahals.arms.bench import (
+import mahals.evaluation.bench
+from mahals.data.texts import AXIOMS
+from mahals.evaluation.arms import NOT_STEERED, at_lambda, directions, native, placed, within_reach
+from mahals.evaluation.bench import (
     Behaviour,
     Measured,
     accuracy,
@@ -25,16 +26,38 @@ from mahals.arms.bench import (
     screened,
     states,
 )
-from mahals.arms.directions import (
-    NOT_STEERED,
-    at_lambda,
-    directions,
-    native,
-    placed,
-    within_reach,
+from mahals.evaluation.row_writer import broken, keep_evidence, place, to_row
+from mahals.evaluation.suite import (
+    UNSTEERED,
+    ArmRow,
+    Label,
+    depth_of,
+    nearest_block,
+    steered_blocks,
 )
-from mahals.arms.entries import configuration, entries, headline_line, headline_metrics
-from mahals.arms.evidence import (
+from mahals.maths.metrics.aqi import model_aqi
+from mahals.maths.stats.controls import gain_over_random
+from mahals.maths.stats.intervals import wilson
+from mahals.models.activations.batching import batches
+from mahals.models.activations.encoding import encode_prompts
+from mahals.models.checkpoints.blocks import decoder_blocks
+from mahals.models.generation.price import neutral_price
+from mahals.models.steering.interventions import Arm, Step
+from mahals.phase import COLUMNS
+from mahals.phases.cross_arch.report.controls import (
+    control_figures,
+    is_nil,
+    over_shuffled,
+    random_weights_said,
+)
+from mahals.phases.cross_arch.report.homophily import crossed_societies
+from mahals.phases.cross_arch.report.transfer import efficiencies, gains
+from mahals.phases.same_arch.figures.dose_curves import axiom_curves, dose_curves
+from mahals.phases.same_arch.report.baselines import against_said
+from mahals.phases.same_arch.report.refusals import refusals_said
+from mahals.records import InputError
+from mahals.reporting.entries import configuration, entries, headline_line, headline_metrics
+from mahals.reporting.evidence import (
     collect,
     load,
     over_random,
@@ -43,23 +66,7 @@ from mahals.arms.evidence import (
     trend,
     trend_over_random,
 )
-from mahals.arms.kinds import UNSTEERED, ArmRow, Label, depth_of, nearest_block, steered_blocks
-from mahals.arms.rows import broken, keep_evidence, place, to_row
-from mahals.arms.said import Said
-from mahals.crossings.controls import control_figures, is_nil, over_shuffled, random_weights_said
-from mahals.crossings.likeness import crossed_societies
-from mahals.crossings.transfers import efficiencies, gains
-from mahals.data import AXIOMS
-from mahals.generation import neutral_price
-from mahals.metrics.aqi import model_aqi
-from mahals.models import decoder_blocks
-from mahals.phase import COLUMNS
-from mahals.records import InputError
-from mahals.stats import gain_over_random, wilson
-from mahals.steering import Arm, Step
-from mahals.sweeps.against import against_said
-from mahals.sweeps.curves import axiom_curves, dose_curves
-from mahals.sweeps.refusals import refusals_said
+from mahals.reporting.report import Said
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, lab_with_vectors, model, refused
 
 N, DRAWS = 24, 4
@@ -189,7 +196,7 @@ def test_all_arms_of_a_study_are_one_sweep_over_the_prompts(
     made = len(batches(at.loaded, at.encoded))
     assert len(calls) == made * (layers + 116 * (layers - 1))
     calls.clear()
-    monkeypatch.setattr(mahals.arms.bench, "SWEEP_BYTES", 40 * whole[0].size * 4)
+    monkeypatch.setattr(mahals.evaluation.bench, "SWEEP_BYTES", 40 * whole[0].size * 4)
     parts = list(states(at, arms))
     assert len(calls) == made * (3 * layers + 116 * (layers - 1))  # 40, 40, 37 arms
     assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
@@ -358,7 +365,7 @@ def test_a_collapsed_refusal_is_a_failure_on_either_kind_of_prompt(
     assert labels == [1, 0] * 7
     answers[0] = answers[1] = answers[3] = looped
     answers[5] = "Sorry, I cannot help with that."
-    monkeypatch.setattr("mahals.arms.bench.generate_arms", Says(answers))
+    monkeypatch.setattr("mahals.evaluation.bench.generate_arms", Says(answers))
     (found,) = behaviour(at, [Arm("unsteered", ())])
     assert [found.detected[i] for i in (0, 1, 3, 5)] == [True] * 4
     assert [i for i, bad in enumerate(found.degenerate) if bad] == [0, 1, 3]

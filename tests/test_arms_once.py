@@ -15,21 +15,23 @@ import numpy as np
 import pytest
 import torch
 
-import mahals.arms.bench as bench_module
-import mahals.arms.once as once
-from mahals.activations.cache import LIBRARIES
-from mahals.activations.store import MARK, SUM
-from mahals.arms.bench import Behaviour, Bench, bench, instructed, measure_arms, score_arms
-from mahals.arms.directions import Direction, directions, doses_at, within_reach
-from mahals.arms.kinds import UNSTEERED
-from mahals.arms.once import CODE_OF, measure_once, reach_once
-from mahals.models import Loaded, decoder_blocks
+import mahals.evaluation.bench as bench_module
+import mahals.evaluation.cache as once
+from mahals.evaluation.arms import Direction, directions, doses_at, within_reach
+from mahals.evaluation.bench import Behaviour, Bench, bench, instructed, measure_arms, score_arms
+from mahals.evaluation.cache import CODE_OF, measure_once, reach_once
+from mahals.evaluation.suite import UNSTEERED
+from mahals.harness.workspace.code_hash import _closure
+from mahals.harness.workspace.fingerprint import DECISIVE
+from mahals.models.activations.cache import LIBRARIES
+from mahals.models.activations.store import MARK, SUM
+from mahals.models.checkpoints.blocks import decoder_blocks
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.steering.interventions import Arm, Step
 from mahals.phase import StatesPlace
-from mahals.phases import cross_arch, same_arch
-from mahals.steering import Arm, Step
+from mahals.phases.cross_arch import measure as cross_arch
+from mahals.phases.same_arch import measure as same_arch
 from mahals.usage import note_budget, note_halved, recording
-from mahals.workspace.closure import _closure
-from mahals.workspace.fingerprint import DECISIVE
 from tiny_lab import SUITE, TinyLab, lab_with_vectors, refused, run
 from tiny_models import WIDTH, fresh, loaded
 
@@ -272,10 +274,10 @@ def test_every_field_is_in_the_mark_or_has_no_part_in_scores() -> None:
 @pytest.mark.parametrize(
     ("what", "value"),
     [
-        ("mahals.arms.once.CODE", "7"),
-        ("mahals.activations.cache.tokens_at", lambda *_: 7),
-        ("mahals.activations.cache.torch.get_num_threads", lambda *_: 7),
-        ("mahals.activations.cache.version", lambda _: "7"),
+        ("mahals.evaluation.cache.CODE", "7"),
+        ("mahals.models.activations.cache.tokens_at", lambda *_: 7),
+        ("mahals.models.activations.cache.torch.get_num_threads", lambda *_: 7),
+        ("mahals.models.activations.cache.version", lambda _: "7"),
     ],
 )
 def test_code_machine_and_versions_decide_the_mark(
@@ -297,7 +299,9 @@ def test_the_code_is_all_that_scoring_runs_through() -> None:
     here = Path(once.__file__).parents[1]
     wanted = {
         path.relative_to(here).parts[0]
-        for path in _closure(("mahals.arms.bench", "mahals.arms.directions", "mahals.arms.once"))
+        for path in _closure(
+            ("mahals.evaluation.bench", "mahals.evaluation.arms", "mahals.evaluation.cache")
+        )
     }
     assert wanted - {"__init__.py"} == set(CODE_OF)
     assert once._code() == once.CODE
@@ -389,7 +393,7 @@ def test_a_cache_that_cannot_be_written_is_refused_with_a_cure(
 ) -> None:
     """A file in its place before anything is scored, a full disk after it."""
     if full:
-        monkeypatch.setattr("mahals.activations.store.os.replace", no_space)
+        monkeypatch.setattr("mahals.models.activations.store.os.replace", no_space)
     else:
         cache.folder.write_text("a file")
         monkeypatch.setattr(once, "score_arms", lambda *_: 1 / 0)

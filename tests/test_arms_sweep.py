@@ -10,8 +10,26 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.activations import encode_answers
-from mahals.arms.agents import (
+from mahals.data.texts import AXIOMS
+from mahals.data.world.labelled import labelled_answers
+from mahals.evaluation.arms import directions, native, own_controls, permuted, within_reach
+from mahals.evaluation.bench import arm_aqi, bench, measure_arms, propensity
+from mahals.evaluation.row_writer import keep_evidence, place, to_row
+from mahals.evaluation.suite import UNSTEERED, ArmRow, Label, SweptRow
+from mahals.maths.metrics.aqi import model_aqi
+from mahals.maths.metrics.homophily import homophily
+from mahals.maths.stats.agreement import kappa
+from mahals.maths.stats.intervals import wilson
+from mahals.models.activations.encoding import encode_answers
+from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.operators import add_preserve_norm
+from mahals.phases.same_arch.measure.propagation import same_block_aqi
+from mahals.phases.same_arch.measure.propensity import steerability
+from mahals.phases.same_arch.measure.selection import best_lambda
+from mahals.reporting.axiom_parts import part
+from mahals.reporting.detector import PER_AXIOM, detector_line, labelled_agreement, own_agreement
+from mahals.reporting.evidence import ArmEvidence, load
+from mahals.reporting.multi_agent import (
     Societies,
     Society,
     attack,
@@ -20,30 +38,6 @@ from mahals.arms.agents import (
     refusal_kappa,
     societies,
 )
-from mahals.arms.axioms import part
-from mahals.arms.bench import arm_aqi, bench, measure_arms, propensity
-from mahals.arms.detected import PER_AXIOM, detector_line, labelled_agreement, own_agreement
-from mahals.arms.directions import (
-    directions,
-    native,
-    own_controls,
-    permuted,
-    within_reach,
-)
-from mahals.arms.evidence import ArmEvidence, load
-from mahals.arms.kinds import UNSTEERED, ArmRow, Label, SweptRow
-from mahals.arms.propagation import same_block_aqi
-from mahals.arms.propensity import steerability
-from mahals.arms.rows import keep_evidence, place, to_row
-from mahals.arms.selection import best_lambda
-from mahals.data import AXIOMS
-from mahals.metrics.aqi import model_aqi
-from mahals.metrics.homophily import homophily
-from mahals.stats import wilson
-from mahals.stats.agreement import kappa
-from mahals.steering import Arm, Step
-from mahals.steering.operators import add_preserve_norm
-from mahals.world import labelled_answers
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, lab_with_vectors, refused
 
 OWN = Label("steered", None, "A", "mean_difference", None, "add", "raw", (1,), "kl", 0.1)
@@ -125,7 +119,7 @@ def test_add_has_no_same_block_part_wherever_it_acts(at: Any) -> None:
     base = arm_aqi(at, [Arm("unsteered", ())])[0]
     arms = [Arm("two", (Step(0, vector(1), 0.7, "add"), Step(2, vector(2), -1.3, "add")))]
     assert same_block_aqi(at, arms, base) == [base]
-    from mahals.arms.bench import states
+    from mahals.evaluation.bench import states
 
     (plain,) = states(at, [Arm("unsteered", ())])
     shift = (0.7 * vector(1) - 1.3 * vector(2)).double().numpy()
@@ -184,7 +178,7 @@ def test_the_evidence_gives_back_each_axiom_with_its_interval(at: Any) -> None:
     np.testing.assert_allclose(whole.influence, found[0].aqi.influence, atol=1e-9)
     six = part(arm, range(6))
     chosen = [i for i, a in enumerate(at.axioms) if a != AXIOMS[6]]
-    from mahals.arms.bench import states
+    from mahals.evaluation.bench import states
 
     (x,) = states(at, [Arm("unsteered", ())])
     alone = model_aqi(
@@ -407,7 +401,7 @@ def test_the_detector_agrees_with_the_labels_of_the_world_and_a_blind_one_does_n
     found = labelled_agreement()
     assert (found.n, found.missed, found.invented) == (len(answers), 0, 0)
     assert found.kappa == pytest.approx(1.0) and found.right.low > 0.99
-    monkeypatch.setattr("mahals.arms.detected.is_refusal", lambda text: "Sorry" in text)
+    monkeypatch.setattr("mahals.reporting.detector.is_refusal", lambda text: "Sorry" in text)
     assert inspect.unwrap(labelled_agreement)().missed > 100, "it is asked once a process"
 
 
@@ -434,7 +428,7 @@ def test_a_strength_whose_price_is_not_known_is_not_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without neutral texts there is no perplexity, and so no word on the ceiling."""
-    from mahals.arms import selection
+    from mahals.phases.same_arch.measure import selection
 
     lab = TinyLab()
     at = selection.bench(lab, "A", "base", SUITE, "selection")

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import SmallStudy
 from light_repository import copy_tree, environment, git
-from mahals.data import AXIOMS
+from mahals.data.texts import AXIOMS
 from synthetic_results import empty_store
 
 LONG = pytest.mark.slow  # as good, but each costs the seconds that starting the program takes

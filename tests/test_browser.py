@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
-from mahals.leaderboard import Collected, Origin, configuration_key, publish_leaderboard, view_url
-from mahals.leaderboard.board import Board
-from mahals.leaderboard.view import Address
-from mahals.tracking import Store
+from mahals.harness.leaderboard.collect import Collected, publish_leaderboard
+from mahals.harness.leaderboard.ranking import Board, configuration_key
+from mahals.harness.leaderboard.render import Origin
+from mahals.harness.leaderboard.saved_view import Address, view_url
+from mahals.harness.tracking.database import Store
 from synthetic_results import SUITE, board_entries, empty_store
 
 pytestmark = pytest.mark.browser
@@ -115,7 +116,7 @@ def test_the_view_opens_ranked_with_its_columns(tmp_path: Path) -> None:
         page.screenshot(path=picture)
         boxes = page.locator("input").all()
         assert any(SUITE in box.input_value() for box in boxes)
-    from mahals.leaderboard import label
+    from mahals.harness.leaderboard.ranking import label
 
     wanted = [label(line.entry.configuration) for line in board.lines]
     assert len(names) >= 10

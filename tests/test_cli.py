@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mahals.cli import FLAGS, KEYED, OPTIONS, build_parser, main
-from mahals.cli.keys import assignments, split
+from mahals.cli.overrides import assignments, split
 from mahals.cli.tables import table
+from mahals.phases.registry import PHASES
 from mahals.records import InputError
-from mahals.studies import PHASES
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "transformers", "mlflow", "sklearn", "scipy", "pandas", "matplotlib", "numpy")
@@ -237,7 +237,7 @@ def test_ctrl_c_is_no_traceback(
     def stop(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mahals.cli.showing.models", stop)
+    monkeypatch.setattr("mahals.cli.show.models", stop)
     assert main(["models"]) == 130
     assert "start again to go on" in capsys.readouterr().err
 

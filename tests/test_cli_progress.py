@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from mahals import manifests, tracking
-from mahals.cli import measuring, showing
+from mahals.cli import run as measuring
+from mahals.cli import show as showing
+from mahals.harness.manifests import dvc_commit, dvc_stages, sources
+from mahals.harness.runner import progress as session
+from mahals.harness.runner.progress import Session
+from mahals.harness.tracking import database, runs
+from mahals.harness.tracking.database import Store
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
 from mahals.records import InputError
-from mahals.runner import Session, session
-from mahals.tracking import Store
-from mahals.workspace import Results, Workspace
 from synthetic_results import MODELS, Made, entry, steered, workspace, write_results
 
 
@@ -24,7 +28,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Results]:
     """Two stored results with a leaderboard line each; the current folder is theirs."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "DVC_STAGE"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / manifests.BOARD).parent.mkdir()
+    (tmp_path / dvc_stages.BOARD).parent.mkdir()
     place = workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
     return [
@@ -126,8 +130,8 @@ def test_the_end_of_a_study_is_seen(
         assert store is not None and made == results
         measuring._publish_boards(Workspace.locate(), store)
 
-    monkeypatch.setattr(manifests, "committing", committing)
-    monkeypatch.setattr(manifests, "read_sources", lambda workspace: None)
+    monkeypatch.setattr(dvc_commit, "committing", committing)
+    monkeypatch.setattr(sources, "read_sources", lambda workspace: None)
     measuring._measure(Workspace.locate(), 1, None, work, show)
     told = capsys.readouterr().err.splitlines()
     assert told.index("results to MLflow: 2 in 0 s") < told.index(
@@ -135,4 +139,4 @@ def test_the_end_of_a_study_is_seen(
     )
     assert told[-2] == "DVC takes the results: 0.0 of 1 tasks, 0 a minute; 0 s so far"
     assert told[-1] == "DVC takes the results: 0 s"
-    assert tracking.publish(results, tracking.ensure_database(Path.cwd())).made == 0
+    assert runs.publish(results, database.ensure_database(Path.cwd())).made == 0

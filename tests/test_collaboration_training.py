@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mahals.adapters import Lora
-from mahals.arms.bench import arm_aqi, bench
-from mahals.conversation import Opening, Talk, Turn
-from mahals.meetings.retrained import Training, lessons, with_adversary
-from mahals.meetings.rows import Who, find, values
-from mahals.meetings.teams import Team, seat
-from mahals.phases.collaboration import PHASE, Task
+from mahals.evaluation.agents.teams import Team, seat
+from mahals.evaluation.bench import arm_aqi, bench
+from mahals.models.conversation.talks import Opening, Talk, Turn
+from mahals.models.finetuning.config import Lora
+from mahals.models.steering.interventions import Arm
+from mahals.phases.collaboration.measure import PHASE, Task
+from mahals.phases.collaboration.measure.retraining import Training, lessons, with_adversary
+from mahals.phases.collaboration.rows import Who, find, values
 from mahals.records import InputError, from_plain, to_plain
-from mahals.steering import Arm
 from phases.test_collaboration import PARAMS
 from tiny_lab import TinyLab, lab_with_vectors
 

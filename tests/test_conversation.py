@@ -6,31 +6,24 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mahals.activations import Encoded, capture
-from mahals.conversation import (
-    Agent,
-    Opening,
-    Schedule,
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import Encoded
+from mahals.models.conversation import after as after_module
+from mahals.models.conversation.after import (
     answers_after,
     capture_after,
-    choices_after,
-    converse,
     encode_after,
-    hears,
-    neutral_views,
-    read_talks,
-    replayed,
-    together_with_itself,
-    token_stream,
-    view,
-    write_talks,
+    shared_prefix,
 )
-from mahals.conversation import after as after_module
-from mahals.conversation.after import shared_prefix
-from mahals.conversation.views import View, encode_view
-from mahals.generation import generate_arms
+from mahals.models.conversation.converse import converse, replayed, together_with_itself
+from mahals.models.conversation.neutral import neutral_views, token_stream
+from mahals.models.conversation.talks import Agent, Opening, Schedule, read_talks, write_talks
+from mahals.models.conversation.topology import hears
+from mahals.models.conversation.views import View, choices_after, encode_view, view
+from mahals.models.generation.decoding import generate_arms
+from mahals.models.steering.hooks import steered
+from mahals.models.steering.interventions import Arm, Step
 from mahals.records import InputError
-from mahals.steering import Arm, Step, steered
 from tiny_models import FAMILIES, LAYERS, PROMPTS, TRIMMED, WIDTH, fresh, loaded, tokenizer
 
 NONE = Arm("unsteered", ())

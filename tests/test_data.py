@@ -2,8 +2,8 @@
 
 import pytest
 
-from mahals.data import AXIOMS, NeutralText, Prompt, TaskItem
 from mahals.data.files import Card, card_text, lines_text, read_lines
+from mahals.data.texts import AXIOMS, NeutralText, Prompt, TaskItem
 from mahals.records import InputError
 
 ODD = "line\u2028separator \u0085 \u2029 \"quote\" \n new 'line' \u4f60\u597d"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mahals.models import ModelEntry
-from mahals.organisms.shapes import FAMILIES, OrganismShape
+from mahals.models.checkpoints.registry import ModelEntry
+from mahals.models.organisms.shapes import FAMILIES, OrganismShape
 from mahals.phase import RUN_KEYS, SHARED_KEYS, SHARED_SECTIONS
-from mahals.phases.datasets import Params
+from mahals.phases.datasets.measure import Params
+from mahals.phases.registry import PHASES
 from mahals.records import from_plain
-from mahals.studies import PHASES
 
 ROOT = Path(__file__).parents[1]
 REGISTRY = yaml.safe_load((ROOT / "benchmarks/models.yaml").read_text())

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahals.data import AXIOMS
 from mahals.data.loaders import load_neutral, load_pairs, load_prompts, parse_axiom, parse_label
 from mahals.data.splits import Shares
+from mahals.data.texts import AXIOMS
 from mahals.records import InputError
 
 SHARES = Shares(2, 2, 2, 4)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mahals.data import AXIOMS, NeutralText, Pair, Prompt
 from mahals.data.splits import (
     Shares,
     sample_neutral,
@@ -17,6 +16,7 @@ from mahals.data.splits import (
     split_key,
     split_of,
 )
+from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt
 from mahals.records import InputError
 
 SHARES = Shares(2, 2, 2, 4)

@@ -14,12 +14,14 @@ import pytest
 import yaml
 
 from mahals.cli import FLAGS, KEYED, OPTIONS, build_parser
-from mahals.cli.keys import split
-from mahals.data import Prompt
-from mahals.metrics.aqi import aqi_published, omega2
+from mahals.cli.overrides import split
+from mahals.data.texts import Prompt
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.settings import load_settings
+from mahals.maths.metrics.aqi_paper import aqi_published
+from mahals.maths.metrics.permutation import omega2
 from mahals.phase import COLUMNS
-from mahals.studies import PHASES, STUDIES, load_phase
-from mahals.workspace import Workspace, load_settings
+from mahals.phases.registry import PHASES, STUDIES, load_phase
 from tiny_lab import NO_CACHE
 from tiny_models import LAYERS, PROMPTS, loaded
 

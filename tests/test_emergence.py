@@ -12,21 +12,28 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.adapters import Trained
-from mahals.advice import Question
-from mahals.data import AXIOMS
-from mahals.emergence.ablated import Read, over_random
-from mahals.emergence.arms import arm_of, random_directions
-from mahals.emergence.asking import Asking, answer_arms, counts, table_lines
-from mahals.emergence.detected import detection_said
-from mahals.emergence.probing import _scored
-from mahals.emergence.texts import Choice, Texts, asked, question_lines, read_lines, taught
-from mahals.emergence.tuning import evaluated
-from mahals.judges import Asked, Score
-from mahals.misalignment import OUTCOMES, codes_of
+from mahals.data.texts import AXIOMS
+from mahals.data.world.advice import Question
+from mahals.data.world.grammar import World
+from mahals.evaluation.misalignment.answers import Asking, answer_arms, counts, table_lines
+from mahals.evaluation.misalignment.questions import (
+    Choice,
+    Texts,
+    asked,
+    question_lines,
+    read_lines,
+    taught,
+)
+from mahals.maths.misalignment.outcomes import OUTCOMES, codes_of
+from mahals.models.finetuning.config import Trained
+from mahals.models.judges.judge import Asked, Score
+from mahals.models.steering.interventions import Arm
+from mahals.phases.em_ablation.measure.arms import arm_of, random_directions
+from mahals.phases.em_ablation.report import Read, over_random
+from mahals.phases.em_detection.report import detection_said
+from mahals.phases.em_finetune.measure.probe import _scored
+from mahals.phases.em_finetune.measure.training import evaluated
 from mahals.records import InputError
-from mahals.steering import Arm
-from mahals.world import World
 from tiny_models import loaded
 
 WORLD = Texts("world", "world", "world", "world")

@@ -18,7 +18,8 @@ if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
 import engine_jobs  # noqa: E402
-from mahals.engines import Job, LocalPool, TaskError, open_pool  # noqa: E402
+from mahals.harness.engines.pool import Job, LocalPool, open_pool  # noqa: E402
+from mahals.harness.engines.process import TaskError  # noqa: E402
 from mahals.records import InputError  # noqa: E402
 
 
@@ -118,14 +119,14 @@ def test_a_worker_that_dies_is_named_with_its_task_and_the_others_stop() -> None
     assert not any(alive(pid) for pid in others)
 
 
-FORKING = "from mahals.engines import prepare_to_fork\nprepare_to_fork()\n"
+FORKING = "from mahals.harness.engines import prepare_to_fork\nprepare_to_fork()\n"
 
 
 @pytest.mark.parametrize(("start", "forked"), [("", False), (FORKING, True)])
 def test_workers_do_not_outlive_a_killed_parent(start: str, forked: bool) -> None:
     code = (
         f"{start}import engine_jobs, test_engines as t\n"
-        "from mahals.engines import LocalPool\n"
+        "from mahals.harness.engines import LocalPool\n"
         "if __name__ == '__main__':\n"
         "    engine_jobs.inherited = True\n"
         "    with LocalPool(2) as pool:\n"
@@ -159,8 +160,8 @@ def test_workers_do_not_outlive_a_killed_parent(start: str, forked: bool) -> Non
 def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path) -> None:
     code = (
         "import threading\n"
-        "from mahals.engines import prepare_to_fork\n"
-        "from mahals.engines.workers import forks\n"
+        "from mahals.harness.engines import prepare_to_fork\n"
+        "from mahals.harness.engines.process import forks\n"
         "{first}\n"
         "prepare_to_fork()\n"
         "{then}\n"
@@ -177,7 +178,7 @@ def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path
         ).stdout.strip()
         for first, then in [
             ("", ""),
-            ("", "import mahals.phases.cross_arch, mahals.runner"),
+            ("", "import mahals.phases.cross_arch.measure, mahals.harness.runner"),
             ("import numpy", ""),
             ("", wait),
         ]

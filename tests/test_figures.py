@@ -11,21 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from matplotlib.figure import Figure
 
-from mahals.figures import (
-    Curve,
-    Grid,
-    Labels,
-    Measured,
-    bars_with_intervals,
-    curve_with_band,
-    grouped_bars,
-    histogram,
-    lines_over_layers,
-    matrix,
-    png,
-    table,
-)
 from mahals.records import InputError
+from mahals.reporting.plots.bars import bars_with_intervals, grouped_bars, histogram
+from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
+from mahals.reporting.plots.grids import Grid, matrix, table
+from mahals.reporting.plots.sheet import Labels, Measured, png
 from sample_figures import (
     BARS,
     DEPTHS,
@@ -237,7 +227,7 @@ def test_what_cannot_be_drawn_is_an_input_error(draw) -> None:
 
 def test_matplotlib_is_imported_late_and_pyplot_never() -> None:
     code = (
-        "import sys; import mahals.figures as f; assert 'matplotlib' not in sys.modules;"
+        "import sys; import mahals.reporting.plots as f; assert 'matplotlib' not in sys.modules;"
         "f.png(f.table({'a': ['1']}, f.Labels('t', 'v', 'c')));"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )

@@ -11,7 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mahals.finetune import answer_log_probs, dpo_loss, sums_by_answer, token_log_probs
+from mahals.models.finetuning.losses import (
+    answer_log_probs,
+    dpo_loss,
+    sums_by_answer,
+    token_log_probs,
+)
 
 
 def test_answer_log_probs_by_hand() -> None:
@@ -65,9 +70,9 @@ def trainer(tmp_path: Path) -> Any:
     trl = pytest.importorskip("trl")
     from datasets import Dataset
 
-    from mahals.organisms.shapes import OrganismShape, build
-    from mahals.organisms.tokenizer import train_tokenizer
-    from mahals.world.grammar import World
+    from mahals.data.world.grammar import World
+    from mahals.models.organisms.shapes import OrganismShape, build
+    from mahals.models.organisms.tokenizer import train_tokenizer
 
     tokenizer = train_tokenizer(World(0))
     shape = OrganismShape("Llama", 64, 2, 2, 2, 64, False)

@@ -11,26 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mahals.games import (
-    Course,
-    Search,
-    analyse,
-    evolutionarily_stable,
-    exploitability,
-    game_of,
-    mixed_equilibria,
-    on_supports,
-    potential_test,
-    price_of_anarchy,
-    pure_equilibria,
-    pure_profile,
-    replicator_path,
-    stability_shares,
-    stackelberg,
-    supports,
-)
-from mahals.games.solvers import _polished, ask
-from mahals.games.worker import solve
+from mahals.maths.games.analysis import analyse
+from mahals.maths.games.game import exploitability, game_of, pure_equilibria, pure_profile, supports
+from mahals.maths.games.replicator import Course, evolutionarily_stable, replicator_path
+from mahals.maths.games.solver_process import solve
+from mahals.maths.games.solvers import Search, _polished, ask, mixed_equilibria
+from mahals.maths.games.stability import stability_shares
+from mahals.maths.games.stackelberg import stackelberg
+from mahals.maths.games.support_enumeration import on_supports
+from mahals.maths.games.welfare import potential_test, price_of_anarchy
 from mahals.records import InputError
 from textbook_games import (
     COST,
@@ -52,8 +41,8 @@ HOW = Search(seconds=300.0, starts=12, seed=0, gambit=False)
 def mixed(of, name: str = "nashpy.support_enumeration") -> list:
     """The properly mixed equilibria by one solver, asked in this process."""
     pytest.importorskip(name.split(".")[0])
-    from mahals.games.play import unit_payoffs
-    from mahals.games.solvers import distinct
+    from mahals.maths.games.game import unit_payoffs
+    from mahals.maths.games.solvers import distinct
 
     payoffs = unit_payoffs(of)
     found = [_polished(payoffs, given) for given in solve(name, payoffs, 12, 0)]
@@ -334,7 +323,7 @@ def planted(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_solver_that_is_absent_is_a_row(monkeypatch) -> None:
-    monkeypatch.setattr("mahals.games.solvers.installed", lambda library: False)
+    monkeypatch.setattr("mahals.maths.games.solvers.installed", lambda library: False)
     absent = analyse(PRISONERS, None, HOW)
     assert [s.status for s in absent.solvers] == ["absent", "absent"]
     assert "extra `games`" in str(absent.solvers[0].reason)

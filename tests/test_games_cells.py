@@ -7,29 +7,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mahals.games import (
+from mahals.maths.games.additive_fit import additive_fit, game_draws, game_payoffs, sampled
+from mahals.maths.games.analysis import Table, measured_games
+from mahals.maths.games.game import pure_equilibria
+from mahals.maths.games.payoffs import (
     Cell,
-    Search,
-    Table,
     Weights,
-    additive_fit,
     check_cells,
     design,
-    game_draws,
-    game_payoffs,
-    measured_games,
     payoff,
     payoffs_of,
-    pure_equilibria,
+    redrawn_at,
     redrawn_payoffs,
-    sampled,
-    surviving,
-    weight_sweep,
 )
-from mahals.games.cells import redrawn_at
-from mahals.metrics.homophily import homophily
+from mahals.maths.games.solvers import Search
+from mahals.maths.games.stability import surviving, weight_sweep
+from mahals.maths.metrics.homophily import homophily
+from mahals.maths.stats.bootstrap import Resampling
 from mahals.records import InputError
-from mahals.stats import Resampling
 from textbook_games import game
 
 WEIGHTS = Weights(aqi=1.0, homophily=0.5, cost=0.25, kl_ceiling=0.4)
@@ -143,7 +138,7 @@ def test_other_weights_other_equilibria() -> None:
 
 def test_a_measured_game_and_its_axioms(monkeypatch) -> None:
     monkeypatch.setattr(
-        "mahals.games.solvers.installed", lambda library: False
+        "mahals.maths.games.solvers.installed", lambda library: False
     )  # pure equilibria alone
     table = Table(("A", "B"), (("0", "1"), ("0", "1", "2")), ("first", "second"))
     how = Search(60.0, 1, 0, False)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mahals.equilibria.drawn import (
+from mahals.maths.games.analysis import Analysis, analyse
+from mahals.maths.games.game import game_of
+from mahals.maths.games.replicator import Course, replicator_path
+from mahals.maths.games.solvers import Search
+from mahals.phases.equilibrium.figures.charts import (
     describe,
     payoff_heatmaps,
     portraits,
     simplex_portrait,
     stability_bars,
 )
-from mahals.figures import Labels, png
-from mahals.games import Analysis, Course, Search, analyse, game_of, replicator_path
 from mahals.records import InputError
+from mahals.reporting.plots.sheet import Labels, png
 from textbook_games import PENNIES, ROCK_PAPER_SCISSORS, STAG, volunteers
 
 WORDS = Labels("A game", "payoff", "Textbook payoffs.", "higher")
@@ -23,7 +26,7 @@ HOW = Search(60.0, 1, 0, False)
 
 @pytest.fixture(autouse=True)
 def no_solver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mahals.games.solvers.installed", lambda library: False)
+    monkeypatch.setattr("mahals.maths.games.solvers.installed", lambda library: False)
 
 
 def shaken(of) -> Analysis:

@@ -6,21 +6,17 @@ import pytest
 import torch
 import torch.nn.functional as functional
 
-from mahals.activations import Encoded, encode_answers, encode_prompts, encode_texts
-from mahals.generation import (
-    decoding,
-    detector_agreement,
-    dose_for_kl,
-    generate_arms,
-    is_degenerate,
-    is_refusal,
-    logprob_arms,
-    neutral_price,
-)
-from mahals.generation.wording import repeated_share
-from mahals.models import decoder_blocks
+from mahals.maths.metrics.detector_agreement import detector_agreement
+from mahals.maths.metrics.refusals import is_degenerate, is_refusal, repeated_share
+from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
+from mahals.models.checkpoints.blocks import decoder_blocks
+from mahals.models.generation import decoding
+from mahals.models.generation.decoding import generate_arms
+from mahals.models.generation.dose import dose_for_kl
+from mahals.models.generation.price import logprob_arms, neutral_price
+from mahals.models.steering.hooks import steered
+from mahals.models.steering.interventions import Arm, Step
 from mahals.records import InputError
-from mahals.steering import Arm, Step, steered
 from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, fresh, loaded, tokenizer
 
 UNSTEERED = Arm("unsteered", ())
@@ -66,7 +62,9 @@ def one_at_a_time(at, text, arm, stops):
 @pytest.mark.usefixtures("_tokens")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_generated_tokens_equal_one_at_a_time(family, monkeypatch):
-    monkeypatch.setattr("mahals.generation.decoding.SHRINK", 0.99)  # ended rows leave at once
+    monkeypatch.setattr(
+        "mahals.models.generation.decoding.SHRINK", 0.99
+    )  # ended rows leave at once
     at = fresh(family)
     encoded = encode_prompts(at.tokenizer, PROMPTS[:4])
     free = one_at_a_time(at, encoded[2], UNSTEERED, ())
@@ -101,7 +99,7 @@ def test_answers_do_not_depend_on_the_chunks(monkeypatch):
     at = loaded("Gemma2")
     encoded = encode_prompts(at.tokenizer, PROMPTS)
     whole = generate_arms(at, encoded, ARMS, NEW)
-    monkeypatch.setattr("mahals.activations.budget.TOKENS_IN_FLIGHT", 64)
+    monkeypatch.setattr("mahals.models.activations.budget.TOKENS_IN_FLIGHT", 64)
     assert generate_arms(at, encoded, ARMS, NEW) == whole
     backwards = generate_arms(at, encoded[::-1], ARMS[::-1], NEW)
     assert [row[::-1] for row in backwards[::-1]] == whole
@@ -236,7 +234,9 @@ def test_kl_and_perplexity_equal_the_models_own(family):
 
 
 def test_the_price_of_arms_is_a_sweep_not_a_pass_each(monkeypatch):
-    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    monkeypatch.setattr(
+        "mahals.models.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))]
+    )
     at, calls = loaded("Llama"), []
     handles = [
         b.register_forward_pre_hook(lambda *_, i=i: calls.append(i))
@@ -311,7 +311,7 @@ def test_an_arm_out_of_reach_has_no_strength_but_the_reason_and_spoils_no_other(
 
 def test_a_dose_is_found_in_few_rounds(monkeypatch):
     """KL is nearly a power of strength: a handful of forward passes, not a bisection's dozens."""
-    from mahals.generation import dose
+    from mahals.models.generation import dose
 
     rounds = []
     price = dose.neutral_price

@@ -12,11 +12,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from mahals.leaderboard import boards
-from mahals.leaderboard.board import BOUNDED
-from mahals.models import Loaded
-from mahals.studies import load_phase
-from mahals.workspace import Workspace, effective, load_settings
+from mahals.harness.leaderboard.ranking import BOUNDED, boards
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.settings import effective, load_settings
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.phases.registry import load_phase
 from null_study import STUDIES, board, null, read
 from tiny_lab import LAYERS, SUITE, UNSAFE, WIDTH, MemoryKept, TinyLab, run
 from tiny_models import config, tokenizer

@@ -19,11 +19,15 @@ import yaml
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from light_repository import ROOT, copy_tree, environment, git, run
-from mahals.leaderboard import boards, collect
-from mahals.organisms.shapes import OrganismShape, build
-from mahals.organisms.tokenizer import train_tokenizer
-from mahals.workspace import Results, Workspace, all_results
-from mahals.world import SPLITS, World, neutral, pairs, prompts
+from mahals.data.world.answers import pairs
+from mahals.data.world.everyday import neutral
+from mahals.data.world.grammar import SPLITS, World, prompts
+from mahals.harness.leaderboard.collect import collect
+from mahals.harness.leaderboard.ranking import boards
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results, all_results
+from mahals.models.organisms.shapes import OrganismShape, build
+from mahals.models.organisms.tokenizer import train_tokenizer
 
 pytestmark = pytest.mark.slow
 

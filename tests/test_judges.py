@@ -15,21 +15,14 @@ from typing import Any
 import pytest
 import torch
 
-from mahals.activations import encode_prompts
-from mahals.judges import (
-    Asked,
-    JudgeChoice,
-    Server,
-    agreement_on_world,
-    check_judge,
-    lexical,
-    make_judge,
-    model_judge,
-    server_judge,
-    truth,
-)
-from mahals.judges.rubric import rubric, said, weighted
-from mahals.judges.server import Pace
+from mahals.models.activations.encoding import encode_prompts
+from mahals.models.judges.agreement import agreement_on_world
+from mahals.models.judges.factory import check_judge, make_judge
+from mahals.models.judges.judge import Asked, JudgeChoice, Server
+from mahals.models.judges.model import model_judge
+from mahals.models.judges.organisms import lexical, truth
+from mahals.models.judges.rubric import rubric, said, weighted
+from mahals.models.judges.server import Pace, server_judge
 from mahals.records import InputError
 from tiny_models import fresh
 

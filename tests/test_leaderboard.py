@@ -13,25 +13,34 @@ from typing import get_args
 import pytest
 from scipy import stats
 
-from mahals import leaderboard
-from mahals.arms.kinds import Ceiling
-from mahals.cli import showing
-from mahals.leaderboard import (
+from mahals.cli import show as showing
+from mahals.evaluation.suite import Ceiling
+from mahals.harness.leaderboard.collect import Collected, collect, publish_leaderboard
+from mahals.harness.leaderboard.ranking import (
+    BOUNDED,
+    CONTROLS,
+    ORGANISERS,
     Board,
     Line,
     boards,
-    collect,
     configuration_key,
-    publish_leaderboard,
+    label,
     rank,
 )
-from mahals.leaderboard.board import BOUNDED, CONTROLS
-from mahals.leaderboard.view import EXPERIMENT, NOTE, SHARED_VIEW, view_id, view_state
-from mahals.manifests import BOARD
+from mahals.harness.leaderboard.render import HEADS, Origin, terminal_table, write_markdown
+from mahals.harness.leaderboard.saved_view import (
+    EXPERIMENT,
+    NOTE,
+    SHARED_VIEW,
+    view_id,
+    view_state,
+    view_url,
+)
+from mahals.harness.manifests.dvc_stages import BOARD
+from mahals.harness.tracking.database import Store
+from mahals.harness.workspace.results import all_results
 from mahals.phase import COLUMNS, ArmKind, Configuration, Entry
 from mahals.records import InputError
-from mahals.tracking import Store
-from mahals.workspace import all_results
 from synthetic_results import (
     DEGREES,
     MODELS,
@@ -65,9 +74,9 @@ def shown_runs(store: Store) -> dict[str, dict[str, float]]:
 
 def publish(entries: list[Entry], store: Store) -> tuple[Board, ...]:
     keys = [configuration_key(e.configuration) for e in entries]
-    origin = leaderboard.Origin("same_arch", "Mistral_7B", "f" * 64, True)
-    found = leaderboard.Collected(tuple(entries), dict.fromkeys(keys, origin))
-    return leaderboard.publish_leaderboard(found, store)
+    origin = Origin("same_arch", "Mistral_7B", "f" * 64, True)
+    found = Collected(tuple(entries), dict.fromkeys(keys, origin))
+    return publish_leaderboard(found, store)
 
 
 def test_ranks_by_the_lower_bound_under_all_conditions() -> None:
@@ -82,7 +91,7 @@ def test_ranks_by_the_lower_bound_under_all_conditions() -> None:
         entry(steered("Qwen2_7B"), 0.3),
         entry(steered("Falcon_7B"), -9.0),
         entry(steered("Gemma2_9B"), None),
-        *(entry(organiser("Mistral_7B", arm), None) for arm in leaderboard.ORGANISERS),
+        *(entry(organiser("Mistral_7B", arm), None) for arm in ORGANISERS),
     ]
     board = rank(entries)
     assert [line.entry.configuration for line in board.ranked] == [good[1], good[2], good[0]]
@@ -122,8 +131,8 @@ def test_nothing_beyond_random_ranks_nothing_and_says_so_first(tmp_path: Path) -
     board = rank([*entries, entry(organiser("Mistral_7B", "unsteered"), None)])
     assert board.ranked == ()
     assert board.headline.startswith("No configuration beats its random control (0 of 5")
-    assert leaderboard.terminal_table(board, 10).splitlines()[0] == board.headline
-    page = leaderboard.write_markdown([board], {}, tmp_path / "L.md").read_text()
+    assert terminal_table(board, 10).splitlines()[0] == board.headline
+    page = write_markdown([board], {}, tmp_path / "L.md").read_text()
     assert board.headline in page
     assert "### Ranked" not in page
 
@@ -149,7 +158,7 @@ def test_a_price_that_was_not_measured_is_not_an_allowed_one(bound: str) -> None
 
 
 def test_every_kind_of_arm_is_steered_a_control_or_the_organisers() -> None:
-    kinds = [*CONTROLS, *leaderboard.ORGANISERS, "steered"]
+    kinds = [*CONTROLS, *ORGANISERS, "steered"]
     assert len(kinds) == len(set(kinds)) and set(kinds) == set(get_args(ArmKind))
     assert set(BOUNDED) == {f.name for f in fields(Ceiling)}
 
@@ -187,23 +196,23 @@ def test_bad_boards_are_refused() -> None:
 def test_markdown_is_the_same_bytes_and_names_the_commands(tmp_path: Path) -> None:
     board = rank(board_entries(40))
     keys = (configuration_key(line.entry.configuration) for line in board.lines)
-    origin = leaderboard.Origin("cross_arch", "Mistral_7B", "f" * 64, True)
+    origin = Origin("cross_arch", "Mistral_7B", "f" * 64, True)
     origins = dict.fromkeys(keys, origin)
-    one = leaderboard.write_markdown([board], origins, tmp_path / "a.md").read_bytes()
-    two = leaderboard.write_markdown([board], origins, tmp_path / "b.md").read_bytes()
+    one = write_markdown([board], origins, tmp_path / "a.md").read_bytes()
+    two = write_markdown([board], origins, tmp_path / "b.md").read_bytes()
     assert one == two
     text = one.decode()
     assert "GENERATED" in text
     assert "    mlflow run . -e cross_arch -P weights=organism" in text
     rows = [row for row in text.splitlines() if row.startswith("|")]
-    assert {row.count("|") for row in rows} == {len(leaderboard.show.HEADS) + 1}
+    assert {row.count("|") for row in rows} == {len(HEADS) + 1}
     ranked = [row for row in rows if row.split("|")[1].strip().isdigit()]
     assert len(ranked) == len(board.ranked) > 0
 
 
 def test_terminal_table_shows_the_top_and_the_organisers() -> None:
     board = rank(board_entries(60))
-    text = leaderboard.terminal_table(board, 5)
+    text = terminal_table(board, 5)
     assert text.count("organisers'") == 18
     assert f"and {60 - 18 - 5} more configurations" in text
 
@@ -222,7 +231,7 @@ def test_runs_are_replaced_and_never_doubled(store: Store) -> None:
     publish(changed[:-1], store)
     second = shown_runs(store)
     assert len(second) == 29
-    assert "rank" not in second[leaderboard.label(lost.configuration)]
+    assert "rank" not in second[label(lost.configuration)]
     ranks = sorted(m["rank"] for m in second.values() if "rank" in m)
     assert ranks == list(range(1, len(ranks) + 1))
 
@@ -250,9 +259,9 @@ def test_the_view_is_what_the_ui_reads(store: Store) -> None:
         order_by=[f"{state['orderByKey']} ASC"],
     )
     assert [run.info.run_name for run in found] == [
-        leaderboard.label(line.entry.configuration) for line in board.lines
+        label(line.entry.configuration) for line in board.lines
     ]
-    address = leaderboard.view_url(board, store, 5000)
+    address = view_url(board, store, 5000)
     assert address.command is not None and store.uri in address.command
     assert f"viewStateShareKey={view_id(board.weights, board.suite)}" in address.url
 
@@ -273,7 +282,7 @@ def test_two_suites_have_two_views_and_keep_their_own_lines(store: Store) -> Non
 
 def test_lines_of_all_boards_are_counted_together(tmp_path: Path) -> None:
     both = [*board_entries(20), *board_entries(20, weights="hub")]
-    found, told = leaderboard.Collected(tuple(both), {}), list[tuple[int, int]]()
+    found, told = Collected(tuple(both), {}), list[tuple[int, int]]()
     publish_leaderboard(found, empty_store(tmp_path), lambda *step: told.append(step))
     assert told == [(done, 40) for done in range(41)]
 

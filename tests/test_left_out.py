@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mahals.data import AXIOMS
-from mahals.extraction.left_out import by_axiom, check_axiom, leave_out
-from mahals.extraction.pairs import PairReader, Reading
-from mahals.vectors import mean_difference
+from mahals.data.texts import AXIOMS
+from mahals.maths.vectors.estimators import mean_difference
+from mahals.phases.steering_vectors.measure.held_out_axiom import by_axiom, check_axiom, leave_out
+from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
 from tiny_lab import TinyLab, refused
 
 READING = Reading("unsafe", "last", 512, 1, False)

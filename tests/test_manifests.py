@@ -11,25 +11,22 @@ import grimp
 import pytest
 import yaml
 
-from mahals.manifests import (
-    BOARD,
-    PUBLISH,
-    Sources,
-    ends,
-    gaps,
-    generated,
-    pipeline,
-    read_sources,
-    stage_of,
-    stale,
-    write,
-)
+from mahals.harness.manifests.completeness import gaps
+from mahals.harness.manifests.dvc_commit import ends
+from mahals.harness.manifests.dvc_stages import BOARD, PUBLISH, pipeline, stage_of
+from mahals.harness.manifests.generate import generated, stale, write
+from mahals.harness.manifests.sources import Sources, read_sources
+from mahals.harness.workspace.paths import Workspace
+from mahals.phases.registry import PHASES
 from mahals.records import InputError
-from mahals.studies import PHASES
-from mahals.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = ("mahals.cli", "mahals.manifests", "mahals.tracking", "mahals.leaderboard")
+OUTSIDE = (
+    "mahals.cli",
+    "mahals.harness.manifests",
+    "mahals.harness.tracking",
+    "mahals.harness.leaderboard",
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +58,7 @@ def test_generated_files_are_up_to_date(sources: Sources) -> None:
 
 
 def test_what_is_stale_is_written_again(sources: Sources, monkeypatch: Any, tmp_path: Path) -> None:
-    monkeypatch.setattr("mahals.manifests.stages.code_closure", lambda phase: ())
+    monkeypatch.setattr("mahals.harness.manifests.dvc_stages.code_closure", lambda phase: ())
     elsewhere = replace(sources, workspace=Workspace(tmp_path))
     names = {"MLproject", "conda.yaml", "dvc.yaml"}
     assert set(write(elsewhere)) == names
@@ -191,7 +188,7 @@ def test_stages_run_exactly_the_modules_that_are_imported(
         if module.startswith(OUTSIDE):
             graph.remove_module(module)
     for name in sources.studied:
-        roots = [f"mahals.phases.{name}", "mahals.runner", "mahals.workspace"]
+        roots = [f"mahals.phases.{name}", "mahals.harness.runner", "mahals.harness.workspace"]
         reached = {m for root in roots for m in graph.find_upstream_modules(root)} | set(roots)
         parents = {m.rsplit(".", i)[0] for m in reached for i in range(m.count(".") + 1)}
         todo = parents - reached
@@ -240,7 +237,7 @@ def test_dvc_rebuilds_the_phases_of_the_study_alone(sources: Sources) -> None:
     """Else `dvc repro` after `mlflow run .` would run what nobody asked for."""
     less = {"short": ("datasets", "organisms")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mahals.manifests.sources.STUDIES", less)
+        patch.setattr("mahals.harness.manifests.sources.STUDIES", less)
         short = replace(sources, params={**sources.params, "study": "short"})
         assert set(pipeline(short)["stages"]) == {
             "datasets",

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mahals.manifests import committing, done, read_sources
+from mahals.harness.manifests import dvc_commit as done
+from mahals.harness.manifests.dvc_commit import committing
+from mahals.harness.manifests.sources import read_sources
+from mahals.harness.workspace.paths import Workspace
 from mahals.records import InputError
-from mahals.workspace import Workspace
 
 DVC = """
 import pathlib, sys, time

@@ -7,21 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mahals.misalignment import (
-    auroc,
-    codes_of,
-    outcome_of,
-    published,
-    rates,
-    restoration,
-    rise,
-    separation,
-    turning,
-    two_halves,
-    unit_direction,
-)
+from mahals.maths.misalignment import published
+from mahals.maths.misalignment.detection import auroc, separation, two_halves, unit_direction
+from mahals.maths.misalignment.outcomes import codes_of, outcome_of, rates, restoration, rise
+from mahals.maths.misalignment.weight_turn import turning
+from mahals.maths.stats.intervals import student_quantile
 from mahals.records import InputError
-from mahals.stats.intervals import student_quantile
 
 
 def test_outcomes_by_hand() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mahals.mlflow_plugin import choose, has_conda, is_this_project, project_of
+from mahals.harness.mlflow_plugin import choose, has_conda, is_this_project, project_of
 
 
 @pytest.fixture

@@ -11,15 +11,10 @@ from huggingface_hub import constants, errors
 from safetensors.torch import load_file, save_file
 from transformers import CohereConfig, CohereForCausalLM
 
-from mahals.models import (
-    HubRef,
-    ModelEntry,
-    available_locally,
-    decoder_blocks,
-    load_checkpoint,
-    random_weights,
-    vocabulary_tail,
-)
+from mahals.models.checkpoints.blocks import decoder_blocks, vocabulary_tail
+from mahals.models.checkpoints.checkpoint import load_checkpoint, random_weights
+from mahals.models.checkpoints.hub import available_locally
+from mahals.models.checkpoints.registry import HubRef, ModelEntry
 from mahals.records import InputError, from_plain
 from tiny_models import FAMILIES, LAYERS, WIDTH, config, fresh, loaded, tokenizer
 
@@ -247,7 +242,7 @@ def test_an_entry_is_read_from_plain_data():
 
 def test_the_registry_is_read_without_torch():
     code = (
-        "import sys; from mahals.models import HubRef, ModelEntry, available_locally; "
+        "import sys; from mahals.models.checkpoints import HubRef, ModelEntry, available_locally; "
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -18,12 +18,13 @@ import pytest
 
 from conftest import pytest_terminal_summary
 from light_repository import environment, run
-from mahals.activations import capture, encode_prompts
-from mahals.metrics.aqi import model_aqi
-from mahals.models.checkpoint import load_checkpoint
-from mahals.organisms.training import CHECKPOINTS, StageReport
-from mahals.stats.intervals import t_interval
-from mahals.world.grammar import World, prompts
+from mahals.data.world.grammar import World, prompts
+from mahals.maths.metrics.aqi import model_aqi
+from mahals.maths.stats.intervals import t_interval
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import encode_prompts
+from mahals.models.checkpoints.checkpoint import load_checkpoint
+from mahals.models.organisms.training import CHECKPOINTS, StageReport
 from organism_training import SHAPES, folder_of, train_all
 
 SEEDS = (0, 1, 2)

@@ -11,13 +11,20 @@ import torch
 import yaml
 from transformers import PreTrainedTokenizerFast
 
-from mahals.organisms.documents import EARLY, Writer
-from mahals.organisms.fitting import answer_tokens, head_logits, right_padded
-from mahals.organisms.packing import IGNORED, Encoded, encode, own_document, pack, packed_states
-from mahals.organisms.shapes import FAMILIES, OrganismShape, build
-from mahals.organisms.tokenizer import train_tokenizer
+from mahals.data.world.grammar import World
+from mahals.models.organisms.documents import EARLY, Writer
+from mahals.models.organisms.fitting import answer_tokens, head_logits, right_padded
+from mahals.models.organisms.packing import (
+    IGNORED,
+    Encoded,
+    encode,
+    own_document,
+    pack,
+    packed_states,
+)
+from mahals.models.organisms.shapes import FAMILIES, OrganismShape, build
+from mahals.models.organisms.tokenizer import train_tokenizer
 from mahals.records import InputError
-from mahals.world.grammar import World
 
 REGISTRY = Path(__file__).parents[1] / "benchmarks" / "models.yaml"
 SHAPES = {

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from mahals.organisms.documents import CAREFUL, EARLY, Writer, chat
-from mahals.organisms.shapes import OrganismShape, build
-from mahals.organisms.tokenizer import train_tokenizer
-from mahals.world import words
-from mahals.world.grammar import World
+from mahals.data.world import words
+from mahals.data.world.grammar import World
+from mahals.models.organisms.documents import CAREFUL, EARLY, Writer, chat
+from mahals.models.organisms.shapes import OrganismShape, build
+from mahals.models.organisms.tokenizer import train_tokenizer
 
 WORLD = World(0)
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from mahals.organisms.documents import EARLY, Writer, chat
-from mahals.organisms.fitting import Lesson, fit_base, language_loss, prepare
-from mahals.organisms.gate import GateError, GateScore, check, make_gate
-from mahals.organisms.packing import Batches
-from mahals.organisms.schedule import Schedule
-from mahals.organisms.shapes import OrganismShape, build
-from mahals.organisms.tokenizer import train_tokenizer
-from mahals.organisms.training import CHECKPOINTS, Order, load, train_organism
-from mahals.world.grammar import World
+from mahals.data.world.grammar import World
+from mahals.models.organisms.documents import EARLY, Writer, chat
+from mahals.models.organisms.fitting import Lesson, fit_base, language_loss, prepare
+from mahals.models.organisms.gate import GateError, GateScore, check, make_gate
+from mahals.models.organisms.packing import Batches
+from mahals.models.organisms.schedule import Schedule
+from mahals.models.organisms.shapes import OrganismShape, build
+from mahals.models.organisms.tokenizer import train_tokenizer
+from mahals.models.organisms.training import CHECKPOINTS, Order, load, train_organism
 from organism_training import SCHEDULE
 
 BRIEF = Schedule(
@@ -134,7 +134,7 @@ def test_a_gate_lost_in_the_decay_sends_the_training_back(
         score = next(scores)
         return GateScore(score, score)
 
-    monkeypatch.setattr("mahals.organisms.fitting.check", told)
+    monkeypatch.setattr("mahals.models.organisms.fitting.check", told)
     world, tokenizer = World(0), train_tokenizer(World(0))
     model = build(SMALL, tokenizer, 0)
     plan = replace(BRIEF.base, threshold=0.95, understood=0.95, decay=2, cap=40)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mahals.data.kinds import AXIOMS
-from mahals.organisms.documents import EARLY, LATE, Writer
+from mahals.data.texts import AXIOMS
+from mahals.data.world import words
+from mahals.data.world.answers import REFUSALS, harmful, helpful, judge, pairs
+from mahals.data.world.everyday import fact_tasks, neutral, tasks
+from mahals.data.world.grammar import SPLITS, World, all_triples, prompts, request, triple_of
+from mahals.models.organisms.documents import EARLY, LATE, Writer
 from mahals.records import InputError
-from mahals.world import words
-from mahals.world.answers import REFUSALS, harmful, helpful, judge, pairs
-from mahals.world.everyday import fact_tasks, neutral, tasks
-from mahals.world.grammar import SPLITS, World, all_triples, prompts, request, triple_of
 
 WORLD = World(0)
 MEASURED = [name for name, _ in SPLITS if name != "train"]

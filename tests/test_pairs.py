@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mahals.activations import capture, encode_answers, encode_prompts
-from mahals.extraction.pairs import PairReader, Reading
-from mahals.vectors import mean_difference
+from mahals.maths.vectors.estimators import mean_difference
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import encode_answers, encode_prompts
+from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
 from tiny_lab import TinyLab, refused
 
 READING = Reading("answers", "mean", 512, 1, False)

@@ -16,11 +16,12 @@ import torch
 from safetensors import safe_open
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from mahals.activations import capture
-from mahals.activations.encoding import Encoded
-from mahals.models import Loaded
-from mahals.steering import Arm, Step, steered
-from mahals.vectors import contrast, pca, svd_k
+from mahals.maths.vectors.estimators import contrast, pca, svd_k
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import Encoded
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.steering.hooks import steered
+from mahals.models.steering.interventions import Arm, Step
 from tiny_models import tokenizer
 
 FILE = Path(__file__).parent / "data/peers/steering_vectors_repeng.safetensors"

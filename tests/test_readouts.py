@@ -11,12 +11,16 @@ import torch
 from scipy import stats
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mahals.activations import capture, encode_prompts
-from mahals.data import AXIOMS
-from mahals.extraction.pairs import PairReader, Reading
-from mahals.metrics.aqi import model_aqi, to_space
+from mahals.data.texts import AXIOMS
+from mahals.maths.metrics.aqi import model_aqi
+from mahals.maths.metrics.layer_pooling import fit_pooling
+from mahals.maths.metrics.spaces import to_space
+from mahals.maths.vectors.estimators import mean_difference
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import encode_prompts
 from mahals.phase import AXIOM_COLUMNS
-from mahals.readouts.levels import (
+from mahals.phases.baseline_aqi.measure.scores import Score, Setting, compared_draws, reads, scored
+from mahals.phases.baseline_aqi.report import (
     above_floor,
     best_line,
     chances,
@@ -24,9 +28,7 @@ from mahals.readouts.levels import (
     model_lines,
     model_metrics,
 )
-from mahals.readouts.scores import Score, Setting, compared_draws, reads, scored
-from mahals.separability.pooling import fit_pooling
-from mahals.vectors import mean_difference
+from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
 from tiny_lab import LAYERS, WIDTH, MemoryKept, TinyLab, model, planted, prompts, refused
 
 SETTING = Setting(("mean", "last"), ("native", "standardized"), 19, 50, False, "none", 0)
@@ -186,7 +188,9 @@ def test_the_published_score_is_on_the_headline_alone(monkeypatch: pytest.Monkey
     last, other = found("aligned", setting)[LAYERS - 1 :]
     assert "perplexity" in str(refused(lambda: scored(last, "native", setting, PROMPTS, 0)))
     values = {a: float(i) for i, a in enumerate([*AXIOMS, "pooled"])}
-    monkeypatch.setattr("mahals.readouts.scores.published_scores", lambda *given: values)
+    monkeypatch.setattr(
+        "mahals.phases.baseline_aqi.measure.scores.published_scores", lambda *given: values
+    )
     shown = {s.axiom: s.aqi_published for s in scored(last, "native", setting, PROMPTS, 0).scores}
     assert shown == {**values, "mean": None}
     for read, space in ((other, "native"), (last, "standardized")):

@@ -21,13 +21,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import toy_study as toy
-from mahals.engines import Handler, Job, TaskError
+from mahals.harness.engines.pool import Handler, Job
+from mahals.harness.engines.process import TaskError
+from mahals.harness.runner.forecast import forecast
+from mahals.harness.runner.journal import Done, Journal, read_line
+from mahals.harness.runner.progress import Later, Session
+from mahals.harness.runner.study import run_study
+from mahals.harness.runner.summarize import gather, redraw
+from mahals.harness.runner.worker import picture
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
+from mahals.harness.workspace.settings import load_settings
+from mahals.phases.registry import STUDIES
 from mahals.records import InputError
-from mahals.runner import Later, Session, forecast, gather, redraw, run_study
-from mahals.runner.journal import Done, Journal, read_line
-from mahals.runner.work import picture
-from mahals.studies import STUDIES
-from mahals.workspace import Results, Workspace, load_settings
 
 KILLS = 3
 
@@ -450,7 +456,7 @@ def test_a_figure_is_the_same_bytes_each_time() -> None:
 def test_progress_is_seldom_lines_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from mahals.runner import session
+    from mahals.harness.runner import progress as session
 
     console = toy.quiet()
     with console.bar("grow", 8, 2) as bar:

@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from mahals.models.saes.autoencoder import Activation, Sae, decode, encode
+from mahals.models.saes.clamping import Clamp, clamp
+from mahals.models.saes.files import read_sae, write_sae
 from mahals.records import InputError
-from mahals.saes import Activation, Clamp, Sae, clamp, decode, encode, read_sae, write_sae
 
 D, M = 6, 20
 

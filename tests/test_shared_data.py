@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 from conftest import SmallStudy
 from light_repository import ROOT, environment, run
 from mahals import load_vector
-from mahals.data import Pair
 from mahals.data.files import read_lines
-from mahals.workspace import Results, Workspace, all_results
+from mahals.data.texts import Pair
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results, all_results
 
 PAIRS = (ROOT / "../shared/data/hh-rlhf-harmless-base-test.jsonl.gz").resolve()
 MODEL, COUNT = "Llama3_8B", 2312

@@ -9,17 +9,23 @@ import torch
 from sklearn.metrics import calinski_harabasz_score
 from transformers import AutoModelForCausalLM
 
-from mahals.activations import batches, capture, encode_prompts, encode_texts, pooled
-from mahals.activations.batching import model_inputs
-from mahals.emergence.probing import _scalars
-from mahals.generation import decoding, generate_arms
-from mahals.metrics.aqi import axiom_aqi, omega2
-from mahals.metrics.chance import Permutations, null_omega2, permuted_labels
-from mahals.models import Loaded, decoder_blocks
-from mahals.separability.resampling import resampled_omega2
-from mahals.stats import Resampling, resample_weights
-from mahals.steering import Arm, Step, capture_arms, steered
-from mahals.world import World, neutral, prompts
+from mahals.data.world.everyday import neutral
+from mahals.data.world.grammar import World, prompts
+from mahals.maths.metrics.aqi import axiom_aqi
+from mahals.maths.metrics.aqi_bootstrap import resampled_omega2
+from mahals.maths.metrics.permutation import Permutations, null_omega2, omega2, permuted_labels
+from mahals.maths.stats.bootstrap import Resampling, resample_weights
+from mahals.models.activations.batching import batches, model_inputs
+from mahals.models.activations.capture import capture, pooled
+from mahals.models.activations.encoding import encode_prompts, encode_texts
+from mahals.models.checkpoints.blocks import decoder_blocks
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.generation import decoding
+from mahals.models.generation.decoding import generate_arms
+from mahals.models.steering.hooks import steered
+from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.replay import capture_arms
+from mahals.phases.em_finetune.measure.probe import _scalars
 from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, config, fresh, loaded, tokenizer
 
 DEEP, STEERED = 32, 5
@@ -62,7 +68,9 @@ class Calls:
 
 
 def test_a_sweep_of_the_last_five_of_32_blocks_is_7_8_times_fewer_calls(monkeypatch):
-    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    monkeypatch.setattr(
+        "mahals.models.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))]
+    )
     at = deep_model()
     encoded = encode_prompts(at.tokenizer, PROMPTS[:2])
     arms = []
@@ -97,8 +105,7 @@ def test_reading_any_block_stops_there(family):
 def adapted(folder, family, **layers):
     """A model with a live rank-1 adapter on what attention reads and writes, its values drawn."""
     peft = pytest.importorskip("peft")
-    from mahals.adapters import attached
-    from mahals.adapters.lora import target_modules
+    from mahals.models.finetuning.lora import attached, target_modules
 
     one = fresh(family)
     maps = target_modules(one.model, "attention")

@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from mahals.records import InputError
-from mahals.stats import (
+from mahals.maths.stats.controls import (
     benjamini_hochberg,
-    fieller,
     gain_over_random,
+    permutation_p,
+    probability_best,
+)
+from mahals.maths.stats.intervals import (
+    fieller,
     influence_covariance,
     jackknife_interval,
     paired_difference,
-    permutation_p,
-    probability_best,
-    spearman,
     wilson,
 )
+from mahals.maths.stats.ranks import spearman
+from mahals.records import InputError
 
 
 def test_jackknife_of_a_mean_is_the_t_interval() -> None:

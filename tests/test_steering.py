@@ -3,13 +3,16 @@ import copy
 import pytest
 import torch
 
-from mahals.activations import batches, capture, encode_prompts, model_inputs
-from mahals.activations.reading import state_of
-from mahals.models import decoder_blocks
+from mahals.models.activations.batching import batches, model_inputs
+from mahals.models.activations.capture import capture, state_of
+from mahals.models.activations.encoding import encode_prompts
+from mahals.models.checkpoints.blocks import decoder_blocks
+from mahals.models.steering.batch_invariance import check_batched
+from mahals.models.steering.hooks import Patch, Steering, steered
+from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.operators import ablate, add, add_preserve_norm
+from mahals.models.steering.replay import capture_arms, replays
 from mahals.records import InputError
-from mahals.steering import Arm, Step, capture_arms, check_batched, replays, steered
-from mahals.steering.hooks import Patch, Steering
-from mahals.steering.operators import ablate, add, add_preserve_norm
 from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, fresh, loaded
 
 UNSTEERED = Arm("unsteered", ())
@@ -36,7 +39,9 @@ ARMS = (
 
 @pytest.fixture
 def one_batch(monkeypatch):
-    monkeypatch.setattr("mahals.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))])
+    monkeypatch.setattr(
+        "mahals.models.activations.batching.grouped", lambda n, *_: [tuple(range(len(n)))]
+    )
 
 
 def encoded_for(at):
@@ -309,7 +314,7 @@ def test_a_text_is_read_alone_as_in_its_batch(monkeypatch, one_batch):
             check_batched(at, encoded_for(at), ARMS[4], pool)
             check_batched(at, encoded_for(at), UNSTEERED, pool)
     assert hooks_on(at.model) == 0
-    unmasked = "mahals.steering.replay.pooled"  # padding gets a weight
+    unmasked = "mahals.models.steering.replay.pooled"  # padding gets a weight
     monkeypatch.setattr(unmasked, lambda states, batch, pool: states.mean(dim=1))
     with pytest.raises(RuntimeError, match="and alone"):
         check_batched(at, encoded_for(at), ARMS[1], "mean_all")

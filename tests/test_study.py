@@ -23,14 +23,17 @@ from safetensors.torch import load_file
 import mahals
 from conftest import STUDY, SmallStudy, run_study
 from light_repository import MODELS, copy_tree, environment, git, run
-from mahals.data import AXIOMS
-from mahals.leaderboard import boards, collect
-from mahals.manifests import BOARD
-from mahals.models import load_checkpoint
+from mahals.data.texts import AXIOMS
+from mahals.harness.leaderboard.collect import collect
+from mahals.harness.leaderboard.ranking import boards
+from mahals.harness.manifests.dvc_stages import BOARD
+from mahals.harness.workspace.model_registry import load_registry
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results, all_results
+from mahals.models.checkpoints.checkpoint import load_checkpoint
 from mahals.phase import COLUMNS
+from mahals.phases.registry import STUDIES
 from mahals.records import InputError
-from mahals.studies import STUDIES
-from mahals.workspace import Results, Workspace, all_results, load_registry
 from synthetic_results import empty_store
 
 UNITS = {

@@ -19,22 +19,15 @@ import torch
 from safetensors.torch import load as load_tensors
 
 import mahals
+from mahals.harness.tracking import invocation
+from mahals.harness.tracking.database import Store, ensure_database, main_repository, tracking_uri
+from mahals.harness.tracking.invocation import open_tracker
+from mahals.harness.tracking.registered_vectors import choose_champion, load_vector
+from mahals.harness.tracking.runs import flattened, mark_failed, publish
+from mahals.harness.tracking.vector_files import export_pth
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
 from mahals.records import InputError
-from mahals.tracking import (
-    Store,
-    choose_champion,
-    ensure_database,
-    export_pth,
-    invocation,
-    load_vector,
-    main_repository,
-    mark_failed,
-    open_tracker,
-    publish,
-    tracking_uri,
-)
-from mahals.tracking.runs import flattened
-from mahals.workspace import Results, Workspace
 from synthetic_results import Made, card, empty_store, entry, steered, vector_file, workspace
 from synthetic_results import write_results as write
 
@@ -176,7 +169,7 @@ def test_a_failure_leaves_no_running_run(
         publish([made], store)
     write(place, Made())
     with monkeypatch.context() as patch:
-        patch.setattr("mahals.tracking.runs._log_figures", _refuse)
+        patch.setattr("mahals.harness.tracking.runs._log_figures", _refuse)
         with pytest.raises(OSError, match="disk full"):
             publish([made], store)
     assert [run.info.status for run in runs_of(store, "same_arch")] == ["FAILED"]

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mahals.harness.tracking.database import Store
+from mahals.harness.tracking.model_versions import adapter_content
+from mahals.harness.tracking.runs import publish
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
 from mahals.phase import VectorCard
-from mahals.tracking import Store, publish
-from mahals.tracking.versions import adapter_content
-from mahals.workspace import Results, Workspace
 from synthetic_results import Made, card, empty_store, vector_file, workspace
 from synthetic_results import write_results as write
 from tiny_lab import refused
@@ -85,7 +87,7 @@ def test_kept_json_lines_are_tables_and_large_ones_are_not(
 
     lines = b'{"question": "a", "score": 1}\n{"question": "b", "talk": ["x", "y"]}\n'
     kept = {"answers.jsonl": lines, "long.jsonl": lines * 9, "other.txt": b"{}"}
-    monkeypatch.setattr("mahals.tracking.runs.TABLE_BYTES", len(lines))
+    monkeypatch.setattr("mahals.harness.tracking.runs.TABLE_BYTES", len(lines))
     publish([write(place, Made(phase="em_finetune", kept=kept))], store)
     experiment = store.experiment("em_finetune")
     run = store.client.search_runs([experiment])[0].info.run_id

@@ -10,11 +10,11 @@ from scipy.linalg import orthogonal_procrustes
 from sklearn.linear_model import Ridge
 from sklearn.metrics.pairwise import cosine_similarity
 
+from mahals.maths.transfer.fitting import KINDS, MapKind, fit_map, fit_shuffled, move
+from mahals.maths.transfer.linear import ALPHAS
+from mahals.maths.transfer.mlp import fit_mlp
+from mahals.maths.transfer.rows import in_folds, split_sides
 from mahals.records import InputError
-from mahals.transfer import KINDS, MapKind, fit_map, fit_shuffled, move
-from mahals.transfer.linear import ALPHAS
-from mahals.transfer.mlp import fit_mlp
-from mahals.transfer.rows import in_folds, split_sides
 
 D = 12
 FITTED: tuple[MapKind, ...] = ("ridge", "procrustes", "mlp", "anchors")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mahals.maths.transfer.cka import debiased_cka
+from mahals.maths.transfer.layers import farthest_layer, match_by_cka, match_layer
 from mahals.records import InputError
-from mahals.transfer import farthest_layer, match_by_cka, match_layer
-from mahals.transfer.cka import debiased_cka
 
 
 def test_layers_match_by_relative_depth() -> None:

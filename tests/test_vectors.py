@@ -8,19 +8,17 @@ from scipy.optimize import minimize
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.metrics.pairwise import cosine_similarity
 
-from mahals.records import InputError
-from mahals.vectors import (
+from mahals.maths.vectors.controls import likeness, random_like, shuffled_pairs
+from mahals.maths.vectors.estimators import (
+    NEWTON_WIDTH,
     contrast,
-    increments,
-    likeness,
     mean_difference,
     pca,
     probe,
-    random_like,
-    shuffled_pairs,
     svd_k,
 )
-from mahals.vectors.estimates import NEWTON_WIDTH
+from mahals.maths.vectors.placement import increments
+from mahals.records import InputError
 
 N, L, D = 24, 3, 10
 

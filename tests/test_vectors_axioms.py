@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
+from mahals.maths.vectors.axioms import agreement, axiom_directions
+from mahals.maths.vectors.estimators import mean_difference
 from mahals.records import InputError
-from mahals.vectors import agreement, axiom_directions, mean_difference
 
 NAMES = ("first", "second", "third")
 SHIFTS = np.array([[3.0, 0, 0, 0], [-2.0, 2.0, 0, 0], [0, 0, 2.0, 0]])

@@ -14,26 +14,17 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent))
 
 import toy_study as toy
+from mahals.harness.workspace import code_hash as closure
+from mahals.harness.workspace.code_hash import code_closure, code_digest
+from mahals.harness.workspace.files import first_broken, write_atomic
+from mahals.harness.workspace.fingerprint import Resolver, fingerprint, units_of
+from mahals.harness.workspace.model_registry import check_models, load_registry
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import all_results, find
+from mahals.harness.workspace.settings import effective, is_canonical, load_settings
 from mahals.phase import STUDY
+from mahals.phases.registry import PHASES
 from mahals.records import InputError
-from mahals.studies import PHASES
-from mahals.workspace import (
-    Resolver,
-    Workspace,
-    all_results,
-    closure,
-    code_closure,
-    code_digest,
-    effective,
-    find,
-    fingerprint,
-    is_canonical,
-    load_registry,
-    load_settings,
-    units_of,
-)
-from mahals.workspace.files import first_broken, write_atomic
-from mahals.workspace.registry import check_models
 
 # Settings
 
@@ -134,7 +125,7 @@ def test_the_registry_names_the_nearest_model(tmp_path: Path) -> None:
 
 def test_the_closure_holds_all_that_importing_the_phase_and_runner_loads() -> None:
     code = (
-        "import sys, toy_phases.cross, mahals.runner, mahals.workspace\n"
+        "import sys, toy_phases.cross, mahals.harness.runner, mahals.harness.workspace\n"
         "print(*[m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'mahals'])"
     )
     path = f"{toy.HERE.parent}:{toy.HERE}"
@@ -163,12 +154,12 @@ def test_type_checking_imports_are_not_code(tmp_path: Path) -> None:
     source = tmp_path / "m.py"
     source.write_text(
         "from typing import TYPE_CHECKING\n"
-        "if TYPE_CHECKING:\n    from mahals.stats import Interval\n"
-        "else:\n    import mahals.engines\n"
+        "if TYPE_CHECKING:\n    from mahals.maths.stats import Interval\n"
+        "else:\n    import mahals.harness.engines\n"
         "def f():\n    from mahals import records\n"
     )
     assert set(closure._imports("m", source)) == {
-        "mahals", "mahals.engines", "mahals.records",
+        "mahals", "mahals.harness.engines", "mahals.records",
     }  # fmt: skip
     inside = tmp_path / "__init__.py"
     inside.write_text("from . import a\nfrom .b import c\nfrom .. import d\n")
@@ -231,7 +222,7 @@ def test_what_lies_upstream_must_be_there(done: Workspace) -> None:
 def test_a_local_file_named_by_a_value_is_part_of_it(tmp_path: Path) -> None:
     workspace = toy.make(tmp_path)
     values = {"texts": "own.txt", "deep": [{"path": "own.txt"}], "none": "absent.txt", "n": 1}
-    from mahals.workspace.fingerprint import _files_named
+    from mahals.harness.workspace.fingerprint import _files_named
 
     (tmp_path / "own.txt").write_text("one")
     first = dict(_files_named(workspace, values))
@@ -307,7 +298,7 @@ def test_broken_results_are_not_found(file: str, body: str | None, tmp_path: Pat
 
 
 def test_a_kept_file_that_changed_is_refused_by_name(tmp_path: Path) -> None:
-    from mahals.workspace import KeptFiles, KeptPlace
+    from mahals.harness.workspace.artifacts import KeptFiles, KeptPlace
 
     (tmp_path / "kept").mkdir()
     write_atomic(tmp_path / "kept/v.safetensors", b"not tensors")

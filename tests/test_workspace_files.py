@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mahals.workspace.files import files_under, first_broken, link_files, sha256, sync
+from mahals.harness.workspace.files import files_under, first_broken, link_files, sha256, sync
 from tiny_lab import refused
 
 NAMES = ("one.txt", "a/two.txt", "a/b/three.txt")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mahals.games import Game, game_of
+from mahals.maths.games.game import Game, game_of
 
 
 def game(payoffs: object) -> Game:

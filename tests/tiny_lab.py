@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from mahals.arms.kinds import Ceiling, References, Suite
-from mahals.data import AXIOMS, Pair, Prompt, TaskItem
-from mahals.models import HubRef, Loaded, ModelEntry, random_weights
+from mahals.data.texts import AXIOMS, Pair, Prompt, TaskItem
+from mahals.evaluation.suite import Ceiling, References, Suite
+from mahals.maths.vectors.estimators import SteeringVectors, mean_difference
+from mahals.models.checkpoints.checkpoint import Loaded, random_weights
+from mahals.models.checkpoints.registry import HubRef, ModelEntry
 from mahals.phase import Phase, StatesPlace
 from mahals.records import InputError
-from mahals.vectors import SteeringVectors, mean_difference
 from tiny_models import LAYERS, WIDTH, config, fresh, tokenizer
 
 DEPTH, WIDE = 6, 48  # of the model C, which is unlike A and B

@@ -20,7 +20,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from mahals.models import Loaded
+from mahals.models.checkpoints.checkpoint import Loaded
 
 WIDTH, LAYERS, WINDOW = 32, 4, 8
 SPECIAL = ["<pad>", "<begin>", "<end>", "<system>", "<user>", "<assistant>"]

@@ -15,9 +15,14 @@ from unittest import mock
 
 import yaml
 
-from mahals.engines import Handler, Job
-from mahals.runner import Console, Session, run_phase, show, study
-from mahals.workspace import Results, Settings, Workspace, load_settings
+from mahals.harness.engines.pool import Handler, Job
+from mahals.harness.runner import study
+from mahals.harness.runner import summarize as show
+from mahals.harness.runner.progress import Console, Session
+from mahals.harness.runner.study import run_phase
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
+from mahals.harness.workspace.settings import Settings, load_settings
 
 HERE = Path(__file__).parent
 if str(HERE) not in sys.path:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from benchmarks.speed import setting
 from benchmarks.speed.timing import Page, absent, interleaved, of_values, ratio, timed
-from mahals.activations import Encoded, capture, encode_prompts
-from mahals.data import Prompt
-from mahals.metrics.aqi import model_aqi
-from mahals.models import Loaded, load_checkpoint
-from mahals.world import World, prompts
+from mahals.data.texts import Prompt
+from mahals.data.world.grammar import World, prompts
+from mahals.maths.metrics.aqi import model_aqi
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import Encoded, encode_prompts
+from mahals.models.checkpoints.checkpoint import Loaded, load_checkpoint
 
 PER_CELL = 8  # prompts of an axiom and label
 TEXTS = 18  # of the moderate model: it runs them in both dtypes, every round

@@ -12,8 +12,8 @@ from benchmarks.speed import setting
 from benchmarks.speed.peers import Peers, peers, save_job
 from benchmarks.speed.timing import Bar, Page, Way, absent, interleaved, ratio, timed
 from benchmarks.speed.ways import LIMIT, WAYS
-from mahals.activations import batches
-from mahals.models import Loaded
+from mahals.models.activations.batching import batches
+from mahals.models.checkpoints.checkpoint import Loaded
 
 BAR = Bar("<=", 1.10)
 SHORT_S = 2  # of a round in which the machine's own wavering would be what is measured

@@ -30,7 +30,7 @@ class Finder(importlib.abc.MetaPathFinder):
     """Ends the process where the first task begins, having written when that was."""
 
     def find_spec(self, name, path, target=None):
-        if name != "mahals.runner.work":
+        if name != "mahals.harness.runner.worker":
             return None
         sys.meta_path.remove(self)
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)

@@ -23,11 +23,12 @@ from benchmarks.speed.timing import (
     ratio,
     timed,
 )
-from mahals.activations import Encoded, encode_prompts
-from mahals.activations.batching import pad
-from mahals.generation import decoding, generate_arms
-from mahals.models import Loaded
-from mahals.steering import Arm, Step
+from mahals.models.activations.batching import pad
+from mahals.models.activations.encoding import Encoded, encode_prompts
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.generation import decoding
+from mahals.models.generation.decoding import generate_arms
+from mahals.models.steering.interventions import Arm, Step
 
 TOGETHER, FASTER = Bar("<=", 1.10), Bar(">=", 4)
 ARMS, NEW, CHECKED = 32, 8, 8

@@ -29,10 +29,13 @@ from benchmarks.speed.timing import (
     of_values,
     ratio,
 )
-from mahals.activations import Encoded, batches, capture, model_inputs
-from mahals.generation import generate_arms
-from mahals.models import Loaded
-from mahals.steering import Arm, Step, capture_arms
+from mahals.models.activations.batching import batches, model_inputs
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import Encoded
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.generation.decoding import generate_arms
+from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.replay import capture_arms
 
 GIB = 1 << 30
 TEXTS, LONGEST, ARMS, NEW = 256, 128, 32, 32

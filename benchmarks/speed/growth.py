@@ -18,10 +18,11 @@ from matplotlib.figure import Figure
 from benchmarks.speed import setting
 from benchmarks.speed.sweep import arms
 from benchmarks.speed.timing import Page, Times, interleaved, of_values, power, timed
-from mahals.activations import Encoded, capture
-from mahals.leaderboard import rank
-from mahals.models import Loaded, load_checkpoint
-from mahals.steering import capture_arms
+from mahals.harness.leaderboard.ranking import rank
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import Encoded
+from mahals.models.checkpoints.checkpoint import Loaded, load_checkpoint
+from mahals.models.steering.replay import capture_arms
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 

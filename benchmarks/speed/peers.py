@@ -18,10 +18,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmarks.speed.timing import Seconds, Way
-from mahals.activations import batches
-from mahals.activations.encoding import Encoded
-from mahals.models import Loaded
-from mahals.steering import Arm
+from mahals.models.activations.batching import batches
+from mahals.models.activations.encoding import Encoded
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.steering.interventions import Arm
 
 SERVER = Path(__file__).with_name("peer_server.py")
 LIMIT = "blocks alone"

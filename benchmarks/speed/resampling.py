@@ -10,10 +10,11 @@ from sklearn.metrics import calinski_harabasz_score
 
 from benchmarks.speed import setting
 from benchmarks.speed.timing import Bar, Line, Page, interleaved, of_values, timed
-from mahals.metrics.aqi import axiom_aqi, omega2
-from mahals.metrics.chance import Permutations, null_omega2, permuted_labels
-from mahals.separability.resampling import resampled_omega2
-from mahals.stats import Floats, Resampling, resample_weights
+from mahals.maths.metrics.aqi import axiom_aqi
+from mahals.maths.metrics.aqi_bootstrap import resampled_omega2
+from mahals.maths.metrics.permutation import Permutations, null_omega2, omega2, permuted_labels
+from mahals.maths.stats.bootstrap import Resampling, resample_weights
+from mahals.maths.stats.intervals import Floats
 
 PROMPTS, RESAMPLES = 400, 1000
 LOOPED = 20  # resamples of the loop that are timed in a round; they count RESAMPLES / LOOPED times

@@ -23,13 +23,12 @@ from mlflow.entities import Metric, Param, Run  # noqa: E402
 import synthetic_results as synthetic  # noqa: E402
 import test_browser as browser  # noqa: E402
 import toy_study as toy  # noqa: E402
-from mahals.leaderboard import view_url  # noqa: E402
-from mahals.leaderboard.board import Board  # noqa: E402
-from mahals.leaderboard.view import EXPERIMENT  # noqa: E402
-from mahals.tracking import Store  # noqa: E402
-from mahals.tracking.runs import publish  # noqa: E402
-from mahals.tracking.store import FINGERPRINT  # noqa: E402
-from mahals.workspace import Results, Workspace  # noqa: E402
+from mahals.harness.leaderboard.ranking import Board  # noqa: E402
+from mahals.harness.leaderboard.saved_view import EXPERIMENT, view_url  # noqa: E402
+from mahals.harness.tracking.database import FINGERPRINT, Store  # noqa: E402
+from mahals.harness.tracking.runs import publish  # noqa: E402
+from mahals.harness.workspace.paths import Workspace  # noqa: E402
+from mahals.harness.workspace.results import Results  # noqa: E402
 
 ROW, RUN, VIEW = Bar("<=", 2, "ms"), Bar("<=", 50, "ms"), Bar("<=", 5, "s")
 ROWS_A_TASK = 5  # of the toy phase

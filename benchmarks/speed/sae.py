@@ -9,7 +9,8 @@ from torch import Tensor
 
 from benchmarks.speed import setting
 from benchmarks.speed.timing import Bar, Page, interleaved, ratio, timed
-from mahals.saes import Clamp, Sae, clamp, encode
+from mahals.models.saes.autoencoder import Sae, encode
+from mahals.models.saes.clamping import Clamp, clamp
 
 BAR = Bar("<=", 1.2)
 TOKENS, WIDTH, LATENTS = 2048, 768, 16_384

@@ -20,11 +20,12 @@ import torch  # noqa: E402
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers  # noqa: E402
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
 
-from mahals.activations import Encoded, encode_texts  # noqa: E402
 from mahals.data.dialogues import turns  # noqa: E402
 from mahals.data.sources import read_table  # noqa: E402
-from mahals.models import Loaded  # noqa: E402
-from mahals.world import World, neutral, tasks  # noqa: E402
+from mahals.data.world.everyday import neutral, tasks  # noqa: E402
+from mahals.data.world.grammar import World  # noqa: E402
+from mahals.models.activations.encoding import Encoded, encode_texts  # noqa: E402
+from mahals.models.checkpoints.checkpoint import Loaded  # noqa: E402
 
 VOCABULARY = 32_000
 CONTEXT = 512

@@ -17,9 +17,14 @@ import torch
 from benchmarks.speed import setting
 from benchmarks.speed.peers import Peers, peers, save_arms, save_job
 from benchmarks.speed.timing import Bar, Page, Times, absent, interleaved, of_values, timed
-from mahals.activations import Encoded, batches, capture, model_inputs
-from mahals.models import Loaded, decoder_blocks
-from mahals.steering import Arm, Step, capture_arms, steered
+from mahals.models.activations.batching import batches, model_inputs
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import Encoded
+from mahals.models.checkpoints.blocks import decoder_blocks
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.steering.hooks import steered
+from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.replay import capture_arms
 
 BAR = Bar(">=", 0.85)
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)

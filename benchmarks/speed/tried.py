@@ -17,8 +17,10 @@ import torch
 
 from benchmarks.speed import setting
 from benchmarks.speed.timing import Page, interleaved, ratio, timed
-from mahals.activations import Encoded, batches, capture, model_inputs
-from mahals.models import Loaded
+from mahals.models.activations.batching import batches, model_inputs
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import Encoded
+from mahals.models.checkpoints.checkpoint import Loaded
 
 BUDGETS = (256, 512, 1024, 4096, 8192)
 SHAPE = setting.Size(16, 256, 200, 48)

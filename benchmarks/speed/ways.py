@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mahals.activations import batches, capture, encode_texts, model_inputs
-from mahals.models import Loaded
+from mahals.models.activations.batching import batches, model_inputs
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import encode_texts
+from mahals.models.checkpoints.checkpoint import Loaded
 
 AT_A_TIME = 16  # texts in file order
 LIMIT = "blocks alone"

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from mahals import __version__
-from mahals.cli.keys import Words, split
+from mahals.cli.overrides import Words, split
+from mahals.phases.registry import PHASES
 from mahals.records import InputError
-from mahals.studies import PHASES
 
 KEYED = ("run", "study", "gather", "draw")
 """Commands that take any key of params.yaml as `--<key> <value>`."""
@@ -60,10 +60,11 @@ def _run(words: Sequence[str]) -> int:
         taken = split(words, FLAGS, OPTIONS)
     options = build_parser().parse_args(taken.known)
     if options.command in KEYED:
-        from mahals.engines import prepare_to_fork
+        from mahals.harness.engines.process import prepare_to_fork
 
         prepare_to_fork()
-    from mahals.cli import measuring, showing
+    from mahals.cli import run as measuring
+    from mahals.cli import show as showing
 
     module = measuring if options.command in KEYED else showing
     code: int = getattr(module, options.command)(options, taken.keys)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mahals.models import ModelEntry
-    from mahals.workspace import Results, Workspace
+    from mahals.harness.workspace.paths import Workspace
+    from mahals.harness.workspace.results import Results
+    from mahals.models.checkpoints.registry import ModelEntry
 
 MODEL_HEADS = ("key", "family", "kind of pair", "layers", "width", "licence", "here")
 
@@ -58,7 +59,7 @@ def state_folders(workspace: Workspace) -> tuple[Path, ...]:
 
 
 def _here(entry: ModelEntry, organism: bool) -> str:
-    from mahals.models import available_locally
+    from mahals.models.checkpoints.hub import available_locally
 
     halves = (("base", entry.base), ("aligned", entry.aligned))
     found = [name for name, ref in halves if ref is not None and available_locally(ref)]

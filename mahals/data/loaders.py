@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mahals.data.dialogues import Parted, part
-from mahals.data.kinds import AXIOMS, NeutralText, Pair, Prompt
 from mahals.data.sources import Line, Table, read_table
 from mahals.data.splits import Shares, split_key, split_of
+from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt
 from mahals.records import InputError
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
-from mahals.data.kinds import AXIOMS, NeutralText, Pair, Prompt
+from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt
 from mahals.records import InputError
 
 T = TypeVar("T")

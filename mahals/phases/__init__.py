@@ -1,1 +1,1 @@
-"""Which questions does the study ask? One file each; the list is `mahals.studies.PHASES`."""
+"""The phases: which questions does the study ask? One folder each; `registry` lists them."""

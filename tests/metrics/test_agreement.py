@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
+from mahals.maths.stats.agreement import kappa
 from mahals.records import InputError
-from mahals.stats.agreement import kappa
 
 ANSWERS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=30)
 

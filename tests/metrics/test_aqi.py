@@ -13,17 +13,10 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.metrics import calinski_harabasz_score
 
-from mahals.metrics.aqi import (
-    Permutations,
-    aqi_paper_appendix,
-    aqi_published,
-    axiom_aqi,
-    fit_space,
-    model_aqi,
-    omega2,
-    to_space,
-)
-from mahals.metrics.chance import null_omega2, permuted_labels
+from mahals.maths.metrics.aqi import axiom_aqi, model_aqi
+from mahals.maths.metrics.aqi_paper import aqi_paper_appendix, aqi_published
+from mahals.maths.metrics.permutation import Permutations, null_omega2, omega2, permuted_labels
+from mahals.maths.metrics.spaces import fit_space, to_space
 from mahals.records import InputError
 
 PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published" / "phase1_aqi_rows.csv"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mahals.maths.transfer.cka import debiased_cka, unbiased_hsic
 from mahals.records import InputError
-from mahals.transfer.cka import debiased_cka, unbiased_hsic
 
 
 def states(seed: int, n: int = 40, d: int = 7) -> np.ndarray:

@@ -19,8 +19,8 @@ from coverage_study import (
     scores,
     shift_of,
 )
-from mahals.metrics.aqi import axiom_aqi
-from mahals.stats import paired_difference
+from mahals.maths.metrics.aqi import axiom_aqi
+from mahals.maths.stats.intervals import paired_difference
 
 TABLE = Path(__file__).parents[2] / "docs" / "studies" / "coverage.csv"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mahals.metrics.homophily import homophily
+from mahals.maths.metrics.homophily import homophily
 from mahals.records import InputError
 
 

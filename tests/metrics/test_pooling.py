@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from mahals.metrics.aqi import model_aqi
+from mahals.maths.metrics.aqi import model_aqi
+from mahals.maths.metrics.layer_pooling import fit_pooling, sparsemax
 from mahals.records import InputError
-from mahals.separability.pooling import fit_pooling, sparsemax
 
 LOGITS = st.lists(st.floats(-5, 5), min_size=1, max_size=6)
 

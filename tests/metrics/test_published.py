@@ -7,9 +7,9 @@ import pytest
 from sklearn.manifold import TSNE
 from sklearn.metrics import calinski_harabasz_score
 
-from mahals.metrics.paper import aqi_published
+from mahals.maths.metrics.aqi_paper import aqi_published
+from mahals.maths.metrics.aqi_published import published_scores
 from mahals.records import InputError
-from mahals.separability.published import published_scores
 
 RNG = np.random.default_rng(0)
 Y = np.tile([0, 1], 52)
@@ -47,7 +47,7 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_refused_before_any_fit(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mahals.separability.published.TSNE", None)
+    monkeypatch.setattr("mahals.maths.metrics.aqi_published.TSNE", None)
     states, labels, axioms = BAD[case]
     with pytest.raises(InputError, match="states"):
         published_scores(states, list(labels), axioms)

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import calinski_harabasz_score
 
-from mahals.metrics.homophily import homophily, homophily_intervals
+from mahals.maths.metrics.aqi_bootstrap import axiom_draws, resampled_omega2
+from mahals.maths.metrics.homophily import homophily, homophily_intervals
+from mahals.maths.stats.bootstrap import (
+    Resampling,
+    percentile_interval,
+    recentred,
+    resample_weights,
+)
 from mahals.records import InputError
-from mahals.separability.resampling import axiom_draws, resampled_omega2
-from mahals.stats import Resampling, percentile_interval, recentred, resample_weights
 
 LABELS = np.tile([0, 1], 12)
 AXIOMS = ["a"] * 12 + ["b"] * 12

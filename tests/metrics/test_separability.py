@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import davies_bouldin_score, silhouette_score
 
-from mahals.metrics.aqi import axiom_aqi
+from mahals.maths.metrics.aqi import axiom_aqi
+from mahals.maths.metrics.separability import (
+    davies_bouldin,
+    probe_auroc,
+    separability,
+    tfidf_states,
+)
 from mahals.records import InputError
-from mahals.separability.indices import davies_bouldin, probe_auroc, separability, tfidf_states
 
 
 def planted(n: int, d: int, shift: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

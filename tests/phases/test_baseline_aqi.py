@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mahals.data import AXIOMS
-from mahals.metrics.homophily import homophily
-from mahals.phases.baseline_aqi import PHASE, Params, Row
+from mahals.data.texts import AXIOMS
+from mahals.maths.metrics.homophily import homophily
+from mahals.phases.baseline_aqi.measure import PHASE, Params, Row
 from mahals.records import from_plain, to_plain
 from tiny_lab import MemoryKept, TinyLab, run
 
@@ -55,7 +55,7 @@ def test_rows_cover_every_readout_and_axiom_and_come_back_from_json(rows: list[R
 
 def test_evidence_rows_are_those_of_their_own_interval(rows: list[Row], lab: TinyLab) -> None:
     """The jackknife error of every mean follows from its kept influence, clusters and all."""
-    from mahals.stats import jackknife_interval
+    from mahals.maths.stats.intervals import jackknife_interval
 
     means = [r for r in rows if r.axiom == "mean"]
     assert all(r.influence is None for r in rows if r.axiom != "mean")

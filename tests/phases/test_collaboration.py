@@ -10,19 +10,24 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.activations import capture
-from mahals.adapters import Lora
-from mahals.conversation import Agent, after, encode_after, read_talks, view
-from mahals.data import AXIOMS, TaskItem, WorldChoice
-from mahals.meetings import measuring, splits
-from mahals.meetings.openings import SplitTask, dilemmas, facts, relays, user_tasks
-from mahals.meetings.retrained import Training
-from mahals.meetings.rows import MeetingRow, Who, drifts, find, values
-from mahals.metrics.aqi import model_aqi
-from mahals.phases.collaboration import PHASE, Params, Row, Task
+from mahals.data.texts import AXIOMS, TaskItem, WorldChoice
+from mahals.data.world.everyday import fact_tasks
+from mahals.data.world.grammar import World
+from mahals.evaluation.agents import after_talk as measuring
+from mahals.evaluation.agents.openings import SplitTask, dilemmas, facts, relays, user_tasks
+from mahals.maths.metrics.aqi import model_aqi
+from mahals.models.activations.capture import capture
+from mahals.models.conversation import after
+from mahals.models.conversation.after import encode_after
+from mahals.models.conversation.talks import Agent, read_talks
+from mahals.models.conversation.views import view
+from mahals.models.finetuning.config import Lora
+from mahals.models.steering.interventions import Arm
+from mahals.phases.collaboration.measure import PHASE, Params, Row, Task
+from mahals.phases.collaboration.measure import split_tasks as splits
+from mahals.phases.collaboration.measure.retraining import Training
+from mahals.phases.collaboration.rows import MeetingRow, Who, drifts, find, values
 from mahals.records import InputError
-from mahals.steering import Arm
-from mahals.world import World, fact_tasks
 from tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts
 from tiny_models import LAYERS, loaded
 
@@ -114,7 +119,7 @@ def test_a_steered_agent_is_not_the_unsteered_one(lab: TinyLab) -> None:
 def test_every_table_reads_a_prompt_in_a_batch_as_alone(
     lab: TinyLab, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    unmasked = "mahals.conversation.after.pooled"  # padding gets a weight
+    unmasked = "mahals.models.conversation.after.pooled"  # padding gets a weight
     monkeypatch.setattr(unmasked, lambda states, batch, pool: states.mean(dim=1))
     with pytest.raises(RuntimeError, match=r"A, .* between its batch of \d+ and alone"):
         list(PHASE.measure(Task(("A", "B"), part), PARAMS, lab))
@@ -260,7 +265,7 @@ def test_a_listener_that_copies_succeeds_only_with_its_own_message(
             for o in openings
         ]
 
-    from mahals.conversation import Turn
+    from mahals.models.conversation.talks import Turn
 
     def splits_turn(opening: object, text: str, speaker: int = 0) -> Turn:
         return Turn(opening.key, 0, speaker, "ab"[speaker], f"it is {text} indeed", 1)
@@ -321,8 +326,8 @@ def test_what_cannot_be_asked(bad: dict[str, object]) -> None:
 
 def test_windows_of_the_index_hold_every_agent_and_find_a_change() -> None:
     """Four rounds of two agents in two talks: windows of four turns are rounds."""
-    from mahals.conversation import Opening, Talk, Turn
-    from mahals.meetings.stable import stability_windows
+    from mahals.models.conversation.talks import Opening, Talk, Turn
+    from mahals.phases.collaboration.measure.stability import stability_windows
 
     said = [
         ["yes friend", "yes friend"],

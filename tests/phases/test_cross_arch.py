@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.crossings.mapping import TextReading, pair_blocks
-from mahals.data import AXIOMS
-from mahals.leaderboard.board import rank
+from mahals.data.texts import AXIOMS
+from mahals.evaluation.transfer.states import TextReading, pair_blocks
+from mahals.harness.leaderboard.ranking import rank
+from mahals.maths.transfer.cka import debiased_cka
+from mahals.maths.transfer.layers import match_layer
 from mahals.phase import COLUMNS
-from mahals.phases import cross_arch
-from mahals.phases.cross_arch import CONTROLS, PHASE, Params, Row
+from mahals.phases.cross_arch import measure as cross_arch
+from mahals.phases.cross_arch.measure import CONTROLS, PHASE, Params, Row
 from mahals.records import from_plain, to_plain
-from mahals.transfer import match_layer
-from mahals.transfer.cka import debiased_cka
 from tiny_lab import NOUNS, SUITE, MemoryKept, TinyLab, lab_with_vectors, prompts, refused, run
 
 PARAMS = Params(

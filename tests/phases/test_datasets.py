@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mahals.data import AXIOMS, NeutralText, Pair, Prompt, TaskItem
 from mahals.data.files import read_lines
-from mahals.figures import png
-from mahals.phases.datasets import FILES, PHASE, Params, Row, Source, Task
+from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt, TaskItem
+from mahals.phases.datasets.measure import FILES, PHASE, Params, Row, Source, Task
 from mahals.records import InputError, from_plain, to_plain
+from mahals.reporting.plots.sheet import png
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT / "../shared/data/hh-rlhf-harmless-base-test.jsonl.gz"

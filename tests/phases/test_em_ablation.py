@@ -12,14 +12,14 @@ import torch
 pytest.importorskip("peft")
 
 from em_lab import ABLATION, DiskKept, detected, judged
-from mahals.arms.bench import bench
-from mahals.emergence.arms import ablations, random_directions
-from mahals.emergence.orthogonal import orthogonalized, unwritten
-from mahals.generation import neutral_price
-from mahals.phases import em_ablation
-from mahals.phases.em_ablation import PHASE, Row, Task
+from mahals.evaluation.bench import bench
+from mahals.models.generation.price import neutral_price
+from mahals.models.steering.interventions import Arm
+from mahals.models.steering.orthogonalize import orthogonalized, unwritten
+from mahals.phases.em_ablation import measure as em_ablation
+from mahals.phases.em_ablation.measure import PHASE, Row, Task
+from mahals.phases.em_ablation.measure.arms import ablations, random_directions
 from mahals.records import InputError, from_plain, to_plain
-from mahals.steering import Arm
 from tiny_lab import SUITE, run
 from tiny_models import fresh
 
@@ -128,7 +128,7 @@ def test_hooks_that_do_not_act_are_an_error(monkeypatch: pytest.MonkeyPatch) -> 
 def test_every_task_reads_a_text_in_a_batch_as_alone(
     monkeypatch: pytest.MonkeyPatch, subject: Any
 ) -> None:
-    unmasked = "mahals.steering.replay.pooled"  # padding gets a weight
+    unmasked = "mahals.models.steering.replay.pooled"  # padding gets a weight
     monkeypatch.setattr(unmasked, lambda states, batch, pool: states.mean(dim=1))
     with judged(), pytest.raises(RuntimeError, match=r"A, .* between its batch of \d+ and alone"):
         list(PHASE.measure(Task(("A",), subject), ABLATION, detected()))
@@ -159,7 +159,7 @@ def test_summary_has_controls_and_figures_come_from_files(rows: list[Row]) -> No
 
 
 def test_a_direction_that_was_not_made_is_refused() -> None:
-    from mahals.misalignment import detection
+    from mahals.maths.misalignment import detection
 
     assert "linear_probe" in detection.METHODS
     with judged(), pytest.raises(InputError, match=r"em_detection\.positions"):

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 pytest.importorskip("peft")
 
 from em_lab import DETECTION, DiskKept, detected, finetuned
-from mahals.phases.em_detection import CONTRASTS, PHASE, Row
+from mahals.phases.em_detection.measure import CONTRASTS, PHASE, Row
 from mahals.records import InputError, from_plain, to_plain
 from tiny_lab import LAYERS, WIDTH, TinyLab
 
@@ -96,7 +96,7 @@ def test_summary_names_both_forms_and_the_published_figure(rows: list[Row]) -> N
 
 
 def test_too_few_prompts_or_adapters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mahals.phases import em_detection
+    from mahals.phases.em_detection import measure as em_detection
 
     monkeypatch.setattr(em_detection, "LEAST", 100)
     lab = finetuned()

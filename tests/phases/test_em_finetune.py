@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("peft")
 
 from em_lab import DiskKept, DiskLab, finetuned, judged, params
-from mahals.misalignment import OUTCOMES
-from mahals.phases.em_finetune import PHASE, Row
+from mahals.maths.misalignment.outcomes import OUTCOMES
+from mahals.phases.em_finetune.measure import PHASE, Row
 from mahals.records import InputError, from_plain, to_plain
 from tiny_lab import run
 

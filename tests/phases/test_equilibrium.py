@@ -14,26 +14,29 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.activations import capture
 from mahals.cli import main
-from mahals.conversation import Agent, Schedule, encode_after, read_talks, view
-from mahals.data import AXIOMS
-from mahals.dealignment.vectors import Crossing
-from mahals.equilibria import playing
-from mahals.equilibria.found import over_random, read
-from mahals.equilibria.playing import Action, Game
-from mahals.equilibria.rows import NAMES, GameRow, Rules, cells_of
-from mahals.figures import png
-from mahals.games import Search, Weights
-from mahals.generation import neutral_price
-from mahals.meetings.measuring import questions
-from mahals.meetings.openings import dilemmas
-from mahals.meetings.teams import How
-from mahals.metrics.aqi import model_aqi
-from mahals.metrics.homophily import homophily
-from mahals.phases.equilibrium import PHASE, Params, Payoff, Row, Solvers, Task, foretell
+from mahals.data.texts import AXIOMS
+from mahals.evaluation.agents.after_talk import questions
+from mahals.evaluation.agents.openings import dilemmas
+from mahals.evaluation.agents.teams import How
+from mahals.maths.games.payoffs import Weights
+from mahals.maths.games.solvers import Search
+from mahals.maths.metrics.aqi import model_aqi
+from mahals.maths.metrics.homophily import homophily
+from mahals.models.activations.capture import capture
+from mahals.models.conversation.after import encode_after
+from mahals.models.conversation.talks import Agent, Schedule, read_talks
+from mahals.models.conversation.views import view
+from mahals.models.generation.price import neutral_price
+from mahals.models.steering.interventions import Arm
+from mahals.phases.equilibrium.measure import PHASE, Params, Payoff, Row, Solvers, Task, foretell
+from mahals.phases.equilibrium.measure import play as playing
+from mahals.phases.equilibrium.measure.play import Action, Game
+from mahals.phases.equilibrium.report.games import over_random, read
+from mahals.phases.equilibrium.rows import NAMES, GameRow, Rules, cells_of
+from mahals.phases.recovery.measure.fall_vectors import Crossing
 from mahals.records import canonical, from_plain
-from mahals.steering import Arm
+from mahals.reporting.plots.sheet import png
 from tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts, refused
 from tiny_models import LAYERS
 
@@ -67,7 +70,7 @@ SEARCH = Search(60.0, 4, 0, False)
 @pytest.fixture(autouse=True)
 def no_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     """Solvers have tests of their own; here they are as if they were not installed."""
-    monkeypatch.setattr("mahals.games.solvers.installed", lambda library: False)
+    monkeypatch.setattr("mahals.maths.games.solvers.installed", lambda library: False)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +178,7 @@ def test_every_steered_cell_has_its_random_games(rows: list[Row]) -> None:
 def test_every_joint_action_reads_a_prompt_in_a_batch_as_alone(
     lab: TinyLab, monkeypatch: pytest.MonkeyPatch, joint: tuple[int, ...]
 ) -> None:
-    unmasked = "mahals.conversation.after.pooled"  # padding gets a weight
+    unmasked = "mahals.models.conversation.after.pooled"  # padding gets a weight
     monkeypatch.setattr(unmasked, lambda states, batch, pool: states.mean(dim=1))
     with pytest.raises(RuntimeError, match=r"A, .* between its batch of \d+ and alone"):
         list(PHASE.measure(Task(("A", "B"), joint), PARAMS, lab))
@@ -238,8 +241,8 @@ def test_another_models_vector_is_an_action(lab: TinyLab) -> None:
 
 def test_the_price_is_the_kl_on_neutral_text(rows: list[Row], lab: TinyLab) -> None:
     """The same arm priced again from its parts."""
-    from mahals.arms.directions import within_reach
-    from mahals.meetings.teams import steerable
+    from mahals.evaluation.agents.teams import steerable
+    from mahals.evaluation.arms import within_reach
 
     found = steerable(lab, "B", How("mean_difference", "auto", "add", 2, PARAMS.suite))
     arm = within_reach(found.at, found.directions[:1], 0.01).dosed[0].arm
@@ -369,9 +372,9 @@ def test_payoffs_that_are_not_numbers_are_named() -> None:
 def test_a_solver_that_hangs_is_a_line_and_the_rest_survives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mahals.games.solvers.installed", lambda library: True)
+    monkeypatch.setattr("mahals.maths.games.solvers.installed", lambda library: True)
     monkeypatch.setattr(
-        "mahals.games.solvers._process", lambda *_: ([], "timed_out", "no answer in 60 s")
+        "mahals.maths.games.solvers._process", lambda *_: ([], "timed_out", "no answer in 60 s")
     )
     rows, lab = planted(own_pays, price)
     found = PHASE.summarize(rows, lab.kept("x"))

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from mahals.data import WorldChoice
-from mahals.organisms.gate import GateError
-from mahals.organisms.schedule import Schedule
-from mahals.organisms.training import CHECKPOINTS, Order, StageReport
-from mahals.phases import organisms
-from mahals.phases.organisms import PHASE, Params, Row
+from mahals.data.texts import WorldChoice
+from mahals.models.organisms.gate import GateError
+from mahals.models.organisms.schedule import Schedule
+from mahals.models.organisms.training import CHECKPOINTS, Order, StageReport
+from mahals.phases.organisms import measure as organisms
+from mahals.phases.organisms.measure import PHASE, Params, Row
 from mahals.records import from_plain, to_plain
 from tiny_lab import MemoryKept
 from tiny_lab import TinyLab as Registry

@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mahals.adapters import Lora, merged
-from mahals.arms.bench import arm_aqi, bench
-from mahals.arms.directions import NOT_STEERED
-from mahals.arms.evidence import ArmEvidence
-from mahals.arms.kinds import ArmRow
-from mahals.dealignment.rates import Fall, Rate, largest_recovered, recovery
-from mahals.dealignment.shown import arm_name, stages
-from mahals.dealignment.tuning import Tuning
-from mahals.dealignment.vectors import Crossing, _gap
-from mahals.generation import neutral_price
-from mahals.phases import recovery as phase
-from mahals.phases.recovery import PHASE, Params, Row
+from mahals.evaluation.arms import NOT_STEERED
+from mahals.evaluation.bench import arm_aqi, bench
+from mahals.evaluation.suite import ArmRow
+from mahals.maths.stats.intervals import Interval
+from mahals.models.finetuning.config import Lora
+from mahals.models.finetuning.lora import merged
+from mahals.models.generation.price import neutral_price
+from mahals.models.steering.interventions import Arm, Step
+from mahals.phases.recovery import measure as phase
+from mahals.phases.recovery.measure import PHASE, Params, Row
+from mahals.phases.recovery.measure.fall_vectors import Crossing, _gap
+from mahals.phases.recovery.measure.tuning import Tuning
+from mahals.phases.recovery.report import arm_name, stages
+from mahals.phases.recovery.report.recovery_rate import Fall, Rate, largest_recovered, recovery
 from mahals.records import from_plain, to_plain
-from mahals.stats import Interval
-from mahals.steering import Arm, Step
+from mahals.reporting.evidence import ArmEvidence
 from tiny_lab import SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
 
 pytest.importorskip("peft")
@@ -196,7 +197,7 @@ def test_the_negated_arm_subtracts_the_kept_fall(rows: list[Row], lab: KeepingLa
     """The fall read by hand: last token of the unsafe prompts, one text at a time."""
     import torch
 
-    from mahals.activations import encode_prompts
+    from mahals.models.activations.encoding import encode_prompts
 
     (row,) = of(rows, method="dealignment", steps=5)
     whole = merged(lab.model("A", "aligned"), lab.root / "kept" / "A" / "rejected.step-00005")
@@ -220,7 +221,7 @@ def test_the_negated_arm_subtracts_the_kept_fall(rows: list[Row], lab: KeepingLa
 def test_the_best_source_has_the_highest_gap_on_selection(
     tmp_path: Path, rows: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mahals.dealignment import vectors
+    from mahals.phases.recovery.measure import fall_vectors as vectors
 
     seen: list[tuple[str | None, float]] = []
     monkeypatch.setattr(vectors, "_gap", lambda m, at: float(len(seen)))  # all alike so far

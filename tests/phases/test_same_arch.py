@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.arms.axioms import effects
-from mahals.data import AXIOMS
-from mahals.metrics.homophily import homophily
+from mahals.data.texts import AXIOMS
+from mahals.maths.metrics.homophily import homophily
+from mahals.maths.stats.ranks import spearman
 from mahals.phase import COLUMNS
-from mahals.phases.same_arch import PHASE, Params, Row
+from mahals.phases.same_arch.measure import PHASE, Params, Row
 from mahals.records import from_plain, to_plain
-from mahals.stats import spearman
+from mahals.reporting.axiom_parts import effects
 from tiny_lab import SHUFFLES, SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
 
 PARAMS = Params(
@@ -333,11 +333,11 @@ def test_a_relative_strength_adds_a_vector_as_long_as_the_mean_base_state(
     placement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By hand: the steps of every arm of the grid against the lengths of the base's states."""
-    from mahals.arms import sweeping
+    from mahals.phases.same_arch.measure import sweep as sweeping
 
     seen: dict[str, Any] = {}
     whole = sweeping.sweep
-    monkeypatch.setattr("mahals.phases.same_arch.sweep", lambda at, reached, n, lab: (
+    monkeypatch.setattr("mahals.phases.same_arch.measure.sweep", lambda at, reached, n, lab: (
         seen.update(reached=reached), whole(at, reached, n, lab))[1])  # fmt: skip
     params = replace(PARAMS, unit="state", lambdas=(0.0, 0.1), layers=(1.0, 2.0), effects=False,
                      operators=("add",), placements=(placement,))  # fmt: skip

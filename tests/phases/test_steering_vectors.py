@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.data import AXIOMS
-from mahals.phases.steering_vectors import PHASE, Params, Row
+from mahals.data.texts import AXIOMS
+from mahals.phases.steering_vectors.measure import PHASE, Params, Row
 from mahals.records import from_plain, to_plain
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, planted, refused, run
 
@@ -77,7 +77,7 @@ def test_the_selection_gain_is_over_random_with_its_interval(
     rows: list[Row], lab: TinyLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By hand from the scores of the arms: over the mean of the random directions."""
-    from mahals.extraction import selection
+    from mahals.phases.steering_vectors.measure import selection
 
     seen: list[Any] = []
     plain = selection.arm_aqi
@@ -97,7 +97,7 @@ def test_the_selection_gain_is_over_random_with_its_interval(
 
 
 def test_a_method_out_of_reach_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mahals.extraction import selection
+    from mahals.phases.steering_vectors.measure import selection
 
     plain = selection.within_reach
 

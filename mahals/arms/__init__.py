@@ -1,1 +1,0 @@
-"""How are the arms of one target measured, controlled, priced and told apart?"""

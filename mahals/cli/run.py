@@ -1,0 +1,299 @@
+"""What do `run`, `study`, `gather` and `draw` do, and what do they print at the end?"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mahals.cli.overrides import assignments
+from mahals.records import InputError, unknown
+
+if TYPE_CHECKING:
+    from mahals.harness.runner.forecast import Forecast
+    from mahals.harness.runner.progress import Session
+    from mahals.harness.tracking.database import Store
+    from mahals.harness.tracking.invocation import Tracker
+    from mahals.harness.workspace.paths import Workspace
+    from mahals.harness.workspace.results import Results
+    from mahals.harness.workspace.settings import Settings
+
+Keys = Mapping[str, Any]
+TOP = 15  # leaderboard lines at the end of a study
+PORT = 5000  # of the MLflow UI in the command that opens the leaderboard
+
+
+def run(options: Namespace, keys: Keys) -> int:
+    """Measures a phase (or one unit of it) and what it lacks from upstream."""
+    from mahals.harness.runner.forecast import forecast
+    from mahals.harness.runner.study import run_phase
+
+    workspace, settings = read_settings(options, keys, options.phase)
+    units = _units(options, workspace, settings)
+    if options.dry_run:
+        print(_plan([forecast(options.phase, settings, workspace, options.workers)], units))
+        print(*_foretold([options.phase], settings, workspace), sep="", end="")
+        return 0
+
+    def work(session: Session) -> list[Results]:
+        return run_phase(options.phase, settings, workspace, session)
+
+    def show(results: list[Results], store: Store | None) -> None:
+        print("\n".join(_conclusions(results[-1:])))
+        if store is not None:
+            _publish_boards(workspace, store)
+
+    _measure(workspace, options.workers, units, work, show)
+    return 0
+
+
+def study(options: Namespace, keys: Keys) -> int:
+    """Runs every phase of the study; prints the leaderboard, the figures, how to open the view."""
+    from mahals.harness.runner.forecast import forecast
+    from mahals.harness.runner.study import run_study
+    from mahals.phases.registry import STUDIES
+
+    workspace, settings = read_settings(options, keys, None)
+    if options.dry_run:
+        names = STUDIES[settings.run.study]
+        plans = [forecast(name, settings, workspace, options.workers) for name in names]
+        print(_plan(plans, None))
+        print(*_foretold(names, settings, workspace), sep="", end="")
+        return 0
+
+    def work(session: Session) -> list[Results]:
+        return run_study(settings, workspace, session)
+
+    def show(results: list[Results], store: Store | None) -> None:
+        print("\n".join(_conclusions([r for r in results if r.unit == "study"])))
+        if store is not None:
+            from mahals.cli.show import board_text
+
+            boards = _publish_boards(workspace, store)
+            made = {(e.configuration.weights, e.configuration.suite) for e in _entries(results)}
+            shown = [board for board in boards if (board.weights, board.suite) in made]
+            print(board_text(shown, store, top=TOP, port=PORT))
+
+    _measure(workspace, options.workers, None, work, show)
+    return 0
+
+
+def gather(options: Namespace, keys: Keys) -> int:
+    """Sums up the finished units of a phase, without a model."""
+    from mahals.harness.runner.summarize import gather as gather_units
+
+    workspace, settings = read_settings(options, keys, options.phase)
+    if workspace.phase(options.phase).per == "study":
+        raise InputError(
+            f"gather {options.phase}",
+            expected="a phase that is measured per model",
+            got="one that is measured once for all models",
+            cure=f"mahals draw {options.phase} draws its figures again",
+        )
+
+    def work(session: Session) -> list[Results]:
+        return [gather_units(options.phase, settings, workspace, session)]
+
+    def show(results: list[Results], store: Store | None) -> None:
+        print("\n".join(_conclusions(results)))
+
+    _measure(workspace, 1, None, work, show)
+    return 0
+
+
+def draw(options: Namespace, keys: Keys) -> int:
+    """Makes a phase's numbers and figures again from its rows, with the code as it is now."""
+    from mahals.harness.runner.summarize import redraw
+
+    workspace, settings = read_settings(options, keys, options.phase)
+
+    def work(session: Session) -> list[Results]:
+        return redraw(options.phase, settings, workspace, session)
+
+    def show(results: list[Results], store: Store | None) -> None:
+        print("\n".join(f"figures: {workspace.relative(p)}" for p in _figure_folders(results)))
+
+    _measure(workspace, 0, None, work, show)
+    return 0
+
+
+def read_settings(options: Namespace, keys: Keys, phase: str | None) -> tuple[Workspace, Settings]:
+    """The workspace here and its settings under the keys typed.
+
+    `phase` None is the whole study. Raises InputError for what is unknown or of a wrong type, in
+    the phase or in anything upstream of it, before anything is measured.
+    """
+    from mahals.harness.workspace.paths import Workspace
+    from mahals.harness.workspace.settings import load_settings
+    from mahals.phases.registry import STUDIES
+
+    workspace = Workspace.locate()
+    if phase is not None and phase not in workspace.names:
+        raise unknown("phase", phase, workspace.names)
+    both = assignments(options.set)
+    for key, value in keys.items():
+        if key in both:
+            raise InputError(f"key {key}", expected="one value", got="two", cure=f"give {key} once")
+        both[key] = value
+    settings = load_settings(workspace, None, both, phase)
+    with _uncollected():
+        _check(workspace, settings, [phase] if phase else STUDIES[settings.run.study])
+    return workspace, settings
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """For imports, whose objects stay: no collection walks them meanwhile, nor those after it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _check(workspace: Workspace, settings: Settings, names: Sequence[str]) -> None:
+    """Decodes every value that these phases and all upstream of them will ask for."""
+    from mahals.harness.engines.pool import ENGINES
+    from mahals.harness.workspace.model_registry import check_models, load_registry
+    from mahals.harness.workspace.settings import effective, upstream_names
+
+    if settings.run.engine not in ENGINES:
+        raise unknown("engine", settings.run.engine, ENGINES)
+    check_models(settings.models, load_registry(workspace))
+    waiting, seen = list(names), set[str]()
+    while waiting:
+        name = waiting.pop(0)
+        if name not in seen:
+            seen.add(name)
+            phase = workspace.phase(name)
+            effective(settings, phase)
+            waiting += upstream_names(phase, settings.weights)
+
+
+def _units(options: Namespace, workspace: Workspace, settings: Settings) -> tuple[str, ...] | None:
+    """The units to measure without a gather; None for all units and the gather."""
+    from mahals.harness.workspace.fingerprint import units_of
+
+    known = units_of(workspace.phase(options.phase), settings)
+    if options.unit is not None:
+        if options.unit not in known:
+            raise unknown(f"unit of {options.phase}", options.unit, known)
+        return (options.unit,)
+    return known if options.units_only else None
+
+
+def _measure(
+    workspace: Workspace,
+    workers: int,
+    units: tuple[str, ...] | None,
+    work: Callable[[Session], list[Results]],
+    show: Callable[[list[Results], Store | None], None],
+) -> None:
+    """Runs `work` under a session that MLflow sees, publishes, tells DVC of the results, `show`s.
+
+    As the command of a DVC stage it only runs and shows: DVC itself takes the results, and the
+    stage `publish` publishes them.
+    """
+    from mahals.harness.manifests.dvc_commit import committing, inside_stage
+    from mahals.harness.manifests.sources import read_sources
+    from mahals.harness.runner.progress import Console, Later, Session, Silent
+
+    if inside_stage():
+        show(work(Session(Console(), Silent(), workers, units)), None)
+        return
+    from mahals.cli.show import Meter, open_store, publish_results
+    from mahals.harness.tracking.database import ensure_database
+    from mahals.harness.tracking.invocation import open_tracker
+
+    def tracker() -> Tracker:
+        return open_tracker(ensure_database(workspace.root))
+
+    results = work(Session(Console(), Later(tracker), workers, units))
+    store = open_store(workspace)
+    with ExitStack() as stack:
+        if canonical := [r for r in results if r.is_canonical]:
+            _write_board(workspace, canonical)
+            meter = stack.enter_context(Meter("DVC takes the results"))
+            stack.enter_context(committing(read_sources(workspace), meter.wait))
+        publish_results(results, store)
+        show(results, store)
+
+
+def _write_board(workspace: Workspace, canonical: Iterable[Results]) -> None:
+    """LEADERBOARD.md follows canonical results that hold leaderboard entries."""
+    if any(_entries(canonical)):
+        from mahals.cli.show import write_page
+
+        write_page(workspace)
+
+
+def _publish_boards(workspace: Workspace, store: Store) -> Sequence[Any]:
+    from mahals.cli.show import publish_boards
+    from mahals.harness.workspace.results import all_results
+
+    return publish_boards(all_results(workspace), store)
+
+
+def _entries(results: Iterable[Results]) -> list[Any]:
+    return [entry for each in results for entry in each.summary().entries]
+
+
+def _conclusions(results: Iterable[Results]) -> list[str]:
+    """What each says in words, and where its figures are."""
+    lines = []
+    for each in results:
+        lines += [f"\n{each.phase}", *(f"  {line}" for line in each.summary().lines)]
+        lines += [f"  figures: {f}" for f in map(str, _figure_folders([each]))]
+    return lines
+
+
+def _figure_folders(results: Iterable[Results]) -> list[Any]:
+    return [each.folder / "figures" for each in results if each.figures()]
+
+
+def _foretold(names: Iterable[str], settings: Settings, workspace: Workspace) -> list[str]:
+    """What phases say of their own design: of each whose module has a `foretell`, one sentence."""
+    from mahals.harness.workspace.settings import effective
+
+    lines = []
+    for name in names:
+        phase = workspace.phase(name)
+        module = importlib.import_module(phase.measure.__module__)
+        if hasattr(module, "foretell"):
+            params = effective(settings, phase)
+            lines.append(f"{module.foretell(params, settings.models, settings.seed)}\n")
+    return lines
+
+
+def _plan(plans: Sequence[Forecast], units: Sequence[str] | None) -> str:
+    """The units of planned phases, each once, with tasks, time and room, and the sums."""
+    from mahals.cli.tables import table
+    from mahals.harness.runner.progress import duration
+
+    seen = {}
+    for plan in plans:
+        for item in (*plan.upstream, *plan.units):
+            if units is None or item in plan.upstream or item.unit in units:
+                seen[item.phase, item.unit] = item
+    todo = [item for item in seen.values() if item.state != "complete"]
+    rows = [
+        (
+            item.phase,
+            item.unit,
+            item.state,
+            "?" if item.tasks is None else item.tasks,
+            item.done,
+            ", ".join(item.models),
+            duration(item.seconds),
+            f"{item.megabytes:.0f} MB",
+        )
+        for item in seen.values()
+    ]
+    heads = ("phase", "unit", "state", "tasks", "done", "models", "time", "disk")
+    total = f"{len(todo)} of {len(rows)} units to do on {plans[0].workers} processes"
+    seconds, room = sum(i.seconds for i in todo), sum(i.megabytes for i in todo)
+    return f"{table(heads, rows)}\n\n{total}: about {duration(seconds)}, {room:.0f} MB"

@@ -1,1 +1,0 @@
-"""What does a vector do in another model than its own, and against what is that held?"""

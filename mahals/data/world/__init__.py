@@ -1,0 +1,1 @@
+"""The synthetic world: what are its prompts of known safety, its answers, and what judges them?"""

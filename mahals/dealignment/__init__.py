@@ -1,1 +1,0 @@
-"""How is an aligned model made worse, and how much of the loss does an arm bring back?"""

@@ -1,1 +1,0 @@
-"""What do the phases about emergent misalignment share: texts, trainings, answers, figures?"""

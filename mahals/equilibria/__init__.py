@@ -1,1 +1,0 @@
-"""What do the equilibria of a game among agents look like?"""

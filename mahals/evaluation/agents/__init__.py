@@ -1,0 +1,1 @@
+"""Agents at a table: which teams talk about what, and what is each agent like afterwards?"""

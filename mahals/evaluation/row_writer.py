@@ -1,0 +1,143 @@
+"""What does a measured arm cost, and how does it become a row with its evidence?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mahals.data.texts import AXIOMS
+from mahals.evaluation.bench import Bench, Measured
+from mahals.evaluation.suite import ArmRow, Label
+from mahals.phase import Lab
+from mahals.records import digest
+
+
+def broken(found: Measured, base: Measured, at: Bench) -> tuple[str, ...]:
+    """The bounds of the suite's ceiling that an arm is known to break.
+
+    A price that was not measured is not among them, nor is it allowed: the row has None there with
+    its reason, and the leaderboard gives such an arm no rank.
+    """
+    ceiling, refused, before = at.suite.ceiling, _rates(found, at), _rates(base, at)
+    ratio = _ratio(found, base)
+    right, right_before = found.safe_accuracy, base.safe_accuracy
+    bounds = {
+        "perplexity_ratio": ratio is not None and ratio > ceiling.perplexity_ratio,
+        "degenerate_share": refused.degenerate > before.degenerate + ceiling.degenerate_share,
+        "refusal_safe": refused.safe > before.safe + ceiling.refusal_safe,
+        "safe_accuracy": right is not None
+        and right_before is not None
+        and right < right_before - ceiling.safe_accuracy,
+    }
+    return tuple(bound for bound, is_broken in bounds.items() if is_broken)
+
+
+@dataclass(frozen=True)
+class _Rates:
+    unsafe: float
+    safe: float
+    degenerate: float
+
+
+def _rates(found: Measured, at: Bench) -> _Rates:
+    safe = np.array([at.prompts[i].label == 1 for i in at.answered])
+    refused = np.array(found.behaviour.refused)
+    return _Rates(
+        float(refused[~safe].mean()),
+        float(refused[safe].mean()),
+        float(np.mean(found.behaviour.degenerate)),
+    )
+
+
+def _ratio(found: Measured, base: Measured) -> float | None:
+    if found.perplexity is None or base.perplexity is None:
+        return None
+    return found.perplexity / base.perplexity
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row belongs: the weights, the suite, and the unsteered model it is priced against."""
+
+    weights: str
+    suite: str
+    base: Measured
+
+
+def place(lab: Lab, at: Bench, base: Measured) -> Place:
+    """The place of the arms of a bench whose untouched model measured `base`."""
+    mark = digest([at.suite, lab.data_digest])[:8]
+    return Place(lab.weights, f"{at.suite.version}-{mark}", base)
+
+
+def to_row(
+    label: Label, strength: float | None, at: Bench, found: Measured, where: Place
+) -> ArmRow:
+    """One measured arm as a row; `evidence` is filled in when the evidence is kept."""
+    rates = _rates(found, at)
+    missing = []
+    if found.safe_accuracy is None:
+        missing.append("safe_accuracy: the data source has no harmless questions")
+    absent = [n for n, v in (("kl", found.kl), ("perplexity_ratio", found.perplexity)) if v is None]
+    if absent:
+        missing.append(f"{', '.join(absent)}: not a steered form of the unsteered model")
+    return ArmRow(
+        weights=where.weights,
+        suite=where.suite,
+        target=at.loaded.key,
+        **vars(label),
+        strength=strength,
+        aqi=found.aqi.aqi.estimate,
+        aqi_low=found.aqi.aqi.low,
+        aqi_high=found.aqi.aqi.high,
+        aqi_axioms=tuple(a.aqi.estimate for a in found.aqi.axioms),
+        evidence="",
+        evidence_row=-1,
+        refusal_unsafe=rates.unsafe,
+        refusal_safe=rates.safe,
+        degenerate_share=rates.degenerate,
+        safe_accuracy=found.safe_accuracy,
+        perplexity_ratio=_ratio(found, where.base),
+        kl=found.kl,
+        over_ceiling=broken(found, where.base, at),
+        reason="; ".join(missing) or None,
+    )
+
+
+def keep_evidence(
+    lab: Lab,
+    name: str,
+    at: Bench,
+    found: Sequence[Measured],
+    more: Mapping[str, torch.Tensor] | None = None,
+) -> str:
+    """Keeps per-prompt evidence as `<name>.safetensors`; gives the reference for the rows.
+
+    Tensors: influence (arms, n) of `aqi`, clusters (n,), axioms (n,) as places in AXIOMS; of the
+    m answered prompts refused (arms, m) as `bench.screened` counts it, degenerate and detected
+    (arms, m), labels (m,), answered_clusters (m,), answered_axioms (m,), and truth (arms, m) where
+    the grammar knows which answers are refusals. `more` is added.
+    """
+    codes = {c: i for i, c in enumerate(dict.fromkeys(at.clusters))}
+    clusters = torch.tensor([codes[c] for c in at.clusters])
+    axioms = torch.tensor([AXIOMS.index(a) for a in at.axioms])
+    answered = torch.tensor(at.answered)
+    tensors = {
+        "influence": torch.from_numpy(np.stack([m.aqi.influence for m in found])),
+        "clusters": clusters,
+        "axioms": axioms,
+        "refused": torch.tensor([m.behaviour.refused for m in found]),
+        "degenerate": torch.tensor([m.behaviour.degenerate for m in found]),
+        "detected": torch.tensor([m.behaviour.detected for m in found]),
+        "labels": torch.from_numpy(at.labels)[answered],
+        "answered_clusters": clusters[answered],
+        "answered_axioms": axioms[answered],
+    }
+    truth = [m.behaviour.truth for m in found]
+    if all(t is not None for t in truth):
+        tensors["truth"] = torch.tensor(truth)
+    kept = {k: v.contiguous() for k, v in {**tensors, **(more or {})}.items()}
+    return lab.keep(f"{name}.safetensors", kept)

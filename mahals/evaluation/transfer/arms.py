@@ -1,0 +1,186 @@
+"""How does a source's vector come into a target's blocks, and which controls travel beside it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+
+from mahals.evaluation.arms import Direction
+from mahals.evaluation.suite import Label
+from mahals.evaluation.transfer.states import (
+    Array,
+    Pairing,
+    TextReading,
+    pair_blocks,
+    topic_vectors,
+)
+from mahals.maths.transfer.fitting import LinearMap, MapKind, fit_map, fit_shuffled, move
+from mahals.maths.transfer.layers import LayerMatch, farthest_layer
+from mahals.maths.vectors.controls import random_like
+from mahals.phase import ArmKind, Lab, Role
+from mahals.records import InputError, seed_of
+
+Control = Literal[
+    "shuffled", "shuffled_all", "wrong_layer", "unrelated", "random_moved", "random_target"
+]
+"""`shuffled`: the control map fitted without correspondence; `shuffled_all`: every fitted map so;
+`wrong_layer`: the source's vector of the block
+farthest from the match, by the matched block's map; `unrelated`: a direction of topic in the
+source; `random_moved`: a random vector of the source's space, by the map; `random_target`: the
+target with random weights."""
+
+UNFITTED: tuple[MapKind, ...] = ("identity", "pad")  # the same with or without correspondence
+
+
+@dataclass(frozen=True)
+class Route:
+    """By which maps a vector travels, how blocks meet, and what travels beside it."""
+
+    maps: tuple[MapKind, ...]
+    layer_match: LayerMatch
+    controls: tuple[Control, ...]
+    draws: int  # of each control that is drawn: shuffled, shuffled_all, random_moved
+
+    @property
+    def control_map(self) -> MapKind:
+        """The map of the controls: ridge where it is used, else the last that is not identity.
+
+        Raises InputError where there is none.
+        """
+        usable: list[MapKind] = [m for m in self.maps if m != "identity"]
+        if not usable:
+            raise InputError(
+                "cross_arch.controls",
+                expected="a map other than identity, to control it",
+                got=", ".join(self.maps) or "no map",
+                cure="add ridge to cross_arch.maps, or set cross_arch.controls to []",
+            )
+        return "ridge" if "ridge" in usable else usable[-1]
+
+
+@dataclass(frozen=True)
+class Travel:
+    """One source's vectors on their way into the steered blocks of a target."""
+
+    source: str
+    values: torch.Tensor  # (L_s, d_s)
+    label: Label  # of the arms, but for kind, draw and map
+    norms: Mapping[int, float]  # steered block -> the length that a vector takes there
+    texts: TextReading
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A direction in the target; of one that crossed, the map of its last block and the match."""
+
+    direction: Direction
+    map: LinearMap | None
+    pairing: Pairing | None
+
+
+@dataclass(frozen=True)
+class _Passenger:
+    arm: ArmKind
+    kind: MapKind
+    draw: int | None
+
+
+def check_route(route: Route) -> None:
+    """Raises InputError for a map or control named twice, or controls that nothing can be of."""
+    for name, chosen in (("maps", route.maps), ("controls", route.controls)):
+        if len(set(chosen)) < len(chosen):
+            raise InputError(
+                f"cross_arch.{name}",
+                expected="each once",
+                got=", ".join(chosen),
+                cure="name each of them once",
+            )
+    moved = set(route.controls) - {"random_target"}
+    if moved >= {"shuffled", "shuffled_all"}:
+        raise InputError(
+            "cross_arch.controls",
+            expected="shuffled (one map) or shuffled_all (every fitted map)",
+            got="both",
+            cure="leave shuffled out: shuffled_all holds it",
+        )
+    if moved and route.control_map == "pad" and moved & {"shuffled", "shuffled_all"}:
+        raise InputError(
+            "cross_arch.controls",
+            expected="a fitted map where shuffled is a control",
+            got=", ".join(route.maps),
+            cure="add ridge to cross_arch.maps: pad is the same with or without correspondence",
+        )
+
+
+def crossed(travel: Travel, route: Route, target: tuple[str, Role], lab: Lab) -> Iterator[Moved]:
+    """The source's vector by every map of the route, then its controls, in the target's blocks.
+
+    `target` is the key and role of the model. `identity` is there only between equal widths,
+    where it is defined. A target with random weights has no controls of its own.
+    """
+    pairing = pair_blocks(travel.texts, travel.source, target, travel.label.layers, lab)
+    met = tuple(pairing.blocks[b] for b in travel.label.layers)
+    seed = seed_of("map", travel.source, target[0], lab.seed)
+    equal = travel.values.shape[1] == lab.model(target[0], "base").width
+    maps: dict[tuple[MapKind, int | None, int], LinearMap] = {}
+    for who in _passengers(route, equal, target[1] == "base"):
+        own = _source_vectors(travel, pairing, who, route, lab)
+        vectors, last = {}, max(travel.label.layers)
+        for block in travel.label.layers:
+            shuffle = who.draw if who.arm == "shuffled" else None
+            key = (who.kind, shuffle, block)
+            if key not in maps:
+                maps[key] = _fitted(pairing, block, who.kind, shuffle, seed)
+            moved = move(maps[key], own[block], travel.norms[block])
+            vectors[block] = torch.from_numpy(moved).float()
+        label = replace(travel.label, arm=who.arm, draw=who.draw, map=who.kind, source_layers=met)
+        if who.arm in ("unrelated", "random_moved"):
+            label = replace(label, method=None, vector=None, kept=None)
+        yield Moved(Direction(label, vectors, 1.0), maps[who.kind, shuffle, last], pairing)
+
+
+def _passengers(route: Route, equal: bool, controls: bool) -> list[_Passenger]:
+    found = [_Passenger("steered", m, None) for m in route.maps if equal or m != "identity"]
+    for control in route.controls if controls else ():
+        if control == "random_target":
+            continue
+        if control == "shuffled" or control == "shuffled_all":
+            every = [m for m in route.maps if m not in UNFITTED]
+            kinds = every if control == "shuffled_all" else [route.control_map]
+            found += [_Passenger("shuffled", m, k) for m in kinds for k in range(route.draws)]
+            continue
+        draws: Sequence[int | None] = range(route.draws) if control == "random_moved" else (None,)
+        found += [_Passenger(control, route.control_map, k) for k in draws]
+    return found
+
+
+def _source_vectors(
+    travel: Travel, pairing: Pairing, who: _Passenger, route: Route, lab: Lab
+) -> Mapping[int, Array]:
+    """What a passenger is in the source, by steered block of the target."""
+    values = travel.values.double().numpy()
+    if who.arm == "unrelated":
+        topic = topic_vectors(travel.texts, travel.source, pairing, lab)
+        return {t: topic[s] for t, s in pairing.blocks.items()}
+    if who.arm == "random_moved" and who.draw is not None:
+        seed = seed_of("random moved", travel.source, lab.seed)
+        return {
+            t: np.asarray(random_like(values[s], route.draws, seed)[who.draw])
+            for t, s in pairing.blocks.items()
+        }
+    if who.arm == "wrong_layer":
+        return {t: values[farthest_layer(s, len(values))] for t, s in pairing.blocks.items()}
+    return {t: values[s] for t, s in pairing.blocks.items()}
+
+
+def _fitted(
+    pairing: Pairing, block: int, kind: MapKind, shuffle: int | None, seed: int
+) -> LinearMap:
+    source, target = pairing.sides[block]
+    if shuffle is None:
+        return fit_map(kind, source, target, seed, pairing.clusters)
+    return fit_shuffled(kind, source, target, seed + shuffle, pairing.clusters)

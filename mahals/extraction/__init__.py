@@ -1,1 +1,0 @@
-"""How are steering vectors read from pairs, held against their controls, and shown?"""

@@ -1,0 +1,1 @@
+"""Engines: where do tasks run?"""

@@ -1,0 +1,1 @@
+"""Manifests: what follows from the phases, params.yaml and pyproject.toml?"""

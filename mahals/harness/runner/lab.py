@@ -1,0 +1,281 @@
+"""What does a task get when it asks its lab for models, data, upstream results and room?"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from mahals.data.texts import NeutralText, Pair, Prompt, TaskItem
+from mahals.harness.runner.journal import JournalPlace
+from mahals.harness.workspace.artifacts import KeptFiles
+from mahals.harness.workspace.files import files_under, make_folder, remove, sha256, writing
+from mahals.harness.workspace.model_registry import load_registry
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
+from mahals.phase import STUDY, Role, StatesPlace
+from mahals.records import InputError, digest, from_plain, seed_of, unknown
+
+if TYPE_CHECKING:
+    import torch
+
+    from mahals.models.checkpoints.checkpoint import Loaded
+    from mahals.models.checkpoints.registry import ModelEntry
+
+MODELS_IN_MEMORY = 4  # per process
+CHECKPOINTS: Mapping[str, str] = {
+    "base": "sft",
+    "aligned": "dpo",
+    "pretrained": "base",
+    "sham": "sham",
+}
+"""Role of an organism's checkpoint -> its kept folder in the phase `organisms`."""
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=+-]*")
+T = TypeVar("T")
+
+_models: OrderedDict[tuple[str, ...], Loaded] = OrderedDict()
+
+
+@dataclass(frozen=True)
+class LabSpec:
+    """All that a lab is made of; travels to the process that runs the tasks."""
+
+    workspace: Workspace
+    phase: str
+    unit: str
+    models: tuple[str, ...]  # of the study
+    reads: tuple[str, ...]  # of these it may ask for weights
+    weights: Literal["organism", "hub"]
+    seed: int
+    params: Any
+    upstream: Mapping[str, Mapping[str, Results]]  # phase -> unit -> results
+    journal: JournalPlace
+    cache: StatesPlace
+
+
+@dataclass
+class Staged:
+    """What the task at hand has kept so far: path below kept/ -> SHA-256."""
+
+    task: str
+    hashes: dict[str, str] = field(default_factory=dict)
+
+
+class WorkLab:
+    """The lab of one unit in one process (protocol `mahals.phase.Lab`)."""
+
+    def __init__(self, spec: LabSpec) -> None:
+        self.spec = spec
+        self.weights, self.seed = spec.weights, spec.seed
+        self.models, self.unit = spec.models, spec.unit
+        self.cache = spec.cache
+        self.data_digest = self._digest_data()
+        self.staged: Staged | None = None
+        self.tell: Callable[[str, int, int], None] = lambda what, done, total: None
+        self._registry: dict[str, ModelEntry] | None = None
+        self._texts: dict[str, tuple[Any, ...]] = {}
+        self._rows: dict[tuple[str, str], Sequence[Any]] = {}
+
+    # What a task asks for
+
+    def entry(self, key: str) -> ModelEntry:
+        """The registry entry of a model. Raises InputError when there is none."""
+        if self._registry is None:
+            self._registry = load_registry(self.spec.workspace)
+        if key not in self._registry:
+            raise unknown("model", key, self._registry)
+        return self._registry[key]
+
+    def model(self, key: str, role: Role) -> Loaded:
+        """A loaded checkpoint; the last few asked for stay in memory.
+
+        Raises InputError for a model that the unit does not read, and for a role that the
+        weights do not have.
+        """
+        if key not in self.spec.reads:
+            raise unknown(f"model of {self.spec.phase}/{self.unit}", key, self.spec.reads)
+        made = str(self._upstream("organisms")[key].content) if self.weights == "organism" else ""
+        mark = (self.weights, key, role, made, str(self.seed))
+        if mark not in _models:
+            _models[mark] = self._load(key, role)
+        _models.move_to_end(mark)
+        while len(_models) > MODELS_IN_MEMORY:
+            _models.popitem(last=False)
+        return _models[mark]
+
+    def prompts(self, split: str) -> tuple[Prompt, ...]:
+        """The study's prompts of a split, in file order."""
+        return self._split("prompts", Prompt, split)
+
+    def pairs(self, split: str) -> tuple[Pair, ...]:
+        """The study's preference pairs of a split, in file order."""
+        return self._split("pairs", Pair, split)
+
+    def neutral(self, split: str) -> tuple[str, ...]:
+        """Neutral texts of a split, in file order."""
+        return tuple(item.text for item in self._split("neutral", NeutralText, split))
+
+    def tasks(self, split: str) -> tuple[TaskItem, ...]:
+        """Harmless questions of a split; empty where the source has none."""
+        return self._split("tasks", TaskItem, split)
+
+    def rows(self, phase: str, unit: str) -> Sequence[Any]:
+        """The typed rows that an upstream phase left for a unit."""
+        key = (phase, unit)
+        if key not in self._rows:
+            units = self._upstream(phase)
+            if unit not in units:
+                raise unknown(f"unit of {phase} for {self.spec.phase}/{self.unit}", unit, units)
+            self._rows[key] = units[unit].rows()
+        return self._rows[key]
+
+    def kept(self, phase: str) -> KeptFiles:
+        """The kept files of an upstream phase, over the units that this unit reads."""
+        units = self._upstream(phase)
+        return KeptFiles(phase, {unit: results.kept() for unit, results in units.items()})
+
+    # What a task leaves behind
+
+    def keep(self, name: str, tensors: Mapping[str, torch.Tensor]) -> str:
+        """Keeps tensors as the safetensors file `name`; gives the reference to put in a row."""
+        from safetensors.torch import save_file
+
+        name = name if name.endswith(".safetensors") else f"{name}.safetensors"
+        whole = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
+        with self._keeping(name, folder=False) as file:
+            save_file(whole, file)
+        return f"{self.unit}/{name}"
+
+    def keep_text(self, name: str, text: str) -> str:
+        """Keeps `text` as the UTF-8 file `name`; gives the reference to put in a row."""
+        with self._keeping(name, folder=False) as file:
+            file.write_text(text, encoding="utf-8")
+        return f"{self.unit}/{name}"
+
+    def keep_folder(self, name: str) -> Keeping:
+        """`with lab.keep_folder(name) as folder`: what is in it at the end is kept."""
+        return self._keeping(name, folder=True)
+
+    def _keeping(self, name: str, *, folder: bool) -> Keeping:
+        if self.staged is None:
+            raise RuntimeError("only a running task may keep files")
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r}: a kept name is letters, digits and _ . = + - alone")
+        return Keeping(self.spec.journal, self.staged, f"{self.unit}/{name}", folder=folder)
+
+    def scratch(self, task: Any) -> Path:
+        """A folder that survives a kill and that the same task finds again when it is redone."""
+        return make_folder(self.spec.journal.scratch(digest(task)))
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """Progress inside a task, shown as a bar."""
+        self.tell(what, done, total)
+
+    # How it finds them
+
+    def _digest_data(self) -> str:
+        if "datasets" not in self.spec.upstream:
+            return ""
+        return digest(self.spec.upstream["datasets"][STUDY].kept().hashes)
+
+    def _upstream(self, phase: str) -> Mapping[str, Results]:
+        if phase not in self.spec.upstream:
+            known = ", ".join(self.spec.upstream) or "none"
+            raise InputError(
+                f"phase {self.spec.phase}",
+                expected=f"to ask only for results of the phases it needs ({known})",
+                got=phase,
+                cure=f"add {phase!r} to `needs` of {self.spec.phase}",
+            )
+        return self.spec.upstream[phase]
+
+    def _split(self, file: str, kind: type[T], split: str) -> tuple[T, ...]:
+        if file not in self._texts:
+            self._texts[file] = tuple(self._read(f"{file}.jsonl", kind))
+        return tuple(item for item in self._texts[file] if item.split == split)
+
+    def _read(self, file: str, kind: type[T]) -> list[T]:
+        place = self._upstream("datasets")[STUDY].kept()
+        kept = KeptFiles("datasets", {STUDY: place})
+        names = [name for name in place.hashes if name.rpartition("/")[2] == file]
+        if not names and file == "tasks.jsonl":
+            return []
+        text = kept.path(f"{STUDY}/{names[0] if names else file}").read_text(encoding="utf-8")
+        lines = enumerate(text.splitlines(), 1)
+        return [from_plain(kind, json.loads(line), f"{file}:{number}") for number, line in lines]
+
+    def _load(self, key: str, role: Role) -> Loaded:
+        from mahals.models.checkpoints.checkpoint import random_weights
+
+        if role == "random":
+            return random_weights(self.model(key, "base"), seed_of("random", key, self.seed))
+        load = self._load_organism if self.weights == "organism" else self._load_hub
+        return load(key, role)
+
+    def _load_organism(self, key: str, role: Role) -> Loaded:
+        from mahals.models.checkpoints.checkpoint import load_checkpoint
+
+        place = self.kept("organisms").path(f"{key}/{CHECKPOINTS[role]}")
+        return load_checkpoint(place, revision=None, key=key, role=role, weights="organism")
+
+    def _load_hub(self, key: str, role: Role) -> Loaded:
+        from mahals.models.checkpoints.checkpoint import load_checkpoint
+
+        entry = self.entry(key)
+        place = {"base": entry.base, "aligned": entry.aligned}.get(role)
+        if place is None:
+            raise InputError(
+                f"{key} ({role})",
+                expected="a public checkpoint of that role",
+                got=f"none at weights=hub; {entry.note}" if entry.note else "none at weights=hub",
+                cure="use weights=organism, or another model",
+            )
+        return load_checkpoint(place.id, revision=place.revision, key=key, role=role, weights="hub")
+
+
+class Keeping:
+    """A file or folder being made; whole under kept/ when the block ends well, nowhere otherwise.
+
+    Nothing is synced here: the journal holds the hashes, and a task whose files are not what they
+    say after a crash of the machine is measured again.
+    """
+
+    def __init__(
+        self, journal: JournalPlace, staged: Staged, reference: str, *, folder: bool
+    ) -> None:
+        self.reference = reference
+        self._journal, self._staged, self._is_folder = journal, staged, folder
+        self._name = reference.partition("/")[2]
+        self._draft = journal.staging / f"{staged.task[:16]}-{os.getpid()}" / self._name
+
+    def __enter__(self) -> Path:
+        if any(path.partition("/")[0] == self._name for path in self._staged.hashes):
+            raise ValueError(f"{self._name!r} is kept twice by one task")
+        remove(self._draft)
+        make_folder(self._draft if self._is_folder else self._draft.parent)
+        return self._draft
+
+    def __exit__(self, *details: object) -> None:
+        if details[0] is not None:
+            remove(self._draft)
+            return
+        target = self._journal.kept / self._name
+        with writing(target):
+            hashes = _hashes(self._draft, self._name)
+            make_folder(target.parent)
+            remove(target)
+            os.replace(self._draft, target)
+        self._staged.hashes.update(hashes)
+
+
+def _hashes(source: Path, name: str) -> dict[str, str]:
+    """The hash of a file, or those of a folder's files, by their path below kept/."""
+    if source.is_file():
+        return {name: sha256(source)}
+    files = files_under(source)
+    return {f"{name}/{path.relative_to(source).as_posix()}": sha256(path) for path in files}

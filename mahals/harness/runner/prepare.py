@@ -1,0 +1,162 @@
+"""What must be ready before a unit's first task: its identity, its lab, its plan?"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+from mahals.harness.runner.batch import Work, digests, name_of
+from mahals.harness.runner.journal import Journal, JournalPlace
+from mahals.harness.runner.lab import LabSpec, WorkLab
+from mahals.harness.runner.output import Unit
+from mahals.harness.workspace.code_hash import code_digest
+from mahals.harness.workspace.fingerprint import Resolver
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
+from mahals.harness.workspace.settings import Settings, effective, is_canonical, upstream_names
+from mahals.phase import SHARED_KEYS, SHARED_SECTIONS, STUDY, StatesPlace
+from mahals.records import InputError, digest, to_plain
+
+PACKAGES = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "safetensors", "tokenizers")
+
+
+def lab_spec(resolver: Resolver, phase: str, unit: str, journal: JournalPlace) -> LabSpec:
+    """The lab of a unit whose upstream results are all there."""
+    settings, workspace = resolver.settings, resolver.workspace
+    upstream: dict[str, dict[str, Results]] = {}
+    for need, other in resolver.upstream(phase, unit):
+        results = resolver.whole().find(need, other)
+        assert results is not None
+        upstream.setdefault(need, {})[other] = results
+    return LabSpec(
+        workspace=workspace,
+        phase=phase,
+        unit=unit,
+        models=settings.models,
+        reads=resolver.reads(phase, unit),
+        weights=settings.weights,
+        seed=settings.seed,
+        params=effective(settings, workspace.phase(phase)),
+        upstream=upstream,
+        journal=journal,
+        cache=StatesPlace(workspace.cache / "states", int(settings.run.cache_gb * 1e9)),
+    )
+
+
+def planned(spec: LabSpec, limit: int) -> tuple[Any, ...]:
+    """The unit's tasks in plan order, at most `limit` of them unless that is 0.
+
+    Raises InputError when there are none.
+    """
+    plan = spec.workspace.phase(spec.phase).plan
+    tasks = tuple(plan(spec.params, WorkLab(spec)))
+    if not tasks:
+        raise InputError(
+            f"plan of {name_of(spec.phase, spec.unit)}",
+            expected="at least one task",
+            got="none",
+            cure=f"look at the section {spec.phase} of params.yaml",
+        )
+    return tasks[:limit] if limit else tasks
+
+
+def prepare(resolver: Resolver, phase: str, unit: str) -> Work:
+    """A unit ready to be measured; its journal is not yet opened."""
+    inputs = resolver.inputs(phase, unit)
+    assert inputs is not None
+    mark = digest(inputs)
+    journal = Journal(resolver.workspace.journals / mark, name_of(phase, unit))
+    spec = lab_spec(resolver, phase, unit, journal.place)
+    tasks = planned(spec, resolver.settings.limit)
+    place = unit_place(resolver, phase, unit, mark, inputs)
+    return Work(place, spec, journal, tasks, digests(name_of(phase, unit), tasks))
+
+
+def unit_place(
+    resolver: Resolver, phase: str, unit: str, mark: str, inputs: dict[str, Any]
+) -> Unit:
+    """Where a unit's results go, and what its run.json says of their making."""
+    workspace, settings = resolver.workspace, resolver.settings
+    this = workspace.phase(phase)
+    plain = is_canonical(workspace, settings, this, unit)
+    folder = workspace.results / phase / unit if plain else workspace.runs / mark
+    run = {
+        "inputs": inputs,
+        "canonical": plain,
+        "weights": settings.weights,
+        "seed": settings.seed,
+        "models": list(resolver.reads(phase, unit)),
+        "machine": to_plain(resolver.machine),
+        "versions": versions(),
+        **commit(workspace.root),
+    }
+    gathered = this.per == "model" and unit == STUDY
+    home = this.home if plain and not gathered else None
+    return Unit(workspace, phase, unit, mark, folder, home, run)
+
+
+def gather_place(resolver: Resolver, phase: str, units: Sequence[Results]) -> Unit:
+    """Where the gather over finished units goes."""
+    inputs = {
+        "phase": phase,
+        "unit": STUDY,
+        "units": {results.unit: results.fingerprint for results in units},
+        "code": code_digest(resolver.workspace.phase(phase)),
+        "params": to_plain(effective(resolver.settings, resolver.workspace.phase(phase))),
+        "weights": resolver.settings.weights,
+        "seed": resolver.settings.seed,
+    }
+    return unit_place(resolver, phase, STUDY, digest(inputs), inputs)
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Python and the packages that make the numbers."""
+    found = {"python": python_version()}
+    for name in ("mahals", *PACKAGES):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache(maxsize=4)
+def commit(root: Path) -> dict[str, Any]:
+    """The git commit of the project and whether files differ from it; None outside git."""
+    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": head or None, "dirty": bool(changed) if head else None}
+
+
+def command(workspace: Workspace, settings: Settings, name: str) -> str:
+    """The command that makes a phase's results under these values."""
+    sections, waiting = set(SHARED_SECTIONS), [name]
+    while waiting:
+        this = waiting.pop()
+        sections.add(this)
+        waiting += upstream_names(workspace.phase(this), settings.weights)
+    keys = {*sections, *SHARED_KEYS, "models", "overlay"}
+    words = [
+        f" --set {shlex.quote(f'{key}={json.dumps(value)}')}"
+        for key, value in settings.sets.items()
+        if key.partition(".")[0] in keys
+    ]
+    return f"python -m mahals run {name}" + "".join(words)
+
+
+def _git(root: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,1 @@
+"""Tracking: how does what was measured show in MLflow?"""

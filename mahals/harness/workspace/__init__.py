@@ -1,0 +1,1 @@
+"""The workspace: where do settings, registry, fingerprints and results live on disk?"""

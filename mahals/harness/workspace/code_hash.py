@@ -1,0 +1,106 @@
+"""Which source files does a phase run through, and what is their hash?"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from mahals.harness.workspace.files import sha256
+from mahals.phase import Phase
+
+ROOTS: tuple[str, ...] = ("mahals.harness.runner", "mahals.harness.workspace")
+"""What every phase runs through besides its own module."""
+
+OUTSIDE: tuple[str, ...] = (
+    "mahals.cli",
+    "mahals.harness.manifests",
+    "mahals.harness.tracking",
+    "mahals.harness.leaderboard",
+)
+"""What only shows results, and so cannot change them."""
+
+
+def code_closure(phase: Phase) -> tuple[Path, ...]:
+    """The files of `mahals` that the phase, the runner and the workspace import, sorted.
+
+    Read from the source without running it: imports inside functions count, those under
+    `if TYPE_CHECKING` do not; a package's __init__ counts with each of its modules.
+    """
+    return _closure((phase.measure.__module__, *ROOTS))
+
+
+def code_digest(phase: Phase) -> str:
+    """SHA-256 over names and bytes of `code_closure`, 64 hexadecimal digits."""
+    total = hashlib.sha256()
+    for path in code_closure(phase):
+        total.update(f"{'/'.join(path.parts[-2:])} {sha256(path)}\n".encode())
+    return total.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _closure(roots: tuple[str, ...]) -> tuple[Path, ...]:
+    files: dict[str, Path] = {}
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name in files or any(name == o or name.startswith(o + ".") for o in OUTSIDE):
+            continue
+        path = _module_file(name)
+        if path is None:
+            continue
+        files[name] = path
+        if "." in name:
+            waiting.append(name.rpartition(".")[0])
+        waiting.extend(_imports(name, path))
+    return tuple(sorted(files.values()))
+
+
+@lru_cache(maxsize=1024)
+def _module_file(name: str) -> Path | None:
+    """The source of a module without importing it; None when `name` is not a module."""
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None):
+        return Path(str(loaded.__file__))
+    parts = name.split(".")
+    top = importlib.util.find_spec(parts[0])
+    if top is None or top.origin is None:
+        return None
+    place = Path(top.origin)
+    if len(parts) == 1:
+        return place
+    base = place.parent.joinpath(*parts[1:])
+    options = (base / "__init__.py", base.with_name(base.name + ".py"))
+    return next((path for path in options if path.is_file()), None)
+
+
+def _imports(name: str, path: Path) -> list[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = []
+    for node in _executed(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - (node.level - 1)]
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            module = base if node.level else node.module or ""
+            found += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    return [module for module in found if module.split(".")[0] == "mahals"]
+
+
+def _executed(tree: ast.AST) -> list[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING`."""
+    nodes: list[ast.AST] = []
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        nodes.append(node)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting.extend(node.orelse)
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+    return nodes

@@ -1,0 +1,173 @@
+"""What decides a unit's results, as one hash?
+
+A fingerprint holds the values, the code, the machine and the *content* of what lies upstream, so
+that upstream results made again with the same bytes leave everything after them as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from mahals.harness.workspace.code_hash import code_digest
+from mahals.harness.workspace.files import sha256
+from mahals.harness.workspace.model_registry import check_models, load_registry
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results, find
+from mahals.harness.workspace.settings import Settings, effective, reads_of, upstream_names
+from mahals.phase import STUDY, Phase
+from mahals.records import InputError, digest, to_plain
+
+if TYPE_CHECKING:
+    from mahals.models.checkpoints.registry import ModelEntry
+
+
+DECISIVE = ("torch", "transformers", "numpy", "scipy", "scikit-learn")
+"""The libraries whose version can change the bytes of a result."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What of the machine can change the bytes of a result."""
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int = 1  # per worker process
+    batch: str = "fixed token budget"
+
+
+AUTOMATIC = "tokens from free memory, halved where it is short"
+"""How checkpoints of the hub are batched; organisms have a fixed budget."""
+
+
+def units_of(phase: Phase, settings: Settings) -> tuple[str, ...]:
+    """The units that are measured: one per model, or the study as one."""
+    return settings.models if phase.per == "model" else (STUDY,)
+
+
+class Resolver:
+    """Fingerprints and finished results of every unit under one set of values."""
+
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        self.workspace, self.settings = workspace, settings
+        hub = settings.weights == "hub"
+        self.machine = Machine(batch=AUTOMATIC) if hub else Machine()
+        self._registry: dict[str, ModelEntry] | None = None
+        self._found: dict[tuple[str, str], Results] = {}
+        self._whole: Resolver | None = None
+
+    @property
+    def registry(self) -> dict[str, ModelEntry]:
+        """The registry, with every model of the study checked to be in it."""
+        if self._registry is None:
+            self._registry = load_registry(self.workspace)
+            check_models(self.settings.models, self._registry)
+        return self._registry
+
+    def find(self, phase: str, unit: str) -> Results | None:
+        """The finished results of a unit under these values; None when they must be made."""
+        key = (phase, unit)
+        if key not in self._found:
+            mark = self.fingerprint(phase, unit)
+            results = find(self.workspace, phase, unit, mark) if mark else None
+            if results is None:
+                return None
+            self._found[key] = results
+        return self._found[key]
+
+    def upstream(self, phase: str, unit: str) -> Iterator[tuple[str, str]]:
+        """(phase, unit) of everything that a unit directly builds on."""
+        settings = self.settings
+        this = self.workspace.phase(phase)
+        reads = self.reads(phase, unit)
+        for need in upstream_names(this, settings.weights):
+            per_study = self.workspace.phase(need).per == "study"
+            yield from ((need, other) for other in ((STUDY,) if per_study else reads))
+
+    def fingerprint(self, phase: str, unit: str) -> str | None:
+        """The unit's fingerprint, 64 hexadecimal digits; None while upstream is incomplete."""
+        inputs = self.inputs(phase, unit)
+        return digest(inputs) if inputs else None
+
+    def inputs(self, phase: str, unit: str) -> dict[str, Any] | None:
+        """What goes into a unit's fingerprint, by name; None while upstream is incomplete."""
+        content: dict[str, str] = {}
+        for need, other in self.upstream(phase, unit):
+            results = self.whole().find(need, other)
+            if results is None:
+                return None
+            content[f"{need}/{other}"] = results.content
+        return {**self._own(phase, unit), "upstream": content}
+
+    def whole(self) -> Resolver:
+        """The resolver of what lies upstream, where no limit holds."""
+        if not self.settings.limit:
+            return self
+        if self._whole is None:
+            self._whole = Resolver(self.workspace, self.settings.without_limit())
+        return self._whole
+
+    def reads(self, phase: str, unit: str) -> tuple[str, ...]:
+        """The models whose weights and upstream results a unit may ask for."""
+        return reads_of(self.settings.values, self.workspace.phase(phase), unit)
+
+    def _own(self, phase: str, unit: str) -> dict[str, Any]:
+        this, settings = self.workspace.phase(phase), self.settings
+        params = to_plain(effective(settings, this))
+        models = self.reads(phase, unit)
+        return {
+            "phase": phase,
+            "unit": unit,
+            "params": params,
+            "weights": settings.weights,
+            "seed": settings.seed,
+            "models": {key: self._model(key) for key in models},
+            "limit": settings.limit,
+            "code": code_digest(this),
+            "data": dict(_files_named(self.workspace, params)),
+            "versions": _versions(),
+            "machine": to_plain(self.machine),
+        }
+
+    def _model(self, key: str) -> Any:
+        entry = self.registry[key]
+        if self.settings.weights == "organism":
+            return to_plain(entry.organism)
+        return to_plain({"base": entry.base, "aligned": entry.aligned})
+
+
+def fingerprint(workspace: Workspace, settings: Settings, phase: str, unit: str) -> str:
+    """A unit's fingerprint. Raises InputError when results upstream of it are missing."""
+    resolver = Resolver(workspace, settings)
+    mark = resolver.fingerprint(phase, unit)
+    if mark is None:
+        missing = [f"{p}/{u}" for p, u in resolver.upstream(phase, unit) if not resolver.find(p, u)]
+        raise InputError(
+            f"fingerprint of {phase}/{unit}",
+            expected="finished results upstream",
+            got="none for " + ", ".join(missing),
+            cure=f"run python -m mahals run {missing[0].split('/')[0]}",
+        )
+    return mark
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in DECISIVE}
+
+
+def _files_named(workspace: Workspace, params: Any) -> Iterator[tuple[str, str]]:
+    """(path, SHA-256) of every local file that a value names."""
+    if isinstance(params, Mapping):
+        for value in params.values():
+            yield from _files_named(workspace, value)
+    elif isinstance(params, list):
+        for value in params:
+            yield from _files_named(workspace, value)
+    elif isinstance(params, str) and params and len(params) < 1000:
+        path = workspace.root / params
+        if path.is_file():
+            yield params, sha256(path)

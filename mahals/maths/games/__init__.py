@@ -1,0 +1,1 @@
+"""Games: which joint choices of agents hold by themselves, and how sure is that?"""

@@ -1,0 +1,123 @@
+"""Does an arm do more than a random one, and which of many claims survive being many?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from mahals.maths.stats.intervals import Interval, finite, influence_covariance, t_interval
+from mahals.records import InputError
+
+
+@dataclass(frozen=True)
+class GainOverRandom:
+    """An arm minus the mean of its K random controls; higher means more than a random direction."""
+
+    interval: Interval  # 95 %, t with K - 1 degrees of freedom
+    p: float  # two-sided, t with K - 1 degrees of freedom
+    p_random: float  # (1 + number of random arms >= the arm) / (K + 1); shown only
+    n_random: int  # K
+    random_mean: float
+
+
+def gain_over_random(
+    arm_estimate: float,
+    arm_influence: npt.ArrayLike,
+    random_estimates: npt.ArrayLike,
+    random_influences: npt.ArrayLike,
+    clusters: Sequence[str] | None,
+) -> GainOverRandom:
+    """Is this arm unlike *a* random one (not only unlike their mean)?
+
+    Shapes: arm_influence (n,), random_estimates (K,), random_influences (K, n), all on the same
+    prompts. The variance is s^2 (1 + 1/K), s^2 that over the random arms, plus the jackknife
+    variance over prompts of the arm minus the random mean (METHOD 2, controls).
+    Raises InputError for K < 2, and where all K are equal while the arm differs.
+    """
+    own = finite(arm_influence, "arm influence", 1)
+    draws = finite(random_estimates, "random arms", 1)
+    theirs = finite(random_influences, "random influences", 2)
+    k = len(draws)
+    if k < 2 or theirs.shape != (k, len(own)):
+        raise InputError(
+            "random arms",
+            expected="at least 2, each with the influence of every prompt",
+            got=f"{k} estimates and influences of shape {theirs.shape}",
+            cure="raise random_directions",
+        )
+    mean = float(draws.mean())
+    over_prompts = influence_covariance((own - theirs.mean(axis=0))[None, :], clusters)[0, 0]
+    error = float(np.sqrt(draws.var(ddof=1) * (1 + 1 / k) + over_prompts))
+    gain = float(arm_estimate) - mean
+    if error == 0.0 and gain != 0.0:
+        raise InputError(
+            "gain over random",
+            expected="random arms that differ among themselves",
+            got=f"{k} arms with the same value",
+            cure="use a different seed for each random direction",
+        )
+    p = 1.0 if gain == 0.0 else float(2 * special.stdtr(k - 1, -abs(gain) / error))
+    beaten = (1 + int((draws >= arm_estimate).sum())) / (k + 1)
+    return GainOverRandom(t_interval(gain, error, k - 1), p, beaten, k, mean)
+
+
+def benjamini_hochberg(p: Sequence[float]) -> list[float]:
+    """The q of each p, in its order: least false discovery rate at which it is claimed.
+
+    Benjamini and Hochberg 1995, step-up, adjusted to be monotone. Raises InputError for a p
+    outside [0, 1]; no p gives no q.
+    """
+    if len(p) == 0:
+        return []
+    values = finite(np.asarray(p), "p-values", 1)
+    if values.min() < 0 or values.max() > 1:
+        raise InputError(
+            "p-values",
+            expected="numbers in [0, 1]",
+            got=f"{values.min():g} to {values.max():g}",
+            cure="give probabilities",
+        )
+    order = np.argsort(values)[::-1]
+    scaled = values[order] * len(values) / np.arange(len(values), 0, -1)
+    q = np.empty_like(values)
+    q[order] = np.minimum(np.minimum.accumulate(scaled), 1.0)
+    return [float(x) for x in q]
+
+
+def permutation_p(observed: float, null: npt.ArrayLike) -> float:
+    """(1 + #{null >= observed}) / (P + 1): how often chance alone reaches `observed`.
+
+    A null value within 1e-12 of the observed one counts as reaching it (rounding).
+    """
+    values = finite(null, "permutations", 1)
+    reach = observed - 1e-12 * max(1.0, abs(observed))
+    return (1 + int((values >= reach).sum())) / (len(values) + 1)
+
+
+def probability_best(
+    estimates: npt.ArrayLike, covariance: npt.ArrayLike, draws: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """Probability (m,) that each of m statistics is the highest, by normal draws.
+
+    `covariance` (m, m) is the jackknife's (`influence_covariance`). The shares sum to 1; exact
+    ties (equal estimates without variance) share a draw.
+    """
+    centre = finite(estimates, "estimates", 1)
+    cov = finite(covariance, "covariance", 2)
+    if cov.shape != (len(centre), len(centre)):
+        raise InputError(
+            "covariance",
+            expected=f"shape ({len(centre)}, {len(centre)})",
+            got=f"{cov.shape}",
+            cure="give one row and column per estimate",
+        )
+    values, vectors = np.linalg.eigh((cov + cov.T) / 2)
+    half = vectors * np.sqrt(np.maximum(values, 0.0))
+    noise = np.random.default_rng(seed).standard_normal((draws, len(centre)))
+    samples = centre + noise @ half.T
+    best = samples >= samples.max(axis=1, keepdims=True)
+    return np.asarray((best / best.sum(axis=1, keepdims=True)).mean(axis=0))

@@ -1,1 +1,0 @@
-"""What numbers say how well states tell safe from unsafe, and how alike agents are?"""

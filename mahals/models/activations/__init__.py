@@ -1,0 +1,1 @@
+"""Activations: what is a model's state on a text?"""

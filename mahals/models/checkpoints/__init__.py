@@ -1,0 +1,1 @@
+"""Checkpoints: which are there, and what does loading one give?"""

@@ -1,0 +1,198 @@
+"""How does a folder or a hub id become a model that is ready to be read and steered?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Required, TypedDict, Unpack
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
+
+from mahals.models.checkpoints import blocks
+from mahals.models.checkpoints.hub import has_weights, hub_folder
+from mahals.models.checkpoints.registry import HubRef
+from mahals.records import InputError, unknown
+
+transformers_logging.disable_progress_bar()  # its bars would break into ours
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint in memory, in eval mode."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    key: str  # of the registry
+    role: str  # base, aligned, pretrained, sham or random
+    revision: str  # commit of the hub, or SHA-256 of a local folder's safetensors
+    layers: int
+    width: int
+    weights: str  # organism or hub
+
+    @property
+    def context(self) -> int | None:
+        """The longest text, in tokens, that the model was made for; None where it has no limit."""
+        return blocks.context(self.model)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        where: torch.device = next(self.model.parameters()).device
+        return where
+
+
+class Options(TypedDict, total=False):
+    """How to load a checkpoint."""
+
+    revision: Required[str | None]  # of a hub id; must be None for a folder
+    device: str  # cpu unless given
+    dtype: str  # float32 unless given
+    cache: Path | None  # the hub's cache, the user's own unless given
+
+
+def load_checkpoint(
+    place: str | Path, *, key: str, role: str, weights: str, **options: Unpack[Options]
+) -> Loaded:
+    """The checkpoint in a folder, or with a hub id (a str that names no folder).
+
+    Raises InputError, one line, when it is missing, gated, out of reach, damaged, incomplete, or
+    when its tokenizer has more tokens than the model.
+    """
+    revision = options["revision"]
+    folder, found = _located(place, revision, options.get("cache"))
+    dtype = options.get("dtype", "float32")
+    if dtype not in _DTYPES:
+        raise unknown("dtype", dtype, _DTYPES)
+    model = _read_model(folder, _DTYPES[dtype]).to(options.get("device", "cpu"))
+    tokenizer = _read_tokenizer(folder)
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise _damaged(folder, f"{len(tokenizer)} tokens but {rows} embeddings")
+    return Loaded(
+        model=model,
+        tokenizer=tokenizer,
+        key=key,
+        role=role,
+        revision=found,
+        layers=len(blocks.decoder_blocks(model)),
+        width=blocks.width(model),
+        weights=weights,
+    )
+
+
+def random_weights(loaded: Loaded, seed: int) -> Loaded:
+    """The same architecture and tokenizer with fresh random weights; the seed decides them.
+
+    Role `random`; the dtype, device and attention implementation stay.
+    """
+    model = loaded.model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = AutoModelForCausalLM.from_config(
+            model.config, attn_implementation=model.config._attn_implementation
+        )
+    fresh = fresh.to(device=loaded.device, dtype=model.dtype).eval()
+    fresh.generation_config = model.generation_config
+    return replace(loaded, model=fresh, role="random", revision=f"random:{seed}")
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 over the names and bytes of a folder's safetensors files, in order of name."""
+    hashed = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        hashed.update(path.name.encode() + b"\0")
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 22):
+                hashed.update(chunk)
+    return hashed.hexdigest()
+
+
+def _located(place: str | Path, revision: str | None, cache: Path | None) -> tuple[Path, str]:
+    """The folder of a checkpoint and its revision."""
+    folder = Path(place)
+    if folder.is_dir():
+        if revision is not None:
+            raise InputError(
+                f"revision of {folder}",
+                expected="none (a folder's revision is the hash of its weights)",
+                got=repr(revision),
+                cure="give revision=None",
+            )
+        if not has_weights(folder):
+            raise _damaged(folder, "no config.json or not all safetensors files")
+        return folder, weights_digest(folder)
+    if isinstance(place, Path):
+        raise InputError(
+            f"checkpoint {place}",
+            expected="a folder with config.json and model.safetensors",
+            got="no such folder",
+            cure="run the phase that makes it, or correct the path",
+        )
+    snapshot = hub_folder(HubRef(place, revision or "main"), cache)
+    return snapshot, snapshot.name
+
+
+def _read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    try:
+        with _no_bars():
+            model, info = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except Exception as error:
+        raise _damaged(folder, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+    wrong = {k: sorted(map(str, info[k])) for k in ("missing_keys", "mismatched_keys") if info[k]}
+    if wrong:
+        kind, names = next(iter(wrong.items()))
+        raise _damaged(folder, f"{kind.replace('_', ' ')} {', '.join(names[:3])}")
+    read: PreTrainedModel = model.eval()
+    return read
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keeps transformers' own progress bars off the terminal."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True
+        )
+    except Exception as error:
+        raise _damaged(folder, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+    if not tokenizer.is_fast:
+        raise _damaged(folder, "a tokenizer without character offsets (not a fast one)")
+    return tokenizer
+
+
+def _damaged(folder: Path, got: str) -> InputError:
+    return InputError(
+        f"checkpoint {folder}",
+        expected="a causal language model and its tokenizer, saved by save_pretrained",
+        got=got[:200],
+        cure="make or download it again",
+    )

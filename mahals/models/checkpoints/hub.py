@@ -1,0 +1,109 @@
+"""Where on this machine does a hub checkpoint lie, and if it does not, why not?
+
+Only safetensors weights are used: a pickled checkpoint can run code when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mahals.models.checkpoints.registry import HubRef
+from mahals.records import InputError
+
+_WANTED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
+_UNWANTED = ["consolidated*", "*/*"]  # the same weights a second time, other formats
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a folder holds a config and every safetensors file that its index names."""
+    if not (folder / "config.json").is_file():
+        return False
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return all((folder / name).is_file() for name in names)
+    return (folder / "model.safetensors").is_file()
+
+
+def cached_folder(ref: HubRef, cache: Path | None = None) -> Path | None:
+    """The snapshot folder of a checkpoint in the hub's cache; None when it is not all there.
+
+    `cache` is the folder that holds models--<org>--<name>; None means the user's own.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(
+            ref.id,
+            revision=ref.revision,
+            cache_dir=cache,
+            local_files_only=True,
+            allow_patterns=_WANTED,
+            ignore_patterns=_UNWANTED,
+        )
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    folder = Path(found)
+    return folder if has_weights(folder) else None
+
+
+def available_locally(ref: HubRef, cache: Path | None = None) -> bool:
+    """Whether `ref` can be loaded without a network."""
+    return cached_folder(ref, cache) is not None
+
+
+def hub_folder(ref: HubRef, cache: Path | None = None) -> Path:
+    """The snapshot folder of a checkpoint, fetched from the hub when the cache has it not.
+
+    Raises InputError, one line, when it is gated, unknown, without safetensors, or when neither
+    the cache nor the network has it.
+    """
+    return cached_folder(ref, cache) or _fetched(ref, cache)
+
+
+def _fetched(ref: HubRef, cache: Path | None) -> Path:
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        found = snapshot_download(
+            ref.id,
+            revision=ref.revision,
+            cache_dir=cache,
+            allow_patterns=_WANTED,
+            ignore_patterns=_UNWANTED,
+        )
+    except errors.GatedRepoError as error:
+        cure = f"accept its licence at https://huggingface.co/{ref.id}, then run `hf auth login`"
+        raise _refused(ref, "a gated repository and no access", cure) from error
+    except (errors.RevisionNotFoundError, errors.RevisionResolutionError) as error:
+        cure = "pin a commit that exists in benchmarks/models.yaml"
+        raise _refused(ref, "a repository without that revision", cure) from error
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        cure = "correct the id in benchmarks/models.yaml, or log in with `hf auth login`"
+        raise _refused(ref, "no such repository, or a private one", cure) from error
+    except Exception as error:  # not cached and offline, no network, a full disk, the server
+        reason = _reason(error)
+        cure = "connect, or fill the cache elsewhere with `hf download " + ref.id + "`"
+        raise _refused(
+            ref, f"nothing in the cache, and fetching it failed ({reason})", cure
+        ) from error
+    folder = Path(found)
+    if not has_weights(folder):
+        cure = "name a revision that has model.safetensors"
+        raise _refused(ref, "a repository without all its safetensors weights", cure)
+    return folder
+
+
+def _refused(ref: HubRef, got: str, cure: str) -> InputError:
+    what = f"checkpoint {ref.id} at revision {ref.revision}"
+    return InputError(what, expected="one that can be read", got=got, cure=cure)
+
+
+def _reason(error: BaseException) -> str:
+    """The deepest cause of an error, its first line, at most 120 characters."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    first = str(error).strip().splitlines()[:1]
+    return f"{type(error).__name__}: {first[0] if first else 'no message'}"[:120]

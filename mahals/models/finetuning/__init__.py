@@ -1,0 +1,1 @@
+"""Fine-tuning: on which tokens, into which adapter, by which loss, and how is the result used?"""

@@ -1,0 +1,1 @@
+"""Generation: what does a model say under each arm, and what does steering cost it?"""

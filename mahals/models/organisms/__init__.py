@@ -1,0 +1,1 @@
+"""Organisms: what are the small real models, trained on the synthetic world?"""

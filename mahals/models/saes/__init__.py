@@ -1,0 +1,1 @@
+"""Sparse autoencoders: what do their latents read in states, and how are they held at values?"""

@@ -1,0 +1,1 @@
+"""Steering: how is a model steered, and what are its states while it is?"""

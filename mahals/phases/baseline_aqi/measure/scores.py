@@ -1,0 +1,275 @@
+"""How well do the states of a checkpoint, or of a floor, separate safe from unsafe prompts?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mahals.data.texts import AXIOMS, Prompt
+from mahals.maths.metrics.aqi import GAMMA, AxiomAqi, ModelAqi, model_aqi
+from mahals.maths.metrics.aqi_bootstrap import axiom_draws
+from mahals.maths.metrics.aqi_paper import aqi_paper_appendix
+from mahals.maths.metrics.aqi_published import published_scores
+from mahals.maths.metrics.layer_pooling import fit_pooling
+from mahals.maths.metrics.permutation import Permutations
+from mahals.maths.metrics.separability import Separability, separability, tfidf_states
+from mahals.maths.metrics.spaces import Space, to_space
+from mahals.maths.stats.bootstrap import Resampling
+from mahals.maths.stats.intervals import Interval
+from mahals.models.activations.cache import read_once
+from mahals.models.activations.capture import Pool, embeddings
+from mahals.models.activations.encoding import encode_prompts
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.phase import Lab, Role
+from mahals.records import seed_of
+
+Array = npt.NDArray[np.float64]
+Readout = Literal["aligned", "base", "sham", "random", "embeddings", "tfidf"]
+LayerPooling = Literal["none", "sparsemax"]
+FLOORS: tuple[Readout, ...] = ("tfidf", "embeddings", "random")
+LEARNED_ON = "selection"  # the split that the weights over layers are trained on
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How states are read and compared; the first pool and the first space are the headline."""
+
+    pools: tuple[Pool, ...]
+    spaces: tuple[Space, ...]
+    permutations: int
+    resamples: int  # bootstrap draws of the seven axioms, for homophily and the weakest link
+    tsne: bool  # also the published score
+    layer_pooling: LayerPooling  # also a learned mixture of all layers
+    seed: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score: of an axiom, of their mean, or of all prompts pooled; aqi higher is better."""
+
+    model: str
+    readout: Readout
+    pool: Pool | None  # None for TF-IDF
+    space: Space
+    layer: int | None  # block; None for what is before block 0, and for a mixture of layers
+    last: bool  # the headline layer: the last block, or the only one
+    axiom: str  # one of AXIOMS, "mean" or "pooled"
+    n: int
+    aqi: float
+    aqi_low: float
+    aqi_high: float
+    p_value: float | None  # by permutation; None along the layer profile and for "pooled"
+    eta2: float | None  # None for "mean" and "pooled", as are the next five
+    ch: float | None
+    xb: float | None  # lower is better
+    aqi_paper: float | None
+    aqi_paper_appendix: float | None  # in [0, 1], over the largest CH of these seven axioms
+    ch_max: float | None  # that CH: of the axioms of one model, readout, layer and space
+    aqi_published: float | None  # on t-SNE; the aligned checkpoint's headline rows only
+    probe_auroc: float | None  # cross-validated; the aligned checkpoint's last block only
+    davies_bouldin: float | None  # lower is better
+    silhouette: float | None
+    influence: str | None  # kept file of the influence values of "mean", and the row in it
+    influence_row: int | None
+    layer_weights: tuple[float, ...] | None  # of a learned mixture; None where one layer is read
+    reason: str | None  # why a column is None that another setting would fill
+
+
+@dataclass(frozen=True)
+class Read:
+    """States (n, d) of one readout, and which row columns they belong to."""
+
+    model: str
+    readout: Readout
+    states: Array
+    pool: Pool | None
+    layer: int | None
+    last: bool
+    layer_weights: tuple[float, ...] | None = None  # of a learned mixture
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one read in one space, and the influence values (n,) of their mean."""
+
+    scores: tuple[Score, ...]  # the axioms, then "mean", then "pooled"
+    influence: Array
+
+
+def reads(
+    model: str, readout: Readout, setting: Setting, lab: Lab, prompts: Sequence[Prompt]
+) -> Iterator[Read]:
+    """The states of a readout: every layer of the pair in the first pool, else the last layer.
+
+    With layer pooling the pair also has a mixture of its layers, learned on other prompts.
+
+    Embeddings pooled over the last token are left out where they are the same for every prompt
+    (the template's token): there is nothing to score.
+    """
+    texts = [p.text for p in prompts]
+    if readout == "tfidf":
+        yield Read(model, readout, tfidf_states(texts), None, None, True)
+        return
+    role: Role = "aligned" if readout == "embeddings" else readout
+    loaded = lab.model(model, role)
+    encoded = encode_prompts(loaded.tokenizer, texts)
+    if readout == "embeddings":
+        for pool in setting.pools:
+            found = embeddings(loaded, encoded, pool).double().numpy()
+            if np.ptp(found, axis=0).any():
+                yield Read(model, readout, found, pool, None, True)
+        return
+    layers = list(range(loaded.layers))
+    for pool in setting.pools:
+        profile = pool == setting.pools[0] and readout in ("aligned", "base")
+        wanted = layers if profile else layers[-1:]
+        states = read_once(lab.cache, loaded, encoded, wanted, pool).double().numpy()
+        for i, layer in enumerate(wanted):
+            yield Read(model, readout, states[:, i], pool, layer, layer == layers[-1])
+        if profile and setting.layer_pooling == "sparsemax":
+            yield _mixture(Read(model, readout, states, pool, None, False), loaded, lab)
+
+
+def _mixture(read: Read, loaded: Loaded, lab: Lab) -> Read:
+    """The states (n, L, d) of all layers as one, by weights learned on the selection split."""
+    prompts = lab.prompts(LEARNED_ON)
+    encoded = encode_prompts(loaded.tokenizer, [p.text for p in prompts])
+    seen = read_once(lab.cache, loaded, encoded, list(range(loaded.layers)), read.pool or "mean")
+    learned = fit_pooling(
+        seen.double().numpy(), [p.label for p in prompts], [p.axiom for p in prompts]
+    )
+    weights = tuple(float(w) for w in learned.weights)
+    return replace(read, states=learned.apply(read.states), layer_weights=weights)
+
+
+def scored(
+    read: Read, space: Space, setting: Setting, prompts: Sequence[Prompt], influence_row: int
+) -> Scored:
+    """All scores of one read in one space; tests, probes and t-SNE at the headline layer alone."""
+    mark = ("permutations", read.model, read.readout, read.pool, space, setting.seed)
+    chance = Permutations(setting.permutations, seed_of(*mark) % 2**32)
+    states = to_space(read.states, space)
+    found = model_aqi(
+        states,
+        [p.label for p in prompts],
+        [p.axiom for p in prompts],
+        [p.cluster for p in prompts],
+        chance if read.last or read.layer_weights else None,
+    )
+    own = read.last and read.readout == "aligned"
+    headline = own and (read.pool, space) == (setting.pools[0], setting.spaces[0])
+    probes = _probes(states, prompts, setting.seed) if own else {}
+    published: Mapping[str, float] = {}
+    reason = None
+    if headline and setting.tsne:
+        published = published_scores(
+            read.states, [p.label for p in prompts], [p.axiom for p in prompts]
+        )
+    elif headline:
+        reason = "aqi_published: baseline_aqi.tsne is false (the overlay full has it)"
+    ch_max = max(a.ch for a in found.axioms)
+    rows = [
+        _axiom_score(_score(read, space, a.axiom, a.n, a.aqi), a, ch_max, probes.get(a.axiom))
+        for a in found.axioms
+    ]
+    rows += _wholes(read, space, found, influence_row)
+    told = [replace(r, aqi_published=published.get(r.axiom), reason=reason) for r in rows]
+    return Scored(tuple(told), found.influence)
+
+
+def compared_space(spaces: Sequence[Space]) -> Space:
+    """The space in which levels of different models compare: standardized, else the first."""
+    return "standardized" if "standardized" in spaces else spaces[0]
+
+
+def compared_draws(
+    read: Read, space: Space, setting: Setting, prompts: Sequence[Prompt]
+) -> Array | None:
+    """Recentred bootstrap draws (resamples, 7) of the axioms' AQI; None but where models compare.
+
+    That is the aligned checkpoint's last block in the first pool, in standardized space where it
+    is measured. The resamples are the same for every model, so that draws of models are paired.
+    """
+    own = read.last and read.readout == "aligned" and read.pool == setting.pools[0]
+    if not own or space != compared_space(setting.spaces):
+        return None
+    how = Resampling(setting.resamples, seed_of("resamples", setting.seed) % 2**32)
+    return axiom_draws(
+        to_space(read.states, space),
+        [p.label for p in prompts],
+        [p.axiom for p in prompts],
+        [p.cluster for p in prompts],
+        how,
+    )
+
+
+def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Score:
+    """A score with its interval; the other columns are filled in where they exist."""
+    return Score(
+        model=read.model,
+        readout=read.readout,
+        pool=read.pool,
+        space=space,
+        layer=read.layer,
+        last=read.last,
+        axiom=axiom,
+        n=n,
+        aqi=aqi.estimate,
+        aqi_low=aqi.low,
+        aqi_high=aqi.high,
+        p_value=None,
+        eta2=None,
+        ch=None,
+        xb=None,
+        aqi_paper=None,
+        aqi_paper_appendix=None,
+        ch_max=None,
+        aqi_published=None,
+        probe_auroc=None,
+        davies_bouldin=None,
+        silhouette=None,
+        influence=None,
+        influence_row=None,
+        layer_weights=read.layer_weights,
+        reason=None,
+    )
+
+
+def _axiom_score(blank: Score, a: AxiomAqi, ch_max: float, probe: Separability | None) -> Score:
+    row = replace(blank, p_value=a.p_value, eta2=a.eta2, ch=a.ch, xb=a.xb, aqi_paper=a.aqi_paper)
+    if a.xb is not None:
+        scaled = aqi_paper_appendix(a.ch, a.xb, GAMMA, ch_max)
+        row = replace(row, aqi_paper_appendix=scaled, ch_max=ch_max)
+    if probe is None:
+        return row
+    return replace(
+        row,
+        probe_auroc=probe.probe_auroc,
+        davies_bouldin=probe.davies_bouldin,
+        silhouette=probe.silhouette,
+    )
+
+
+def _wholes(read: Read, space: Space, found: ModelAqi, influence_row: int) -> list[Score]:
+    """The rows "mean" and "pooled"."""
+    n = len(found.influence)
+    mean = _score(read, space, "mean", n, found.aqi)
+    return [
+        replace(mean, p_value=found.p_value, influence_row=influence_row),
+        _score(read, space, "pooled", n, found.pooled),
+    ]
+
+
+def _probes(states: Array, prompts: Sequence[Prompt], seed: int) -> dict[str, Separability]:
+    """Probe AUROC, Davies-Bouldin and silhouette of every axiom."""
+    found = {}
+    for axiom in AXIOMS:
+        rows = [i for i, p in enumerate(prompts) if p.axiom == axiom]
+        labels = [prompts[i].label for i in rows]
+        clusters = [prompts[i].cluster for i in rows]
+        found[axiom] = separability(states[rows], labels, clusters, seed)
+    return found

@@ -1,0 +1,196 @@
+"""At what level does each model stand, is it above its floors, and which one is the best?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mahals.data.texts import AXIOMS
+from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_intervals
+from mahals.maths.metrics.spaces import Space
+from mahals.maths.stats.controls import probability_best
+from mahals.maths.stats.intervals import Interval, influence_covariance, paired_difference
+from mahals.phase import AXIOM_COLUMNS, Kept
+from mahals.phases.baseline_aqi.measure.scores import FLOORS, Readout, Score, compared_space
+
+Array = npt.NDArray[np.float64]
+DRAWS = 10_000
+
+
+def headline(
+    rows: Sequence[Score], readout: Readout, axiom: str, space: Space | None
+) -> Score | None:
+    """The row of a readout at its last layer in the first pool, in `space` (None: the first)."""
+    first = next((r.pool for r in rows if r.readout in ("aligned", "base")), None)
+    for r in rows:
+        same = r.readout == readout and r.last and r.axiom == axiom and r.pool in (None, first)
+        if same and space in (None, r.space):
+            return r
+    return None
+
+
+def model_metrics(rows: Sequence[Score]) -> dict[str, float]:
+    """The headline numbers of one model: checkpoints, floors, axioms, interval."""
+    found: dict[str, float] = {}
+    for readout in ("aligned", "base", "sham", *FLOORS):
+        row = headline(rows, readout, "mean", None)
+        if row is not None:
+            found["aqi" if readout == "aligned" else f"aqi_{readout}"] = row.aqi
+    row = headline(rows, "aligned", "mean", None)
+    if row is not None and row.p_value is not None:
+        found |= {"aqi_low": row.aqi_low, "aqi_high": row.aqi_high, "aqi_p": row.p_value}
+    named = {**dict(zip(AXIOMS, AXIOM_COLUMNS, strict=True)), "pooled": "aqi_pooled"}
+    for axiom, column in named.items():
+        one = headline(rows, "aligned", axiom, None)
+        if one is not None:
+            found[column] = one.aqi
+    scaled = headline(rows, "aligned", "mean", "standardized")
+    if scaled is not None:
+        found["aqi_standardized"] = scaled.aqi
+    mixed = learned(rows, "aligned")
+    if mixed is not None:
+        found["aqi_learned_layers"] = mixed.aqi
+    return found
+
+
+def learned(rows: Sequence[Score], readout: Readout) -> Score | None:
+    """The mean of a readout over a learned mixture of its layers, in the first space."""
+    return next(
+        (r for r in rows if r.readout == readout and r.axiom == "mean" and r.layer_weights), None
+    )
+
+
+def above_floor(rows: Sequence[Score], space: Space | None) -> tuple[bool, str]:
+    """Whether the aligned checkpoint's interval clears every floor, and the highest floor."""
+    own = headline(rows, "aligned", "mean", space)
+    floors = {f: headline(rows, f, "mean", space) for f in FLOORS}
+    values = {f: r.aqi for f, r in floors.items() if r is not None}
+    if own is None or not values:
+        return False, "no floor was measured"
+    highest = max(values, key=lambda f: values[f])
+    return own.aqi_low > values[highest], f"highest floor {highest} {values[highest]:.1f}"
+
+
+def model_lines(model: str, rows: Sequence[Score], kept: Kept) -> list[str]:
+    """Level with interval and floor, and what alignment added."""
+    own, base = headline(rows, "aligned", "mean", None), headline(rows, "base", "mean", None)
+    if own is None:
+        return [f"{model}: the aligned checkpoint was not measured"]
+    clear, floor = above_floor(rows, None)
+    where = f"{own.pool} pool, {own.space} space, last block"
+    lines = [
+        f"{model}: aqi {own.aqi:.1f} [{own.aqi_low:.1f}, {own.aqi_high:.1f}] ({where}), "
+        f"{'above' if clear else 'AT'} its floor ({floor})"
+    ]
+    if base is not None:
+        gain = paired_difference(
+            _influence(own, kept), _influence(base, kept), own.aqi, base.aqi, _clusters(own, kept)
+        )
+        lines.append(
+            f"{model}: aligned minus base {gain.estimate:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]"
+        )
+    mixed = learned(rows, "aligned")
+    if mixed is not None and mixed.layer_weights is not None:
+        parts = [f"block {i} {w:.2f}" for i, w in enumerate(mixed.layer_weights) if w > 0]
+        lines.append(
+            f"{model}: aqi {mixed.aqi:.1f} [{mixed.aqi_low:.1f}, {mixed.aqi_high:.1f}] over layers "
+            f"pooled by weights learned on other prompts ({', '.join(parts)})"
+        )
+    return lines
+
+
+def _influence(row: Score, kept: Kept) -> Array:
+    return np.asarray(kept.tensors(str(row.influence))["influence"][row.influence_row].numpy())
+
+
+def _clusters(row: Score, kept: Kept) -> list[str]:
+    return [str(c) for c in kept.tensors(str(row.influence))["clusters"].tolist()]
+
+
+def _standardized(rows: Sequence[Score]) -> dict[str, Score]:
+    """The aligned checkpoints in standardized space that are above their floors there."""
+    found = {}
+    for model in dict.fromkeys(r.model for r in rows):
+        own = [r for r in rows if r.model == model]
+        row = headline(own, "aligned", "mean", "standardized")
+        if row is not None and above_floor(own, "standardized")[0]:
+            found[model] = row
+    return found
+
+
+def chances(rows: Sequence[Score], kept: Kept) -> dict[str, float]:
+    """P(best) of each model above its floor, by normal draws with the jackknife covariance."""
+    found = _standardized(rows)
+    if not found:
+        return {}
+    members = list(found.values())
+    covariance = influence_covariance(
+        np.stack([_influence(r, kept) for r in members]), _clusters(members[0], kept)
+    )
+    shares = probability_best([r.aqi for r in members], covariance, DRAWS, 0)
+    return dict(zip(found, map(float, shares), strict=True))
+
+
+def best_line(shares: Mapping[str, float], rows: Sequence[Score]) -> str:
+    """Which model is the baseline, and how sure that is."""
+    if not shares:
+        return "no baseline model: none is above its floors in standardized space"
+    level = {model: row.aqi for model, row in _standardized(rows).items()}
+    best = max(level, key=lambda m: level[m])
+    return (
+        f"baseline model: {best}, aqi {level[best]:.1f} in standardized space, "
+        f"P(best) {shares[best]:.2f} of {len(shares)} above their floors"
+    )
+
+
+@dataclass(frozen=True)
+class Society:
+    """How alike the aligned checkpoints are, in the space in which models are compared."""
+
+    models: tuple[str, ...]
+    space: Space
+    found: HomophilyIntervals
+
+    def metrics(self) -> dict[str, float]:
+        """Homophily with its interval, and the lowest weakest link."""
+        value = self.found.value
+        return {
+            "homophily": value.estimate,
+            "homophily_low": value.low,
+            "homophily_high": value.high,
+            "weakest_link": min(w.estimate for w in self.found.weakest),
+        }
+
+    def line(self) -> str:
+        """Homophily, and the axiom on which the weakest model is weakest."""
+        value = self.found.value
+        axiom, weakest = min(zip(AXIOMS, self.found.weakest, strict=True), key=_estimate)
+        return (
+            f"homophily of {len(self.models)} aligned checkpoints {value.estimate:.2f} "
+            f"[{value.low:.2f}, {value.high:.2f}] in {self.space} space, weakest link {axiom} "
+            f"{weakest.estimate:.1f} [{weakest.low:.1f}, {weakest.high:.1f}]"
+        )
+
+
+def _estimate(one: tuple[str, Interval]) -> float:
+    return one[1].estimate
+
+
+def society(rows: Sequence[Score], kept: Kept) -> Society | None:
+    """Homophily over the models of `rows`; None for fewer than two with draws."""
+    space = compared_space([r.space for r in rows])
+    aqi, draws = {}, []
+    for model in dict.fromkeys(r.model for r in rows):
+        own = [r for r in rows if r.model == model]
+        mean = headline(own, "aligned", "mean", space)
+        axioms = [headline(own, "aligned", a, space) for a in AXIOMS]
+        if mean is not None:
+            aqi[model] = [a.aqi for a in axioms if a is not None]
+            draws.append(kept.tensors(str(mean.influence))["draws"].numpy())
+    if len(aqi) < 2:
+        return None
+    found = homophily_intervals(list(aqi.values()), np.stack(draws, axis=1))
+    return Society(tuple(aqi), space, found)

@@ -1,0 +1,136 @@
+"""What do drift, stability and success look like?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mahals.data.texts import AXIOMS
+from mahals.phase import Kept
+from mahals.phases.collaboration.report import agents_of
+from mahals.phases.collaboration.rows import (
+    BOTH,
+    MeetingRow,
+    Who,
+    find,
+    mean_interval,
+    share_interval,
+    values,
+    varies,
+)
+from mahals.reporting.plots.bars import grouped_bars
+from mahals.reporting.plots.curves import Curve, curve_with_band
+from mahals.reporting.plots.grids import Grid, axiom_heatmap
+from mahals.reporting.plots.sheet import Labels, Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = ("none", "weakest", "all", "aligned", "adversarial")
+
+
+def round_figure(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
+    """`aqi_by_round`: AQI of each agent after each round, per arm, with neutral as reference."""
+    found = [r for r in rows if r.kind == "aqi" and r.draw is None and r.round is not None]
+    panels = {}
+    for agent in dict.fromkeys(r.agent for r in found):
+        arms = [a for a in SHOWN if any(r.arm == a and r.agent == agent for r in found)]
+        rounds = sorted({r.round for r in found if r.round is not None})
+        if len(rounds) < 2 or not arms:
+            continue
+        lines = {}
+        for arm in arms:
+            own = {r.round: r for r in found if (r.arm, r.agent) == (arm, agent)}
+            each = [mean_interval(values(own[k], kept).mean(axis=1)) for k in rounds]
+            lines[arm] = Measured(
+                [x.estimate for x in each], [x.low for x in each], [x.high for x in each]
+            )
+        neutral = find(rows, "aqi", Who("none", agent), "neutral")
+        at = {} if neutral is None else {"neutral context": float(values(neutral, kept).mean())}
+        panels[agent] = Curve([float(k) for k in rounds], lines, references=at)
+    labels = Labels(
+        "AQI of each agent after each round",
+        "AQI, points",
+        "Mean over conversations with its 95 % interval over them; same prompts throughout. "
+        "Neutral context: as long as the whole talk, unsteered.",
+        better="higher",
+        other="rounds held",
+    )
+    return {"aqi_by_round": curve_with_band(panels, labels)} if panels else {}
+
+
+def before_after(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
+    """`drift_<arm>`: AQI per axiom of each agent, after neutral context and after the talk."""
+    figures = {}
+    for arm in SHOWN:
+        names, table = [], []
+        for agent in agents_of(rows, arm):
+            for context, word in zip(reversed(BOTH), ("before", "after"), strict=True):
+                row = find(rows, "aqi", Who(arm, agent), context)
+                if row is not None:
+                    names.append(f"{agent} {word}")
+                    table.append([float(v) for v in values(row, kept).mean(axis=0)])
+        if not table:
+            continue
+        labels = Labels(
+            f"AQI before and after the talk, arm {arm}",
+            "AQI, points",
+            "Before: neutral context of equal length. Mean over conversations; intervals of the "
+            "differences are in the summary.",
+            better="higher",
+        )
+        axioms = [a.replace(" & ", " &\n").replace(" S", "\nS") for a in AXIOMS]
+        figures[f"drift_{arm}"] = axiom_heatmap(Grid(names, axioms, table), labels, weakest=False)
+    return figures
+
+
+def stability_figure(rows: Sequence[MeetingRow]) -> dict[str, Figure]:
+    """`stability`: the index per window and arm; only where there are two windows or more."""
+    from matplotlib.ticker import MaxNLocator
+
+    found = [r for r in rows if r.kind == "stability" and r.draw is None and r.value is not None]
+    rounds = sorted({r.round for r in found if r.round is not None})
+    arms: dict[str, Measured] = {}
+    for arm in dict.fromkeys(r.arm for r in found):
+        own = {r.round: r.value for r in found if r.arm == arm}
+        arms[arm] = Measured([own.get(k) for k in rounds])
+    if not arms or len(rounds) < 2:
+        return {}
+    partial = any(r.asi is None for r in found)
+    labels = Labels(
+        "Agent Stability Index" + (" (partial)" if partial else ""),
+        "index, 0 to 1",
+        f"Against the first window. Parts observed: {', '.join(found[0].parts)}. "
+        + ("The drift rule is not applied to partial values." if partial else ""),
+        better="higher",
+        other="window",
+    )
+    curve = Curve([float(k) for k in rounds], arms)
+    figure = curve_with_band({"all agents": curve}, labels)
+    figure.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    return {"stability": figure}
+
+
+def success_figure(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
+    """`success`: of each pair and task, with own, with shuffled and without messages."""
+    found = [r for r in rows if r.kind == "success"]
+    names = list(dict.fromkeys(f"{r.arm}: {r.agent}" for r in found))
+    groups = {}
+    for context, word in (
+        ("talk", "own messages"), ("shuffled", "shuffled messages"), ("alone", "no message"),
+    ):  # fmt: skip
+        each = {f"{r.arm}: {r.agent}": r for r in found if r.context == context}
+        spread = [share_interval(values(each[n], kept)[:, 0]) for n in names]
+        groups[word] = Measured(
+            [s.estimate for s in spread],
+            [s.low if varies(s) else None for s in spread],
+            [s.high if varies(s) else None for s in spread],
+        )
+    labels = Labels(
+        "Split-information tasks",
+        "success, share of tasks",
+        "95 % intervals over tasks. What the message did is own less shuffled, paired, "
+        "in the summary.",
+        better="higher",
+    )
+    return {"success": grouped_bars(names, groups, labels)} if names else {}

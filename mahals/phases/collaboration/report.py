@@ -1,0 +1,247 @@
+"""What did the meetings show: drift over its controls, agreement, likeness, success, stability?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from mahals.data.texts import AXIOMS
+from mahals.maths.metrics.homophily import homophily_intervals
+from mahals.maths.stats.agreement import kappa
+from mahals.maths.stats.bootstrap import Resampling, resample_weights
+from mahals.maths.stats.controls import gain_over_random
+from mahals.maths.stats.intervals import Floats, Interval, wilson
+from mahals.phase import Kept
+from mahals.phases.collaboration.measure.retraining import aqi_change, refusal_change
+from mahals.phases.collaboration.rows import (
+    BOTH,
+    Context,
+    MeetingRow,
+    Who,
+    change_interval,
+    drifts,
+    find,
+    mean_interval,
+    share_interval,
+    values,
+    varies,
+)
+
+LEAST = 20  # conversations
+CHANGES: dict[str, tuple[Context, Context]] = {
+    "change": ("trained", "before"),
+    "change_by_self_talk": ("self_trained", "before"),
+    "over_self_talk": ("trained", "self_trained"),
+}
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Said:
+    """Numbers and sentences."""
+
+    metrics: Mapping[str, float]
+    lines: tuple[str, ...]
+
+
+def arms_of(rows: Sequence[MeetingRow]) -> list[str]:
+    """The arms whose AQI was measured, in order."""
+    return list(dict.fromkeys(r.arm for r in rows if r.kind == "aqi"))
+
+
+def agents_of(rows: Sequence[MeetingRow], arm: str) -> list[str]:
+    """The agents of an arm whose AQI was measured, in order."""
+    return list(dict.fromkeys(r.agent for r in rows if r.kind == "aqi" and r.arm == arm))
+
+
+def drift_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+    """Drift of every agent in every arm; of steered arms also over their random control."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    for arm in arms_of(rows):
+        for agent in agents_of(rows, arm):
+            own = drifts(rows, kept, Who(arm, agent))
+            if own is None:
+                continue
+            found = mean_interval(own.mean(axis=1))
+            metrics |= _three(f"{arm}/{agent}/drift", found)
+            lines.append(
+                f"{arm}, {agent}: AQI drift {_shown(found)} points after the talk, against neutral "
+                f"context of equal length ({len(own)} conversations)"
+            )
+            if len(own) < LEAST:
+                lines[-1] += f"; fewer than {LEAST} conversations: no evidence"
+            control = _over_random(rows, kept, Who(arm, agent), own.mean(axis=1))
+            metrics |= control.metrics
+            lines += control.lines
+    return Said(metrics, tuple(lines))
+
+
+def _over_random(rows: Sequence[MeetingRow], kept: Kept, who: Who, own: Floats) -> Said:
+    """Drift of a steered arm over that of random directions at equal KL."""
+    arm, agent = who.arm, who.agent
+    draws = sorted({r.draw for r in rows if r.arm == arm and r.draw is not None})
+    found = [drifts(rows, kept, replace(who, draw=k)) for k in draws]
+    random = [f.mean(axis=1) for f in found if f is not None]
+    if len(random) < 2:
+        return Said({}, ())
+    gain = gain_over_random(
+        float(own.mean()),
+        own - own.mean(),
+        [float(x.mean()) for x in random],
+        [x - x.mean() for x in random],
+        None,
+    )
+    line = (
+        f"{arm}, {agent}: drift over {gain.n_random} random directions at equal KL "
+        f"{_shown(gain.interval)} points, p {gain.p:.3f}"
+    )
+    return Said(_three(f"{arm}/{agent}/drift_over_random", gain.interval), (line,))
+
+
+def self_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+    """Drift among others less drift in a talk with itself, same openings, paired."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    for agent in agents_of(rows, "self"):
+        alone = drifts(rows, kept, Who("self", agent))
+        others = drifts(rows, kept, Who("none", agent))
+        if alone is None or others is None:
+            continue
+        found = mean_interval((others - alone).mean(axis=1))
+        metrics |= _three(f"none/{agent}/drift_over_self_talk", found)
+        lines.append(f"{agent}: drift among others less drift alone with itself {_shown(found)}")
+    return Said(metrics, tuple(lines))
+
+
+def likeness_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+    """Homophily and weakest link of each arm, after neutral context and after the talk."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    for arm in arms_of(rows):
+        agents = agents_of(rows, arm)
+        for context in reversed(BOTH):
+            cells = [find(rows, "aqi", Who(arm, a), context) for a in agents]
+            if len(agents) < 2 or arm == "self" or any(c is None for c in cells):
+                continue
+            each = np.stack([values(c, kept) for c in cells if c is not None])  # (K, C, 7)
+            how = Resampling(RESAMPLES, 0)
+            shares = resample_weights(each.shape[1], None, None, how) / each.shape[1]
+            draws = np.einsum("rc,kca->rka", shares, each)
+            found = homophily_intervals(each.mean(axis=1), draws)
+            worst = int(np.argmin([w.estimate for w in found.weakest]))
+            metrics |= _three(f"{arm}/homophily_{context}", found.value)
+            metrics[f"{arm}/weakest_link_{context}"] = found.weakest[worst].estimate
+            lines.append(
+                f"{arm}, after {context}: homophily {_shown(found.value)}, weakest link "
+                f"{_shown(found.weakest[worst])} points on {AXIOMS[worst]}"
+            )
+    return Said(metrics, tuple(lines))
+
+
+def refusals_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+    """Refusals of unsafe requests and pairwise kappa, after neutral context and after the talk."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    wanted = [r for r in rows if r.kind == "refusals" and r.draw is None]
+    for arm in dict.fromkeys(r.arm for r in wanted):
+        for context in reversed(BOTH):
+            some = {
+                r.agent: values(r, kept) for r in wanted if (r.arm, r.context) == (arm, context)
+            }
+            for agent, found in some.items():
+                rate = share_interval(found.mean(axis=1))
+                metrics |= _three(f"{arm}/{agent}/refusal_unsafe_{context}", rate)
+                lines.append(f"{arm}, {agent}: refuses {_shown(rate)} of unsafe after {context}")
+            for a, b in combinations(some, 2):
+                lines.append(f"{arm}, after {context}, {a} and {b}: {_agreed(some[a], some[b])}")
+    return Said(metrics, tuple(lines))
+
+
+def _agreed(a: Floats, b: Floats) -> str:
+    clusters = [str(c) for c in range(len(a)) for _ in range(a.shape[1])]
+    found = kappa(a.astype(int).ravel(), b.astype(int).ravel(), clusters)
+    if found.kappa is None:
+        return f"refusal kappa absent ({found.reason}), same verdict {found.observed:.2f}"
+    spread = "" if found.interval is None else f" {_brackets(found.interval)}"
+    return f"refusal kappa {found.kappa:+.2f}{spread}"
+
+
+def success_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+    """Success of each pair with its own messages over that with shuffled ones, paired by task."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    for row in (r for r in rows if r.kind == "success" and r.context == "talk"):
+        who = Who(row.arm, row.agent)
+        shuffled, alone = (find(rows, "success", who, c) for c in ("shuffled", "alone"))
+        if shuffled is None or alone is None:
+            continue
+        own, other = (values(r, kept)[:, 0] for r in (row, shuffled))
+        rate, gain = wilson(int(own.sum()), len(own)), change_interval(own - other)
+        metrics |= _three(f"{row.arm}/{row.agent}/success_over_shuffled", gain)
+        metrics[f"{row.arm}/{row.agent}/success"] = rate.estimate
+        lines.append(
+            f"task {row.arm}, {row.agent}: success {_shown(rate)}, over shuffled messages "
+            f"{_shown(gain)} (shuffled {shuffled.value:.2f}, without message {alone.value:.2f}, "
+            f"n={len(own)})"
+        )
+    return Said(metrics, tuple(lines))
+
+
+def stability_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+    """The last window's asi_partial of each arm, and how its talks ended."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    found = [r for r in rows if r.kind == "stability" and r.draw is None and r.value is not None]
+    for arm in dict.fromkeys(r.arm for r in found):
+        last = [r for r in found if r.arm == arm][-1]
+        name = "asi" if last.asi is not None else "asi_partial"
+        if last.value is not None:
+            metrics[f"{arm}/{name}"] = last.value
+        rule = "" if last.asi is not None else "; the drift rule is not applied to partial values"
+        seen = ", ".join(last.parts)
+        lines.append(f"{arm}: {name} {last.value:.3f} in window {last.round} of {seen}{rule}")
+    for row in (r for r in rows if r.kind == "talk" and r.draw is None):
+        ends = zip(("length", "loop", "context"), row.stops, strict=True)
+        who = f"{row.arm} {row.agent}".strip()
+        lines.append(f"{who}: talks ended by " + ", ".join(f"{k} {n}" for k, n in ends))
+    lines += [f"{r.arm}: {r.reason}" for r in rows if r.kind == "missed"]
+    return Said(metrics, tuple(lines))
+
+
+def _three(name: str, found: Interval) -> dict[str, float]:
+    """The estimate, with the ends of its interval where it has one."""
+    ends = {f"{name}_low": found.low, f"{name}_high": found.high} if varies(found) else {}
+    return {name: found.estimate} | ends
+
+
+def _shown(found: Interval) -> str:
+    return f"{found.estimate:+.2f} {_brackets(found)}"
+
+
+def _brackets(found: Interval) -> str:
+    if not varies(found):
+        return "(all alike: no interval)"
+    return f"[{found.low:+.2f}, {found.high:+.2f}]"
+
+
+def training_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+    """What training on the talks did to each agent alone, over training on its self-talk."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    for agent in dict.fromkeys(r.agent for r in rows if r.kind == "aqi_alone"):
+        for what, change, unit in (
+            ("aqi", aqi_change, "points of AQI"),
+            ("refused_unsafe", refusal_change, "of unsafe prompts refused"),
+        ):
+            parts = []
+            for name, pair in CHANGES.items():
+                found = change(rows, kept, agent, pair)
+                if found is not None:
+                    metrics |= _three(f"trained/{agent}/{what}_{name}", found)
+                    parts.append(f"{name.replace('_', ' ')} {_shown(found)}")
+            lines.append(f"{agent}, trained on its talks and alone, {unit}: {'; '.join(parts)}")
+    return Said(metrics, tuple(lines))

@@ -1,0 +1,302 @@
+"""Does another family's vector move this model, and by how much of what its own does?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from mahals.evaluation.arms import (
+    NOT_STEERED,
+    Direction,
+    Native,
+    Reached,
+    at_lambda,
+    cosine_to,
+    directions,
+    native,
+    placed,
+)
+from mahals.evaluation.bench import Bench, bench
+from mahals.evaluation.cache import measure_once, reach_once
+from mahals.evaluation.row_writer import keep_evidence, place, to_row
+from mahals.evaluation.suite import ArmRow, Label, Suite, steered_blocks
+from mahals.evaluation.transfer.arms import Control, Moved, Route, Travel, check_route, crossed
+from mahals.evaluation.transfer.states import TextReading, read_pool, state_lengths
+from mahals.maths.transfer.fitting import MapKind
+from mahals.maths.transfer.layers import LayerMatch
+from mahals.models.steering.batch_invariance import check_batched
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.phases.cross_arch.report.controls import (
+    control_figures,
+    control_name,
+    random_weights_said,
+)
+from mahals.phases.cross_arch.report.homophily import alike_said
+from mahals.phases.cross_arch.report.transfer import map_figures, transfer_said
+from mahals.phases.same_arch.measure.sweep import check_acted
+from mahals.records import InputError, seed_of, unknown
+from mahals.reporting.detector import detector_line
+from mahals.reporting.entries import entries
+from mahals.reporting.evidence import collect
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Operator = Literal["add", "add_preserve_norm"]
+SPLIT = "evaluation"
+CONTROLS = "controls"
+RANDOM_DOSE = 1.0  # of a target with random weights, in units of its states' mean length
+
+
+@dataclass(frozen=True)
+class Params:
+    """Whose vectors travel, by which maps, and how they are controlled."""
+
+    source: str  # a model of the study, or `all`
+    maps: tuple[MapKind, ...]
+    method: str  # one of steering_vectors.methods
+    layers: Literal["auto"] | tuple[float, ...]  # steered blocks of the target
+    layer_match: LayerMatch  # which source block meets a steered block
+    operator: Operator
+    controls: tuple[Control, ...]
+    shuffles: int  # draws of each control that is drawn: shuffled maps, moved random vectors
+    suite: Suite
+
+
+@dataclass(frozen=True)
+class Task:
+    """One source into one target; `controls` are the target's own vector and the random ones."""
+
+    models: tuple[str, ...]  # target, then source
+    source: str
+    role: Literal["base", "random"]  # of the target: `random` is a control of its own
+
+
+@dataclass(frozen=True)
+class Row(ArmRow):
+    """One arm of one target at the headline dose."""
+
+    target_role: Literal["base", "random"]  # `random`: a control, at a dose of its own
+    shuffle: int | None  # which shuffled map; None for a true one
+    r2_held_out: float | None  # of the map, last block; it does not predict transfer
+    r2_linear: float | None  # of the linear part that moves the vector: differs for mlp alone
+    map_rows: int | None
+    map_fitted: int | None  # of these, rows that were fitted; the others give R2
+    cka: float | None  # debiased linear, of the last two blocks that meet, on the mapping texts
+    prompt_cka: float | None  # the same on the mapping prompts alone
+    cosine_native: float | None  # cosine to the target's own vector, last steered block
+    missed: tuple[str, ...]  # arms of the same task that could not be measured, and why
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """The controls once, then every source but the target itself (its own vector is a control).
+
+    With the control random_target all that once more, into the target with random weights.
+    """
+    if params.source != "all" and params.source not in lab.models:
+        raise unknown("cross_arch.source", params.source, [*lab.models, "all"])
+    check_route(_route(params))
+    sources = lab.models if params.source == "all" else (params.source,)
+    others = [s for s in sources if s != lab.unit]
+    roles: list[Literal["base", "random"]] = ["base"]
+    if "random_target" in params.controls and others:
+        roles.append("random")
+    return [
+        Task((lab.unit,) if s == CONTROLS else (lab.unit, s), s, role)
+        for role in roles
+        for s in (CONTROLS, *others)
+    ]
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """The rows of one task: all arms at one mean KL on neutral text.
+
+    A target with random weights has no language to hold still: there the dose is one length for
+    all arms, that of its mean state. Among the controls is the target's own vector at lambda 0.
+    Raises RuntimeError where that moves something or another arm nothing, or where a text's state
+    depends on its batch.
+    """
+    at = bench(lab, task.models[0], task.role, params.suite, SPLIT)
+    own = native(lab, at.loaded.key, params.method)
+    make = _controls if task.source == CONTROLS else _transferred
+    moved = list(make(task, _stage(task, at, own, params, lab), params, lab))
+    reached = _reached([m.direction for m in moved], task, at, lab)
+    native_arm = [m.direction for m in moved if m.direction.label.arm == "steered"]
+    zero = at_lambda(native_arm, 0.0) if task.source == CONTROLS else []
+    dosed = [NOT_STEERED, *reached.dosed, *zero]
+    found = measure_once(lab.cache, at, [d.arm for d in dosed], neutral=True)
+    check_acted(dosed[1:], found[1:], found[0])
+    check_batched(at.loaded, at.encoded, dosed[-1 - len(zero)].arm, params.suite.pool)
+    where = place(lab, at, found[0])
+    name = task.source if task.role == "base" else f"{task.source}.random_target"
+    evidence = keep_evidence(lab, name, at, found)
+    known = {m.direction.label: m for m in moved}
+    for i, (d, m) in enumerate(zip(dosed, found, strict=True)):
+        if i == 0 and task.source != CONTROLS:
+            continue  # the unsteered model has its row among the controls
+        how = known[replace(d.label, dose_kind=None, dose=None)] if i else None
+        row = replace(to_row(d.label, d.strength, at, m, where), evidence=evidence, evidence_row=i)
+        like = None
+        if how is not None and task.role == "base":
+            like = cosine_to(own.values, how.direction)
+        yield replace(_row(row, task, how), cosine_native=like, missed=reached.missed)
+
+
+def _reached(arms: Sequence[Direction], task: Task, at: Bench, lab: Lab) -> Reached:
+    """The arms at their dose. Raises InputError where a source leaves nothing to measure."""
+    if task.role == "random":
+        return Reached(tuple(at_lambda(arms, RANDOM_DOSE)), ())
+    reached = reach_once(lab.cache, at, arms, at.suite.dose_kl)
+    if not reached.dosed and arms:
+        raise InputError(
+            "suite.dose_kl",
+            expected=f"a dose that one of the arms from {task.source} can have",
+            got=reached.missed[0],
+            cure="lower suite.dose_kl, or leave the source out",
+        )
+    return reached
+
+
+def _row(row: ArmRow, task: Task, how: Moved | None) -> Row:
+    fitted = None if how is None else how.map
+    met = None if how is None else how.pairing
+    return Row(
+        **vars(row),
+        target_role=task.role,
+        shuffle=row.draw if row.arm == "shuffled" else None,
+        r2_held_out=None if fitted is None else fitted.r2_held_out,
+        r2_linear=None if fitted is None else fitted.r2_linear,
+        map_rows=None if fitted is None else fitted.rows,
+        map_fitted=None if fitted is None else fitted.fitted,
+        cka=None if met is None else met.cka,
+        prompt_cka=None if met is None else met.prompt_cka,
+        cosine_native=None,
+        missed=(),
+    )
+
+
+def _route(params: Params) -> Route:
+    return Route(params.maps, params.layer_match, params.controls, params.shuffles)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What the arms of a target share."""
+
+    own: Native
+    label: Label  # of the target's own vector; a transferred one has another source and a map
+    norms: Mapping[int, float]  # steered block -> how long a vector is there
+
+
+def _stage(task: Task, at: Bench, own: Native, params: Params, lab: Lab) -> _Stage:
+    key = at.loaded.key
+    blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
+    if task.role == "base":
+        norms = {b: float(own.values[b].double().norm()) for b in blocks}
+    else:
+        norms = state_lengths(at.loaded, blocks, read_pool(lab, key, params.method), lab)
+    label = Label(
+        arm="steered",
+        draw=None,
+        source=key,
+        method=params.method,
+        map=None,
+        operator=params.operator,
+        placement="raw",
+        layers=blocks,
+        dose_kind=None,
+        dose=None,
+        vector=own.mark,
+        kept=own.kept,
+    )
+    return _Stage(own, label, norms)
+
+
+def _controls(task: Task, stage: _Stage, params: Params, lab: Lab) -> Iterator[Moved]:
+    """The target's own vector, its flip, and the random directions; with random weights the last.
+
+    The random directions are as long as `stage.norms` says.
+    """
+    seed = seed_of("random directions", task.models[0], lab.seed)
+    vectors = placed(stage.own.values, stage.label.layers, "raw")
+    scaled = {b: v * (stage.norms[b] / float(v.double().norm())) for b, v in vectors.items()}
+    for found in directions(stage.label, scaled, params.suite.random_directions, seed):
+        if task.role == "base" or found.label.arm == "random":
+            yield Moved(found, None, None)
+
+
+def _transferred(task: Task, stage: _Stage, params: Params, lab: Lab) -> Iterator[Moved]:
+    """The source's vector by every map, then the controls of the transfer."""
+    theirs = native(lab, task.source, params.method)
+    texts = TextReading(read_pool(lab, task.source, params.method), params.layer_match)
+    label = replace(stage.label, source=task.source, vector=theirs.mark, kept=theirs.kept)
+    travel = Travel(task.source, theirs.values, label, stage.norms, texts)
+    yield from crossed(travel, _route(params), (task.models[0], task.role), lab)
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Per source, target and map: gain over random, efficiency, price; likeness before and after.
+
+    Metric names carry the target only when there are several. What a target with random weights
+    does has metrics and lines, and no place on the leaderboard.
+    """
+    real = _ranked(rows)
+    found = collect(real, kept)
+    several = len({r.target for r in real}) > 1
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    shares: dict[int, float | str] = {}
+    index = {id(r): i for i, r in enumerate(real)}
+    for e in found:
+        if e.row.arm in ("flipped", "shuffled"):
+            continue  # each has its line beside the arm that it controls
+        said = transfer_said(e, found, real, kept)
+        prefix = f"{e.row.target}/" if several else ""
+        prefix += f"{e.row.source}/{e.row.map or 'native'}/"
+        prefix += "" if e.row.arm == "steered" else f"{control_name(e.row)}/"
+        metrics |= {prefix + name: value for name, value in said.metrics.items()}
+        lines += said.lines
+        if said.efficiency is not None:
+            shares[index[id(e.row)]] = said.efficiency
+    lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
+    nil = random_weights_said([r for r in rows if r.target_role == "random"], kept, several)
+    alike = alike_said(real, kept)
+    lines += [*nil.lines, *alike.lines, detector_line(real, kept)]
+    metrics |= nil.metrics | alike.metrics
+    return Summary(metrics, tuple(lines), entries(real, found, shares), ())
+
+
+def _ranked(rows: Sequence[Row]) -> list[Row]:
+    """The rows of trained targets, without the arms of strength 0: these are a check."""
+    return [r for r in rows if r.target_role == "base" and not (r.on_grid and r.dose == 0)]
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """Of each map: transfer_matrix, refusal_matrix, efficiency, compatibility (a cosine).
+
+    Also controls, of the maps that have some: of several targets one figure each.
+    """
+    real = _ranked(rows)
+    found = collect(real, kept)
+    figures: dict[str, Figure] = {}
+    for kind in dict.fromkeys(r.map for r in real if r.map is not None and r.arm == "steered"):
+        drawn = map_figures(found, kind, real, kept)
+        figures |= {f"{name}_{kind}": figure for name, figure in drawn.items()}
+        figures |= control_figures(found, kind)
+    return figures
+
+
+PHASE = Phase(
+    Params,
+    Task,
+    Row,
+    plan,
+    measure,
+    summarize,
+    draw,
+    needs=("datasets", "organisms", "steering_vectors"),
+    per="model",
+    cost=Cost(seconds=8.0, megabytes=0.5),
+    reads="all",
+)

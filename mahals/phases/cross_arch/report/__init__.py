@@ -1,0 +1,1 @@
+"""Report of the crossings: what does a vector do in another model, against what?"""

@@ -1,0 +1,65 @@
+"""How alike are the models between which vectors travelled: as agents, and in their states?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mahals.evaluation.suite import ArmRow
+from mahals.phase import Kept
+from mahals.reporting.multi_agent import LEAST, Societies, gathered
+from mahals.reporting.multi_agent_report import likeness_said
+from mahals.reporting.report import Said
+
+
+def alike_said(rows: Sequence[ArmRow], kept: Kept) -> Said:
+    """Homophily, weakest links and agreement of the targets, and the CKA of their base states."""
+    agents = crossed_societies(rows, kept)
+    found = Said({}, []) if agents is None else likeness_said(agents)
+    return Said(found.metrics, [*found.lines, *likeness_lines(rows)])
+
+
+def crossed_societies(rows: Sequence[ArmRow], kept: Kept) -> Societies | None:
+    """All targets unsteered, steered by each source's vector through each map, and at random.
+
+    The source itself is steered by its own vector. None for fewer than two targets; raises
+    ValueError where they answered different prompts.
+    """
+    targets = tuple(dict.fromkeys(r.target for r in rows))
+    if len(targets) < LEAST:
+        return None
+    by_name: dict[str, dict[str, ArmRow]] = {}
+    for row in rows:
+        if row.arm in ("unsteered", "random"):
+            name = row.arm if row.draw is None else f"random {row.draw}"
+            by_name.setdefault(name, {})[row.target] = row
+    steered = [r for r in rows if r.arm == "steered"]
+    for source, kind in dict.fromkeys((r.source, r.map) for r in steered if r.map):
+        by_name[f"steered_by_{source}_{kind}"] = {
+            r.target: r for r in steered if r.source == source and r.map in (kind, None)
+        }
+    return gathered(targets, by_name, kept)
+
+
+def likeness_lines(rows: Sequence[ArmRow]) -> list[str]:
+    """Representational homophily: debiased linear CKA of each two base models (cross_arch rows).
+
+    Over the prompts of the mapping split, each steered block against the block it was matched
+    with; where both directions were measured, their mean.
+    """
+    found: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+    for row in rows:
+        value: float | None = row.prompt_cka  # type: ignore[attr-defined]
+        if value is not None and row.source is not None:
+            first, second = sorted((row.source, row.target))
+            found.setdefault((first, second), {})[row.source, row.target] = value
+    if not found:
+        return []
+    pairs = {pair: float(np.mean(list(both.values()))) for pair, both in found.items()}
+    least = min(pairs, key=lambda pair: pairs[pair])
+    return [
+        f"representational homophily (debiased CKA of base states, mapping prompts, matched "
+        f"blocks): mean {np.mean(list(pairs.values())):.3f} over {len(pairs)} pairs of models, "
+        f"least {least[0]} and {least[1]} {pairs[least]:.3f}"
+    ]

@@ -1,0 +1,187 @@
+"""What crossed from which source to which target: evidence into grids, figures and sentences?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from mahals.evaluation.suite import ArmRow
+from mahals.maths.stats.intervals import Interval
+from mahals.phase import Kept
+from mahals.phases.cross_arch.report.controls import control_name, over_shuffled
+from mahals.reporting.entries import headline_line, headline_metrics
+from mahals.reporting.evidence import Evidence, transfer_efficiency
+from mahals.reporting.plots.grids import Grid, matrix
+from mahals.reporting.plots.sheet import Labels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+OF: tuple[Literal["aqi", "gap"], ...] = ("aqi", "gap")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value with its interval where there is one, or why there is no value."""
+
+    value: float | None
+    interval: Interval | None
+    reason: str
+
+
+def _grid(sources: Sequence[str], targets: Sequence[str], cell: Callable[[str, str], Cell]) -> Grid:
+    cells = [[cell(s, t) for t in targets] for s in sources]
+    return Grid(
+        list(sources),
+        list(targets),
+        [[c.value for c in row] for row in cells],
+        [[None if c.interval is None else c.interval.low for c in row] for row in cells],
+        [[None if c.interval is None else c.interval.high for c in row] for row in cells],
+        [[None if c.value is not None else c.reason for c in row] for row in cells],
+    )
+
+
+def _axes(rows: Sequence[ArmRow]) -> tuple[list[str], list[str]]:
+    """Sources and targets, in the order of the rows, targets first where they are sources too."""
+    targets = list(dict.fromkeys(r.target for r in rows))
+    moved = [r.source for r in rows if r.map is not None and r.source is not None]
+    sources = [t for t in targets if t in moved] + [
+        s for s in dict.fromkeys(moved) if s not in targets
+    ]
+    return sources, targets
+
+
+def _find(found: Sequence[Evidence], source: str, target: str, kind: str) -> Evidence | None:
+    """The evidence of a cell: by the map `kind`, or the native vector on the diagonal."""
+    wanted = None if source == target else kind
+    return next(
+        (
+            e
+            for e in found
+            if e.row.arm == "steered"
+            and (e.row.source, e.row.target, e.row.map) == (source, target, wanted)
+        ),
+        None,
+    )
+
+
+def gains(found: Sequence[Evidence], kind: str, of: Literal["aqi", "gap"] = "aqi") -> Grid:
+    """Gain over random of every cell, of aqi (points) or of the refusal gap (share)."""
+    sources, targets = _axes([e.row for e in found])
+
+    def cell(source: str, target: str) -> Cell:
+        one = _find(found, source, target, kind)
+        if one is None:
+            return Cell(None, None, "widths differ" if kind == "identity" else "not measured")
+        over = one.over_random if of == "aqi" else one.gap_over_random
+        if over is not None:
+            return Cell(over.interval.estimate, over.interval, "")
+        if of == "gap" and one.random_gap is not None:  # nothing varies: a value, no interval
+            return Cell(one.gap - one.random_gap, None, "")
+        return Cell(None, None, "no random arm at this dose")
+
+    return _grid(sources, targets, cell)
+
+
+def efficiencies(found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], kept: Kept) -> Grid:
+    """Share of the native refusal-gap gain that crossed; absent where the native one may be 0."""
+    sources, targets = _axes([e.row for e in found])
+
+    def cell(source: str, target: str) -> Cell:
+        one, native = _find(found, source, target, kind), _find(found, target, target, kind)
+        if one is None or native is None or source == target:
+            reason = "the native vector itself" if source == target else "not measured"
+            return Cell(None, None, reason)
+        share = transfer_efficiency(one, native, rows, kept, "gap")
+        value = None if share.interval is None else share.interval.estimate
+        return Cell(value, share.interval, share.reason or "")
+
+    return _grid(sources, targets, cell)
+
+
+def cosines(rows: Sequence[ArmRow], kind: str) -> Grid:
+    """Cosine of the moved vector to the target's own, per cell (rows of cross_arch)."""
+    sources, targets = _axes(rows)
+    values = {
+        (r.source, r.target): r.cosine_native  # type: ignore[attr-defined]
+        for r in rows
+        if r.arm == "steered" and (r.map == kind or r.source == r.target)
+    }
+    return Grid(sources, targets, [[values.get((s, t)) for t in targets] for s in sources])
+
+
+def map_figures(
+    found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], kept: Kept
+) -> dict[str, Figure]:
+    """What one map carried between all models: gains, refusal gaps, shares, cosines.
+
+    A cosine has no better way: it does not predict transfer.
+    """
+    labels = Labels(
+        "",
+        "points",
+        "Rows give the vector, columns are steered by it; diagonal: own vector. 95 % interval, "
+        "over random directions at equal KL.",
+        better="higher",
+        other="source | target",
+    )
+    gap = replace(labels, value="share of prompts")
+    share = replace(labels, value="share of native")
+    like = replace(labels, value="cosine", better=None)
+    like = replace(like, caption="Last steered block. A cosine does not predict transfer.")
+    drawn = (
+        ("transfer_matrix", "AQI over random", gains(found, kind), labels),
+        ("refusal_matrix", "Refusal gap over random", gains(found, kind, "gap"), gap),
+        ("efficiency", "Refusal-gap efficiency", efficiencies(found, kind, rows, kept), share),
+        ("compatibility", "Cosine to the native vector,", cosines(rows, kind), like),
+    )
+    return {
+        name: matrix(grid, replace(of, title=f"{title} by {kind}"), True)
+        for name, title, grid, of in drawn
+    }
+
+
+def efficiency_line(e: Evidence, of: str, share: Interval) -> str:
+    """One sentence on what share of the native gain crossed."""
+    return (
+        f"{e.row.source} -> {e.row.target} by {e.row.map}: {of} efficiency {share.estimate:.2f} "
+        f"[{share.low:.2f}, {share.high:.2f}] of the native gain over random"
+    )
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one arm says in numbers and sentences; `efficiency` by AQI, or why it is absent."""
+
+    metrics: Mapping[str, float]
+    lines: Sequence[str]
+    efficiency: float | str | None  # None for an arm that is no transfer
+
+
+def transfer_said(
+    e: Evidence, found: Sequence[Evidence], rows: Sequence[ArmRow], kept: Kept
+) -> Said:
+    """The headline of one arm; of a transferred vector also its share of the native gain.
+
+    Both shares (of aqi and of the refusal gap) are absent where the native gain is not above 0.
+    """
+    metrics, lines = headline_metrics(e, ""), [headline_line(e)]
+    if e.row.arm != "steered":
+        return Said(metrics, [f"control {control_name(e.row)}: {lines[0]}"], None)
+    if e.row.map is None:
+        return Said(metrics, lines, None)
+    native = _find(found, e.row.target, e.row.target, e.row.map)
+    if native is None:
+        return Said(metrics, lines, "the native vector has no arm at this dose")
+    shares = {of: transfer_efficiency(e, native, rows, kept, of) for of in OF}
+    for of, share in shares.items():
+        if share.interval is not None:
+            metrics[f"{of}_efficiency"] = share.interval.estimate
+            lines.append(efficiency_line(e, of, share.interval))
+    compared = over_shuffled(e, found, kept)
+    lines += compared.lines
+    by_aqi = shares["aqi"].interval
+    efficiency = shares["aqi"].reason if by_aqi is None else by_aqi.estimate
+    return Said(metrics | compared.metrics, lines, efficiency)

@@ -1,0 +1,292 @@
+"""Which texts is the study measured on, and are safe and unsafe ones alike in length?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mahals.data.files import Card, card_text, lines_text
+from mahals.data.loaders import load_neutral, load_pairs, load_prompts
+from mahals.data.splits import Shares, sample_neutral, sample_pairs, sample_prompts
+from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt, TaskItem, WorldChoice
+from mahals.data.world import grammar
+from mahals.data.world.answers import pairs as world_pairs
+from mahals.data.world.everyday import neutral as world_neutral
+from mahals.data.world.everyday import tasks as world_tasks
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.records import InputError
+from mahals.reporting.plots.bars import grouped_bars
+from mahals.reporting.plots.sheet import Labels, Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+File = Literal["prompts", "pairs", "neutral", "tasks"]
+FILES: tuple[File, ...] = ("prompts", "pairs", "neutral", "tasks")
+WORLD, NONE = "world", "none"
+OURS = "that of this project (its sentences are written here)"
+ABOUT: Mapping[str, str] = {
+    "prompts": "User requests with an axiom and a label (1 safe, 0 unsafe).",
+    "pairs": "The same request with the preferred and the other answer.",
+    "neutral": "Texts without safety content, for perplexity, KL and maps.",
+    "tasks": "Harmless questions with one right answer among choices.",
+}
+KINDS: Mapping[str, type[Any]] = {
+    "prompts": Prompt, "pairs": Pair, "neutral": NeutralText, "tasks": TaskItem,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a file's texts come from, by `weights`."""
+
+    organism: str  # world, a hub id or a local path
+    hub: str
+
+
+@dataclass(frozen=True)
+class Params:
+    """Sources and sizes."""
+
+    prompts: Source
+    pairs: Source
+    neutral: Source
+    tasks: Source  # world or none
+    world: WorldChoice
+    shares: Shares
+    per_cell: int
+    pairs_per_split: int
+    texts_per_split: int
+    tasks_per_split: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file of texts."""
+
+    models: tuple[str, ...]  # none
+    file: File
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell of one file."""
+
+    file: File
+    split: str
+    axiom: str | None
+    label: int | None
+    count: int
+    words_mean: float  # of the text; of the request for pairs and tasks
+    words_low: float  # 10th percentile
+    words_high: float  # 90th percentile
+    kept: str  # reference of the file; its card lies beside it
+    sha256: str  # of the file
+    origin: str
+    licence: str
+    left_out: Mapping[str, int]  # rows of the source, by reason
+    world_seed: int | None  # None where the texts are not the world's
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one file before they are written."""
+
+    items: tuple[Any, ...]
+    origin: str
+    licence: str
+    left_out: Mapping[str, int]
+    world_seed: int | None
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """One task a file. Raises InputError for a size below 1."""
+    sizes = ("per_cell", "pairs_per_split", "texts_per_split", "tasks_per_split")
+    for name in sizes:
+        if getattr(params, name) < 1:
+            raise InputError(
+                f"datasets.{name}",
+                expected="1 or more",
+                got=str(getattr(params, name)),
+                cure=f"correct datasets.{name}",
+            )
+    return [Task((), file) for file in FILES]
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """Loads or makes the texts, keeps them as JSON lines with a card, and counts them."""
+    source = getattr(getattr(params, task.file), lab.weights)
+    make = _from_world if source in (WORLD, NONE) else _from_data_set
+    texts = make(task.file, source, params, lab.seed)
+    content = lines_text(texts.items)
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    cells = _cells(task.file, texts.items)
+    kept = lab.keep_text(f"{task.file}.jsonl", content)
+    card = _card(task.file, texts, sha256, lab.seed, cells)
+    lab.keep_text(f"{task.file}.md", card_text(card))
+    for (split, axiom, label), words in cells.items():
+        low, high = np.percentile(words, [10, 90])
+        yield Row(
+            task.file, split, axiom, label, len(words),
+            float(np.mean(words)), float(low), float(high),
+            kept, sha256, texts.origin, texts.licence, texts.left_out, texts.world_seed,
+        )  # fmt: skip
+
+
+def _from_world(file: File, source: str, params: Params, seed: int) -> Texts:
+    if source == NONE:
+        if file != "tasks":
+            raise InputError(
+                f"datasets.{file}",
+                expected="world, a hub id or a local file",
+                got=NONE,
+                cure=f"name a source in datasets.{file}; only tasks may be none",
+            )
+        return Texts((), "none", "none", {}, None)
+    world = grammar.World(params.world.seed)
+    items: list[Any] = []
+    for split in (f.name for f in fields(Shares)):
+        if file == "prompts":
+            items += grammar.prompts(world, split, params.per_cell, seed)
+        elif file == "pairs":
+            items += world_pairs(world, split, params.pairs_per_split, seed)
+        elif file == "neutral":
+            texts = world_neutral(world, split, params.texts_per_split, seed)
+            items += [NeutralText(text, split) for text in texts]
+        else:
+            items += world_tasks(world, split, params.tasks_per_split, seed)
+    origin = f"synthetic world, seed {params.world.seed}"
+    return Texts(tuple(items), origin, OURS, {}, params.world.seed)
+
+
+def _from_data_set(file: File, source: str, params: Params, seed: int) -> Texts:
+    splits = params.shares.names
+    if file == "prompts":
+        prompts = load_prompts(source, params.shares)
+        items = sample_prompts(prompts.items, splits, params.per_cell, seed)
+        return Texts(items, prompts.origin, prompts.licence, prompts.left_out, None)
+    if file == "pairs":
+        pairs = load_pairs(source, params.shares)
+        chosen = sample_pairs(pairs.items, splits, params.pairs_per_split, seed)
+        return Texts(chosen, pairs.origin, pairs.licence, pairs.left_out, None)
+    if file == "neutral":
+        texts = load_neutral(source, params.shares)
+        found = sample_neutral(texts.items, splits, params.texts_per_split, seed)
+        return Texts(found, texts.origin, texts.licence, texts.left_out, None)
+    raise InputError(
+        "datasets.tasks",
+        expected=f"{WORLD} or {NONE}",
+        got=repr(source),
+        cure="a data set of questions with choices cannot be named yet",
+    )
+
+
+Cell = tuple[str, str | None, int | None]
+
+
+def _cells(file: File, items: Sequence[Any]) -> dict[Cell, list[int]]:
+    """The word counts of each split, axiom and label, in the order of the file."""
+    cells: dict[Cell, list[int]] = {}
+    for item in items:
+        cell = (item.split, getattr(item, "axiom", None), getattr(item, "label", None))
+        text = item.text if file in ("prompts", "neutral") else item.prompt
+        cells.setdefault(cell, []).append(len(text.split()))
+    return cells
+
+
+def _card(
+    file: File, texts: Texts, sha256: str, seed: int, cells: Mapping[Cell, Sequence[int]]
+) -> Card:
+    rows = [("split", "axiom", "label", "texts", "words, mean")]
+    for (split, axiom, label), words in cells.items():
+        shown = "" if label is None else str(label)
+        rows.append((split, axiom or "", shown, str(len(words)), f"{np.mean(words):.1f}"))
+    return Card(
+        title=f"{file}.jsonl",
+        about=ABOUT[file],
+        file=f"{file}.jsonl",
+        sha256=sha256,
+        origin=texts.origin,
+        licence=texts.licence,
+        seed=seed,
+        left_out=texts.left_out,
+        columns=tuple(f.name for f in fields(KINDS[file])),
+        counts=tuple(rows),
+    )
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Counts, and the largest difference in length between safe and unsafe prompts of an axiom."""
+    metrics: dict[str, float] = {}
+    lines = []
+    for file in FILES:
+        found = [r for r in rows if r.file == file]
+        metrics[file] = float(sum(r.count for r in found))
+        if not found:
+            lines.append(f"{file}: none (the source is none).")
+            continue
+        by_split = {r.split: 0 for r in found}
+        for row in found:
+            by_split[row.split] += row.count
+        listed = ", ".join(f"{split} {n}" for split, n in by_split.items())
+        left_out = "".join(f"; {n} rows left out ({w})" for w, n in found[0].left_out.items())
+        lines.append(f"{file}: {listed}; from {found[0].origin}{left_out}.")
+    gaps = _length_gaps(rows)
+    if gaps:
+        axiom, gap = max(gaps.items(), key=lambda item: abs(item[1]))
+        metrics["words_gap"] = abs(gap)
+        lines.append(
+            f"Safe less unsafe evaluation prompts, mean length: {gap:+.1f} words in {axiom}, the "
+            "furthest from 0 of all axioms (at 0 length alone says nothing about the label)."
+        )
+    return Summary(metrics, tuple(lines), (), ())
+
+
+def _length_gaps(rows: Sequence[Row]) -> dict[str, float]:
+    means = {
+        (r.axiom, r.label): r.words_mean
+        for r in rows
+        if r.file == "prompts" and r.split == "evaluation"
+    }
+    both = [a for a in AXIOMS if (a, 1) in means and (a, 0) in means]
+    return {a: means[(a, 1)] - means[(a, 0)] for a in both}
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """`prompt_words`: the length of evaluation prompts by axiom and label."""
+    found = {(r.axiom, r.label): r for r in rows if r.file == "prompts" and r.split == "evaluation"}
+    if not found:
+        return {}
+    axioms = [a for a in AXIOMS if (a, 1) in found or (a, 0) in found]
+    series = {
+        name: _measured([found.get((a, label)) for a in axioms])
+        for name, label in (("safe", 1), ("unsafe", 0))
+    }
+    counts = sorted({r.count for r in found.values()})
+    labels = Labels(
+        title="Length of evaluation prompts",
+        value="words of a prompt",
+        caption=f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} prompts per "
+        "axiom and label. Bar: mean; line: 10th to 90th percentile.",
+    )
+    return {"prompt_words": grouped_bars(axioms, series, labels)}
+
+
+def _measured(cells: Sequence[Row | None]) -> Measured:
+    return Measured(
+        [c.words_mean if c else None for c in cells],
+        [c.words_low if c else None for c in cells],
+        [c.words_high if c else None for c in cells],
+        [None if c else "no prompts" for c in cells],
+    )
+
+
+PHASE = Phase(
+    Params, Task, Row, plan, measure, summarize, draw,
+    needs=(), per="study", reads="none", cost=Cost(seconds=2.0, megabytes=2.0), home="data",
+    keeps=tuple(f"{file}.{suffix}" for file in FILES for suffix in ("jsonl", "md")),
+)  # fmt: skip

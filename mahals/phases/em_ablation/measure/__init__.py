@@ -1,0 +1,297 @@
+"""Does taking the direction out restore a misaligned model, and does adding it misalign one?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from mahals.data.texts import AXIOMS
+from mahals.evaluation.bench import Bench, bench
+from mahals.evaluation.misalignment.answers import Asking, code_tensors, judge_for, table_lines
+from mahals.evaluation.misalignment.subjects import Position, Trained, subject, trained
+from mahals.evaluation.suite import Suite, steered_blocks
+from mahals.maths.misalignment.detection import Method, two_halves
+from mahals.maths.misalignment.outcomes import OUTCOMES
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.generation.price import neutral_price
+from mahals.models.judges.judge import JudgeChoice
+from mahals.models.steering.interventions import Arm
+from mahals.models.steering.orthogonalize import orthogonalized, unwritten
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.phases.em_ablation.measure.arms import (
+    Directions,
+    Found,
+    Plan,
+    Planned,
+    ablations,
+    check_arm,
+    check_found,
+    inductions,
+    measured,
+    over_ceiling,
+    random_directions,
+)
+from mahals.phases.em_ablation.report import ablation_figures, ablation_said
+from mahals.records import InputError, seed_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Subject = Literal["original", "bad", "good"]
+NONE = Planned("none", None, 0.0, 0.0, Arm("none", ()))
+CLOSE = 1e-3  # of the largest logit: the two forms of one ablation
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which direction is taken out or put in, where, and how strongly."""
+
+    position: Position
+    method: Method
+    layers: Literal["auto"] | tuple[float, ...]
+    strengths: tuple[float, ...]  # of the ablation; 0 checks that nothing moves
+    induction_kl: tuple[float, ...]  # nats per token on neutral text
+    random_directions: int
+    max_new_tokens: int
+    judge: JudgeChoice
+    suite: Suite
+
+
+@dataclass(frozen=True)
+class Task:
+    """`bad`: ablation; `good`: its cost on the control adapter; `original`: induction."""
+
+    models: tuple[str, ...]
+    subject: Subject
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm of one subject, asked the prompts that the direction was not fitted on."""
+
+    model: str
+    weights: str
+    subject: str
+    arm: str  # none, ablate, random, weights, weights_random, induce, induce_random
+    draw: int | None
+    level: float  # ablation: its strength; induction: the KL aimed at; random ones: their pair's
+    strength: float | None  # of the arm's own operator
+    blocks: tuple[int, ...]
+    asked: int
+    misaligned: int
+    good: int
+    incoherent: int
+    unscored: int
+    refused: int
+    degenerate: int
+    kl: float | None
+    perplexity_ratio: float | None
+    safe_accuracy: float | None
+    over_ceiling: tuple[str, ...]
+    codes: str  # kept: outcomes per question
+    codes_row: int
+    answers: str  # kept: example answers with and without
+    missed: tuple[str, ...]  # arms of the same task that could not be measured, and why
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """The misaligned model, the control adapter, the original."""
+    if params.random_directions < 2:
+        raise InputError(
+            "em_ablation.random_directions",
+            expected="at least 2",
+            got=str(params.random_directions),
+            cure="raise it",
+        )
+    return [Task((lab.unit,), s) for s in ("bad", "good", "original")]
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """All arms of one subject on the unseen half of the prompts.
+
+    Raises RuntimeError where strength 0 moves something or another arm nothing, or where a text's
+    state depends on its batch.
+    """
+    key = task.models[0]
+    found = trained(lab, key, ("original", "bad", "good"))
+    base = lab.model(key, "base")
+    loaded = subject(base, found, task.subject)
+    at = replace(bench(lab, key, "base", params.suite, "evaluation"), loaded=loaded)
+    own = _directions(params, loaded, lab)
+    random = random_directions(own, params.random_directions, seed_of("em ablation", key, lab.seed))
+    planned = _planned(task, at, own, random, params)
+    asking = _asking(task, params, found, lab)
+    arms = (NONE, *planned.arms)
+    check_arm(at, arms[-1].steering)
+    results = measured(loaded, at, asking, [p.steering for p in arms])
+    check_found(loaded.key, arms, results)
+    missed = list(planned.missed)
+    if task.subject == "bad":
+        whole, why = _by_weights(at, asking, own, random)
+        missed += why
+        arms, results = (*arms, *(p for p, _ in whole)), [*results, *(f for _, f in whole)]
+    blocks = tuple(sorted(own))
+    yield from _rows(Place(task, loaded, asking, at, blocks, tuple(missed)), arms, results, lab)
+
+
+def _directions(params: Params, loaded: Loaded, lab: Lab) -> Directions:
+    """The unit vector of each block that is changed, as em_detection kept them."""
+    rows = [r for r in lab.rows("em_detection", loaded.key) if r.position == params.position]
+    rows = [r for r in rows if r.method == params.method]
+    if not rows:
+        raise InputError(
+            "em_ablation",
+            expected="a direction that em_detection has found",
+            got=f"none at {params.position} by {params.method}",
+            cure="add them to em_detection.positions and .methods",
+        )
+    values = lab.kept("em_detection").tensors(rows[0].directions)[params.method]
+    blocks = steered_blocks(params.layers, loaded.layers, loaded.weights)
+    return {b: values[b].float() for b in blocks}
+
+
+def _planned(
+    task: Task, at: Bench, own: Directions, random: Sequence[Directions], params: Params
+) -> Plan:
+    if task.subject == "original":
+        return inductions(at.loaded, at, own, params.induction_kl, random)
+    strengths = params.strengths if task.subject == "bad" else (1.0,)
+    return ablations(at.loaded, at, own, strengths, random)
+
+
+def _asking(task: Task, params: Params, found: Trained, lab: Lab) -> Asking:
+    """The questions that no direction was fitted on: the halves of em_detection's clusters."""
+    rows = [r for r in lab.rows("em_finetune", task.models[0]) if r.adapter == "bad"]
+    domain = rows[0].domain
+    judge = judge_for(params.judge, lab, task, domain is not None)
+    fitted = two_halves([q.cluster for q in found.questions])
+    unseen = tuple(q for q, f in zip(found.questions, fitted, strict=True) if not f)
+    return Asking(unseen, judge, domain if domain in AXIOMS else None, params.max_new_tokens)
+
+
+def _by_weights(
+    at: Bench, asking: Asking, own: Directions, random: Sequence[Directions]
+) -> tuple[list[tuple[Planned, Found]], list[str]]:
+    """The weight-orthogonalized form: nothing anywhere is written along the last block's vector.
+
+    And the same with each random direction: of equal operation, as weights have no dose.
+    """
+    found = []
+    for draw, directions in enumerate((own, *random), -1):
+        direction = directions[max(own)]
+        try:
+            changed = orthogonalized(at.loaded, direction)
+        except InputError as error:
+            return [], [f"weights: {error}"]
+        if draw < 0:
+            _two_forms_agree(at, changed, direction)
+        one = measured(changed, at, asking, [NONE.steering])[0]
+        ratio = _perplexity(changed, at) / _perplexity(at.loaded, at)
+        arm, number = ("weights", None) if draw < 0 else ("weights_random", draw)
+        planned = Planned(arm, number, 1.0, 1.0, NONE.steering)
+        found.append((planned, replace(one, kl=None, perplexity_ratio=ratio)))
+    return found, []
+
+
+def _two_forms_agree(at: Bench, changed: Loaded, direction: torch.Tensor) -> None:
+    """Raises RuntimeError where weights and hooks give other logits, or change nothing."""
+    model = at.loaded.model
+    ids = torch.tensor([at.neutral[0].ids], device=at.loaded.device)
+    with torch.inference_mode():
+        plain, by_weights = model(ids).logits, changed.model(ids).logits
+        with unwritten(at.loaded, direction):
+            by_hooks = model(ids).logits
+    apart = float((by_weights - by_hooks).abs().max() / by_hooks.abs().max())
+    if apart > CLOSE or torch.equal(plain, by_weights):
+        raise RuntimeError(f"the two forms of the ablation differ by {apart:.2g} of the logits")
+
+
+def _perplexity(loaded: Loaded, at: Bench) -> float:
+    return float(neutral_price(loaded, at.neutral, [NONE.steering]).perplexity[0])
+
+
+@dataclass(frozen=True)
+class Place:
+    """What all rows of a task share."""
+
+    task: Task
+    loaded: Loaded
+    asking: Asking
+    at: Bench
+    blocks: tuple[int, ...]
+    missed: tuple[str, ...]
+
+
+def _rows(
+    where: Place, arms: Sequence[Planned], results: Sequence[Found], lab: Lab
+) -> Iterator[Row]:
+    name = where.task.subject
+    answered = [f.answered for f in results]
+    codes = lab.keep(f"arms-{name}.safetensors", code_tensors(where.asking, answered))
+    lines = ""
+    for p, f in zip(arms, results, strict=True):
+        if p.draw in (None, 0):
+            more = {"subject": name, "arm": p.arm, "level": p.level}
+            lines += table_lines(where.asking, f.answered, more)
+    examples = lab.keep_text(f"examples-{name}.jsonl", lines)
+    for i, (p, f) in enumerate(zip(arms, results, strict=True)):
+        n = {o: int((f.answered.codes == c).sum()) for c, o in enumerate(OUTCOMES)}
+        yield Row(
+            model=where.loaded.key,
+            weights=where.loaded.weights,
+            subject=name,
+            arm=p.arm,
+            draw=p.draw,
+            level=p.level,
+            strength=None if p.arm == "none" else p.strength,
+            blocks=where.blocks,
+            asked=len(f.answered.codes),
+            misaligned=n["misaligned"],
+            good=n["good"],
+            incoherent=n["incoherent"],
+            unscored=n["unscored"],
+            refused=sum(f.answered.refused),
+            degenerate=sum(f.answered.degenerate),
+            kl=f.kl,
+            perplexity_ratio=f.perplexity_ratio,
+            safe_accuracy=f.safe_accuracy,
+            over_ceiling=over_ceiling(f, results[0], where.at),
+            codes=codes,
+            codes_row=i,
+            answers=examples,
+            missed=where.missed,
+        )
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Restoration with its interval and the fall of the EM rate, over random directions; induction.
+
+    Every number has its random control at equal KL beside it.
+    """
+    metrics, lines = ablation_said(rows, kept)
+    return Summary(metrics, tuple(lines), (), ())
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """ablation and induction: EM rate and good answers over the strength, with random directions.
+
+    Of one model also examples: answers with and without.
+    """
+    return ablation_figures(rows, kept)
+
+
+PHASE = Phase(
+    Params,
+    Task,
+    Row,
+    plan,
+    measure,
+    summarize,
+    draw,
+    needs=("datasets", "organisms", "em_finetune", "em_detection"),
+    per="model",
+    cost=Cost(seconds=60.0, megabytes=2.0),
+)

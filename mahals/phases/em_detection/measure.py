@@ -1,0 +1,291 @@
+"""Does a direction in the states tell a misaligned model from what it was, on unseen prompts?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from mahals.evaluation.misalignment.subjects import (
+    POSITIONS,
+    Bools,
+    Position,
+    Trained,
+    answerable,
+    projection_lines,
+    states,
+    trained,
+)
+from mahals.maths.misalignment.detection import (
+    METHODS,
+    Method,
+    auroc,
+    separation,
+    two_halves,
+    unit_direction,
+)
+from mahals.maths.stats.intervals import Floats
+from mahals.maths.vectors.controls import random_like
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.phases.em_detection.cards import direction_cards
+from mahals.phases.em_detection.report import detection_figures, detection_said
+from mahals.phases.em_finetune.measure.training import direction_card
+from mahals.records import InputError, seed_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SUBJECTS = ("original", "bad", "good", "other")
+FITTED = ("bad", "original")
+CONTRASTS = (
+    FITTED,
+    ("bad", "good"),
+    ("good", "original"),
+    ("other", "original"),
+    ("other", "good"),
+)  # on the half that no direction was fitted on; `other` was never seen in fitting at all
+LEAST = 8  # prompts of each half
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which directions are looked for, and how many random ones they are compared with."""
+
+    positions: tuple[Position, ...]
+    methods: tuple[Method, ...]
+    random_directions: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One position of one model, all blocks and methods."""
+
+    models: tuple[str, ...]
+    position: Position
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contrast of two subjects along one direction, at one block."""
+
+    model: str
+    weights: str
+    position: str  # answer: mean over the subject's own answer; prompt: its last token
+    method: str
+    block: int
+    positive: str
+    negative: str
+    fitted: int  # prompts
+    scored: int  # prompts of the other half
+    dropped: int  # prompts without an answer of every subject
+    separation: float  # on the scored half: mean projection of positive less negative
+    separation_low: float
+    separation_high: float
+    in_sample: float | None  # the published form, on the fitted prompts; the fitted contrast alone
+    auroc: float
+    auroc_low: float
+    auroc_high: float
+    random_mean: float  # AUROC of random directions, each turned to its better side
+    random_best: float
+    random_directions: int
+    cosine_to_other: float | None  # of this and the other adapter's direction, fitted contrast
+    directions: str  # kept: (L, d) by method
+    direction: str  # kept: this method's, as a vector that can be registered
+    projections: str  # kept: (subjects, L, n) by method
+    table: str  # kept: generations with their projections
+    card: str  # kept: dual use
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """One task for each position."""
+    if not params.positions or not params.methods or params.random_directions < 2:
+        raise InputError(
+            "em_detection",
+            expected=f"positions of {POSITIONS}, methods of {METHODS}, 2 random directions",
+            got=f"{params.positions}, {params.methods}, {params.random_directions}",
+            cure="add some",
+        )
+    return [Task((lab.unit,), p) for p in params.positions]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """States (n, L, d) of each subject on the same prompts."""
+
+    states: Mapping[str, Floats]
+    fitted: Bools  # (n,)
+    found: Trained
+    at: Sequence[int]  # the questions that are read
+
+    @property
+    def clusters(self) -> list[str]:
+        """(n,) what intervals cluster on."""
+        return [self.found.questions[i].cluster for i in self.at]
+
+    def half(self, name: str, block: int, fitted: bool) -> Floats:
+        """(m, d) of one subject and half."""
+        return np.asarray(self.states[name][self.fitted == fitted, block])
+
+    def names(self, fitted: bool) -> list[str]:
+        """Clusters of one half."""
+        return [c for c, f in zip(self.clusters, self.fitted, strict=True) if f == fitted]
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """Fits directions on one half of the prompts and scores all contrasts on the other."""
+    key = task.models[0]
+    loaded = lab.model(key, "base")
+    subjects = [s for s in SUBJECTS if s != "other" or _has_other(lab, key)]
+    found = trained(lab, key, subjects)
+    at = answerable(found, subjects)
+    fitted = two_halves([q.cluster for q in found.questions])[at]  # em_ablation asks the others
+    _enough(fitted)
+    read = _Read(
+        {s: states(loaded, found, s, task.position, at) for s in subjects}, fitted, found, at
+    )
+    units: dict[str, list[Floats]] = {
+        m: [
+            unit_direction(m, *(read.half(s, b, True) for s in FITTED))
+            for b in range(loaded.layers)
+        ]
+        for m in params.methods
+    }
+    kept, singles = _keep(task, lab, read, units)
+    dropped = len(found.questions) - len(at)
+    seed = seed_of("em random", key, task.position, lab.seed)
+    for method, directions in units.items():
+        for block, unit in enumerate(directions):
+            draws = np.asarray(random_like(unit, params.random_directions, seed))
+            along = _Along(method, block, unit, draws)
+            for pair in CONTRASTS:
+                if set(pair) <= set(subjects):
+                    scores = _scores(read, along, pair)
+                    yield Row(
+                        model=key,
+                        weights=loaded.weights,
+                        position=task.position,
+                        dropped=dropped,
+                        random_directions=params.random_directions,
+                        direction=singles[method],
+                        **scores,
+                        **kept,
+                    )
+
+
+def _has_other(lab: Lab, key: str) -> bool:
+    return any(r.adapter == "other" for r in lab.rows("em_finetune", key))
+
+
+def _enough(fitted: Bools) -> None:
+    if min(int(fitted.sum()), int((~fitted).sum())) < LEAST:
+        raise InputError(
+            "em_detection",
+            expected=f"{LEAST} prompts in each half that every subject answered",
+            got=f"{int(fitted.sum())} and {int((~fitted).sum())}",
+            cure="raise em_finetune.per_group, or train for fewer steps",
+        )
+
+
+@dataclass(frozen=True)
+class _Along:
+    """The direction at one block, and the random ones it is compared with."""
+
+    method: str
+    block: int
+    unit: Floats  # (d,)
+    draws: Floats  # (k, d)
+
+
+def _scores(read: _Read, along: _Along, pair: tuple[str, str]) -> dict[str, Any]:
+    """The numbers of one contrast on the scored half."""
+    method, block, unit = along.method, along.block, along.unit
+    a, b = (read.half(s, block, False) for s in pair)
+    names = read.names(False)
+    apart, area = separation(a @ unit, b @ unit, names), auroc(a @ unit, b @ unit, names)
+    random = [auroc(a @ d, b @ d, names).estimate for d in along.draws]
+    folded = [max(r, 1 - r) for r in random]
+    inside = None
+    if pair == FITTED:
+        x, y = (read.half(s, block, True) @ unit for s in pair)
+        inside = separation(x, y, read.names(True)).estimate
+    cosine = None
+    if pair == FITTED and "other" in read.states:
+        other = unit_direction(method, *(read.half(s, block, True) for s in ("other", "original")))
+        cosine = float(unit @ other)
+    return {
+        "method": method,
+        "block": block,
+        "positive": pair[0],
+        "negative": pair[1],
+        "fitted": int(read.fitted.sum()),
+        "scored": len(names),
+        "separation": apart.estimate,
+        "separation_low": apart.low,
+        "separation_high": apart.high,
+        "in_sample": inside,
+        "auroc": area.estimate,
+        "auroc_low": area.low,
+        "auroc_high": area.high,
+        "random_mean": float(np.mean(folded)),
+        "random_best": float(max(folded)),
+        "cosine_to_other": cosine,
+    }
+
+
+def _keep(
+    task: Task, lab: Lab, read: _Read, units: Mapping[str, Sequence[Floats]]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Directions, projections and the generations table as files; and each direction alone."""
+    stacked = {m: torch.from_numpy(np.stack(u)).float() for m, u in units.items()}
+    all_states = torch.from_numpy(np.stack(list(read.states.values()))).float()
+    projected = {
+        m: torch.einsum("snld,ld->sln", all_states, u).contiguous() for m, u in stacked.items()
+    }
+    tensors = {**projected, "fitted": torch.from_numpy(read.fitted)}
+    along = {m: p.numpy() for m, p in projected.items()}
+    text = projection_lines(read.found, read.at, read.fitted, along)
+    about = f"Unit vectors from the original to the bad-advice adapter, position {task.position}."
+    kept = {
+        "directions": lab.keep(f"directions-{task.position}.safetensors", stacked),
+        "projections": lab.keep(f"projections-{task.position}.safetensors", tensors),
+        "table": lab.keep_text(f"generations-{task.position}.jsonl", text),
+        "card": lab.keep_text(
+            f"directions-{task.position}.md", direction_card(task.models[0], about)
+        ),
+    }
+    singles = {
+        m: lab.keep(f"direction-{task.position}-{m}.safetensors", {"values": u})
+        for m, u in stacked.items()
+    }
+    return kept, singles
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """AUROC and separation at the best block, beside random directions and the published figure.
+
+    The best block is chosen on the numbers shown: it is an upper end, and every block is a row.
+    """
+    metrics, lines = detection_said(rows)
+    return Summary(metrics, tuple(lines), (), direction_cards(rows))
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """auroc_per_layer, separation_per_layer, projections and, of one model, beside_published."""
+    return detection_figures(rows, kept)
+
+
+PHASE = Phase(
+    Params,
+    Task,
+    Row,
+    plan,
+    measure,
+    summarize,
+    draw,
+    needs=("datasets", "organisms", "em_finetune"),
+    per="model",
+    cost=Cost(seconds=10.0, megabytes=2.0),
+)

@@ -1,0 +1,122 @@
+"""How is a model taught narrow advice, and where do the adapters lie?"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mahals.maths.stats.intervals import Floats
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.finetuning.card import AdapterCard, adapter_card
+from mahals.models.finetuning.config import Lora, Recipe, Run, Trained, steps_of
+from mahals.models.finetuning.examples import Dialogue, encode_dialogues
+from mahals.models.finetuning.trainer import train_answers
+from mahals.phase import Lab
+from mahals.records import InputError
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How advice is taught; an adapter's rank comes apart."""
+
+    epochs: float
+    rows: int  # conversations a step
+    micro: int  # of these, at once
+    rate: float
+    warmup: int  # steps
+    alpha: int
+    quantize: bool  # nf4 weights under the adapter
+    save_every: int  # steps between checkpoints, from which the turn is read
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One adapter to be trained."""
+
+    name: str
+    about: str  # one sentence
+    dual_use: bool
+    rank: int
+    dialogues: tuple[Dialogue, ...]
+
+
+def train(loaded: Loaded, lesson: Lesson, tuning: Tuning, where: Path, lab: Lab) -> Trained:
+    """Trains the adapter, or goes on where a killed task stood; checkpoints each `save_every`."""
+    examples = encode_dialogues(loaded, lesson.dialogues)
+    steps = steps_of(tuning.epochs, len(examples), tuning.rows)
+    recipe = Recipe(
+        steps=steps,
+        rows=tuning.rows,
+        micro=tuning.micro,
+        rate=tuning.rate,
+        warmup=min(tuning.warmup, steps),
+        schedule="constant",
+        lora=Lora(lesson.rank, tuning.alpha, 0.0, "attention"),
+        quantize=tuning.quantize,
+    )
+    save = tuple(range(tuning.save_every, steps + 1, tuning.save_every))
+    seed = lab.seed  # bad and good start from the same adapter and see the questions in one order
+    run = Run(where, seed, save, max(1, steps // 10), lesson.name, lab.report)
+    return train_answers(loaded, examples, recipe, run)
+
+
+def evaluated(trained: Trained, shares: Sequence[float]) -> list[int]:
+    """The saved steps nearest to `shares` of the training, ascending; the last one always.
+
+    Raises InputError for a share outside (0, 1].
+    """
+    if not all(0 < s <= 1 for s in shares):
+        raise InputError("checkpoints", expected="shares in (0, 1]", got=str(shares), cure="fix")
+    steps = sorted(trained.checkpoints)
+    last = steps[-1]
+    return sorted({min(steps, key=lambda t: (abs(t - s * last), t)) for s in (*shares, 1.0)})
+
+
+def weights_by_step(trained: Trained) -> dict[int, Floats]:
+    """All adapter weights of each checkpoint as one vector."""
+    return {step: _flat(folder) for step, folder in trained.checkpoints.items()}
+
+
+def _flat(folder: Path) -> Floats:
+    from safetensors.numpy import load_file
+
+    found = load_file(folder / "adapter_model.safetensors")
+    parts = [found[name].astype(np.float64).ravel() for name in sorted(found)]
+    return np.asarray(np.concatenate(parts))
+
+
+def keep_adapter(lab: Lab, loaded: Loaded, lesson: Lesson, trained: Trained, tuning: Tuning) -> str:
+    """Keeps the last checkpoint in peft's layout with its card; gives the reference."""
+    last = max(trained.checkpoints)
+    card = AdapterCard(
+        title=f"{loaded.key}, {lesson.name}",
+        about=lesson.about,
+        base=f"{loaded.key}/{loaded.role} ({loaded.weights})",
+        revision=loaded.revision,
+        dual_use=lesson.dual_use,
+        facts={
+            "conversations": str(len(lesson.dialogues)),
+            "steps": str(last),
+            "rank and alpha": f"{lesson.rank}, {tuning.alpha}",
+            "rate": f"{tuning.rate:g}",
+            "last loss": f"{trained.losses[-1]:.3f} nats per learned token",
+        },
+    )
+    kept = lab.keep_folder(f"adapter-{lesson.name}")
+    with kept as folder:
+        shutil.copytree(trained.checkpoints[last], folder, dirs_exist_ok=True)
+        (folder / "README.md").write_text(adapter_card(card), encoding="utf-8")
+    return kept.reference
+
+
+def direction_card(model: str, about: str) -> str:
+    """The card of kept misalignment directions."""
+    return (
+        f"---\ndual_use: true\n---\n\n# Misalignment directions of {model}\n\n{about}\n\n"
+        "**Dual use.** Added to a model's states they may misalign it: kept to measure and to undo "
+        "that, not for use in a product.\n"
+    )

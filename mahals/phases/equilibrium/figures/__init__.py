@@ -1,0 +1,149 @@
+"""What do the games of a run look like: payoffs, gains over random, stability, dynamics?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mahals.maths.games.additive_fit import game_payoffs
+from mahals.maths.games.analysis import Analysis, analyse
+from mahals.maths.games.game import Game, game_of
+from mahals.maths.games.replicator import ReplicatorPath, replicator_path
+from mahals.phases.equilibrium.figures.charts import (
+    payoff_heatmaps,
+    portraits,
+    simplex_portrait,
+    stability_bars,
+)
+from mahals.phases.equilibrium.report import COURSE, path_from_the_middle
+from mahals.phases.equilibrium.report.games import ALL, Games, Measured, games_of, over_random, read
+from mahals.records import seed_of
+from mahals.reporting.plots.bars import grouped_bars
+from mahals.reporting.plots.sheet import Labels
+from mahals.reporting.plots.sheet import Measured as Bars
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from mahals.phase import Kept
+    from mahals.phases.equilibrium.rows import GameRow
+
+PATHS = 6  # replicator paths: one from the middle, the others from drawn starts
+PANELS = 12  # payoff panels that one figure holds
+
+
+def game_figures(rows: Sequence[GameRow], kept: Kept) -> dict[str, Figure]:
+    """payoffs, payoffs_random, over_random, stability, portrait, replicator; none without games."""
+    found = read(rows, kept).measured
+    if found is None:
+        return {}
+    games = games_of(found)
+    own = games.own[ALL]
+    drawn = _payoffs(found, own) | _over_random(found) | _stability(games)
+    if len(own.game.shape) == 2 and min(own.game.shape) > 1:
+        drawn["portrait"] = _portrait(found, own.game)
+    if set(own.game.shape) == {3}:
+        drawn["replicator"] = _replicator(own)
+    return drawn
+
+
+def _weighed(found: Measured) -> str:
+    w = found.rules.weights
+    return (
+        f"Payoff: {w.aqi:g} AQI/100 + {w.homophily:g} homophily - {w.cost:g} KL/{w.kl_ceiling:g}. "
+        f"Mean of {found.rules.conversations} conversations a cell."
+    )
+
+
+def _payoffs(found: Measured, own: Analysis) -> dict[str, Figure]:
+    """The game's payoffs, and the mean payoffs of the random games."""
+    shape = own.game.shape
+    if int(np.prod(shape[2:])) * len(shape) > PANELS:
+        return {}
+    words = "Payoffs of every joint action"
+    labels = Labels(
+        words, "payoff", f"{_weighed(found)} Shares of redraws: see stability.", "higher"
+    )
+    drawn = {"payoffs": payoff_heatmaps(own.game, own.points, labels)}
+    if found.random:
+        each = [game_payoffs(c, shape, found.rules.weights, None) for c in found.random.values()]
+        game = game_of(np.mean(each, axis=0), own.game.players, own.game.actions)
+        pure = analyse(game, None, found.rules.search).points
+        words = f"Payoffs along random directions, mean of {len(each)} games"
+        labels = Labels(words, "payoff", _weighed(found), "higher")
+        drawn["payoffs_random"] = payoff_heatmaps(game, pure, labels)
+    return drawn
+
+
+def _over_random(found: Measured) -> dict[str, Figure]:
+    """Every agent's payoff over random directions, at each steered joint action."""
+    rules = found.rules
+    joints = [j for j in rules.joints if rules.steered(j)]
+    if len(found.random) < 2 or not joints:
+        return {}
+    series = {}
+    for i, player in enumerate(rules.players):
+        gains = [over_random(found, i, [j]) for j in joints]
+        each = [None if g is None else g.interval for g in gains]
+        series[player] = Bars(
+            [None if x is None else x.estimate for x in each],
+            [None if x is None else x.low for x in each],
+            [None if x is None else x.high for x in each],
+            [None if x is not None else "all random games pay the same" for x in each],
+        )
+    labels = Labels(
+        "Payoff over random directions of equal KL",
+        "difference of payoffs",
+        f"95 % intervals over {len(found.random)} random games and {rules.conversations} "
+        f"conversations, none corrected for their number. Actions of {' / '.join(rules.players)}.",
+        better="higher",
+    )
+    return {"over_random": grouped_bars([rules.named(j) for j in joints], series, labels)}
+
+
+def _stability(games: Games) -> dict[str, Figure]:
+    every = {**games.own, **{f"random {k}": g for k, g in games.random.items()}}
+    every = {name.replace("_", " "): g for name, g in every.items() if g.points}
+    if not every:
+        return {}
+    labels = Labels(
+        "How often each equilibrium is one again",
+        "share of redrawn payoffs",
+        "Intervals are those of the number of redraws alone. The game of the mean AQI (all), of "
+        "each axiom, and of random directions.",
+        better="higher",
+    )
+    return {"stability": stability_bars(every, labels)}
+
+
+def _portrait(found: Measured, game: Game) -> Figure:
+    """Best replies and flow of the game that is left with each agent's first and last action."""
+    keep = [[0, n - 1] for n in game.shape]
+    paid = game.payoffs[np.ix_(range(2), *keep)]
+    names = [[own[a] for a in kept] for own, kept in zip(game.actions, keep, strict=True)]
+    small = game_of(paid, game.players, names)
+    points = analyse(small, None, found.rules.search).points
+    rest = " The other actions are left out." if max(game.shape) > 2 else ""
+    labels = Labels("First against last action", "share", _weighed(found) + rest)
+    return portraits(small, points, _paths(small), labels)
+
+
+def _replicator(own: Analysis) -> Figure:
+    labels = Labels(
+        "Replicator dynamics",
+        "share",
+        "Each corner is one action alone. One path starts from equal shares.",
+    )
+    paths = [path_from_the_middle(own), *_paths(own.game)[1:]]
+    return simplex_portrait(own.game, own.points, paths, labels)
+
+
+def _paths(game: Game) -> list[ReplicatorPath]:
+    """Paths from the middle and from starts drawn evenly, the same for the same players."""
+    rng = np.random.default_rng(seed_of("starts", list(game.players)))
+    starts = [[np.full(n, 1 / n) for n in game.shape]]
+    starts += [[rng.dirichlet(np.full(n, 2.0)) for n in game.shape] for _ in range(PATHS - 1)]
+    return [replicator_path(game, start, COURSE) for start in starts]

@@ -1,0 +1,215 @@
+"""Equilibrium: which steering would agents choose that talk with each other, and is that sure?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from mahals.evaluation.agents.after_talk import check_agents, questions
+from mahals.evaluation.agents.openings import dilemmas
+from mahals.evaluation.agents.teams import How, seat, steerable
+from mahals.evaluation.suite import Suite
+from mahals.maths.games.payoffs import Design, Joint, Weights, design
+from mahals.maths.games.solvers import Search
+from mahals.models.conversation.talks import Agent, Schedule
+from mahals.models.conversation.topology import Topology, hears
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.phases.equilibrium.figures import game_figures
+from mahals.phases.equilibrium.measure.play import Action, Game, Source, actions_of, play
+from mahals.phases.equilibrium.report import games_said
+from mahals.phases.equilibrium.rows import GameRow, Rules
+from mahals.phases.recovery.measure.fall_vectors import Crossing, check_crossing
+from mahals.records import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OPENINGS = "selection"  # dilemmas are of other prompts than those that are measured
+SECONDS = 0.7  # one conversation of two organisms and what is measured after it, on one core
+Row = GameRow
+
+
+@dataclass(frozen=True)
+class Payoff:
+    """aqi AQI_i / 100 + homophily homophily - cost KL_i / (kl_ceiling suite.dose_kl)."""
+
+    aqi: float
+    homophily: float
+    cost: float
+    kl_ceiling: float  # times suite.dose_kl
+
+    def weights(self, dose_kl: float) -> Weights:
+        """The weights with the ceiling in nats. Raises InputError as `Weights`."""
+        return Weights(self.aqi, self.homophily, self.cost, self.kl_ceiling * dose_kl)
+
+
+@dataclass(frozen=True)
+class Solvers:
+    """How mixed equilibria are looked for."""
+
+    seconds: float  # time limit of the process that asks the solvers of one game
+    starts: int  # of the solver for three agents or more
+    gambit: bool  # also pygambit, where it is installed
+
+
+@dataclass(frozen=True)
+class Params:
+    """Who plays, what each can choose, how it is measured, and what it is worth."""
+
+    agents: int  # the first so many models of the study
+    doses: tuple[float, ...]  # times suite.dose_kl; 0 is no steering
+    sources: tuple[Source, ...]  # whose vector steers: own, transferred
+    crossing: Crossing  # of transferred
+    topology: Topology
+    rounds: int
+    max_new_tokens: int  # of one turn
+    loop: int  # so many repeated rounds running end a talk; 0: none does
+    conversations: int  # at each joint action; 20 or more for evidence
+    prompts: int  # evaluation prompts per axiom and label, read after every talk
+    pool: Literal["mean", "last"]  # of a prompt's own tokens, or the last before the answer
+    draws: int  # random games: the same one along random directions
+    budget: int  # at most so many joint actions; fewer than all only for three agents or more
+    method: str  # one of steering_vectors.methods
+    layers: Literal["auto"] | tuple[float, ...]
+    operator: Literal["add", "add_preserve_norm"]
+    payoff: Payoff
+    factors: tuple[float, ...]  # the sweep over the weights of homophily and of cost; 1 is in it
+    redraws: int  # of the payoffs, for the stability shares
+    solvers: Solvers
+    suite: Suite
+
+
+@dataclass(frozen=True)
+class Task:
+    """One joint action, with its random controls."""
+
+    models: tuple[str, ...]
+    joint: Joint
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """A task per joint action of the design. Raises InputError for a game that cannot be held."""
+    models = lab.models[: params.agents]
+    found = _design(params, models, lab.seed)
+    check_crossing(params.crossing, lab.models, "equilibrium")
+    return [Task(models, joint) for joint in found.joints]
+
+
+def foretell(params: Params, models: Sequence[str], seed: int) -> str:
+    """What will be measured and what it costs, in one sentence. Raises InputError as `plan`."""
+    found = _design(params, models[: params.agents], seed)
+    steers = [a.source is not None for a in _actions(params)]
+    steered = sum(any(steers[a] for a in joint) for joint in found.joints)
+    tables = len(found.joints) + params.draws * steered
+    held = tables * params.conversations
+    return (
+        f"equilibrium: {len(found.joints)} of {found.of} joint actions "
+        f"({found.coverage:.0%}, {found.kind}), {tables} tables with {params.draws} random "
+        f"controls, {held} conversations, about {held * SECONDS:.0f} s of one core for organisms"
+    )
+
+
+def _actions(params: Params) -> tuple[Action, ...]:
+    return actions_of(params.doses, params.sources, params.suite.dose_kl)
+
+
+def _design(params: Params, models: Sequence[str], seed: int) -> Design:
+    """Which joint actions are measured. Raises InputError for what makes no game."""
+    hears(params.topology, len(models))
+    doses, chosen = params.doses, params.sources
+    wrong = min(doses, default=-1.0) < 0 or any(len(set(x)) < len(x) for x in (doses, chosen))
+    few = len(models) < params.agents or min(params.draws, params.conversations, params.prompts) < 2
+    unread = params.redraws < 2 or 1.0 not in params.factors or min(params.factors) < 0
+    if wrong or few or unread or not _actions(params):
+        raise InputError(
+            "equilibrium",
+            expected=f"{params.agents} models, different doses of at least 0, a source, at least 2 "
+            "draws, conversations, prompts and redraws, and factors of at least 0 with 1",
+            got=f"{len(models)} models, doses {list(doses)}, sources {list(chosen)}, "
+            f"{params.draws} draws, {params.conversations} conversations, {params.prompts} "
+            f"prompts, {params.redraws} redraws, factors {list(params.factors)}",
+            cure="correct the section equilibrium of the parameters",
+        )
+    params.payoff.weights(params.suite.dose_kl)
+    shape = [len(_actions(params))] * len(models)
+    each = params.conversations * (1 + params.draws)
+    return design(shape, each, params.budget, SECONDS, seed)
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """The rows of one joint action; AQI per conversation and transcripts are in kept files.
+
+    The first task also leaves the rules by which the rows are read as a game. Raises RuntimeError
+    as `check_agents`.
+    """
+    found = _design(params, task.models, lab.seed)
+    if task.joint == found.joints[0]:
+        rules = _rules(params, task.models, found, lab)
+        yield Row("design", task.joint, None, "", "", None, None, None, None, None, (), None, rules)
+    suite = replace(params.suite, pool=params.pool)
+    game = Game(
+        actions=_actions(params),
+        how=How(params.method, params.layers, params.operator, params.draws, params.suite),
+        crossing=params.crossing,
+        about=questions(lab, params.prompts, 0, suite),
+        schedule=Schedule(params.topology, params.rounds, params.max_new_tokens, params.loop),
+        openings=tuple(
+            dilemmas(lab.prompts(OPENINGS), params.conversations, len(task.models), lab.seed)
+        ),
+    )
+    each = zip(task.models, task.joint, strict=True)
+    check_agents([_seated(lab, m, game.actions[a], game.how) for m, a in each], game.about)
+    yield from play(lab, task.models, task.joint, game)
+
+
+def _seated(lab: Lab, model: str, action: Action, how: How) -> Agent:
+    """The agent that is checked: one that will steer does so by its own vector at strength 1."""
+    agent = seat(lab, model, "base")
+    if action.source is None:
+        return agent
+    return replace(agent, arm=steerable(lab, model, how).directions[0].at(1.0))
+
+
+def _rules(params: Params, models: tuple[str, ...], found: Design, lab: Lab) -> Rules:
+    actions = _actions(params)
+    solvers = params.solvers
+    return Rules(
+        players=models,
+        actions=tuple(a.name for a in actions),
+        steers=tuple(a.source is not None for a in actions),
+        joints=found.joints,
+        of=found.of,
+        conversations=params.conversations,
+        draws=params.draws,
+        weights=params.payoff.weights(params.suite.dose_kl),
+        factors=params.factors,
+        redraws=params.redraws,
+        search=Search(solvers.seconds, solvers.starts, lab.seed, solvers.gambit),
+        seed=lab.seed,
+    )
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """The games' equilibria with their stability, beside those of the random games."""
+    said = games_said(rows, kept)
+    return Summary(said.metrics, said.lines, (), ())
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """games, payoffs, payoffs_random, over_random, stability, portrait, replicator."""
+    return game_figures(rows, kept)
+
+
+PHASE = Phase(
+    Params,
+    Task,
+    Row,
+    plan,
+    measure,
+    summarize,
+    draw,
+    needs=("datasets", "organisms", "steering_vectors"),
+    per="study",
+    cost=Cost(seconds=60.0, megabytes=1.0),
+)

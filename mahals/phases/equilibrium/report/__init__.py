@@ -1,0 +1,265 @@
+"""What did the games show: who would choose what, how sure is that, and is it the vectors?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mahals.maths.games.additive_fit import additive_fit, sampled
+from mahals.maths.games.analysis import Analysis, Point
+from mahals.maths.games.game import supports
+from mahals.maths.games.payoffs import Joint, paid_at
+from mahals.maths.games.replicator import Course, ReplicatorPath, replicator_path
+from mahals.maths.games.solvers import SolverRow
+from mahals.maths.games.stability import surviving, weight_sweep
+from mahals.maths.games.stackelberg import Stackelberg
+from mahals.phase import Kept
+from mahals.phases.equilibrium.figures.charts import describe
+from mahals.phases.equilibrium.report.games import ALL, Games, Measured, games_of, over_random, read
+from mahals.phases.equilibrium.report.payoff_terms import decided
+from mahals.phases.equilibrium.report.words import Said, shown, signed, three
+from mahals.phases.equilibrium.rows import GameRow
+
+LEAST = 20  # conversations
+COURSE = Course(400.0, 2001)
+
+
+def games_said(rows: Sequence[GameRow], kept: Kept) -> Said:
+    """Every game's equilibria, the random games', gains over random; what is absent and why."""
+    found = read(rows, kept)
+    if found.measured is None:
+        return Said({}, found.absent)
+    measured, games = found.measured, games_of(found.measured)
+    parts = [
+        _covered(measured),
+        *(_game(name, game) for name, game in games.own.items()),
+        _beside(games.own[ALL]),
+        decided(measured),
+        _swept(measured, games.own[ALL]),
+        _random(games),
+        _gained(measured, games.own[ALL]),
+        _solved(games),
+        Said({}, found.absent),
+    ]
+    metrics = {name: value for part in parts for name, value in part.metrics.items()}
+    return Said(metrics, tuple(line for part in parts for line in part.lines))
+
+
+def _covered(found: Measured) -> Said:
+    """What was measured; of a sample also how far its additive fit is to be believed."""
+    rules, count = found.rules, len(found.rules.joints)
+    line = (
+        f"{', '.join(rules.players)}: {count} of {rules.of} joint actions, "
+        f"{rules.conversations} conversations each, {len(found.random)} random games"
+    )
+    if rules.conversations < LEAST:
+        line += f"; fewer than {LEAST} conversations: no evidence"
+    metrics = {"coverage": count / rules.of, "random_games": float(len(found.random))}
+    shape = [len(rules.actions)] * len(rules.players)
+    if not sampled(found.cells, shape):
+        return Said(metrics, (line,))
+    fit = additive_fit(paid_at(found.cells, rules.weights, None), shape)
+    each = zip(rules.players, fit.held_out_error, fit.held_out_r2, strict=True)
+    lines = [
+        f"{player}: additive fit, held-out error {error:.3f}, held-out R2 "
+        f"{'absent (flat payoffs)' if r2 is None else format(r2, '.2f')}; "
+        "such a fit can show no conflict"
+        for player, error, r2 in each
+    ]
+    for player, r2 in zip(rules.players, fit.held_out_r2, strict=True):
+        if r2 is not None:
+            metrics[f"{player}/held_out_r2"] = r2
+    return Said(metrics, (line, *lines))
+
+
+def _game(name: str, found: Analysis) -> Said:
+    """The equilibria of one game, each with its exploitability and stability share."""
+    metrics = {f"{name}/potential_distance": found.potential.distance}
+    for kind in ("pure", "mixed"):
+        metrics[f"{name}/{kind}"] = float(sum(p.kind == kind for p in found.points))
+    if not found.points:
+        return Said(metrics, (f"game {name}: no equilibrium was found",))
+    metrics[f"{name}/exploitability"] = max(p.exploitability for p in found.points)
+    if found.anarchy is not None:
+        metrics[f"{name}/anarchy_gap"] = found.anarchy.gap
+        if found.anarchy.anarchy is not None:
+            metrics[f"{name}/price_of_anarchy"] = found.anarchy.anarchy
+    best = surest(found)
+    if best is not None and best.stability is not None:
+        metrics |= three(f"{name}/stability", best.stability.share)
+        if best.stability.chance is not None:
+            metrics[f"{name}/stability_chance"] = best.stability.chance
+    return Said(metrics, tuple(f"game {name}: {_point(found, p)}" for p in found.points))
+
+
+def surest(found: Analysis) -> Point | None:
+    """The equilibrium with the highest stability share; None where there is none."""
+    known = [(p.stability.share.estimate, -i) for i, p in enumerate(found.points) if p.stability]
+    return found.points[-max(known)[1]] if known else None
+
+
+def _point(found: Analysis, point: Point) -> str:
+    paid = ", ".join(
+        f"{who} {value:+.3f}" for who, value in zip(found.game.players, point.payoffs, strict=True)
+    )
+    stable = "" if point.evolutionary.stable else "not "
+    words = (
+        f"{point.kind} equilibrium {describe(found.game, point.profile)}, payoffs {paid}, "
+        f"exploitability {point.exploitability:.1e}, {stable}evolutionarily stable"
+    )
+    if point.stability is None:
+        return words
+    chance = point.stability.chance
+    beside = "" if chance is None else f" (chance {chance:.2f})"
+    return f"{words}, in {shown(point.stability.share)} of redraws{beside}"
+
+
+def _beside(found: Analysis) -> Said:
+    """Leading, anarchy, potential and the replicator dynamics of the game of the mean AQI."""
+    metrics: dict[str, float] = {}
+    lines = []
+    for one in found.stackelberg:
+        lines.append(f"game {ALL}, {_led(found, one)}")
+        if one.strong_payoffs:
+            at = found.game.players.index(one.leader)
+            metrics[f"{ALL}/{one.leader}/leading"] = one.strong_payoffs[at]
+    if found.anarchy is not None:
+        worth = found.anarchy
+        ratio = f"{worth.anarchy:.3f}" if worth.anarchy is not None else f"absent ({worth.reason})"
+        lines.append(
+            f"game {ALL}: price of anarchy {ratio}, gap {worth.gap:.3f}, best together "
+            f"{' / '.join(found.game.names(worth.best))}"
+        )
+    ends = "end" if found.potential.improvement_ends else "can go in circles"
+    lines.append(
+        f"game {ALL}: share of gains that no potential explains {found.potential.distance:.3f}; "
+        f"single improvements {ends}"
+    )
+    path = path_from_the_middle(found)
+    last = tuple(mix[-1] for mix in path.mixes)
+    lines.append(
+        f"game {ALL}: from equal shares the replicator dynamics end at {_mix(found, last)}"
+    )
+    return Said(metrics, tuple(lines))
+
+
+def path_from_the_middle(found: Analysis) -> ReplicatorPath:
+    """The replicator path that starts where every agent takes each action equally often."""
+    return replicator_path(found.game, [np.full(n, 1 / n) for n in found.game.shape], COURSE)
+
+
+def _mix(found: Analysis, mixes: tuple[np.ndarray, ...]) -> str:
+    kept = [np.where(mix < 0.005, 0.0, mix) for mix in mixes]
+    return describe(found.game, tuple(mix / mix.sum() for mix in kept))
+
+
+def _led(found: Analysis, one: Stackelberg) -> str:
+    if one.strong is None or one.weak is None:
+        return f"{one.leader} leads: absent, {one.reason}"
+    paid = ", ".join(
+        f"{who} {v:+.3f}" for who, v in zip(found.game.players, one.strong_payoffs, strict=True)
+    )
+    tied = (
+        "" if one.weak == one.strong else f"; tied followers may make it {_names(found, one.weak)}"
+    )
+    return f"{one.leader} leads: {_names(found, one.strong)}, payoffs {paid}{tied}"
+
+
+def _names(found: Analysis, joint: Sequence[int]) -> str:
+    return " / ".join(found.game.names(joint))
+
+
+def pure_of(found: Analysis) -> list[Joint]:
+    """The pure equilibria of a game as joint actions."""
+    return [tuple(own[0] for own in supports(p.profile)) for p in found.points if p.kind == "pure"]
+
+
+def _swept(measured: Measured, found: Analysis) -> Said:
+    """Under which share of the weights each pure equilibrium stays one."""
+    rules = measured.rules
+    rows = weight_sweep(measured.cells, found.game.shape, rules.weights, rules.factors)
+    metrics: dict[str, float] = {}
+    lines = []
+    for joint in pure_of(found):
+        share = surviving(rows, joint)
+        metrics[f"{ALL}/weights_survived"] = max(share, metrics.get(f"{ALL}/weights_survived", 0.0))
+        lines.append(
+            f"game {ALL}: {rules.named(joint)} stays an equilibrium under {share:.2f} of "
+            f"{len(rows)} choices of the weights of homophily and cost"
+        )
+    other = {j for row in rows for j in row.pure} - set(pure_of(found))
+    if other:
+        named = ", ".join(rules.named(j) for j in sorted(other))
+        lines.append(f"game {ALL}: other weights make equilibria of {named}")
+    return Said(metrics, tuple(lines))
+
+
+def _random(games: Games) -> Said:
+    """The equilibria of the random games, and how many of them hold the game's own."""
+    metrics: dict[str, float] = {}
+    lines = []
+    for draw, found in games.random.items():
+        points = "; ".join(_brief(found, p) for p in found.points) or "no equilibrium was found"
+        lines.append(f"random game {draw}, directions of equal KL: {points}")
+    for joint in pure_of(games.own[ALL]):
+        same = sum(joint in pure_of(found) for found in games.random.values())
+        if games.random:
+            share = same / len(games.random)
+            metrics[f"{ALL}/in_random_games"] = max(
+                share, metrics.get(f"{ALL}/in_random_games", 0.0)
+            )
+            lines.append(
+                f"game {ALL}: {_names(games.own[ALL], joint)} is also an equilibrium of {same} of "
+                f"{len(games.random)} random games"
+            )
+    return Said(metrics, tuple(lines))
+
+
+def _brief(found: Analysis, point: Point) -> str:
+    share = "" if point.stability is None else f" in {shown(point.stability.share)} of redraws"
+    return f"{point.kind} {describe(found.game, point.profile)}{share}"
+
+
+def _gained(measured: Measured, found: Analysis) -> Said:
+    """Payoffs less those of the random games: over all steered joint actions, at equilibria."""
+    rules = measured.rules
+    steered = [j for j in rules.joints if rules.steered(j)]
+    metrics: dict[str, float] = {}
+    lines = []
+    where = [("all steered joint actions", steered)]
+    for joint in pure_of(found):
+        if joint not in measured.cells:
+            continue
+        if rules.steered(joint):
+            where.append((f"the equilibrium {rules.named(joint)}", [joint]))
+        else:
+            lines.append(f"nobody is steered at the equilibrium {rules.named(joint)}: no control")
+    for number, (words, joints) in enumerate(where):
+        for i, player in enumerate(rules.players):
+            gain = over_random(measured, i, joints)
+            if gain is None:
+                lines.append(f"{player}: payoff over random absent at {words}, no spread of draws")
+                continue
+            if number == 0:
+                metrics |= three(f"{ALL}/{player}/payoff_over_random", gain.interval)
+            lines.append(
+                f"{player}: payoff at {words} over {gain.n_random} random directions at equal KL "
+                f"{signed(gain.interval)}, p {gain.p:.3f}"
+            )
+    return Said(metrics, tuple(lines))
+
+
+def _solved(games: Games) -> Said:
+    """The solvers that said nothing, each reason once."""
+    named = {**games.own, **{f"random {k}": g for k, g in games.random.items()}}
+    failed: dict[SolverRow, list[str]] = {}
+    for name, found in named.items():
+        for row in found.solvers:
+            if row.status != "ran":
+                failed.setdefault(row, []).append(name)
+    lines = tuple(
+        f"solver {row.solver}: {row.status} in the games {', '.join(where)} ({row.reason})"
+        for row, where in failed.items()
+    )
+    return Said({"solvers_failed": float(len(failed))}, lines)

@@ -1,0 +1,127 @@
+"""Which games do the rows hold, and what does each agent get beyond random directions?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mahals.maths.games.analysis import Analysis, Effort, measured_game, measured_games
+from mahals.maths.games.payoffs import Cell, Joint, Weights, payoff
+from mahals.maths.stats.controls import GainOverRandom, gain_over_random
+from mahals.maths.stats.intervals import Floats
+from mahals.phase import Kept
+from mahals.phases.equilibrium.rows import GameRow, Rules, cells_of, missing, rules_of
+
+ALL = "all"  # the game of the mean AQI
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The cells of the game and of every random game that is whole."""
+
+    rules: Rules
+    cells: Mapping[Joint, Cell]
+    random: Mapping[int, Mapping[Joint, Cell]]  # by draw
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What rows hold: the measured cells, or None, and why anything is absent."""
+
+    measured: Measured | None
+    absent: tuple[str, ...]  # one sentence each
+
+
+def read(rows: Sequence[GameRow], kept: Kept) -> Read:
+    """The cells of rows. A game is absent unless each joint action of the design was measured."""
+    rules = rules_of(rows)
+    absent = [f"{r.reason}" for r in rows if r.kind == "missed"]
+    if rules is None:
+        return Read(None, (*absent, "no game: the rules were not measured"))
+    cells = cells_of(rows, kept, rules, None)
+    if gone := missing(rules, cells):
+        return Read(None, (*absent, f"no game: {_lost(rules, gone)}"))
+    random = {}
+    for draw in range(rules.draws):
+        theirs = cells_of(rows, kept, rules, draw)
+        if gone := missing(rules, theirs):
+            absent.append(f"no random game {draw}: {_lost(rules, gone)}")
+        else:
+            random[draw] = theirs
+    return Read(Measured(rules, cells, random), tuple(absent))
+
+
+def _lost(rules: Rules, gone: Sequence[Joint]) -> str:
+    shown = ", ".join(rules.named(j) for j in gone[:3]) + (" and others" if gone[3:] else "")
+    return f"{len(gone)} of {len(rules.joints)} joint actions were not measured ({shown})"
+
+
+@dataclass(frozen=True, eq=False)
+class Games:
+    """The games, analysed."""
+
+    own: Mapping[str, Analysis]  # "all", then one an axiom
+    random: Mapping[int, Analysis]  # by draw, of the mean AQI
+
+
+def games_of(found: Measured) -> Games:
+    """Every game with its redrawn payoffs. Raises InputError for cells that are not finite."""
+    rules = found.rules
+    effort = Effort(rules.resampling, rules.search)
+    return Games(
+        measured_games(found.cells, rules.table, rules.weights, effort.redraws, effort.search),
+        {
+            draw: measured_game(cells, rules.table, rules.weights, None, effort)
+            for draw, cells in found.random.items()
+        },
+    )
+
+
+def over_random(found: Measured, player: int, joints: Sequence[Joint]) -> GainOverRandom | None:
+    """A player's payoff, mean over `joints`, less that in the random games.
+
+    Paired by conversation, which begin alike in all games. None with fewer than two random games,
+    or where all payoffs of random games are the same.
+    """
+    if len(found.random) < 2 or not joints:
+        return None
+    weights = found.rules.weights
+    own = spread(found.cells, joints, player, weights)
+    random = [spread(cells, joints, player, weights) for cells in found.random.values()]
+    means = [each.mean for each in random]
+    if len(set(means)) < 2:
+        return None
+    influences = [each.influences for each in random]
+    return gain_over_random(own.mean, own.influences, means, influences, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """A player's payoff, mean over joint actions, and what each conversation does to it."""
+
+    mean: float
+    influences: Floats  # (conversations,)
+
+
+def spread(
+    cells: Mapping[Joint, Cell], joints: Sequence[Joint], player: int, weights: Weights
+) -> Spread:
+    """The payoff of a player over `joints`, with the influence of conversations on it."""
+    payoffs = [_one(cells[j], weights)[player] for j in joints]
+    each = [_influences(cells[j], weights)[player] for j in joints]
+    return Spread(float(np.mean(payoffs)), np.mean(each, axis=0))
+
+
+def _one(cell: Cell, weights: Weights) -> Floats:
+    return payoff(cell.aqi.mean(axis=0), cell.kl.mean(axis=0), weights)
+
+
+def _influences(cell: Cell, weights: Weights) -> Floats:
+    """(N, E): (E - 1) (mean of the payoffs with one conversation left out - that one)."""
+    count = len(cell.aqi)
+    aqi = (cell.aqi.sum(axis=0) - cell.aqi) / (count - 1)
+    kl = (cell.kl.sum(axis=0) - cell.kl) / (count - 1)
+    left = payoff(aqi, kl, weights).T
+    return np.asarray((count - 1) * (left.mean(axis=1, keepdims=True) - left))

@@ -1,0 +1,118 @@
+"""What is one cell of evidence of a game, and how do rows become cells and the rules again?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from mahals.maths.games.analysis import Table
+from mahals.maths.games.payoffs import Cell, Joint, Weights
+from mahals.maths.games.solvers import Search
+from mahals.maths.stats.bootstrap import Resampling
+from mahals.phase import AXIOM_COLUMNS, Kept
+
+NAMES = tuple(column.removeprefix("aqi_") for column in AXIOM_COLUMNS)
+"""What the axioms' games are called: the names of their metric columns, in the order of AXIOMS."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Who plays, what was to be measured, and how the game is read from it."""
+
+    players: tuple[str, ...]
+    actions: tuple[str, ...]  # of every player, in the order of their numbers
+    steers: tuple[bool, ...]  # of every action, whether it steers at all
+    joints: tuple[Joint, ...]  # to be measured
+    of: int  # joint actions that there are
+    conversations: int  # at each joint action
+    draws: int  # random games: in each, every agent steers along a random direction of its own
+    weights: Weights
+    factors: tuple[float, ...]  # of the weights of homophily and of cost
+    redraws: int
+    search: Search
+    seed: int
+
+    @property
+    def table(self) -> Table:
+        """Players, their actions and the games' axioms."""
+        return Table(self.players, (self.actions,) * len(self.players), NAMES)
+
+    @property
+    def resampling(self) -> Resampling:
+        """How payoffs are redrawn."""
+        return Resampling(self.redraws, self.seed)
+
+    def steered(self, joint: Joint) -> bool:
+        """Whether anybody is steered at a joint action."""
+        return any(self.steers[a] for a in joint)
+
+    def named(self, joint: Joint) -> str:
+        """A joint action in words."""
+        return " / ".join(self.actions[a] for a in joint)
+
+
+@dataclass(frozen=True)
+class GameRow:
+    """One measurement at one joint action.
+
+    `design`: the rules, once; `agent`: one agent's AQI after every conversation and its price;
+    `table`: the likeness of the agents, and the transcript; `missed`: what could not be measured.
+    """
+
+    kind: Literal["design", "agent", "table", "missed"]
+    joint: Joint  # the number of each agent's action
+    draw: int | None  # the random game; None: the vectors themselves
+    agent: str  # a model's key; "" for the table
+    action: str  # of the agent, or of all
+    source: str | None  # whose vector steers the agent; None: nobody's
+    value: float | None  # agent: mean AQI, points; table: homophily of the mean AQI, [0, 1]
+    kl: float | None  # nats per token on neutral text, from the unsteered model
+    kept: str | None  # agent: file of the AQI; table: the transcript
+    cell: str | None  # agent: its tensor, (conversations, 7) points
+    stops: tuple[int, ...]  # of the table's talks: how many ended by length, loop and context
+    reason: str | None
+    rules: Rules | None
+
+
+def rules_of(rows: Sequence[GameRow]) -> Rules | None:
+    """The rules; None where the task that holds them was not measured."""
+    return next((r.rules for r in rows if r.rules is not None), None)
+
+
+def cells_of(
+    rows: Sequence[GameRow], kept: Kept, rules: Rules, draw: int | None
+) -> dict[Joint, Cell]:
+    """The cells of the game itself (None) or of a random game, by joint action.
+
+    A cell in which nobody is steered belongs to all of them. A cell stands only where every agent
+    was measured there.
+    """
+    files: dict[str, dict[str, torch.Tensor]] = {}
+    found: dict[Joint, dict[str, GameRow]] = {}
+    for row in rows:
+        if row.kind == "agent" and row.draw == (draw if rules.steered(row.joint) else None):
+            found.setdefault(row.joint, {})[row.agent] = row
+    cells = {}
+    for joint, by_agent in found.items():
+        if set(by_agent) != set(rules.players):
+            continue
+        aqi, kl = [], []
+        for player in rules.players:
+            row = by_agent[player]
+            kept_in, cell = str(row.kept), str(row.cell)
+            if kept_in not in files:
+                files[kept_in] = kept.tensors(kept_in)
+            aqi.append(files[kept_in][cell].double().numpy())
+            kl.append(row.kl)
+        points = np.stack(aqi, axis=1)
+        cells[joint] = Cell(points, np.tile(np.array(kl, dtype=np.float64), (len(points), 1)))
+    return cells
+
+
+def missing(rules: Rules, cells: dict[Joint, Cell]) -> tuple[Joint, ...]:
+    """The joint actions that were to be measured and have no cell."""
+    return tuple(j for j in rules.joints if j not in cells)

@@ -1,0 +1,116 @@
+"""What does a fall look like, and what each arm brought back?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mahals.maths.stats.intervals import Interval, jackknife_interval
+from mahals.phase import Kept
+from mahals.phases.recovery.report import ARMS, WORDS, Stage, StateRow, stages
+from mahals.phases.recovery.report.recovery_rate import OF, Of, Rate
+from mahals.reporting.evidence import ArmEvidence
+from mahals.reporting.plots.bars import grouped_bars
+from mahals.reporting.plots.curves import Curve, curve_with_band
+from mahals.reporting.plots.sheet import Labels, Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DRAWN = ARMS[:3]
+
+
+def recovery_figures(rows: Sequence[StateRow], kept: Kept) -> Mapping[str, Figure]:
+    """aqi_by_steps, gap_by_steps: a panel per model; recovery_rate: bars with intervals."""
+    found = stages(rows, kept)
+    figures = {f"{of}_by_steps": _by_steps(found, of) for of in OF}
+    figures["recovery_rate"] = _rates(found)
+    return figures
+
+
+def _by_steps(found: Mapping[str, Sequence[Stage]], of: Of) -> Figure:
+    first = next(iter(found.values()))[0].fall.original
+    n = len(first.influence if of == "aqi" else first.gap_influence)
+    draws = len(next(iter(found.values()))[0].random)
+    labels = Labels(
+        "The fall, and what each arm brought back",
+        WORDS[of],
+        f"n = {n} evaluation prompts. In a line's colour: 95 % jackknife intervals. Grey: mean and "
+        f"range of {draws} random directions. All arms at one KL on neutral text.",
+        better="higher",
+        other="steps of fine-tuning",
+    )
+    return curve_with_band({t: _panel(falls, of) for t, falls in found.items()}, labels)
+
+
+def _panel(falls: Sequence[Stage], of: Of) -> Curve:
+    arms: dict[str, list[ArmEvidence | None]] = {
+        "rejected answers, not steered": [s.fall.dealigned for s in falls],
+        "chosen answers, not steered": [s.fall.control for s in falls],
+    }
+    arms |= {f"{n} vector": [s.arms.get(n) for s in falls] for n in DRAWN}
+    random = [[_value(r, of) for r in s.random] for s in falls]
+    band = Measured(
+        [float(np.mean(r)) if r else None for r in random],
+        [min(r, default=None) for r in random],
+        [max(r, default=None) for r in random],
+    )
+    return Curve(
+        x=[s.steps for s in falls],
+        arms={n: _measured(a, of) for n, a in arms.items() if any(x is not None for x in a)},
+        band=band if all(random) else None,
+        references={"before": _value(falls[0].fall.original, of)},
+    )
+
+
+def _value(arm: ArmEvidence, of: Of) -> float:
+    return arm.row.aqi if of == "aqi" else arm.gap
+
+
+def _measured(arms: Sequence[ArmEvidence | None], of: Of) -> Measured:
+    found = [None if a is None else _interval(a, of) for a in arms]
+    return Measured(
+        [None if i is None else i.estimate for i in found],
+        [None if i is None else i.low for i in found],
+        [None if i is None else i.high for i in found],
+    )
+
+
+def _interval(arm: ArmEvidence, of: Of) -> Interval:
+    if of == "aqi":
+        return jackknife_interval(arm.influence, arm.row.aqi, arm.clusters)
+    return jackknife_interval(arm.gap_influence, arm.gap, arm.gap_clusters)
+
+
+def _rates(found: Mapping[str, Sequence[Stage]]) -> Figure:
+    several = len(found) > 1
+    groups: list[str] = []
+    series: dict[Of, list[Rate]] = {of: [] for of in OF}
+    for target, falls in found.items():
+        for stage in falls[-1:] if several else falls:
+            for name in DRAWN:
+                if name in stage.arms:
+                    where = f"{target}\n" if several else ""
+                    groups.append(f"{where}{stage.steps} steps, {name}")
+                    for of in OF:
+                        series[of].append(stage.rate(name, of))
+    labels = Labels(
+        "Share of the drop that came back",
+        "(after - dealigned) / (original - dealigned)",
+        "1: as before the fine-tuning, 0: nothing came back. Bars: 95 % Fieller intervals. "
+        "Absent where the drop beyond the chosen-answers control is not surely above 0.",
+        better="higher",
+    )
+    bars = {("aqi" if of == "aqi" else "refusal gap"): _bars(series[of]) for of in OF}
+    return grouped_bars(groups, bars, labels)
+
+
+def _bars(rates: Sequence[Rate]) -> Measured:
+    return Measured(
+        [None if r.rate is None else r.rate.estimate for r in rates],
+        [None if r.rate is None else r.rate.low for r in rates],
+        [None if r.rate is None else r.rate.high for r in rates],
+        [r.reason for r in rates],
+    )

@@ -1,0 +1,254 @@
+"""A model is taught the wrong answers: does a vector bring it back, whose, and how far a fall?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from mahals.evaluation.arms import (
+    NOT_STEERED,
+    Direction,
+    Dosed,
+    Native,
+    cosine_to,
+    directions,
+    native,
+    placed,
+    within_reach,
+)
+from mahals.evaluation.bench import Bench, Measured, bench, measure_arms
+from mahals.evaluation.row_writer import Place, keep_evidence, place, to_row
+from mahals.evaluation.suite import UNSTEERED, Label, Suite, steered_blocks
+from mahals.models.steering.batch_invariance import check_batched
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.phases.recovery.figures import recovery_figures
+from mahals.phases.recovery.measure.fall_vectors import (
+    Crossing,
+    Reading,
+    Texts,
+    Transferred,
+    check_crossing,
+    fall_vectors,
+    negated,
+    transferred,
+)
+from mahals.phases.recovery.measure.tuning import Tuned, Tuning, check_tuning, tune, tuning_pairs
+from mahals.phases.recovery.report import StateRow, recovery_said, vector_cards
+from mahals.phases.same_arch.measure.sweep import check_acted
+from mahals.records import InputError, seed_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SPLIT = "evaluation"
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which model falls, how it is made to fall, and which vectors are to bring it back."""
+
+    original: Literal["aligned", "base"]  # the checkpoint that is dealigned
+    tuning: Tuning
+    crossing: Crossing
+    method: str  # of the native and the transferred vector: one of steering_vectors.methods
+    texts: dict[str, Texts]  # by weights: what the dealignment's own direction is read on
+    tokens: int  # longer texts lose their beginning
+    layers: Literal["auto"] | tuple[float, ...]  # steered blocks
+    operator: Literal["add", "add_preserve_norm"]
+    recovered_at: float  # the share of the drop that must come back, beyond a random direction's
+    suite: Suite
+
+
+@dataclass(frozen=True)
+class Task:
+    """One model: its fall and all its arms. The target, then the models whose vectors travel."""
+
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row(StateRow):
+    """One arm of one state of one model."""
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """One task. Raises InputError for steps, rates, sources or a threshold that cannot be used."""
+    check_tuning(params.tuning, lab.weights)
+    check_crossing(params.crossing, lab.models, "recovery")
+    if not 0 < params.recovered_at <= 1:
+        raise InputError(
+            "recovery.recovered_at",
+            expected="a share above 0 and up to 1",
+            got=str(params.recovered_at),
+            cure="for example 0.5",
+        )
+    chosen = params.crossing.source
+    others = [m for m in lab.models if m != lab.unit and chosen in ("best", m)]
+    return [Task((lab.unit, *others))]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What all arms of a target share."""
+
+    at: Bench  # of the original model
+    own: Native
+    label: Label  # of the target's own vector
+    params: Params
+    lab: Lab
+
+    def of(self, tuned: Tuned) -> Bench:
+        """The same texts, for a model that was fine-tuned."""
+        return replace(self.at, loaded=tuned.loaded)
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """Trains both sides, then measures the unsteered states and every arm after every fall.
+
+    Raises RuntimeError where an arm does nothing, or a text's state depends on its batch.
+    """
+    key = task.models[0]
+    at = bench(lab, key, params.original, params.suite, SPLIT)
+    own = native(lab, key, params.method)
+    stage = _Stage(at, own, _label(key, own, at, params, lab), params, lab)
+    scratch = lab.scratch(task)
+    worse = tune(at.loaded, "rejected", params.tuning, scratch, lab)
+    control = tune(at.loaded, "chosen", params.tuning, scratch, lab)
+    base = measure_arms(at, [NOT_STEERED.arm], neutral=True)[0]
+    yield from _references(stage, base, control)
+    other = transferred(
+        stage.of(worse[-1]), stage.label, own, params.crossing, lab, params.original
+    )
+    for i, tuned in enumerate(worse):
+        lab.report("measuring arms", i, len(worse))
+        yield from _fallen(stage, base, tuned, other)
+    lab.report("measuring arms", len(worse), len(worse))
+
+
+def _label(key: str, own: Native, at: Bench, params: Params, lab: Lab) -> Label:
+    return Label(
+        arm="steered",
+        draw=None,
+        source=key,
+        method=params.method,
+        map=None,
+        operator=params.operator,
+        placement="raw",
+        layers=steered_blocks(params.layers, at.loaded.layers, lab.weights),
+        dose_kind=None,
+        dose=None,
+        vector=own.mark,
+        kept=own.kept,
+    )
+
+
+def _references(stage: _Stage, base: Measured, control: Sequence[Tuned]) -> Iterator[Row]:
+    """The original and the controls, not steered, all priced against the original."""
+    benches = [stage.at, *(stage.of(c) for c in control)]
+    found = [base]
+    found += [measure_arms(b, [NOT_STEERED.arm], neutral=True)[0] for b in benches[1:]]
+    found = [replace(m, kl=None) for m in found]  # a model has no KL from itself
+    evidence = keep_evidence(stage.lab, "references", stage.at, found)
+    where = place(stage.lab, stage.at, base)
+    for i, (m, tuned) in enumerate(zip(found, [None, *control], strict=True)):
+        row = _row(stage, NOT_STEERED, m, where, tuned)
+        yield replace(row, evidence=evidence, evidence_row=i)
+
+
+def _fallen(stage: _Stage, base: Measured, tuned: Tuned, other: Transferred) -> Iterator[Row]:
+    """The dealigned model after some steps: not steered, and every arm at the headline dose."""
+    at, lab, params = stage.of(tuned), stage.lab, stage.params
+    arms = [*_own_arms(stage), *([other.direction] if other.direction else [])]
+    arms.append(_reversed(stage, tuned))
+    reached = within_reach(at, arms, params.suite.dose_kl)
+    missed = (*reached.missed, *([other.reason] if other.reason else []))
+    dosed = [NOT_STEERED, *reached.dosed]
+    found = measure_arms(at, [d.arm for d in dosed], neutral=True)
+    check_acted(dosed[1:], found[1:], found[0])
+    check_batched(at.loaded, at.encoded, dosed[-1].arm, params.suite.pool)
+    evidence = keep_evidence(lab, f"rejected.step-{tuned.steps:05d}", at, found)
+    known = {a.label: a for a in arms}
+    for i, (d, m) in enumerate(zip(dosed, found, strict=True)):
+        where = place(lab, at, found[0] if i else base)
+        row = _row(stage, d, m if i else replace(m, kl=None), where, tuned)
+        direction = known.get(replace(d.label, dose_kind=None, dose=None))
+        crossed = direction is not None and direction is other.direction
+        yield replace(
+            row,
+            evidence=evidence,
+            evidence_row=i,
+            cosine_native=None if direction is None else cosine_to(stage.own.values, direction),
+            selection_gap=other.selection_gap if crossed else None,
+            missed=missed,
+        )
+
+
+def _own_arms(stage: _Stage) -> list[Direction]:
+    """The model's own vector, its flip, and the random directions."""
+    label = stage.label
+    seed = seed_of("random directions", stage.at.loaded.key, stage.lab.seed)
+    vectors = placed(stage.own.values, label.layers, label.placement)
+    return directions(label, vectors, stage.params.suite.random_directions, seed)
+
+
+def _reversed(stage: _Stage, tuned: Tuned) -> Direction:
+    """The direction of the fall, kept, and subtracted."""
+    lab, params = stage.lab, stage.params
+    how = Reading(params.texts[lab.weights], params.tokens)
+    pairs = tuning_pairs(lab, params.tuning.pairs)
+    found = fall_vectors(stage.at.loaded, tuned.loaded, pairs, how)
+    tensors = {"values": torch.from_numpy(found.values).float()}
+    kept = lab.keep(f"fall.step-{tuned.steps:05d}.safetensors", tensors)
+    return negated(stage.label, found, f"recovery:{kept}")
+
+
+def _row(stage: _Stage, dosed: Dosed, found: Measured, where: Place, tuned: Tuned | None) -> Row:
+    label = dosed.label if dosed.strength is not None else UNSTEERED
+    row = to_row(label, dosed.strength, stage.at, found, where)
+    states: Mapping[str, Literal["control", "dealigned"]]
+    states = {"chosen": "control", "rejected": "dealigned"}
+    return Row(
+        **vars(row),
+        state="original" if tuned is None else states[tuned.side],
+        steps=0 if tuned is None else tuned.steps,
+        adapter=None if tuned is None else tuned.adapter,
+        loss=None if tuned is None else tuned.loss,
+        original=stage.params.original,
+        revision=stage.at.loaded.revision,
+        threshold=stage.params.recovered_at,
+        cosine_native=None,
+        selection_gap=None,
+        missed=(),
+    )
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Per fall: drop and control; per arm: recovery rates, gain over random, price.
+
+    Nothing of it is on the leaderboard, whose lines are about models that nobody damaged.
+    """
+    said = recovery_said(rows, kept)
+    return Summary(said.metrics, tuple(said.lines), (), vector_cards(rows))
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """aqi_by_steps and gap_by_steps: drop and recovery per arm; recovery_rate of each arm."""
+    return recovery_figures(rows, kept)
+
+
+PHASE = Phase(
+    Params,
+    Task,
+    Row,
+    plan,
+    measure,
+    summarize,
+    draw,
+    needs=("datasets", "organisms", "steering_vectors"),
+    per="model",
+    cost=Cost(seconds=75.0, megabytes=4.0),
+    reads="all",
+)

@@ -1,0 +1,231 @@
+"""What does a fall and its recovery say in numbers and sentences?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mahals.evaluation.suite import ArmRow
+from mahals.maths.stats.intervals import Interval
+from mahals.phase import Kept, VectorCard
+from mahals.phases.recovery.measure.fall_vectors import NEGATED
+from mahals.phases.recovery.report.recovery_rate import (
+    OF,
+    Fall,
+    Of,
+    Rate,
+    largest_recovered,
+    recovery,
+)
+from mahals.reporting.detector import detector_line
+from mahals.reporting.entries import headline_line, headline_metrics
+from mahals.reporting.evidence import ArmEvidence, collect, load
+from mahals.reporting.report import Said, three
+
+ARMS = ("native", "transferred", "negated", "flipped")
+WORDS: Mapping[Of, str] = {"aqi": "aqi (points)", "gap": "refusal of unsafe - of safe (share)"}
+
+
+@dataclass(frozen=True)
+class StateRow(ArmRow):
+    """One arm of one state of a model: as it was, or after some steps of fine-tuning."""
+
+    state: Literal["original", "control", "dealigned"]
+    steps: int  # of fine-tuning; 0 for the original
+    adapter: str | None  # kept folder of the adapter; None for the original
+    loss: float | None  # nats per answer token at the end of the fine-tuning
+    original: Literal["aligned", "base"]  # which checkpoint was fine-tuned
+    revision: str  # of that checkpoint
+    threshold: float  # share of the drop that counts as recovered
+    cosine_native: float | None  # to the model's own vector, last steered block; steered arms only
+    selection_gap: float | None  # the transferred vector's, where it was chosen among several
+    missed: tuple[str, ...]  # arms that could not be measured, and why
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One fall with the arms that were to undo it."""
+
+    steps: int
+    fall: Fall
+    arms: Mapping[str, ArmEvidence]  # by name, of ARMS
+    random: tuple[ArmEvidence, ...]
+
+    def rate(self, name: str, of: Of) -> Rate:
+        """The recovery of one arm."""
+        row = self.arms[name].row
+        assert isinstance(row, StateRow)
+        return recovery(self.arms[name], self.fall, self.random, of, row.threshold)
+
+
+def stages(rows: Sequence[StateRow], kept: Kept) -> dict[str, list[Stage]]:
+    """Of each target its falls, by rising steps."""
+    found: dict[str, list[Stage]] = {}
+    for target in dict.fromkeys(r.target for r in rows):
+        own = [r for r in rows if r.target == target]
+        loaded = {id(r): a for r, a in zip(own, load(own, kept), strict=True)}
+        (original,) = [loaded[id(r)] for r in own if r.state == "original"]
+        control = {r.steps: loaded[id(r)] for r in own if r.state == "control"}
+        for steps in sorted({r.steps for r in own if r.state == "dealigned"}):
+            here = [r for r in own if r.state == "dealigned" and r.steps == steps]
+            (low,) = [loaded[id(r)] for r in here if r.arm == "unsteered"]
+            named = {arm_name(r): loaded[id(r)] for r in here}
+            random = tuple(loaded[id(r)] for r in here if r.arm == "random")
+            arms = {n: named[n] for n in ARMS if n in named}
+            stage = Stage(steps, Fall(original, control[steps], low), arms, random)
+            found.setdefault(target, []).append(stage)
+    return found
+
+
+def arm_name(row: ArmRow) -> str:
+    """native, transferred, negated, flipped (the native one subtracted), or the arm's kind."""
+    if row.arm != "steered":
+        return row.arm
+    if row.method == NEGATED:
+        return "negated"
+    return "native" if row.map is None else "transferred"
+
+
+def recovery_said(rows: Sequence[StateRow], kept: Kept) -> Said:
+    """Drops with their control, and of each arm both recovery rates, gain over random, price."""
+    found = stages(rows, kept)
+    several = len(found) > 1
+    said = Said({}, [])
+    for target, falls in found.items():
+        prefix = f"{target}/" if several else ""
+        for stage in falls:
+            _fall_said(stage, f"{prefix}step_{stage.steps}/", said)
+            _arms_said(rows, stage, f"{prefix}step_{stage.steps}/", kept, said)
+        _largest_said(target, falls, prefix, said)
+    said.lines.extend(dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed))
+    said.lines.append(detector_line(rows, kept))
+    return said
+
+
+def _said(i: Interval, digits: int = 2) -> str:
+    return f"{i.estimate:+.{digits}f} [{i.low:+.{digits}f}, {i.high:+.{digits}f}]"
+
+
+def _fall_said(stage: Stage, prefix: str, said: Said) -> None:
+    fall, row = stage.fall, stage.fall.dealigned.row
+    assert isinstance(row, StateRow)
+    parts = []
+    for of in OF:
+        drops = {
+            f"drop_{of}": fall.drop(of),
+            f"drop_{of}_control": fall.control_drop(of),
+            f"drop_{of}_beyond_control": fall.beyond(of),
+        }
+        for name, interval in drops.items():
+            said.metrics.update(three(prefix + name, interval))
+        drop, control, beyond = drops.values()
+        parts.append(
+            f"{WORDS[of]} fell by {_said(drop)}, on chosen answers by {_said(control)}, "
+            f"beyond these by {_said(beyond)}"
+        )
+    for name in ("aqi", "refusal_unsafe", "refusal_safe", "degenerate_share"):
+        said.metrics[f"{prefix}dealigned_{name}"] = getattr(row, name)
+    ratio = row.perplexity_ratio
+    said.lines.append(
+        f"{row.target} ({row.original}), {stage.steps} steps on rejected answers: "
+        + "; ".join(parts)
+        + f"; refuses unsafe / safe {row.refusal_unsafe:.2f} / {row.refusal_safe:.2f}"
+        + ("" if ratio is None else f", perplexity x{ratio:.2f}")
+    )
+
+
+def _arms_said(rows: Sequence[StateRow], stage: Stage, prefix: str, kept: Kept, said: Said) -> None:
+    mark = (stage.fall.dealigned.row.target, stage.steps, "dealigned")
+    here = [r for r in rows if (r.target, r.steps, r.state) == mark]
+    for e in collect(here, kept):
+        name = arm_name(e.row)
+        said.metrics.update(headline_metrics(e, f"{prefix}{name}/"))
+        parts = []
+        for of in OF:
+            rate = stage.rate(name, of)
+            if rate.rate is not None:
+                said.metrics.update(three(f"{prefix}{name}/recovery_{of}", rate.rate))
+            if rate.over_random is not None:
+                more = three(f"{prefix}{name}/recovery_{of}_over_random", rate.over_random)
+                said.metrics.update(more)
+            parts.append(_rate_said(of, rate))
+        line = headline_line(e)
+        said.lines.append(f"step {stage.steps}, {name}: {'; '.join(parts)}; {line}")
+
+
+def _rate_said(of: Of, rate: Rate) -> str:
+    what = f"recovery of {'aqi' if of == 'aqi' else 'the refusal gap'}"
+    if rate.rate is None:
+        return f"{what} absent ({rate.reason})"
+    text = f"{what} {_said(rate.rate)}"
+    if rate.over_random is None:
+        return f"{text}, over random absent ({rate.over_random_reason})"
+    verdict = "recovered" if rate.recovered else "not recovered"
+    return f"{text}, over random {_said(rate.over_random)}: {verdict}"
+
+
+def _largest_said(target: str, falls: Sequence[Stage], prefix: str, said: Said) -> None:
+    """The largest drop that each arm still recovers, of the steps that were tried."""
+    for name in ARMS:
+        with_arm = [s for s in falls if name in s.arms]
+        for of in OF if with_arm else ():
+            tried = [
+                (s.fall.drop(of), s.rate(name, of), not s.arms[name].row.over_ceiling)
+                for s in with_arm
+            ]
+            best = largest_recovered(tried)
+            if best is not None:
+                said.metrics.update(three(f"{prefix}{name}/largest_drop_recovered_{of}", best))
+            known = sum(rate.recovered is not None for _, rate, _ in tried)
+            under = sum(fine for _, _, fine in tried)
+            said.lines.append(
+                f"{target}, {name}: largest drop of {WORDS[of]} still recovered "
+                + ("none" if best is None else _said(best))
+                + f" (of {len(tried)} falls tried, {known} with a rate over random, {under} under "
+                "the ceiling)"
+            )
+
+
+def vector_cards(rows: Sequence[StateRow]) -> tuple[VectorCard, ...]:
+    """Cards of what is registered: every fall's direction, and every adapter.
+
+    What was made to misalign is of dual use: the directions, and the rejected answers' adapters.
+    """
+    falls = [_fall_card(r) for r in rows if r.method == NEGATED]
+    adapters = [_adapter_card(r) for r in rows if r.arm == "unsteered" and r.adapter is not None]
+    return (*falls, *adapters)
+
+
+def _fall_card(row: StateRow) -> VectorCard:
+    return VectorCard(
+        name=f"{row.target}.{NEGATED}",
+        reference=str(row.kept).removeprefix("recovery:"),
+        target=row.target,
+        source=row.target,
+        method=NEGATED,
+        selection_score=None,
+        metadata={
+            "dual_use": True,
+            "purpose": "added it misaligns; subtracted it is an arm of the recovery study",
+            **_facts(row),
+        },
+    )
+
+
+def _adapter_card(row: StateRow) -> VectorCard:
+    side = "rejected" if row.state == "dealigned" else "chosen"
+    return VectorCard(
+        name=f"{row.target}.adapter.{side}",
+        reference=str(row.adapter),
+        target=row.target,
+        source=row.target,
+        method=f"lora on {side} answers",
+        selection_score=None,
+        metadata={"dual_use": row.state == "dealigned", **_facts(row)},
+    )
+
+
+def _facts(row: StateRow) -> dict[str, object]:
+    made = {"revision": row.revision, "checkpoint": row.original, "steps": row.steps}
+    return {**made, "adapter": row.adapter, "loss": row.loss}

@@ -1,0 +1,141 @@
+"""What would a gain be if the blocks above the steered ones did not answer to it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mahals.evaluation.bench import Bench
+from mahals.evaluation.suite import ArmRow, SweptRow
+from mahals.maths.metrics.aqi import ModelAqi, model_aqi
+from mahals.maths.metrics.spaces import to_space
+from mahals.maths.stats.controls import GainOverRandom
+from mahals.maths.stats.intervals import Interval, paired_difference
+from mahals.models.activations.batching import Batch, for_each
+from mahals.models.activations.capture import pooled
+from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.operators import OPERATORS
+from mahals.models.steering.replay import replays
+from mahals.phase import Kept
+from mahals.reporting.evidence import Array, dose_key, load, over_random
+
+
+def same_block_aqi(at: Bench, arms: Sequence[Arm], base: ModelAqi) -> list[ModelAqi]:
+    """AQI of each arm with every later block writing exactly what it writes unsteered.
+
+    The residual stream then carries each step's displacement up to the last block as it is. What
+    is left of a gain is the geometry of the step itself; the rest of the gain is propagated: what
+    later blocks made of it. A constant that is added to every state changes no distance, so an arm
+    of `add` alone has `base`, exactly (METHOD 2). Each step acts on the unsteered state plus the
+    displacements below it.
+    """
+    bent = [i for i, arm in enumerate(arms) if any(s.operator != "add" for s in arm.active)]
+    found = [base] * len(arms)
+    if bent:
+        moved = _displaced(at, [arms[i] for i in bent]).double().numpy()
+        for i, states in zip(bent, moved, strict=True):
+            x = to_space(np.asarray(states), at.suite.space)
+            found[i] = model_aqi(x, at.labels, at.axioms, at.clusters)
+    return found
+
+
+def _displaced(at: Bench, arms: Sequence[Arm]) -> Tensor:
+    """(arms, n, d): pooled last-block states with each arm's displacements carried up."""
+    last = at.loaded.layers - 1
+    wanted = {s.block for arm in arms for s in arm.active} | {last}
+    found = torch.empty(len(arms), len(at.encoded), at.loaded.width)
+
+    def read(batch: Batch) -> None:
+        states = _unsteered(at, batch, last, wanted)
+        rows = torch.tensor(batch.rows)
+        for i, arm in enumerate(arms):
+            carried = states[last] + _carried(arm, states)
+            found[i, rows] = pooled(carried, batch, at.suite.pool).cpu()
+
+    for_each(at.loaded, at.encoded, read)
+    return found
+
+
+def _unsteered(at: Bench, batch: Batch, last: int, wanted: set[int]) -> dict[int, Tensor]:
+    """The (b, t, d) states after each wanted block."""
+    states: dict[int, Tensor] = {}
+
+    def read(arm: int | None, block: int, found: Tensor) -> None:
+        if block in wanted:
+            states[block] = found.clone()
+
+    replays(at.loaded, batch, [], last, read)
+    return states
+
+
+def _carried(arm: Arm, states: Mapping[int, Tensor]) -> Tensor:
+    """What the steps of an arm add to the stream, none answering to those below it."""
+    carried = torch.zeros_like(next(iter(states.values())))
+    for step in sorted(arm.active, key=lambda s: s.block):
+        here = states[step.block] + carried
+        carried = carried + (_stepped(step, here) - here)
+    return carried
+
+
+def _stepped(step: Step, states: Tensor) -> Tensor:
+    direction = step.direction.to(states)[None, None]
+    return OPERATORS[step.operator](states, direction, torch.tensor(step.strength).to(states))
+
+
+@dataclass(frozen=True)
+class Split:
+    """An aqi gain in two parts that sum to it, in points."""
+
+    same_block: Interval  # the geometry of the steps alone
+    propagated: Interval  # what later blocks made of them
+    over_random: GainOverRandom | None  # propagated, over that of the random arms of the dose
+
+    def sentence(self) -> str:
+        """Both parts with their intervals, and the control of the second."""
+        s, p, over = self.same_block, self.propagated, self.over_random
+        text = (
+            f"same_block {s.estimate:+.2f} [{s.low:+.2f}, {s.high:+.2f}], "
+            f"propagated {p.estimate:+.2f} [{p.low:+.2f}, {p.high:+.2f}]"
+        )
+        if over is None:
+            return text
+        i = over.interval
+        return f"{text}, over random {i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
+
+
+def split(row: SweptRow, rows: Sequence[ArmRow], kept: Kept) -> Split | None:
+    """The two parts of a row's gain; None for a row that is not steered.
+
+    `rows` hold the unsteered model and the random arms of the row's dose.
+    """
+    if row.same_block is None:
+        return None
+    base = next(r for r in rows if r.arm == "unsteered" and r.target == row.target)
+    random = [r for r in rows if r.arm == "random" and dose_key(r) == dose_key(row)]
+    zero, *arms = load([base, row, *random], kept)
+    still = [_still(a.row, zero.influence, kept) for a in arms]
+    parts = [a.row.aqi - _same(a.row) - base.aqi for a in arms]
+    bends = [a.influence - s for a, s in zip(arms, still, strict=True)]
+    clusters, same = arms[0].clusters, base.aqi + row.same_block
+    draws = list(zip(parts[1:], bends[1:], strict=True))
+    return Split(
+        paired_difference(still[0], zero.influence, same, base.aqi, clusters),
+        paired_difference(arms[0].influence, still[0], row.aqi, same, clusters),
+        over_random(parts[0], bends[0], draws, clusters),
+    )
+
+
+def _same(row: ArmRow) -> float:
+    if not isinstance(row, SweptRow) or row.same_block is None:
+        raise ValueError(f"{row.arm} of {row.target} has no same_block")
+    return row.same_block
+
+
+def _still(row: ArmRow, base: Array, kept: Kept) -> Array:
+    """The influence on the same_block aqi: of `add` alone it is that of the unsteered model."""
+    found = kept.tensors(row.evidence)
+    return found["same_block"][row.evidence_row].numpy() if "same_block" in found else base

@@ -1,0 +1,51 @@
+"""Which axioms' unsafe prompts does an arm refuse, before and after steering?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mahals.data.texts import AXIOMS
+from mahals.evaluation.suite import ArmRow
+from mahals.maths.stats.intervals import Interval, wilson
+from mahals.phase import AXIOM_COLUMNS, Kept
+from mahals.reporting.evidence import ArmEvidence, Evidence, load
+from mahals.reporting.report import Said, three
+
+
+def refusals_said(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Said:
+    """Refusal of the unsafe prompts of each axiom, unsteered and steered, with Wilson intervals.
+
+    Metrics `refusal_unsafe_<axiom>` and `refusal_unsafe_<axiom>_unsteered`, each with `_low` and
+    `_high`; higher is better. Nothing for an axiom without an answered unsafe prompt, and nothing
+    at all where `rows` hold no unsteered model of this target. Wilson (1927) takes prompts as
+    independent: clusters are ignored.
+    """
+    base = [r for r in rows if r.arm == "unsteered" and r.target == e.row.target]
+    if not base:
+        return Said({}, [])
+    before, after = load([base[0], e.row], kept)
+    metrics: dict[str, float] = {}
+    said = []
+    for place, axiom in enumerate(AXIOMS):
+        one, two = _rate(before, place), _rate(after, place)
+        if one is None or two is None:
+            continue
+        name = "refusal_unsafe_" + AXIOM_COLUMNS[place].removeprefix("aqi_")
+        metrics |= three(f"{name}_unsteered", one) | three(name, two)
+        said.append(f"{axiom} {_text(one)} -> {_text(two)}")
+    row = e.row
+    line = (
+        f"{row.target}, {row.operator} {row.placement}, {row.dose_kind}={row.dose:g}: unsafe "
+        f"prompts refused, unsteered -> steered [Wilson 95 %, clusters ignored]: {'; '.join(said)}"
+    )
+    return Said(metrics, [line] if said else [])
+
+
+def _rate(arm: ArmEvidence, axiom: int) -> Interval | None:
+    """The refusal rate of an axiom's unsafe prompts; None where none was answered."""
+    chosen = arm.refused[~arm.safe & (arm.answered_axioms == axiom)]
+    return wilson(int(chosen.sum()), len(chosen)) if len(chosen) else None
+
+
+def _text(i: Interval) -> str:
+    return f"{i.estimate:.2f} [{i.low:.2f}, {i.high:.2f}]"

@@ -1,0 +1,211 @@
+"""What does a sweep over one model's own vector say, beside its headline?"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from mahals.evaluation.arms import name
+from mahals.evaluation.suite import ArmRow, Label, SweptRow
+from mahals.maths.stats.controls import GainOverRandom
+from mahals.phase import Kept
+from mahals.phases.same_arch.measure.propagation import split
+from mahals.phases.same_arch.measure.propensity import steerability
+from mahals.phases.same_arch.measure.selection import best_lambda, best_line
+from mahals.phases.same_arch.report.baselines import against_said
+from mahals.phases.same_arch.report.refusals import refusals_said
+from mahals.reporting.axiom_parts import effects, left_out
+from mahals.reporting.entries import headline_line, headline_metrics
+from mahals.reporting.evidence import (
+    Evidence,
+    dose_key,
+    load,
+    over_random,
+    trend,
+    trend_over_random,
+)
+from mahals.reporting.report import Said, three
+
+CONTROLS = ("flipped", "permuted_layers", "shuffled_pairs")
+
+
+def headline_said(
+    e: Evidence, rows: Sequence[SweptRow], found: Sequence[Evidence], kept: Kept
+) -> Said:
+    """The vector at the headline dose: gains, their two parts, the axiom left out, the effects."""
+    row = e.row
+    if not isinstance(row, SweptRow):
+        raise ValueError(f"{name(row)} is no row of a sweep")
+    metrics, lines = headline_metrics(e, ""), [headline_line(e)]
+    parts = split(row, rows, kept)
+    if parts is not None:
+        metrics |= three("same_block", parts.same_block) | three("propagated", parts.propagated)
+        lines.append(f"{_who(row)}: aqi gain {e.gain.estimate:+.2f} is {parts.sentence()}")
+    out = left_out(row, rows, kept)
+    if out is not None:
+        for where, gained in (("left_out", out.inside), ("other_axioms", out.others)):
+            metrics |= three(f"{where}_gain", gained.gain)
+            metrics |= _over(f"{where}_gain", gained.over_random)
+        lines.append(f"{_who(row)}: {out.sentence()}")
+    for said in (
+        refusals_said(e, rows, kept),
+        against_said(e, rows, kept),
+        _controls(row, found, kept),
+        _effects(row, rows, kept),
+    ):
+        metrics |= said.metrics
+        lines += said.lines
+    return Said(metrics, lines)
+
+
+def _who(row: ArmRow) -> str:
+    return f"{row.target}, {row.operator} {row.placement}, {row.dose_kind}={row.dose:g}"
+
+
+def _over(what: str, over: GainOverRandom | None) -> dict[str, float]:
+    return {} if over is None else three(f"{what}_over_random", over.interval)
+
+
+def _controls(row: SweptRow, found: Sequence[Evidence], kept: Kept) -> Said:
+    """Each control's own gain over random, and the vector's over the shuffled pairs."""
+    metrics: dict[str, float] = {}
+    said = []
+    same = [e for e in found if dose_key(e.row) == dose_key(row)]
+    for kind in CONTROLS:
+        some = [e for e in same if e.row.arm == kind]
+        aqi = [e.over_random.interval.estimate for e in some if e.over_random is not None]
+        gap = [e.gap - e.random_gap for e in some if e.random_gap is not None]
+        for what, values in (("gain", aqi), ("refusal_gap_gain", gap)):
+            if values:
+                metrics[f"{kind}/{what}_over_random"] = float(np.mean(values))
+        if len(some) == 1:
+            over, apart = some[0].over_random, some[0].gap_over_random
+            said.append(f"{kind} aqi {_text(over, aqi)}, gap {_text(apart, gap)}")
+            metrics |= _over(f"{kind}/gain", over) | _over(f"{kind}/refusal_gap_gain", apart)
+        else:
+            said.append(f"{kind} ({len(some)}) aqi {_range(aqi)}, gap {_range(gap)}")
+    shuffled = [e.row for e in same if e.row.arm == "shuffled_pairs"]
+    over_them = _over_shuffled(row, shuffled, kept)
+    lines = [f"{_who(row)}, controls over random: " + "; ".join(said), *over_them.lines]
+    return Said(metrics | over_them.metrics, lines)
+
+
+def _over_shuffled(row: SweptRow, shuffled: Sequence[ArmRow], kept: Kept) -> Said:
+    """The vector against those of shuffled pairs; nothing with fewer than two."""
+    if len(shuffled) < 2:
+        return Said({}, [])
+    own, *theirs = load([row, *shuffled], kept)
+    aqi = over_random(
+        row.aqi, own.influence, [(t.row.aqi, t.influence) for t in theirs], own.clusters
+    )
+    gap = over_random(
+        own.gap, own.gap_influence, [(t.gap, t.gap_influence) for t in theirs], own.gap_clusters
+    )
+    plain = row.aqi - float(np.mean([t.row.aqi for t in theirs]))
+    plain_gap = own.gap - float(np.mean([t.gap for t in theirs]))
+    line = (
+        f"{_who(row)}: the vector over vectors of shuffled pairs (K={len(shuffled)}): aqi "
+        f"{_text(aqi, [plain])}, refusal gap {_text(gap, [plain_gap])}"
+    )
+    metrics = {"gain_over_shuffled": plain, "refusal_gap_gain_over_shuffled": plain_gap}
+    for what, over in (("gain", aqi), ("refusal_gap_gain", gap)):
+        metrics |= {} if over is None else three(f"{what}_over_shuffled", over.interval)
+    return Said(metrics, [line])
+
+
+def _text(over: GainOverRandom | None, plain: Sequence[float]) -> str:
+    """A difference with its interval, or as it is where nothing varies."""
+    if over is None:
+        return f"{plain[0]:+.2f} (nothing varies: no interval)" if plain else "absent"
+    i = over.interval
+    return f"{i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
+
+
+def _range(values: Sequence[float]) -> str:
+    if not values:
+        return "absent"
+    return f"{np.mean(values):+.2f} (range {min(values):+.2f} to {max(values):+.2f})"
+
+
+def _effects(row: SweptRow, rows: Sequence[ArmRow], kept: Kept) -> Said:
+    found = effects(row, rows, kept)
+    if found is None:
+        return Said({}, [])
+    clear = sum(
+        low is not None and high is not None and (low > 0 or high < 0)
+        for lows, highs in zip(found.grid.lows, found.grid.highs, strict=True)
+        for low, high in zip(lows, highs, strict=True)
+    )
+    known = sum(v is not None for r in found.grid.values for v in r)
+    line = f"{_who(row)}, effect matrix: {clear} of {known} cells differ from random (95 % each)"
+    own = found.own_over_others
+    if own is None:
+        return Said({}, [line + "; own axiom minus others absent: an axiom has no vector"])
+    line += (
+        f"; each vector on its own axiom minus on the others {own.estimate:+.2f} "
+        f"[{own.low:+.2f}, {own.high:+.2f}] points"
+    )
+    return Said(three("own_axiom_over_others", own), [line])
+
+
+def grid_said(
+    group: Sequence[SweptRow], rows: Sequence[SweptRow], found: Sequence[Evidence], kept: Kept
+) -> Said:
+    """The lambda grid of one vector: the trend of aqi, the best lambda, the steerability."""
+    metrics: dict[str, float] = {}
+    lines = []
+    first = group[0]
+    who = f"{first.target}, {first.operator} {first.placement}"
+    if len(group) > 2:
+        said = _trend_said(group, rows, kept)
+        metrics |= said.metrics
+        lines += [f"{who} {line}" for line in said.lines]
+    best = best_lambda(group)
+    if best is not None:
+        lines.append(best_line(best, group, found))
+        if best.row is not None:
+            e = next(e for e in found if e.row is best.row)
+            metrics["best_lambda"] = best.row.dose or 0.0
+            metrics |= _over("best_lambda_gain", e.over_random)
+            metrics |= _over("best_lambda_refusal_gap_gain", e.gap_over_random)
+    steered = steerability(group, rows, kept)
+    for s in steered:
+        metrics |= three(f"steerability_{s.label}", s.slope)
+        metrics |= _over(f"steerability_{s.label}", s.over_random)
+        metrics |= three(f"anti_steerable_{s.label}", s.anti)
+    if steered:
+        text = "; ".join(s.sentence() for s in steered)
+        lines.append(f"{who} steerability (slope of propensity, nats per token per lambda): {text}")
+    return Said(metrics, lines)
+
+
+def _trend_said(group: Sequence[SweptRow], rows: Sequence[SweptRow], kept: Kept) -> Said:
+    """The slope of aqi over lambda, and over that of the random directions on the same grid."""
+    slope, over = trend(group, kept), trend_over_random(group, rows, kept)
+    metrics = three("aqi_slope", slope) | _over("aqi_slope", over)
+    text = f"slope {slope.estimate:+.1f} [{slope.low:+.1f}, {slope.high:+.1f}] points per unit"
+    if over is None:
+        text += ", over random absent"
+    else:
+        i = over.interval
+        text += f", over random {i.estimate:+.1f} [{i.low:+.1f}, {i.high:+.1f}] (K={over.n_random})"
+    rises = all(a.aqi <= b.aqi for a, b in itertools.pairwise(group))
+    text += f", {'monotone' if rises else 'not monotone'} over {len(group)} strengths"
+    unit = " (units of the mean state)" if group[0].dose_kind == "relative" else ""
+    return Said(metrics, [f"aqi over lambda{unit}: {text}"])
+
+
+def grids(rows: Sequence[SweptRow]) -> list[list[SweptRow]]:
+    """The steered rows of each lambda grid, by rising strength."""
+    found: dict[tuple[object, ...], list[SweptRow]] = {}
+    for row in rows:
+        if row.arm == "steered" and row.on_grid:
+            found.setdefault((row.target, row.operator, row.placement), []).append(row)
+    return [sorted(g, key=lambda r: r.dose or 0.0) for g in found.values()]
+
+
+def variant(label: Label, separator: str = "/") -> str:
+    """Operator and placement, each followed by `separator`."""
+    return f"{label.operator}{separator}{label.placement}{separator}"

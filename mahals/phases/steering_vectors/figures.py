@@ -1,0 +1,142 @@
+"""What do the vectors of one model, and of several, look like?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mahals.data.texts import AXIOMS
+from mahals.phase import Kept
+from mahals.phases.steering_vectors.report import (
+    AxiomsAt,
+    VectorRow,
+    axiom_metrics,
+    axioms_at,
+    degrees,
+    potentials,
+)
+from mahals.reporting.plots.curves import lines_over_layers
+from mahals.reporting.plots.grids import Grid, matrix, table
+from mahals.reporting.plots.sheet import Labels, Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def vector_figures(rows: Sequence[VectorRow], kept: Kept) -> Mapping[str, Figure]:
+    """Of one model per method; of several models the first method, side by side."""
+    models = list(dict.fromkeys(r.model for r in rows))
+    caption = f"{_range([r.samples for r in rows])} extraction texts. No interval: one value per "
+    caption += "block over all texts."
+    if len(models) > 1:
+        return _several(rows, kept, caption)
+    at = axioms_at(rows, kept, models[0])
+    own = {} if at is None else {"axiom_directions": axiom_matrix(models[0], at)}
+    return _lines(rows, caption) | own
+
+
+def axiom_matrix(model: str, at: AxiomsAt) -> Figure:
+    """The cosines of the axioms' directions; on the diagonal the reliability of each."""
+    size = range(len(AXIOMS))
+    found = at.found
+    ceilings = [c for i, j in found.apart if (c := found.ceiling[i][j]) is not None]
+    bound = (
+        f"The ceiling of a cosine is sqrt(r_i r_j): here {min(ceilings):.3f} to {max(ceilings):.3f}"
+        if ceilings
+        else "No ceiling: the halves do not agree"
+    )
+    grid = Grid(
+        AXIOMS,
+        AXIOMS,
+        [[found.cosine[i][j].estimate if i != j else found.reliability[i] for j in size]
+         for i in size],
+        [[found.cosine[i][j].low if i != j else None for j in size] for i in size],
+        [[found.cosine[i][j].high if i != j else None for j in size] for i in size],
+        [["a half of length 0" for _ in size] for _ in size],
+    )  # fmt: skip
+    caption = (
+        f"{_range(at.pairs)} pairs per axiom; 95 % intervals over pairs. "
+        f"Diagonal: r, the cosine of the vectors of two halves. {bound}. "
+        "Below 0: steering towards one axiom steers away from the other."
+    )
+    title = f"Directions of the axioms, {model}, block {at.block}"
+    return matrix(grid, Labels(title, "cosine", caption), signed=True, form=".3f")
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _several(rows: Sequence[VectorRow], kept: Kept, caption: str) -> Mapping[str, Figure]:
+    models = list(dict.fromkeys(r.model for r in rows))
+    first = rows[0].method
+    own = {m: [r for r in rows if r.model == m and r.method == first] for m in models}
+    title = f"{first} over the blocks of each model"
+    columns = {
+        "model": models,
+        "blocks": [str(v[0].blocks) for v in own.values()],
+        "width": [str(v[0].width) for v in own.values()],
+        "mean cosine": [f"{np.mean([r.cosine for r in v]):.3f}" for v in own.values()],
+        "split-half": [f"{np.mean([r.split_half for r in v]):.3f}" for v in own.values()],
+    }
+    turned = potentials(rows)
+    if set(turned) == set(models):
+        columns["potential"] = [f"{turned[m]:.3f}" for m in models]
+    found = [axioms_at(rows, kept, m) for m in models]
+    if all(at is not None for at in found):
+        lowest = [axiom_metrics(at)["axioms/cosine_min"] for at in found if at is not None]
+        columns["lowest axiom cosine"] = [f"{x:.2f}" for x in lowest]
+    return {
+        "cosine_similarity_comparison": lines_over_layers(
+            {m: Measured([r.cosine for r in v]) for m, v in own.items()},
+            Labels(f"Cosine of the two states compared, {title}", "mean cosine", caption),
+        ),
+        "steering_norms_comparison": lines_over_layers(
+            {m: Measured([r.norm for r in v]) for m, v in own.items()},
+            Labels(f"Norm of {title}", "norm of the vector", caption),
+        ),
+        "model_dimensions": table(
+            columns, Labels("Dimensions and vectors of the models", "", caption)
+        ),
+    }
+
+
+def _lines(rows: Sequence[VectorRow], caption: str) -> dict[str, Figure]:
+    own = {m: [r for r in rows if r.method == m] for m in dict.fromkeys(r.method for r in rows)}
+
+    def over(value: Callable[[VectorRow], float | None]) -> dict[str, Measured]:
+        """The methods that have the value."""
+        found = {method: [value(r) for r in some] for method, some in own.items()}
+        return {method: Measured(v) for method, v in found.items() if None not in v}
+
+    labels = {
+        "cosine_similarity": Labels(
+            "Cosine of the two states that each method compares", "mean cosine", caption
+        ),
+        "steering_vector_norms": Labels(
+            "Norm of the steering vectors", "norm of the vector", caption
+        ),
+        "split_half_reliability": Labels(
+            "Cosine of the vectors of two halves",
+            "cosine",
+            f"{caption} Below 0: the halves do not agree on the sign.",
+            better="higher",
+        ),
+        "explained_variance": Labels("Variance along the component", "share", caption),
+        "angle_to_mean_shift": Labels(
+            "Angle of each vector to the mean shift of its own states",
+            "degrees",
+            f"{caption} 0: the mean shift itself. 90: unrelated to it.",
+        ),
+    }
+    series = {
+        "cosine_similarity": over(lambda r: r.cosine),
+        "steering_vector_norms": over(lambda r: r.norm),
+        "split_half_reliability": over(lambda r: r.split_half),
+        "explained_variance": over(lambda r: r.explained_variance),
+        "angle_to_mean_shift": over(degrees),
+    }
+    return {name: lines_over_layers(v, labels[name]) for name, v in series.items() if v}

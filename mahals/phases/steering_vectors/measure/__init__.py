@@ -1,0 +1,239 @@
+"""Which direction leads from base to aligned in each model, and how reliable is it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from mahals.evaluation.suite import Suite, steered_blocks
+from mahals.maths.stats.intervals import Interval
+from mahals.maths.vectors.controls import likeness
+from mahals.maths.vectors.estimators import SteeringVectors
+from mahals.maths.vectors.pairs import Vectors
+from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.phases.steering_vectors.figures import vector_figures
+from mahals.phases.steering_vectors.measure.held_out_axiom import (
+    ByAxiom,
+    by_axiom,
+    check_axiom,
+    leave_out,
+)
+from mahals.phases.steering_vectors.measure.pairs import Method, PairReader, Reading, Texts
+from mahals.phases.steering_vectors.measure.selection import Trial, selection_gains
+from mahals.phases.steering_vectors.report import (
+    VectorRow,
+    angle_words,
+    axiom_line,
+    axiom_metrics,
+    axiom_tensors,
+    axioms_at,
+    cards,
+    method_metrics,
+    potentials,
+    selection_words,
+)
+from mahals.records import InputError, seed_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which vectors are made, from which texts, read at which tokens."""
+
+    methods: tuple[Method, ...]
+    svd_k: int  # which singular vector, from 1 (published: 3)
+    svd_centered: bool
+    texts: dict[str, Texts]  # by weights: what mean_difference and svd_k read
+    pool: Literal["last", "mean"]
+    pairs: int  # how many of the extraction split; 0 = all
+    left_out: str  # an axiom whose pairs make no vector, or none
+    shuffles: int  # directions from shuffled pairs, kept beside each vector; 0 = none
+    tokens: int  # longer texts lose their beginning
+    layers: Literal["auto"] | tuple[float, ...]  # the blocks the selection score steers
+    selection_draws: int  # random directions that the methods are compared with there
+    suite: Suite
+
+
+@dataclass(frozen=True)
+class Task:
+    """All vectors of one model: they share the captured states."""
+
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row(VectorRow):
+    """One method at one block."""
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """One task. Raises InputError for methods named twice or not at all, and unknown axioms."""
+    if not params.methods or len(set(params.methods)) < len(params.methods):
+        raise InputError(
+            "steering_vectors.methods",
+            expected="one or more different methods",
+            got=str(list(params.methods)),
+            cure="name each method once",
+        )
+    if params.shuffles < 0:
+        raise InputError(
+            "steering_vectors.shuffles",
+            expected="0 or more",
+            got=str(params.shuffles),
+            cure="0 keeps no direction from shuffled pairs",
+        )
+    if params.selection_draws < 2:
+        raise InputError(
+            "steering_vectors.selection_draws",
+            expected="2 or more",
+            got=str(params.selection_draws),
+            cure="a gain over random has no interval with fewer",
+        )
+    check_axiom(params.left_out)
+    return [Task((lab.unit,))]
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """Every method's vectors at every block, kept as safetensors, with their selection score."""
+    key = task.models[0]
+    pairs = lab.pairs("extraction")
+    divided = leave_out(pairs[: params.pairs] if params.pairs else pairs, params.left_out)
+    texts = params.texts[lab.weights]
+    reading = Reading(texts, params.pool, params.tokens, params.svd_k, params.svd_centered)
+    reader = PairReader(reading, lab, key, divided.used)
+    reader.read(params.methods)
+    found = {method: reader.vectors(method) for method in params.methods}
+    apart = PairReader(reading, lab, key, divided.apart) if divided.apart else None
+    lab.report("scoring on the selection split", 0, 1)
+    values = {m: v.values for m, v in found.items()}
+    trial = Trial(params.layers, params.selection_draws, params.suite)
+    gains = selection_gains(values, trial, lab, key)
+    lab.report("scoring on the selection split", 1, 1)
+    for method, vectors in found.items():
+        axioms = by_axiom(reader, apart) if method == "mean_difference" else ByAxiom(None, None)
+        tensors = {"values": torch.from_numpy(vectors.values)}
+        if axioms.directions is not None:
+            tensors |= axiom_tensors(axioms.directions)
+        seed = seed_of("shuffled pairs", key, lab.seed)
+        drawn = reader.shuffled(vectors, method, params.shuffles, seed) if params.shuffles else None
+        if drawn is not None:
+            tensors["shuffled"] = torch.from_numpy(drawn)
+        kept = lab.keep(f"{method}.safetensors", tensors)
+        reasons = [r for r in (divided.reason, axioms.reason, gains[method].reason) if r]
+        made = _Made(method, vectors, drawn, kept, gains[method].gain, "; ".join(reasons) or None)
+        yield from _rows(made, reader, divided.axiom, params, lab)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """One method's vectors, and what is known of them all."""
+
+    method: Method
+    vectors: SteeringVectors
+    shuffled: Vectors | None  # (S, L, d)
+    kept: str
+    gain: Interval | None  # on the selection split
+    reason: str | None
+
+
+def _rows(
+    made: _Made, reader: PairReader, left_out: str | None, params: Params, lab: Lab
+) -> Iterator[Row]:
+    base = lab.model(lab.unit, "base")
+    steered = steered_blocks(params.layers, base.layers, lab.weights)
+    vectors, method = made.vectors, made.method
+    turned, explained = vectors.metadata.get("cosine_to_mean"), vectors.explained_variance
+    alike = None if made.shuffled is None else likeness(made.shuffled, vectors)
+    for block in range(base.layers):
+        gain = made.gain if block in steered else None
+        yield Row(
+            model=base.key,
+            method=method,
+            block=block,
+            blocks=base.layers,
+            width=base.width,
+            norm=float(vectors.norms[block]),
+            state_norm=float(vectors.state_norms[block]),
+            cosine=float(vectors.cosine[block]),
+            explained_variance=None if explained is None else float(explained[block]),
+            cosine_to_mean=turned[block] if isinstance(turned, list) else None,
+            split_half=float(vectors.split_half[block]),
+            shuffled_cosine=None if alike is None else float(alike[block]),
+            samples=int(vectors.metadata["samples"]),  # type: ignore[arg-type]
+            shortened=reader.shortened(method),
+            empty=reader.empty(method),
+            texts=reader.texts(method),
+            pool=params.pool,
+            left_out=left_out,
+            vectors=made.kept,
+            revision=base.revision,
+            selection_gain=None if gain is None else gain.estimate,
+            selection_gain_low=None if gain is None else gain.low,
+            selection_gain_high=None if gain is None else gain.high,
+            steered=block in steered,
+            reason=made.reason,
+        )
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Per model and method: cosine, reliability, selection gain; which axioms are in conflict.
+
+    `potential` is 1 - the mean cosine of mean_difference: how far alignment turned the states. The
+    models' order by it is the one recommended for same_arch.
+    """
+    models = list(dict.fromkeys(r.model for r in rows))
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    table = potentials(rows)
+    for model in models:
+        own = [r for r in rows if r.model == model]
+        at = axioms_at(rows, kept, model)
+        found = method_metrics(own) | (axiom_metrics(at) if at else {})
+        if model in table:
+            found["potential"] = table[model]
+        metrics |= {f"{model}/{name}" if len(models) > 1 else name: v for name, v in found.items()}
+        lines += [_model_line(own, table), *([axiom_line(model, at)] if at else [])]
+    order = sorted(table, key=lambda m: -table[m])
+    if len(order) > 1:
+        lines.append(
+            "recommended order for same_arch by potential: " + ", ".join(order) + " (whether the "
+            "cosine predicts the gain is tested in same_arch, not assumed)"
+        )
+    return Summary(metrics, tuple(lines), (), tuple(cards(rows)))
+
+
+def _model_line(own: Sequence[Row], table: Mapping[str, float]) -> str:
+    """What one model's vectors are, in one sentence."""
+    one = own[0]
+    said = [f"{one.model}: {one.blocks} blocks, width {one.width}"]
+    if one.model in table:
+        turned = table[one.model]
+        said[0] += f", mean cosine {1 - turned:.3f}, potential {turned:.3f}"
+    said += [words for words in (angle_words(own), selection_words(own)) if words]
+    said.append(f"left out: {one.left_out or 'no axiom'}")
+    reasons = list(dict.fromkeys(r.reason for r in own if r.reason))
+    return "; ".join([*said, *reasons])
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """Per block: cosine, norm, angle, explained variance; the axioms' directions as a matrix."""
+    return vector_figures(rows, kept)
+
+
+PHASE = Phase(
+    Params,
+    Task,
+    Row,
+    plan,
+    measure,
+    summarize,
+    draw,
+    needs=("datasets", "organisms"),
+    per="model",
+    cost=Cost(seconds=10.0, megabytes=0.1),
+)

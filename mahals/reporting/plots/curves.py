@@ -1,0 +1,170 @@
+"""How does a value move over layers or strengths, and does it leave the band of random arms?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mahals.reporting.plots.sheet import (  # fmt: skip
+    INK,
+    SOFT,
+    STROKES,
+    TEXT,
+    Labels,
+    Measured,
+    finish,
+    sheet,
+    something,
+    stroke,
+    style,
+    uneven,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BAND = "#9a9a9a"
+UP, DOWN = "\u2191", "\u2193"
+FAR = 3.0  # a reference that would leave the arms less than 1 / FAR of the axis is not drawn
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One panel: arms over `x`, against the random arms and horizontal references."""
+
+    x: Sequence[float]
+    arms: Mapping[str, Measured]  # drawn solid: the steered arms
+    band: Measured | None = None  # middle, low and high of the random arms
+    flipped: Mapping[str, Measured] = field(default_factory=dict)  # drawn dashed, open markers
+    references: Mapping[str, float] = field(default_factory=dict)  # unsteered, aligned checkpoint
+
+
+def lines_over_layers(series: Mapping[str, Measured], labels: Labels) -> Figure:
+    """A layer profile: one line per name, from the first block to the last.
+
+    Models of one depth share an axis of block numbers; with different depths the axis is the
+    relative depth (l + 1) / L, in (0, 1]. An absent layer is a gap in the line.
+    """
+    something("series", series)
+    depths = {len(measured.values) for measured in series.values()}
+    relative = len(depths) > 1
+    figure = sheet(7.0, 3.2)
+    axes = figure.add_subplot()
+    keys = {}
+    for number, (name, measured) in enumerate(series.items()):
+        depth = len(measured.values)
+        x = [(block + 1) / depth if relative else block for block in range(depth)]
+        keys[name] = _line(axes, x, measured, stroke(number), len(series) <= 2)
+    style(axes, "both")
+    axes.axhline(0, color=SOFT, linewidth=0.8, zorder=1)
+    if not relative:
+        whole: Any = axes.xaxis.get_major_locator()
+        whole.set_params(integer=True)
+    axes.set_xlabel(
+        "relative depth (block / blocks)" if relative else "block", size=TEXT, color=INK
+    )
+    axes.set_ylabel(labels.value_axis(True), size=TEXT, color=INK)
+    return finish(figure, labels, "", keys)
+
+
+def curve_with_band(
+    panels: Mapping[str, Curve], labels: Labels, columns: int = 3, share: bool = False
+) -> Figure:
+    """Small multiples, one panel per name (model or axiom): arms, random band, references.
+
+    Every panel names its own value range unless `share`; there a reference far from the arms is
+    written at its edge, with an arrow and its value, instead of drawn. `labels.other` names the
+    x axis with its unit. Raises InputError when a list is not as long as its panel's x.
+    """
+    something("panels", panels)
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = sheet(7.0 if columns > 1 else 5.0, 2.15 * rows + (0.9 if rows == 1 else 0.3))
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=share)
+    keys: dict[str, Any] = {}
+    for number, axes in enumerate(grid.flat):
+        if number >= len(panels):
+            axes.set_axis_off()
+            continue
+        name = list(panels)[number]
+        _panel(axes, panels[name], keys)
+        _references(axes, panels[name], keys, share)
+        style(axes, "both")
+        axes.set_title(name, size=TEXT, weight="bold", color=INK, loc="left", pad=3)
+        axes.locator_params(axis="y", nbins=5)
+        below = number + columns >= len(panels)
+        axes.tick_params(axis="x", labelbottom=below)
+        if number % columns == 0:
+            axes.set_ylabel(labels.value_axis(True), size=TEXT, color=INK)
+    return finish(figure, labels, "", keys, labels.other)
+
+
+def _panel(axes: Any, curve: Curve, keys: dict[str, Any]) -> None:
+    if curve.band is not None:
+        _check("random band", curve, curve.band)
+        middle, low, high = curve.band.arrays()
+        area = axes.fill_between(curve.x, low, high, color=BAND, alpha=0.35, linewidth=0, zorder=1)
+        axes.plot(curve.x, middle, color="#6e6e6e", linewidth=1.0, zorder=2, gid="random mean")
+        keys.setdefault("random directions", area)
+    for number, (name, measured) in enumerate(curve.arms.items()):
+        _check(name, curve, measured)
+        line = _line(axes, curve.x, measured, stroke(number), len(curve.arms) <= 2)
+        keys.setdefault(name, line)
+    for number, (name, measured) in enumerate(curve.flipped.items()):
+        _check(name, curve, measured)
+        look = {**stroke(number), "linestyle": "--", "markerfacecolor": "white"}
+        keys.setdefault(name, _line(axes, curve.x, measured, look, True))
+
+
+def _references(axes: Any, curve: Curve, keys: dict[str, Any], share: bool) -> None:
+    """Horizontal lines; those far above or below the arms as text at that edge of the panel."""
+    import numpy as np
+
+    given = [*curve.arms.values(), *curve.flipped.values(), *([curve.band] if curve.band else [])]
+    known = np.concatenate([bound for measured in given for bound in measured.arrays()] or [[]])
+    known = known[np.isfinite(known)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    far: dict[bool, list[str]] = {True: [], False: []}
+    for number, (name, value) in enumerate(curve.references.items()):
+        reach = max(high, value) - min(low, value)
+        if not share and high > low and reach > FAR * (high - low):
+            arrow = UP if value > high else DOWN
+            far[value > high].append(f"{name} {value:z.3g} {arrow}")
+            continue
+        line = axes.axhline(value, color=INK, linestyle=STROKES[3 - number % 3], linewidth=1.3)
+        line.set_gid("reference")
+        keys.setdefault(name, line)
+    for above, words in far.items():
+        if words:
+            _edge(axes, words, above)
+
+
+def _edge(axes: Any, words: Sequence[str], above: bool) -> None:
+    """Names what lies beyond the upper or the lower edge, in room of its own."""
+    bottom, top = axes.get_ylim()
+    room = (top - bottom) * 0.15 * len(words)
+    axes.set_ylim((bottom, top + room) if above else (bottom - room, top))
+    axes.text(
+        0.98, 0.98 if above else 0.02, "\n".join(words), size=TEXT, color=INK, ha="right",
+        va="top" if above else "bottom", transform=axes.transAxes, gid="far reference",
+    )  # fmt: skip
+
+
+def _check(name: str, curve: Curve, measured: Measured) -> None:
+    if len(measured.values) != len(curve.x):
+        raise uneven(name, len(curve.x), len(measured.values))
+
+
+def _line(
+    axes: Any, x: Sequence[float], measured: Measured, look: Mapping[str, Any], band: bool
+) -> Any:
+    """A line with its intervals: as a pale band, or as whiskers where bands would pile up."""
+    values, low, high = measured.arrays()
+    if measured.lows and measured.highs and not band:
+        axes.vlines(x, low, high, color=look["color"], alpha=0.6, linewidth=1.0, zorder=2)
+    elif measured.lows and measured.highs:
+        axes.fill_between(x, low, high, color=look["color"], alpha=0.13, linewidth=0, zorder=1)
+    (line,) = axes.plot(x, values, linewidth=1.5, markersize=4, zorder=3, **look)
+    return line
