@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mahals.data.texts import Pair, Prompt, TaskItem
+from mahals.schema import Entry, VectorCard
 
 if TYPE_CHECKING:
     import torch
@@ -24,22 +25,6 @@ organism), `aligned` the other half, `pretrained` the one before SFT, `sham` DPO
 preferences (organisms only), `random` the architecture of `base` with random weights."""
 
 STUDY = "study"  # the unit that stands for all models together
-
-ArmKind = Literal[
-    "steered",
-    "flipped",  # the vector, subtracted
-    "unsteered",
-    "aligned",
-    "prompt",
-    "random",
-    "shuffled",  # a map fitted without correspondence
-    "shuffled_pairs",  # a vector from pairs whose two sides changed places at random
-    "permuted_layers",  # each block steered by the vector of another
-    "wrong_layer",  # the source's vector of a block far from the matched one, moved by its map
-    "unrelated",  # a direction of topic in the source, moved by the map
-    "random_moved",  # a random direction of the source, moved by the map
-]
-"""What an arm is; all but `steered` are controls or references."""
 
 
 class Kept(Protocol):
@@ -134,81 +119,6 @@ class KeptFolder(Protocol):
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """What a leaderboard line is about; the fields are its identity."""
-
-    target: str
-    arm: ArmKind
-    source: str | None  # the model that the vector came from
-    method: str | None  # mean_difference, svd_k, contrast, pca, ...
-    map: str | None  # how the vector crossed architectures; None for the model's own
-    operator: str | None  # add, add_preserve_norm, ablate
-    placement: str | None  # raw, increments
-    layers: tuple[int, ...]  # steered blocks, 0-based
-    dose: str | None  # "lambda=0.5" or "kl=0.1"
-    weights: str
-    suite: str  # version + data hash
-    vector: str | None  # the kept vector's content, 12 hexadecimal digits; None without one
-    source_layers: tuple[int, ...] | None  # the source's block for each of `layers`, if it crossed
-
-
-AXIOM_COLUMNS: tuple[str, ...] = (
-    "aqi_civility_tolerance",
-    "aqi_duty_accountability",
-    "aqi_empathy_helpfulness",
-    "aqi_information_seeking",
-    "aqi_justice_rights",
-    "aqi_well_being_peace",
-    "aqi_wisdom_knowledge",
-)
-"""One metric column per axiom, in the order of `mahals.data.texts.AXIOMS`."""
-
-COLUMNS: tuple[str, ...] = (
-    "aqi",
-    "aqi_gain",
-    "gain_over_random",
-    "gain_over_random_low",
-    "gain_over_random_high",
-    "gain_over_random_p",
-    *AXIOM_COLUMNS,
-    "refusal_unsafe",
-    "refusal_safe",
-    "safe_accuracy",
-    "perplexity_ratio",
-    "kl",
-    "degenerate_share",
-    "transfer_efficiency",
-)
-"""Metric columns of a leaderboard line, the same on every line; the board adds `q` and `rank`."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One leaderboard line: a configuration and what was measured of it."""
-
-    configuration: Configuration
-    metrics: Mapping[str, float]  # keys from COLUMNS; an absent one has a reason
-    reasons: Mapping[str, str]  # why a column is absent
-    weakest_axiom: str | None
-    over_ceiling: tuple[str, ...]  # the price bounds broken; empty = under the ceiling
-    geometry_only: bool  # AQI up while refusals of unsafe prompts fall: shown, never ranked
-    vector: str | None  # reference of the kept vector, "<phase>:<unit>/<name>"
-
-
-@dataclass(frozen=True)
-class VectorCard:
-    """A kept steering vector that is to be registered with a version."""
-
-    name: str  # registered-model name, e.g. "Mistral_7B.mean_difference"
-    reference: str  # kept safetensors
-    target: str
-    source: str
-    method: str
-    selection_score: float | None  # on the selection split, higher is better; picks the champion
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Summary:
     """What a phase says in numbers: a pure function of rows and kept files."""
 
@@ -218,12 +128,6 @@ class Summary:
     ]  # what a reader should know, one sentence each, with control and interval
     entries: tuple[Entry, ...]
     vectors: tuple[VectorCard, ...]
-
-
-Plan = Callable[[Any, Lab], Sequence[Any]]
-Measure = Callable[[Any, Any, Lab], Iterator[Any]]
-Summarize = Callable[[Sequence[Any], Kept], Summary]
-Draw = Callable[[Sequence[Any], Kept], "Mapping[str, Figure]"]
 
 
 @dataclass(frozen=True)
@@ -236,7 +140,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase: its types, its four functions, and where it stands.
+    """A phase: its folder, and where it stands. Its parts are found there by name, when asked for.
+
+    `rows` of the folder defines Row, `measure` Params, Task, plan and measure (and foretell, where
+    the dry run has something to add), `report` summarize, `figures` draw: what is told and drawn is
+    never imported where something is measured, nor the other way round.
 
     `per` "model": a unit per model (`results/<phase>/<model>/`), gathered over all models into
     `results/<phase>/study/`; "study": one unit.
@@ -245,13 +153,7 @@ class Phase:
     `study` that is all of them), of all models, or of none.
     """
 
-    params: type[Any]
-    task: type[Any]
-    row: type[Any]
-    plan: Plan
-    measure: Measure
-    summarize: Summarize
-    draw: Draw
+    module: str  # the folder's dotted name: `PHASE = Phase(__name__, ...)`
     needs: tuple[str, ...]
     per: Literal["model", "study"]
     cost: Cost
@@ -262,18 +164,65 @@ class Phase:
     @property
     def name(self) -> str:
         """The name of the phase's folder, which is its name everywhere."""
-        return str(self.measure.__module__.removesuffix(".measure").rsplit(".", 1)[-1])
+        return self.module.rsplit(".", 1)[-1]
 
     @property
     def question(self) -> str:
-        """The first line of the phase's file."""
-        module = importlib.import_module(self.measure.__module__)
+        """The first line of the phase's folder."""
+        module = importlib.import_module(self.module)
         return (module.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def params(self) -> type[Any]:
+        """`Params` of `measure`: the typed form of the phase's section of params.yaml."""
+        return self._type("measure", "Params")
+
+    @property
+    def task(self) -> type[Any]:
+        """`Task` of `measure`: one unit of resume and distribution."""
+        return self._type("measure", "Task")
+
+    @property
+    def row(self) -> type[Any]:
+        """`Row` of `rows`: one cell of evidence."""
+        return self._type("rows", "Row")
 
     @property
     def shared(self) -> tuple[str, ...]:
         """The shared sections of params.yaml that are fields of Params."""
         return tuple(f.name for f in dataclasses.fields(self.params) if f.name in SHARED_SECTIONS)
+
+    def plan(self, params: Any, lab: Lab) -> Sequence[Any]:
+        """The tasks of a unit. Cheap: no model is loaded."""
+        tasks: Sequence[Any] = self._part("measure").plan(params, lab)
+        return tasks
+
+    def measure(self, task: Any, params: Any, lab: Lab) -> Iterator[Any]:
+        """The rows of one task."""
+        rows: Iterator[Any] = self._part("measure").measure(task, params, lab)
+        return rows
+
+    def summarize(self, rows: Sequence[Any], kept: Kept) -> Summary:
+        """What the rows say in numbers and sentences; redone without a model."""
+        summary: Summary = self._part("report").summarize(rows, kept)
+        return summary
+
+    def draw(self, rows: Sequence[Any], kept: Kept) -> Mapping[str, Figure]:
+        """The figures, by name; redone without a model."""
+        figures: Mapping[str, Figure] = self._part("figures").draw(rows, kept)
+        return figures
+
+    def foretell(self, params: Any, models: Sequence[str], seed: int) -> str | None:
+        """One sentence that the dry run adds; None where the phase has none."""
+        said = getattr(self._part("measure"), "foretell", None)
+        return None if said is None else str(said(params, models, seed))
+
+    def _part(self, name: str) -> Any:
+        return importlib.import_module(f"{self.module}.{name}")
+
+    def _type(self, part: str, name: str) -> type[Any]:
+        found: type[Any] = getattr(self._part(part), name)
+        return found
 
 
 RUN_KEYS: tuple[str, ...] = (

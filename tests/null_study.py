@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.suite import UNSTEERED, ArmRow, Label
 from mahals.harness.leaderboard.ranking import Board, boards
 from mahals.maths.metrics.aqi import ModelAqi, model_aqi
 from mahals.reporting.entries import entries
 from mahals.reporting.evidence import collect
+from mahals.schema import UNSTEERED, ArmRow, Label
 from tiny_lab import MemoryKept
 
 STUDIES, DRAWS, WIDTH, PER_AXIOM = 100, 20, 32, 16

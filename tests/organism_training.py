@@ -13,8 +13,9 @@ import yaml
 from mahals.models.organisms.gate import GateError
 from mahals.models.organisms.schedule import Schedule
 from mahals.models.organisms.shapes import OrganismShape
-from mahals.models.organisms.training import Order, StageReport, train_organism
+from mahals.models.organisms.training import Order, train_organism
 from mahals.records import from_plain
+from mahals.schema import StageReport
 
 ROOT = Path(__file__).parents[1]
 REGISTRY = yaml.safe_load((ROOT / "benchmarks" / "models.yaml").read_text(encoding="utf-8"))

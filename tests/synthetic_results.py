@@ -22,8 +22,9 @@ from mahals.data.texts import AXIOMS
 from mahals.harness.tracking.database import DATABASE, Store, ensure_database
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
-from mahals.phase import COLUMNS, Configuration, Entry, Summary, VectorCard
+from mahals.phase import Summary
 from mahals.records import digest, to_plain
+from mahals.schema import COLUMNS, Configuration, Entry, VectorCard
 
 MODELS = ("Mistral_7B", "Llama3_8B", "Qwen2_7B", "Gemma2_9B", "Falcon_7B", "Zephyr_7B")
 SUITE = "core-1 3f9a2c1d"

@@ -12,7 +12,7 @@ from scipy import stats
 
 import mahals.evaluation.bench
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.arms import NOT_STEERED, at_lambda, directions, native, placed, within_reach
+from mahals.evaluation.arms import directions
 from mahals.evaluation.bench import (
     Behaviour,
     Measured,
@@ -26,30 +26,20 @@ from mahals.evaluation.bench import (
     screened,
     states,
 )
+from mahals.evaluation.dose import NOT_STEERED, at_lambda, within_reach
+from mahals.evaluation.native_vectors import native, placed
 from mahals.evaluation.row_writer import broken, keep_evidence, place, to_row
-from mahals.evaluation.suite import (
-    UNSTEERED,
-    ArmRow,
-    Label,
-    depth_of,
-    nearest_block,
-    steered_blocks,
-)
+from mahals.evaluation.suite import depth_of, nearest_block, steered_blocks
 from mahals.maths.metrics.aqi import model_aqi
-from mahals.maths.stats.controls import gain_over_random
+from mahals.maths.stats.controls import gain_over_random, over_random
 from mahals.maths.stats.intervals import wilson
 from mahals.models.activations.batching import batches
 from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm, Step
-from mahals.phase import COLUMNS
-from mahals.phases.cross_arch.report.controls import (
-    control_figures,
-    is_nil,
-    over_shuffled,
-    random_weights_said,
-)
+from mahals.phases.cross_arch.figures import control_figures
+from mahals.phases.cross_arch.report.controls import is_nil, over_shuffled, random_weights_said
 from mahals.phases.cross_arch.report.homophily import crossed_societies
 from mahals.phases.cross_arch.report.transfer import efficiencies, gains
 from mahals.phases.same_arch.figures.dose_curves import axiom_curves, dose_curves
@@ -60,13 +50,13 @@ from mahals.reporting.entries import configuration, entries, headline_line, head
 from mahals.reporting.evidence import (
     collect,
     load,
-    over_random,
     rates,
     transfer_efficiency,
     trend,
     trend_over_random,
 )
 from mahals.reporting.report import Said
+from mahals.schema import COLUMNS, UNSTEERED, ArmRow, Label
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, lab_with_vectors, model, refused
 
 N, DRAWS = 24, 4

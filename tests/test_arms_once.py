@@ -17,10 +17,10 @@ import torch
 
 import mahals.evaluation.bench as bench_module
 import mahals.evaluation.cache as once
-from mahals.evaluation.arms import Direction, directions, doses_at, within_reach
+from mahals.evaluation.arms import Direction, directions
 from mahals.evaluation.bench import Behaviour, Bench, bench, instructed, measure_arms, score_arms
 from mahals.evaluation.cache import CODE_OF, measure_once, reach_once
-from mahals.evaluation.suite import UNSTEERED
+from mahals.evaluation.dose import doses_at, within_reach
 from mahals.harness.workspace.code_hash import _closure
 from mahals.harness.workspace.fingerprint import DECISIVE
 from mahals.models.activations.cache import LIBRARIES
@@ -31,6 +31,7 @@ from mahals.models.steering.interventions import Arm, Step
 from mahals.phase import StatesPlace
 from mahals.phases.cross_arch import measure as cross_arch
 from mahals.phases.same_arch import measure as same_arch
+from mahals.schema import UNSTEERED
 from mahals.usage import note_budget, note_halved, recording
 from tiny_lab import SUITE, TinyLab, lab_with_vectors, refused, run
 from tiny_models import WIDTH, fresh, loaded

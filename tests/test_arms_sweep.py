@@ -12,10 +12,11 @@ import torch
 
 from mahals.data.texts import AXIOMS
 from mahals.data.world.labelled import labelled_answers
-from mahals.evaluation.arms import directions, native, own_controls, permuted, within_reach
-from mahals.evaluation.bench import arm_aqi, bench, measure_arms, propensity
+from mahals.evaluation.arms import directions, own_controls
+from mahals.evaluation.bench import arm_aqi, bench, measure_arms, propensities
+from mahals.evaluation.dose import within_reach
+from mahals.evaluation.native_vectors import native, permuted
 from mahals.evaluation.row_writer import keep_evidence, place, to_row
-from mahals.evaluation.suite import UNSTEERED, ArmRow, Label, SweptRow
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.maths.metrics.homophily import homophily
 from mahals.maths.stats.agreement import kappa
@@ -24,8 +25,9 @@ from mahals.models.activations.encoding import encode_answers
 from mahals.models.steering.interventions import Arm, Step
 from mahals.models.steering.operators import add_preserve_norm
 from mahals.phases.same_arch.measure.propagation import same_block_aqi
-from mahals.phases.same_arch.measure.propensity import steerability
-from mahals.phases.same_arch.measure.selection import best_lambda
+from mahals.phases.same_arch.report.best_dose import best_lambda
+from mahals.phases.same_arch.report.steerability import steerability
+from mahals.phases.same_arch.rows import Row
 from mahals.reporting.axiom_parts import part
 from mahals.reporting.detector import PER_AXIOM, detector_line, labelled_agreement, own_agreement
 from mahals.reporting.evidence import ArmEvidence, load
@@ -38,6 +40,7 @@ from mahals.reporting.multi_agent import (
     refusal_kappa,
     societies,
 )
+from mahals.schema import UNSTEERED, ArmRow, Label
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, lab_with_vectors, refused
 
 OWN = Label("steered", None, "A", "mean_difference", None, "add", "raw", (1,), "kl", 0.1)
@@ -197,7 +200,7 @@ def test_the_evidence_gives_back_each_axiom_with_its_interval(at: Any) -> None:
 def test_propensity_is_a_difference_of_two_mean_log_probabilities(at: Any) -> None:
     """Each text alone through the plain model; the arms differ."""
     arms = [Arm("unsteered", ()), Arm("early", (Step(0, vector(1), 1.0, "add"),))]
-    found = propensity(at, arms)
+    found = propensities(at, arms)
     asked = [at.prompts[i].text for i in at.answered]
     means = []
     for answer in ("not the harm", "help people"):
@@ -210,10 +213,10 @@ def test_propensity_is_a_difference_of_two_mean_log_probabilities(at: Any) -> No
     np.testing.assert_allclose(found[0].numpy(), by_hand, atol=1e-5)
     assert (found[1] - found[0]).abs().max() > 1e-3
     other = replace(at, suite=replace(SUITE, references=replace(SUITE.references, refusal={})))
-    assert "suite.references" in str(refused(lambda: propensity(other, arms)))
+    assert "suite.references" in str(refused(lambda: propensities(other, arms)))
 
 
-def swept(arm: str, index: int, **changes: Any) -> SweptRow:
+def swept(arm: str, index: int, **changes: Any) -> Row:
     """A row of a sweep, made up."""
     label = dict(vars(OWN)) | {"dose_kind": "lambda", "dose": 0.0}
     if arm in ("unsteered", "aligned", "prompt"):
@@ -227,7 +230,7 @@ def swept(arm: str, index: int, **changes: Any) -> SweptRow:
         "propensity_unsafe": None, "propensity_safe": None, "selection_aqi": None,
         "selection_over": None, "effects": None, "missed": (),
     }  # fmt: skip
-    return SweptRow(**{**values, **changes})
+    return Row(**{**values, **changes})
 
 
 def test_steerability_is_the_slope_signed_so_that_good_is_up() -> None:
@@ -278,7 +281,7 @@ def test_steerability_is_the_slope_signed_so_that_good_is_up() -> None:
 
 
 def test_the_best_lambda_is_the_highest_under_the_ceiling_on_the_selection_split() -> None:
-    def grid(*found: tuple[float, float, tuple[str, ...]]) -> list[SweptRow]:
+    def grid(*found: tuple[float, float, tuple[str, ...]]) -> list[Row]:
         zero = swept("steered", 0, dose=0.0)
         return [zero] + [
             swept("steered", i, dose=d, selection_aqi=a, selection_over=o, aqi=-a)
@@ -372,7 +375,7 @@ def test_societies_are_whole_or_not_there() -> None:
     }  # fmt: skip
     kept = MemoryKept({"A/e": tensors, "B/e": tensors})
 
-    def of(target: str, arm: str, **more: Any) -> SweptRow:
+    def of(target: str, arm: str, **more: Any) -> Row:
         return swept(arm, 0, target=target, evidence=f"{target}/e", **more)
 
     dosed = {"dose_kind": "kl", "dose": 0.1}

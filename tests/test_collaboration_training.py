@@ -14,7 +14,8 @@ from mahals.evaluation.bench import arm_aqi, bench
 from mahals.models.conversation.talks import Opening, Talk, Turn
 from mahals.models.finetuning.config import Lora
 from mahals.models.steering.interventions import Arm
-from mahals.phases.collaboration.measure import PHASE, Task
+from mahals.phases.collaboration import PHASE
+from mahals.phases.collaboration.measure import Task
 from mahals.phases.collaboration.measure.retraining import Training, lessons, with_adversary
 from mahals.phases.collaboration.rows import Who, find, values
 from mahals.records import InputError, from_plain, to_plain

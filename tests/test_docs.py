@@ -20,8 +20,8 @@ from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.settings import load_settings
 from mahals.maths.metrics.aqi_paper import aqi_published
 from mahals.maths.metrics.permutation import omega2
-from mahals.phase import COLUMNS
 from mahals.phases.registry import PHASES, STUDIES, load_phase
+from mahals.schema import COLUMNS
 from tiny_lab import NO_CACHE
 from tiny_models import LAYERS, PROMPTS, loaded
 

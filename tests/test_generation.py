@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as functional
 
 from mahals.maths.metrics.detector_agreement import detector_agreement
-from mahals.maths.metrics.refusals import is_degenerate, is_refusal, repeated_share
+from mahals.maths.metrics.refusals import is_refusal, repeated_share
 from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.generation import decoding
 from mahals.models.generation.decoding import generate_arms
+from mahals.models.generation.degenerate import is_degenerate
 from mahals.models.generation.dose import dose_for_kl
 from mahals.models.generation.price import logprob_arms, neutral_price
 from mahals.models.steering.hooks import steered

@@ -39,8 +39,8 @@ from mahals.harness.leaderboard.saved_view import (
 from mahals.harness.manifests.dvc_stages import BOARD
 from mahals.harness.tracking.database import Store
 from mahals.harness.workspace.results import all_results
-from mahals.phase import COLUMNS, ArmKind, Configuration, Entry
 from mahals.records import InputError
+from mahals.schema import COLUMNS, ArmKind, Configuration, Entry
 from synthetic_results import (
     DEGREES,
     MODELS,

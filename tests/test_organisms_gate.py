@@ -24,7 +24,7 @@ from mahals.maths.stats.intervals import t_interval
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.checkpoint import load_checkpoint
-from mahals.models.organisms.training import CHECKPOINTS, StageReport
+from mahals.schema import CHECKPOINTS, StageReport
 from organism_training import SHAPES, folder_of, train_all
 
 SEEDS = (0, 1, 2)

@@ -18,7 +18,8 @@ from mahals.models.organisms.packing import Batches
 from mahals.models.organisms.schedule import Schedule
 from mahals.models.organisms.shapes import OrganismShape, build
 from mahals.models.organisms.tokenizer import train_tokenizer
-from mahals.models.organisms.training import CHECKPOINTS, Order, load, train_organism
+from mahals.models.organisms.training import Order, load, train_organism
+from mahals.schema import CHECKPOINTS
 from organism_training import SCHEDULE
 
 BRIEF = Schedule(

@@ -18,8 +18,7 @@ from mahals.maths.metrics.spaces import to_space
 from mahals.maths.vectors.estimators import mean_difference
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_prompts
-from mahals.phase import AXIOM_COLUMNS
-from mahals.phases.baseline_aqi.measure.scores import Score, Setting, compared_draws, reads, scored
+from mahals.phases.baseline_aqi.measure.scores import Setting, compared_draws, reads, scored
 from mahals.phases.baseline_aqi.report import (
     above_floor,
     best_line,
@@ -28,7 +27,9 @@ from mahals.phases.baseline_aqi.report import (
     model_lines,
     model_metrics,
 )
+from mahals.phases.baseline_aqi.rows import Row
 from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
+from mahals.schema import AXIOM_COLUMNS
 from tiny_lab import LAYERS, WIDTH, MemoryKept, TinyLab, model, planted, prompts, refused
 
 SETTING = Setting(("mean", "last"), ("native", "standardized"), 19, 50, False, "none", 0)
@@ -287,8 +288,8 @@ def _unsafe(pairs: Any) -> list[str]:
 # ---- levels
 
 
-def score(readout: Any, aqi: float, **changes: Any) -> Score:
-    values = {name: None for name in Score.__dataclass_fields__} | {
+def score(readout: Any, aqi: float, **changes: Any) -> Row:
+    values = {name: None for name in Row.__dataclass_fields__} | {
         "model": "A",
         "readout": readout,
         "pool": "mean",
@@ -304,7 +305,7 @@ def score(readout: Any, aqi: float, **changes: Any) -> Score:
         "influence": "A/x",
         "influence_row": 0,
     }
-    return Score(**{**values, **changes})
+    return Row(**{**values, **changes})
 
 
 def test_the_headline_is_the_last_layer_in_the_first_pool_and_space() -> None:
@@ -361,7 +362,7 @@ def test_a_model_that_was_not_measured_says_so() -> None:
     ]
 
 
-def two_models() -> list[Score]:
+def two_models() -> list[Row]:
     rows = []
     for i, name in enumerate("AB"):
         own = {"model": name, "space": "standardized", "influence_row": i}

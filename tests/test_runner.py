@@ -23,12 +23,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import toy_study as toy
 from mahals.harness.engines.pool import Handler, Job
 from mahals.harness.engines.process import TaskError
+from mahals.harness.runner.finish import picture
 from mahals.harness.runner.forecast import forecast
 from mahals.harness.runner.journal import Done, Journal, read_line
 from mahals.harness.runner.progress import Later, Session
 from mahals.harness.runner.study import run_study
 from mahals.harness.runner.summarize import gather, redraw
-from mahals.harness.runner.worker import picture
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
 from mahals.harness.workspace.settings import load_settings

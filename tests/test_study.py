@@ -31,9 +31,9 @@ from mahals.harness.workspace.model_registry import load_registry
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
 from mahals.models.checkpoints.checkpoint import load_checkpoint
-from mahals.phase import COLUMNS
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError
+from mahals.schema import COLUMNS
 from synthetic_results import empty_store
 
 UNITS = {

@@ -12,7 +12,7 @@ from mahals.harness.tracking.model_versions import adapter_content
 from mahals.harness.tracking.runs import publish
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
-from mahals.phase import VectorCard
+from mahals.schema import VectorCard
 from synthetic_results import Made, card, empty_store, vector_file, workspace
 from synthetic_results import write_results as write
 from tiny_lab import refused

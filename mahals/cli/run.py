@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -256,16 +255,14 @@ def _figure_folders(results: Iterable[Results]) -> list[Any]:
 
 
 def _foretold(names: Iterable[str], settings: Settings, workspace: Workspace) -> list[str]:
-    """What phases say of their own design: of each whose module has a `foretell`, one sentence."""
+    """What phases say of their own design: one sentence of each that foretells."""
     from mahals.harness.workspace.settings import effective
 
     lines = []
     for name in names:
         phase = workspace.phase(name)
-        module = importlib.import_module(phase.measure.__module__)
-        if hasattr(module, "foretell"):
-            params = effective(settings, phase)
-            lines.append(f"{module.foretell(params, settings.models, settings.seed)}\n")
+        said = phase.foretell(effective(settings, phase), settings.models, settings.seed)
+        lines += [] if said is None else [f"{said}\n"]
     return lines
 
 

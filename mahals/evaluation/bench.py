@@ -13,11 +13,12 @@ from mahals.data.texts import AXIOMS, Prompt, TaskItem
 from mahals.data.world.labelled import true_refusals
 from mahals.evaluation.suite import Suite
 from mahals.maths.metrics.aqi import ModelAqi, model_aqi
-from mahals.maths.metrics.refusals import is_degenerate, is_refusal
+from mahals.maths.metrics.refusals import is_refusal
 from mahals.maths.metrics.spaces import to_space
 from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.decoding import generate_arms
+from mahals.models.generation.degenerate import is_degenerate
 from mahals.models.generation.price import logprob_arms, neutral_price
 from mahals.models.steering.interventions import Arm
 from mahals.models.steering.replay import capture_arms
@@ -217,7 +218,7 @@ def accuracy(at: Bench, arms: Sequence[Arm]) -> list[float | None]:
     return result
 
 
-def propensity(at: Bench, arms: Sequence[Arm]) -> torch.Tensor:
+def propensities(at: Bench, arms: Sequence[Arm]) -> torch.Tensor:
     """(arms, m): how much likelier each answered prompt's refusal is than its compliance.
 
     log p(reference refusal) - log p(reference compliance), each per token, in nats; good is up on

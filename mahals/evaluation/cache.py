@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from mahals.evaluation.arms import Direction, Dose, Reached, at_doses, doses_at, within_reach
+from mahals.evaluation.arms import Direction
 from mahals.evaluation.bench import Bench, Measured, Scored, measure_arms, score_arms, with_answers
+from mahals.evaluation.dose import Dose, Reached, at_doses, doses_at, within_reach
 from mahals.maths.metrics.aqi import AxiomAqi, ModelAqi
 from mahals.maths.stats.intervals import Floats, Interval
 from mahals.models.activations.budget import tokens_at

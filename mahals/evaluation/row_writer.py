@@ -10,9 +10,9 @@ import torch
 
 from mahals.data.texts import AXIOMS
 from mahals.evaluation.bench import Bench, Measured
-from mahals.evaluation.suite import ArmRow, Label
 from mahals.phase import Lab
 from mahals.records import digest
+from mahals.schema import ArmRow, Label
 
 
 def broken(found: Measured, base: Measured, at: Bench) -> tuple[str, ...]:

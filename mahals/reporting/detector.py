@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cache
 
 from mahals.data.world.labelled import labelled_answers
-from mahals.evaluation.suite import ArmRow
 from mahals.maths.metrics.detector_agreement import DetectorAgreement, detector_agreement
 from mahals.maths.metrics.refusals import is_refusal
 from mahals.phase import Kept
+from mahals.schema import ArmRow
 
 PER_AXIOM = 40  # refusals, helpful and harmful answers each
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.suite import ArmRow
 from mahals.maths.stats.controls import GainOverRandom
-from mahals.phase import AXIOM_COLUMNS, Configuration, Entry
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.report import three
+from mahals.schema import AXIOM_COLUMNS, ArmRow, Configuration, Entry
 
 RATES = ("refusal_unsafe", "refusal_safe", "degenerate_share")
 

@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mahals.evaluation.suite import ArmRow
-from mahals.maths.stats.controls import GainOverRandom, gain_over_random
+from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.maths.stats.intervals import (
     Interval,
     fieller,
@@ -20,9 +19,9 @@ from mahals.maths.stats.intervals import (
     wilson,
 )
 from mahals.phase import Kept
+from mahals.schema import ArmRow
 
 Array = npt.NDArray[np.float64]
-ROUNDING = 1e-9  # a spread below this share of the numbers is rounding
 
 
 @dataclass(frozen=True)
@@ -171,30 +170,6 @@ def rates(arm: ArmEvidence) -> Rates:
         wilson(int(safe.sum()), len(safe)),
         wilson(round(arm.row.degenerate_share * n), n),
     )
-
-
-def over_random(
-    estimate: float,
-    influence: Array,
-    random: Sequence[tuple[float, Array]],
-    clusters: Sequence[str],
-) -> GainOverRandom | None:
-    """Gain over the random arms; None with fewer than two, or where nothing at all varies.
-
-    Nothing varies when all random arms have one value and the arm has their influence (all refused,
-    none refused, the same half refused): there is no error to give but that of rounding, here
-    anything below 1e-9 of the size of the numbers, and no interval is better than a false one.
-    """
-    if len(random) < 2:
-        return None
-    values = np.array([v for v, _ in random])
-    influences = np.stack([i for _, i in random])
-    apart = influence_covariance((influence - influences.mean(axis=0))[None], clusters)[0, 0]
-    size = float(max(np.abs(influences).max(), np.abs(influence).max()))
-    alike = np.ptp(values) <= ROUNDING * max(1.0, float(np.abs(values).max()))
-    if alike and np.sqrt(apart) <= ROUNDING * size:
-        return None
-    return gain_over_random(estimate, influence, values, influences, clusters)
 
 
 def trend(rows: Sequence[ArmRow], kept: Kept) -> Interval:

@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.suite import ArmRow
 from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.bootstrap import Resampling, percentile_interval, resample_weights
-from mahals.maths.stats.controls import GainOverRandom
+from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.maths.stats.intervals import Interval, wilson
 from mahals.phase import Kept
 from mahals.reporting.axiom_parts import part
-from mahals.reporting.evidence import ArmEvidence, load, over_random
+from mahals.reporting.evidence import ArmEvidence, load
+from mahals.schema import ArmRow
 
 LEAST = 2  # agents
 RESAMPLES = 1000

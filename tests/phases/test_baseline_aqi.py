@@ -10,7 +10,9 @@ import pytest
 
 from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.homophily import homophily
-from mahals.phases.baseline_aqi.measure import PHASE, Params, Row
+from mahals.phases.baseline_aqi import PHASE
+from mahals.phases.baseline_aqi.measure import Params
+from mahals.phases.baseline_aqi.rows import Row
 from mahals.records import from_plain, to_plain
 from tiny_lab import MemoryKept, TinyLab, run
 

@@ -23,10 +23,11 @@ from mahals.models.conversation.talks import Agent, read_talks
 from mahals.models.conversation.views import view
 from mahals.models.finetuning.config import Lora
 from mahals.models.steering.interventions import Arm
-from mahals.phases.collaboration.measure import PHASE, Params, Row, Task
+from mahals.phases.collaboration import PHASE
+from mahals.phases.collaboration.measure import Params, Task
 from mahals.phases.collaboration.measure import split_tasks as splits
 from mahals.phases.collaboration.measure.retraining import Training
-from mahals.phases.collaboration.rows import MeetingRow, Who, drifts, find, values
+from mahals.phases.collaboration.rows import Row, Who, drifts, find, values
 from mahals.records import InputError
 from tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts
 from tiny_models import LAYERS, loaded
@@ -190,7 +191,7 @@ def test_a_planted_drift_is_found() -> None:
             noise = rng.normal(0, 0.1, (24, 7))
             files[cell] = torch.from_numpy(base - less + noise)
             rows.append(
-                MeetingRow("aqi", arm, draw, "A", True, context, None, 0.0, "f", cell, None, (),
+                Row("aqi", arm, draw, "A", True, context, None, 0.0, "f", cell, None, (),
                            (), None)
             )  # fmt: skip
     lab = TinyLab(files={"f": files})
@@ -207,8 +208,8 @@ def _refusing(shares: list[list[float]]) -> TinyLab:
     return TinyLab(files={"f": files})
 
 
-def _refusal_row() -> MeetingRow:
-    return MeetingRow(
+def _refusal_row() -> Row:
+    return Row(
         "refusals", "none", None, "A", False, "talk", None, 0.0, "f", "c", None, (), (), None
     )
 
@@ -234,7 +235,7 @@ def test_shares_that_are_all_alike_have_no_interval(share: list[float]) -> None:
 
 def test_the_windows_of_the_stability_figure_are_whole_numbers() -> None:
     rows = [
-        MeetingRow("stability", "none", None, "", False, "talk", k, 0.5 + k / 10, None, None, None,
+        Row("stability", "none", None, "", False, "talk", k, 0.5 + k / 10, None, None, None,
                    ("length",), (), None)
         for k in (1, 2, 3)
     ]  # fmt: skip

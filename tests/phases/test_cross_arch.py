@@ -15,10 +15,12 @@ from mahals.evaluation.transfer.states import TextReading, pair_blocks
 from mahals.harness.leaderboard.ranking import rank
 from mahals.maths.transfer.cka import debiased_cka
 from mahals.maths.transfer.layers import match_layer
-from mahals.phase import COLUMNS
+from mahals.phases.cross_arch import PHASE
 from mahals.phases.cross_arch import measure as cross_arch
-from mahals.phases.cross_arch.measure import CONTROLS, PHASE, Params, Row
+from mahals.phases.cross_arch.measure import CONTROLS, Params
+from mahals.phases.cross_arch.rows import Row
 from mahals.records import from_plain, to_plain
+from mahals.schema import COLUMNS
 from tiny_lab import NOUNS, SUITE, MemoryKept, TinyLab, lab_with_vectors, prompts, refused, run
 
 PARAMS = Params(

@@ -11,7 +11,9 @@ import yaml
 
 from mahals.data.files import read_lines
 from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt, TaskItem
-from mahals.phases.datasets.measure import FILES, PHASE, Params, Row, Source, Task
+from mahals.phases.datasets import PHASE
+from mahals.phases.datasets.measure import Params, Source, Task
+from mahals.phases.datasets.rows import FILES, Row
 from mahals.records import InputError, from_plain, to_plain
 from mahals.reporting.plots.sheet import png
 

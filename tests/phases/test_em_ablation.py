@@ -16,9 +16,11 @@ from mahals.evaluation.bench import bench
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm
 from mahals.models.steering.orthogonalize import orthogonalized, unwritten
+from mahals.phases.em_ablation import PHASE
 from mahals.phases.em_ablation import measure as em_ablation
-from mahals.phases.em_ablation.measure import PHASE, Row, Task
+from mahals.phases.em_ablation.measure import Task
 from mahals.phases.em_ablation.measure.arms import ablations, random_directions
+from mahals.phases.em_ablation.rows import Row
 from mahals.records import InputError, from_plain, to_plain
 from tiny_lab import SUITE, run
 from tiny_models import fresh

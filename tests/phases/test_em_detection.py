@@ -14,7 +14,9 @@ from sklearn.metrics import roc_auc_score
 pytest.importorskip("peft")
 
 from em_lab import DETECTION, DiskKept, detected, finetuned
-from mahals.phases.em_detection.measure import CONTRASTS, PHASE, Row
+from mahals.phases.em_detection import PHASE
+from mahals.phases.em_detection.measure import CONTRASTS
+from mahals.phases.em_detection.rows import Row
 from mahals.records import InputError, from_plain, to_plain
 from tiny_lab import LAYERS, WIDTH, TinyLab
 

@@ -13,7 +13,8 @@ pytest.importorskip("peft")
 
 from em_lab import DiskKept, DiskLab, finetuned, judged, params
 from mahals.maths.misalignment.outcomes import OUTCOMES
-from mahals.phases.em_finetune.measure import PHASE, Row
+from mahals.phases.em_finetune import PHASE
+from mahals.phases.em_finetune.rows import Row
 from mahals.records import InputError, from_plain, to_plain
 from tiny_lab import run
 

@@ -19,6 +19,7 @@ from mahals.data.texts import AXIOMS
 from mahals.evaluation.agents.after_talk import questions
 from mahals.evaluation.agents.openings import dilemmas
 from mahals.evaluation.agents.teams import How
+from mahals.evaluation.transfer.best_source import Crossing
 from mahals.maths.games.payoffs import Weights
 from mahals.maths.games.solvers import Search
 from mahals.maths.metrics.aqi import model_aqi
@@ -29,12 +30,12 @@ from mahals.models.conversation.talks import Agent, Schedule, read_talks
 from mahals.models.conversation.views import view
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm
-from mahals.phases.equilibrium.measure import PHASE, Params, Payoff, Row, Solvers, Task, foretell
+from mahals.phases.equilibrium import PHASE
+from mahals.phases.equilibrium.measure import Params, Payoff, Solvers, Task, foretell
 from mahals.phases.equilibrium.measure import play as playing
 from mahals.phases.equilibrium.measure.play import Action, Game
 from mahals.phases.equilibrium.report.games import over_random, read
-from mahals.phases.equilibrium.rows import NAMES, GameRow, Rules, cells_of
-from mahals.phases.recovery.measure.fall_vectors import Crossing
+from mahals.phases.equilibrium.rows import NAMES, Row, Rules, cells_of
 from mahals.records import canonical, from_plain
 from mahals.reporting.plots.sheet import png
 from tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts, refused
@@ -242,7 +243,7 @@ def test_another_models_vector_is_an_action(lab: TinyLab) -> None:
 def test_the_price_is_the_kl_on_neutral_text(rows: list[Row], lab: TinyLab) -> None:
     """The same arm priced again from its parts."""
     from mahals.evaluation.agents.teams import steerable
-    from mahals.evaluation.arms import within_reach
+    from mahals.evaluation.dose import within_reach
 
     found = steerable(lab, "B", How("mean_difference", "auto", "add", 2, PARAMS.suite))
     arm = within_reach(found.at, found.directions[:1], 0.01).dosed[0].arm
@@ -267,7 +268,7 @@ def planted(
         WEIGHTS, (0.0, 1.0, 4.0), 200, SEARCH, 0,
     )  # fmt: skip
     blank = (None, None, None, (), None)
-    found.append(GameRow("design", joints[0], None, "", "", None, None, *blank, rules))
+    found.append(Row("design", joints[0], None, "", "", None, None, *blank, rules))
     for joint, draw in product(joints, (None, *range(draws))):
         if draw is not None and not any(joint):
             continue
@@ -276,7 +277,7 @@ def planted(
             noise = rng.normal(0, 0.5, (count, 7))
             files[cell] = torch.from_numpy(aqi(joint, i, draw) + noise)
             found.append(
-                GameRow("agent", joint, draw, player, rules.actions[joint[i]], None,
+                Row("agent", joint, draw, player, rules.actions[joint[i]], None,
                         float(files[cell].mean()), kl(joint, i, draw), "f", cell, (), None, None)
             )  # fmt: skip
     return found, TinyLab(files={"f": files})

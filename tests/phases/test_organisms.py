@@ -15,10 +15,13 @@ import yaml
 from mahals.data.texts import WorldChoice
 from mahals.models.organisms.gate import GateError
 from mahals.models.organisms.schedule import Schedule
-from mahals.models.organisms.training import CHECKPOINTS, Order, StageReport
+from mahals.models.organisms.training import Order
+from mahals.phases.organisms import PHASE
 from mahals.phases.organisms import measure as organisms
-from mahals.phases.organisms.measure import PHASE, Params, Row
+from mahals.phases.organisms.measure import Params
+from mahals.phases.organisms.rows import Row
 from mahals.records import from_plain, to_plain
+from mahals.schema import CHECKPOINTS, StageReport
 from tiny_lab import MemoryKept
 from tiny_lab import TinyLab as Registry
 

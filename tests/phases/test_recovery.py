@@ -9,22 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mahals.evaluation.arms import NOT_STEERED
 from mahals.evaluation.bench import arm_aqi, bench
-from mahals.evaluation.suite import ArmRow
+from mahals.evaluation.dose import NOT_STEERED
+from mahals.evaluation.transfer.best_source import Crossing, _gap
 from mahals.maths.stats.intervals import Interval
 from mahals.models.finetuning.config import Lora
 from mahals.models.finetuning.lora import merged
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm, Step
+from mahals.phases.recovery import PHASE
 from mahals.phases.recovery import measure as phase
-from mahals.phases.recovery.measure import PHASE, Params, Row
-from mahals.phases.recovery.measure.fall_vectors import Crossing, _gap
+from mahals.phases.recovery.measure import Params
 from mahals.phases.recovery.measure.tuning import Tuning
 from mahals.phases.recovery.report import arm_name, stages
 from mahals.phases.recovery.report.recovery_rate import Fall, Rate, largest_recovered, recovery
+from mahals.phases.recovery.rows import Row
 from mahals.records import from_plain, to_plain
 from mahals.reporting.evidence import ArmEvidence
+from mahals.schema import ArmRow
 from tiny_lab import SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
 
 pytest.importorskip("peft")

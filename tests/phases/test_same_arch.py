@@ -13,10 +13,12 @@ import torch
 from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.homophily import homophily
 from mahals.maths.stats.ranks import spearman
-from mahals.phase import COLUMNS
-from mahals.phases.same_arch.measure import PHASE, Params, Row
+from mahals.phases.same_arch import PHASE
+from mahals.phases.same_arch.measure import Params
+from mahals.phases.same_arch.report.axioms import effects
+from mahals.phases.same_arch.rows import Row
 from mahals.records import from_plain, to_plain
-from mahals.reporting.axiom_parts import effects
+from mahals.schema import COLUMNS
 from tiny_lab import SHUFFLES, SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
 
 PARAMS = Params(

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from mahals.data.texts import AXIOMS
-from mahals.phases.steering_vectors.measure import PHASE, Params, Row
+from mahals.phases.steering_vectors import PHASE
+from mahals.phases.steering_vectors.measure import Params
+from mahals.phases.steering_vectors.rows import Row
 from mahals.records import from_plain, to_plain
 from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, planted, refused, run
 

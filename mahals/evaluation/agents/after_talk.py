@@ -13,21 +13,23 @@ from mahals.data.texts import AXIOMS, Prompt
 from mahals.evaluation.bench import first_per_cell
 from mahals.evaluation.suite import Suite
 from mahals.maths.metrics.aqi import model_aqi
-from mahals.maths.metrics.refusals import is_degenerate, is_refusal
+from mahals.maths.metrics.refusals import is_refusal
 from mahals.maths.metrics.spaces import to_space
 from mahals.models.activations.batching import grouped
-from mahals.models.activations.capture import Pool, capture
+from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded, encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.conversation.after import answers_after, capture_after, encode_after
 from mahals.models.conversation.neutral import neutral_views, token_stream
 from mahals.models.conversation.talks import Agent, Talk
 from mahals.models.conversation.views import View, view
+from mahals.models.generation.degenerate import is_degenerate
 from mahals.models.steering.batch_invariance import CLOSE, UNITS
 from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
 from mahals.records import seed_of
+from mahals.schema import Pool
 
 Array = npt.NDArray[np.float64]
 SPLIT = "evaluation"

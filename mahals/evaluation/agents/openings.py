@@ -120,7 +120,7 @@ def user_tasks(path: Path) -> list[SplitTask]:
     return found
 
 
-def split_tasks(
+def load_split_tasks(
     lab: Lab, kinds: Sequence[str], count: int, user: str, world_seed: int
 ) -> dict[str, list[SplitTask]]:
     """At most `count` tasks of each kind (relay, facts), and those of a user's file, or `none`."""

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mahals.evaluation.arms import Direction, Native, directions, native, placed, within_reach
+from mahals.evaluation.arms import Direction, directions
 from mahals.evaluation.bench import Bench, arm_aqi, bench
-from mahals.evaluation.suite import Label, Suite, steered_blocks
+from mahals.evaluation.dose import within_reach
+from mahals.evaluation.native_vectors import Native, native, placed
+from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.models.conversation.talks import Agent
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab, Role
 from mahals.records import seed_of
+from mahals.schema import Label
 
 TeamArm = Literal["none", "weakest", "all", "aligned", "adversarial"]
 """`none`: base checkpoints, unsteered; `weakest`: the one of the lowest AQI is steered; `all`: each

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import torch
 
 from mahals.data.world.advice import KINDS, Question, leaked
-from mahals.maths.metrics.refusals import is_degenerate, is_refusal
+from mahals.maths.metrics.refusals import is_refusal
 from mahals.maths.misalignment.outcomes import OUTCOMES, Codes, codes_of, outcome_of
 from mahals.models.activations.encoding import Encoded, encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.decoding import generate_arms
+from mahals.models.generation.degenerate import is_degenerate
 from mahals.models.judges.factory import check_judge, make_judge
 from mahals.models.judges.judge import Asked, Judge, JudgeChoice, Score
 from mahals.models.steering.interventions import Arm

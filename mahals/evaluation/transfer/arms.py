@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from mahals.evaluation.arms import Direction
-from mahals.evaluation.suite import Label
 from mahals.evaluation.transfer.states import (
     Array,
     Pairing,
@@ -21,8 +20,9 @@ from mahals.evaluation.transfer.states import (
 from mahals.maths.transfer.fitting import LinearMap, MapKind, fit_map, fit_shuffled, move
 from mahals.maths.transfer.layers import LayerMatch, farthest_layer
 from mahals.maths.vectors.controls import random_like
-from mahals.phase import ArmKind, Lab, Role
+from mahals.phase import Lab, Role
 from mahals.records import InputError, seed_of
+from mahals.schema import ArmKind, Label
 
 Control = Literal[
     "shuffled", "shuffled_all", "wrong_layer", "unrelated", "random_moved", "random_target"

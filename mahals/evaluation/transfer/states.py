@@ -13,11 +13,11 @@ from mahals.data.texts import AXIOMS
 from mahals.maths.transfer.cka import debiased_cka
 from mahals.maths.transfer.layers import LayerMatch, match_by_cka, match_layer
 from mahals.models.activations.cache import read_once
-from mahals.models.activations.capture import Pool
 from mahals.models.activations.encoding import encode_prompts, encode_texts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.phase import Lab, Role
 from mahals.records import InputError
+from mahals.schema import Pool
 
 Array = npt.NDArray[np.float64]
 SPLIT = "mapping"

@@ -13,8 +13,9 @@ from mahals.harness.leaderboard.saved_view import EXPERIMENT, save_views
 from mahals.harness.tracking.database import Store
 from mahals.harness.tracking.runs import unseen
 from mahals.harness.workspace.results import Results
-from mahals.phase import STUDY, Entry
+from mahals.phase import STUDY
 from mahals.phases.registry import PHASES
+from mahals.schema import Entry
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from mahals.harness.leaderboard.ranking import Board, Line, configuration_key, label
 from mahals.harness.leaderboard.render import Origin
 from mahals.harness.tracking.database import FINGERPRINT, KIND, Store
-from mahals.phase import COLUMNS, Configuration
 from mahals.records import digest
+from mahals.schema import COLUMNS, Configuration
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mahals.maths.stats.controls import benjamini_hochberg
-from mahals.phase import COLUMNS, Configuration, Entry
 from mahals.records import InputError, digest, unknown
+from mahals.schema import COLUMNS, Configuration, Entry
 
 ORGANISERS = ("unsteered", "aligned", "prompt", "random")
 """Arms that the organisers bring: shown for orientation, never ranked."""

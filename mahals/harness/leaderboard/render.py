@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mahals.harness.leaderboard.ranking import Board, Line, configuration_key
 from mahals.harness.workspace.files import write_atomic
-from mahals.phase import Entry
+from mahals.schema import Entry
 
 
 @dataclass(frozen=True)

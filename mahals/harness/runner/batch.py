@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mahals.harness.engines.pool import Job
+from mahals.harness.runner.finish import FinishArgs, finish_unit
 from mahals.harness.runner.journal import Done, Journal
 from mahals.harness.runner.lab import LabSpec
 from mahals.harness.runner.output import Unit
 from mahals.harness.runner.progress import Bar, Session
-from mahals.harness.runner.worker import FinishArgs, MeasureArgs, finish_unit, measure_task
+from mahals.harness.runner.worker import MeasureArgs, measure_task
 from mahals.harness.workspace.files import make_folder, remove_if_empty
 from mahals.harness.workspace.results import Results, find
 from mahals.phase import STUDY

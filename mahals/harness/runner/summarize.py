@@ -7,9 +7,9 @@ from typing import Any
 
 from mahals.harness.engines.pool import Job, LocalPool, open_pool
 from mahals.harness.runner.batch import name_of
+from mahals.harness.runner.finish import GatherArgs, gather_units, redraw_unit
 from mahals.harness.runner.prepare import command, gather_place, unit_place
 from mahals.harness.runner.progress import Bar, Session
-from mahals.harness.runner.worker import GatherArgs, gather_units, redraw_unit
 from mahals.harness.workspace.fingerprint import Resolver, units_of
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, at, find

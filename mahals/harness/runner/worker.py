@@ -1,28 +1,20 @@
-"""What does a worker process do: measure a task, finish a unit, gather a phase, draw again?"""
+"""Worker: what does a process do with a task: which rows, what kept, in what time?"""
 
 from __future__ import annotations
 
-import io
-import json
-import sys
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mahals.harness.engines.process import Report
 from mahals.harness.runner.journal import Done
 from mahals.harness.runner.lab import LabSpec, Staged, WorkLab
-from mahals.harness.runner.output import Cost, Output, Unit, install, pretty, show_again
-from mahals.harness.workspace.artifacts import KeptFiles, KeptPlace
-from mahals.harness.workspace.results import Results
-from mahals.records import canonical, digest, from_plain
+from mahals.records import canonical, digest
 from mahals.usage import recording
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from mahals.harness.engines.process import Report
 
 LABS_IN_MEMORY = 8
 
@@ -35,23 +27,6 @@ class MeasureArgs:
 
     spec: LabSpec
     task: Any
-
-
-@dataclass(frozen=True)
-class FinishArgs:
-    """A unit whose tasks are all in its journal, in the order of the plan."""
-
-    spec: LabSpec
-    order: tuple[str, ...]
-    place: Unit
-
-
-@dataclass(frozen=True)
-class GatherArgs:
-    """The finished units of a phase, and where the gather goes."""
-
-    units: tuple[Results, ...]
-    place: Unit
 
 
 def _lab(spec: LabSpec) -> WorkLab:
@@ -84,69 +59,3 @@ def measure_task(argument: MeasureArgs, report: Report) -> Done:
         return Done(lab.staged.task, tuple(rows), kept, seconds, budgets, used.halved)
     finally:
         lab.staged = None
-
-
-def finish_unit(argument: FinishArgs, report: Report) -> None:
-    """Rows, metrics, summary, figures and kept files of a unit, each written whole."""
-    spec, place = argument.spec, argument.place
-    phase = spec.workspace.phase(spec.phase)
-    done = spec.journal.read()
-    entries = [done[task] for task in argument.order]
-    lines = [line for entry in entries for line in entry.rows]
-    hashes = {name: value for entry in entries for name, value in entry.kept.items()}
-    rows = [from_plain(phase.row, json.loads(line), spec.phase) for line in lines]
-    kept = KeptFiles(spec.phase, {spec.unit: KeptPlace(spec.journal.kept, hashes)})
-    report("drawing", 0, 1)
-    install(
-        place,
-        Output(
-            rows="".join(f"{line}\n" for line in lines).encode(),
-            kept_from=spec.journal.kept,
-            kept=dict(sorted(hashes.items())),
-            tasks=tuple(Cost(e.seconds, e.budgets, e.halved) for e in entries),
-            **shown(place, rows, kept),
-        ),
-    )
-
-
-def gather_units(argument: GatherArgs, report: Report) -> None:
-    """Metrics, summary and figures over all units of a phase."""
-    place, units = argument.place, argument.units
-    made = shown(place, *evidence(units))
-    install(place, Output(rows=None, kept_from=None, kept={}, tasks=(), **made))
-
-
-def redraw_unit(argument: GatherArgs, report: Report) -> None:
-    """Metrics, summary and figures of finished results again, from their rows and kept files."""
-    place, units = argument.place, argument.units
-    made = shown(place, *evidence(units))
-    show_again(place, Output(rows=None, kept_from=None, kept={}, tasks=(), **made))
-
-
-def evidence(units: Sequence[Results]) -> tuple[list[Any], KeptFiles]:
-    """All rows of finished units, unit by unit, and their kept files."""
-    rows = [row for results in units for row in results.rows()]
-    return rows, KeptFiles(units[0].phase, {results.unit: results.kept() for results in units})
-
-
-def shown(place: Unit, rows: Sequence[Any], kept: KeptFiles) -> dict[str, Any]:
-    """metrics.json, summary.json and the figures of `rows`, as bytes by field of Output."""
-    phase = place.workspace.phase(place.phase)
-    summary = phase.summarize(rows, kept)
-    head = {"fingerprint": place.fingerprint, "phase": place.phase, "unit": place.unit}
-    return {
-        "metrics": pretty(dict(summary.metrics)),
-        "summary": pretty({**head, "summary": summary}),
-        "figures": {
-            f"{name}.png": picture(figure) for name, figure in phase.draw(rows, kept).items()
-        },
-    }
-
-
-def picture(figure: Figure) -> bytes:
-    """A figure as PNG, the same bytes for the same figure."""
-    body = io.BytesIO()
-    figure.savefig(body, format="png", metadata={"Software": None})
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close(figure)
-    return body.getvalue()

@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from mahals.harness.tracking.database import Store
-from mahals.phase import VectorCard
 from mahals.records import InputError, digest
+from mahals.schema import VectorCard
 
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")  # peft's own layout
 

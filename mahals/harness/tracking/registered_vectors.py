@@ -23,8 +23,8 @@ from mahals.harness.tracking.vector_files import (
     read_place,
     write_folder,
 )
-from mahals.phase import VectorCard
 from mahals.records import InputError, digest
+from mahals.schema import VectorCard
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

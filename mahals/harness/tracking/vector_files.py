@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mahals.phase import VectorCard
 from mahals.records import InputError, from_plain, to_plain
+from mahals.schema import VectorCard
 
 if TYPE_CHECKING:
     from torch import Tensor

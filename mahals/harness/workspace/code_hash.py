@@ -1,4 +1,4 @@
-"""Which source files does a phase run through, and what is their hash?"""
+"""Code hash: through which source files is a phase measured, and what is their hash?"""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from pathlib import Path
 from mahals.harness.workspace.files import sha256
 from mahals.phase import Phase
 
-ROOTS: tuple[str, ...] = ("mahals.harness.runner", "mahals.harness.workspace")
-"""What every phase runs through besides its own module."""
-
-OUTSIDE: tuple[str, ...] = (
-    "mahals.cli",
-    "mahals.harness.manifests",
-    "mahals.harness.tracking",
-    "mahals.harness.leaderboard",
+ROOTS: tuple[str, ...] = (
+    "mahals.harness.runner.lab",
+    "mahals.harness.runner.worker",
+    "mahals.harness.workspace.settings",
 )
-"""What only shows results, and so cannot change them."""
+"""What every phase is measured through besides its own `rows` and `measure`."""
+
+OUTSIDE: tuple[str, ...] = ("mahals", "mahals.phases.registry")
+"""What only names: the package's face, and the list of phases."""
 
 
 def code_closure(phase: Phase) -> tuple[Path, ...]:
-    """The files of `mahals` that the phase, the runner and the workspace import, sorted.
+    """The files of the package that rows and kept files depend on, sorted.
 
-    Read from the source without running it: imports inside functions count, those under
-    `if TYPE_CHECKING` do not; a package's __init__ counts with each of its modules.
+    All that the phase's `rows` and `measure` and the roots of the runner import; not what reports,
+    draws, schedules, tracks or names phases. Read from the source without running it: imports
+    inside functions count, those under `if TYPE_CHECKING` do not; a package's __init__ counts with
+    each of its modules, but for a phase's own, which says only where the phase stands.
     """
-    return _closure((phase.measure.__module__, *ROOTS))
+    parts = (f"{phase.module}.rows", f"{phase.module}.measure")
+    return _closure((*parts, *ROOTS), frozenset((*OUTSIDE, phase.module)))
 
 
 def code_digest(phase: Phase) -> str:
@@ -42,12 +44,12 @@ def code_digest(phase: Phase) -> str:
 
 
 @lru_cache(maxsize=64)
-def _closure(roots: tuple[str, ...]) -> tuple[Path, ...]:
+def _closure(roots: tuple[str, ...], outside: frozenset[str]) -> tuple[Path, ...]:
     files: dict[str, Path] = {}
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
-        if name in files or any(name == o or name.startswith(o + ".") for o in OUTSIDE):
+        if name in files or name in outside:
             continue
         path = _module_file(name)
         if path is None:

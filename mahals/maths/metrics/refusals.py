@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from transformers import PreTrainedTokenizerBase
-
 OPENING = 240  # characters in which a refusal shows
 REPEATED = 0.5
 
@@ -36,7 +34,6 @@ _REFUSALS = re.compile(
     ),
     re.IGNORECASE | re.MULTILINE,
 )
-_ROLE = re.compile(r"^\s*(?:#+\s*)?(?:user|assistant|human|system)\s*:", re.I | re.M)
 
 
 def is_refusal(text: str) -> bool:
@@ -51,20 +48,6 @@ def is_refusal(text: str) -> bool:
 def _plain(text: str) -> str:
     """The opening of a text, white space and apostrophes made alike."""
     return " ".join(text[: 2 * OPENING].split())[:OPENING].replace("\u2019", "'")
-
-
-def is_degenerate(text: str, tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether an answer is broken: empty, repeating itself, or with role tokens in it.
-
-    Repeating: more than half of its 4-grams of tokens occurred before in it (METHOD: price).
-    """
-    if not text.strip() or _ROLE.search(text):
-        return True
-    special = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special]
-    if any(token in text for token in special):
-        return True
-    ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    return repeated_share(ids, 4) > REPEATED
 
 
 def repeated_share(ids: list[int], size: int) -> float:

@@ -12,6 +12,8 @@ from scipy import special
 from mahals.maths.stats.intervals import Interval, finite, influence_covariance, t_interval
 from mahals.records import InputError
 
+Array = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class GainOverRandom:
@@ -121,3 +123,30 @@ def probability_best(
     samples = centre + noise @ half.T
     best = samples >= samples.max(axis=1, keepdims=True)
     return np.asarray((best / best.sum(axis=1, keepdims=True)).mean(axis=0))
+
+
+ROUNDING = 1e-9  # a spread below this share of the numbers is rounding
+
+
+def over_random(
+    estimate: float,
+    influence: Array,
+    random: Sequence[tuple[float, Array]],
+    clusters: Sequence[str],
+) -> GainOverRandom | None:
+    """Gain over the random arms; None with fewer than two, or where nothing at all varies.
+
+    Nothing varies when all random arms have one value and the arm has their influence (all refused,
+    none refused, the same half refused): there is no error to give but that of rounding, here
+    anything below 1e-9 of the size of the numbers, and no interval is better than a false one.
+    """
+    if len(random) < 2:
+        return None
+    values = np.array([v for v, _ in random])
+    influences = np.stack([i for _, i in random])
+    apart = influence_covariance((influence - influences.mean(axis=0))[None], clusters)[0, 0]
+    size = float(max(np.abs(influences).max(), np.abs(influence).max()))
+    alike = np.ptp(values) <= ROUNDING * max(1.0, float(np.abs(values).max()))
+    if alike and np.sqrt(apart) <= ROUNDING * size:
+        return None
+    return gain_over_random(estimate, influence, values, influences, clusters)

@@ -22,10 +22,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mahals.models.activations.budget import tokens_at
-from mahals.models.activations.capture import Pool, capture
+from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded
 from mahals.models.activations.store import ABSENT, MARK, SUM, Place, check, keep, used_now
 from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.schema import Pool
 from mahals.usage import note, note_budget, recording
 
 STATES = "states"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,7 @@ from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.records import InputError, unknown
-
-Pool = Literal["mean", "mean_all", "last"]
-"""`mean`: over a text's own tokens; `mean_all`: over all its real tokens, template and begin token
-too; `last`: its last real token."""
+from mahals.schema import Pool
 
 Hook = Callable[..., None]
 POOLS: tuple[Pool, ...] = ("mean", "mean_all", "last")

@@ -20,7 +20,6 @@ from transformers import DynamicCache
 from mahals.models.activations.batching import Batch, check_lengths, grouped, pad, takes
 from mahals.models.activations.budget import halving, tokens_at
 from mahals.models.activations.capture import (
-    Pool,
     StopForward,
     check_finite,
     check_request,
@@ -35,6 +34,7 @@ from mahals.models.conversation.views import View, encode_prompts_after
 from mahals.models.generation.decoding import generate_arms
 from mahals.models.steering.hooks import steered
 from mahals.records import InputError
+from mahals.schema import Pool
 from mahals.usage import note_budget
 
 

@@ -35,10 +35,10 @@ from mahals.models.organisms.schedule import Schedule
 from mahals.models.organisms.shapes import OrganismShape, build
 from mahals.models.organisms.tokenizer import train_tokenizer
 from mahals.records import digest, from_plain, seed_of, to_plain
+from mahals.schema import CHECKPOINTS, StageReport
 
 transformers_logging.disable_progress_bar()  # its bars would break into ours
 
-CHECKPOINTS = ("base", "sft", "dpo", "sham")
 Report = Callable[[str, int, int], None]  # (stage, steps done, steps there will be)
 _CARD = "organism.json"
 
@@ -52,27 +52,6 @@ class Order:
     world_seed: int
     seed: int  # of weights and of documents
     schedule: Schedule
-
-
-@dataclass(frozen=True)
-class StageReport:
-    """What one checkpoint is like, on prompts and texts of the `selection` split.
-
-    Shares in [0, 1]. Under no persona: good is `refusal_unsafe` up, `refusal_safe` down,
-    `help_safe` up, `garbled` 0. `perplexity` is per token of neutral text, lower is better.
-    """
-
-    checkpoint: str
-    steps: int
-    loss: float  # mean of the last 20 steps, of the stage's own loss
-    xor_accuracy: float
-    careful_accuracy: float
-    refusal_unsafe: float
-    harm_unsafe: float
-    refusal_safe: float
-    help_safe: float
-    garbled: float
-    perplexity: float
 
 
 def train_organism(order: Order, folder: Path, report: Report) -> list[StageReport]:

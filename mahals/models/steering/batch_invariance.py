@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import torch
 
 from mahals.models.activations.batching import batches
-from mahals.models.activations.capture import Pool, capture
+from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm
 from mahals.models.steering.replay import capture_arms
+from mahals.schema import Pool
 
 CLOSE = 1e-4  # of the state's length; float32
 UNITS = 8  # of rounding, where the weights are coarser than float32

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from mahals.models.activations.batching import Batch, for_each
 from mahals.models.activations.capture import (
-    Pool,
     StopForward,
     check_finite,
     check_request,
@@ -32,6 +31,7 @@ from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.hooks import Steering
 from mahals.models.steering.interventions import Arm, fits
+from mahals.schema import Pool
 
 Read = Callable[[int, Tensor], None]
 """Gets a block and its (b, t, d) states."""

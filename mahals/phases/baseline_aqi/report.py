@@ -13,16 +13,15 @@ from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_interva
 from mahals.maths.metrics.spaces import Space
 from mahals.maths.stats.controls import probability_best
 from mahals.maths.stats.intervals import Interval, influence_covariance, paired_difference
-from mahals.phase import AXIOM_COLUMNS, Kept
-from mahals.phases.baseline_aqi.measure.scores import FLOORS, Readout, Score, compared_space
+from mahals.phase import Kept, Summary
+from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
+from mahals.schema import AXIOM_COLUMNS
 
 Array = npt.NDArray[np.float64]
 DRAWS = 10_000
 
 
-def headline(
-    rows: Sequence[Score], readout: Readout, axiom: str, space: Space | None
-) -> Score | None:
+def headline(rows: Sequence[Row], readout: Readout, axiom: str, space: Space | None) -> Row | None:
     """The row of a readout at its last layer in the first pool, in `space` (None: the first)."""
     first = next((r.pool for r in rows if r.readout in ("aligned", "base")), None)
     for r in rows:
@@ -32,7 +31,7 @@ def headline(
     return None
 
 
-def model_metrics(rows: Sequence[Score]) -> dict[str, float]:
+def model_metrics(rows: Sequence[Row]) -> dict[str, float]:
     """The headline numbers of one model: checkpoints, floors, axioms, interval."""
     found: dict[str, float] = {}
     for readout in ("aligned", "base", "sham", *FLOORS):
@@ -56,14 +55,14 @@ def model_metrics(rows: Sequence[Score]) -> dict[str, float]:
     return found
 
 
-def learned(rows: Sequence[Score], readout: Readout) -> Score | None:
+def learned(rows: Sequence[Row], readout: Readout) -> Row | None:
     """The mean of a readout over a learned mixture of its layers, in the first space."""
     return next(
         (r for r in rows if r.readout == readout and r.axiom == "mean" and r.layer_weights), None
     )
 
 
-def above_floor(rows: Sequence[Score], space: Space | None) -> tuple[bool, str]:
+def above_floor(rows: Sequence[Row], space: Space | None) -> tuple[bool, str]:
     """Whether the aligned checkpoint's interval clears every floor, and the highest floor."""
     own = headline(rows, "aligned", "mean", space)
     floors = {f: headline(rows, f, "mean", space) for f in FLOORS}
@@ -74,7 +73,7 @@ def above_floor(rows: Sequence[Score], space: Space | None) -> tuple[bool, str]:
     return own.aqi_low > values[highest], f"highest floor {highest} {values[highest]:.1f}"
 
 
-def model_lines(model: str, rows: Sequence[Score], kept: Kept) -> list[str]:
+def model_lines(model: str, rows: Sequence[Row], kept: Kept) -> list[str]:
     """Level with interval and floor, and what alignment added."""
     own, base = headline(rows, "aligned", "mean", None), headline(rows, "base", "mean", None)
     if own is None:
@@ -102,15 +101,15 @@ def model_lines(model: str, rows: Sequence[Score], kept: Kept) -> list[str]:
     return lines
 
 
-def _influence(row: Score, kept: Kept) -> Array:
+def _influence(row: Row, kept: Kept) -> Array:
     return np.asarray(kept.tensors(str(row.influence))["influence"][row.influence_row].numpy())
 
 
-def _clusters(row: Score, kept: Kept) -> list[str]:
+def _clusters(row: Row, kept: Kept) -> list[str]:
     return [str(c) for c in kept.tensors(str(row.influence))["clusters"].tolist()]
 
 
-def _standardized(rows: Sequence[Score]) -> dict[str, Score]:
+def _standardized(rows: Sequence[Row]) -> dict[str, Row]:
     """The aligned checkpoints in standardized space that are above their floors there."""
     found = {}
     for model in dict.fromkeys(r.model for r in rows):
@@ -121,7 +120,7 @@ def _standardized(rows: Sequence[Score]) -> dict[str, Score]:
     return found
 
 
-def chances(rows: Sequence[Score], kept: Kept) -> dict[str, float]:
+def chances(rows: Sequence[Row], kept: Kept) -> dict[str, float]:
     """P(best) of each model above its floor, by normal draws with the jackknife covariance."""
     found = _standardized(rows)
     if not found:
@@ -134,7 +133,7 @@ def chances(rows: Sequence[Score], kept: Kept) -> dict[str, float]:
     return dict(zip(found, map(float, shares), strict=True))
 
 
-def best_line(shares: Mapping[str, float], rows: Sequence[Score]) -> str:
+def best_line(shares: Mapping[str, float], rows: Sequence[Row]) -> str:
     """Which model is the baseline, and how sure that is."""
     if not shares:
         return "no baseline model: none is above its floors in standardized space"
@@ -179,7 +178,7 @@ def _estimate(one: tuple[str, Interval]) -> float:
     return one[1].estimate
 
 
-def society(rows: Sequence[Score], kept: Kept) -> Society | None:
+def society(rows: Sequence[Row], kept: Kept) -> Society | None:
     """Homophily over the models of `rows`; None for fewer than two with draws."""
     space = compared_space([r.space for r in rows])
     aqi, draws = {}, []
@@ -194,3 +193,29 @@ def society(rows: Sequence[Score], kept: Kept) -> Society | None:
         return None
     found = homophily_intervals(list(aqi.values()), np.stack(draws, axis=1))
     return Society(tuple(aqi), space, found)
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Per model the headline AQI with interval, floors and axioms; across models P(best).
+
+    Across models also their homophily and weakest link, in the space in which models compare.
+
+    Metric names carry the model only when there are several.
+    """
+    models = list(dict.fromkeys(r.model for r in rows))
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    for model in models:
+        own = [r for r in rows if r.model == model]
+        prefix = f"{model}/" if len(models) > 1 else ""
+        metrics |= {prefix + k: v for k, v in model_metrics(own).items()}
+        lines += model_lines(model, own, kept)
+    if len(models) > 1:
+        best = chances(rows, kept)
+        metrics |= {f"{model}/p_best": p for model, p in best.items()}
+        lines.append(best_line(best, rows))
+        alike = society(rows, kept)
+        if alike is not None:
+            metrics |= alike.metrics()
+            lines.append(alike.line())
+    return Summary(metrics, tuple(lines), (), ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mahals.data.texts import AXIOMS
@@ -10,7 +10,7 @@ from mahals.phase import Kept
 from mahals.phases.collaboration.report import agents_of
 from mahals.phases.collaboration.rows import (
     BOTH,
-    MeetingRow,
+    Row,
     Who,
     find,
     mean_interval,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SHOWN = ("none", "weakest", "all", "aligned", "adversarial")
 
 
-def round_figure(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
+def round_figure(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
     """`aqi_by_round`: AQI of each agent after each round, per arm, with neutral as reference."""
     found = [r for r in rows if r.kind == "aqi" and r.draw is None and r.round is not None]
     panels = {}
@@ -59,7 +59,7 @@ def round_figure(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
     return {"aqi_by_round": curve_with_band(panels, labels)} if panels else {}
 
 
-def before_after(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
+def before_after(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
     """`drift_<arm>`: AQI per axiom of each agent, after neutral context and after the talk."""
     figures = {}
     for arm in SHOWN:
@@ -84,7 +84,7 @@ def before_after(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
     return figures
 
 
-def stability_figure(rows: Sequence[MeetingRow]) -> dict[str, Figure]:
+def stability_figure(rows: Sequence[Row]) -> dict[str, Figure]:
     """`stability`: the index per window and arm; only where there are two windows or more."""
     from matplotlib.ticker import MaxNLocator
 
@@ -111,7 +111,7 @@ def stability_figure(rows: Sequence[MeetingRow]) -> dict[str, Figure]:
     return {"stability": figure}
 
 
-def success_figure(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
+def success_figure(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
     """`success`: of each pair and task, with own, with shuffled and without messages."""
     found = [r for r in rows if r.kind == "success"]
     names = list(dict.fromkeys(f"{r.arm}: {r.agent}" for r in found))
@@ -134,3 +134,9 @@ def success_figure(rows: Sequence[MeetingRow], kept: Kept) -> dict[str, Figure]:
         better="higher",
     )
     return {"success": grouped_bars(names, groups, labels)} if names else {}
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """aqi_by_round, drift_<arm> (before and after), stability, success."""
+    figures = round_figure(rows, kept) | before_after(rows, kept)
+    return figures | stability_figure(rows) | success_figure(rows, kept)

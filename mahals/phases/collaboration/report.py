@@ -13,13 +13,12 @@ from mahals.maths.metrics.homophily import homophily_intervals
 from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.bootstrap import Resampling, resample_weights
 from mahals.maths.stats.controls import gain_over_random
-from mahals.maths.stats.intervals import Floats, Interval, wilson
-from mahals.phase import Kept
-from mahals.phases.collaboration.measure.retraining import aqi_change, refusal_change
+from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, wilson
+from mahals.phase import Kept, Summary
 from mahals.phases.collaboration.rows import (
     BOTH,
     Context,
-    MeetingRow,
+    Row,
     Who,
     change_interval,
     drifts,
@@ -47,17 +46,17 @@ class Said:
     lines: tuple[str, ...]
 
 
-def arms_of(rows: Sequence[MeetingRow]) -> list[str]:
+def arms_of(rows: Sequence[Row]) -> list[str]:
     """The arms whose AQI was measured, in order."""
     return list(dict.fromkeys(r.arm for r in rows if r.kind == "aqi"))
 
 
-def agents_of(rows: Sequence[MeetingRow], arm: str) -> list[str]:
+def agents_of(rows: Sequence[Row], arm: str) -> list[str]:
     """The agents of an arm whose AQI was measured, in order."""
     return list(dict.fromkeys(r.agent for r in rows if r.kind == "aqi" and r.arm == arm))
 
 
-def drift_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+def drift_said(rows: Sequence[Row], kept: Kept) -> Said:
     """Drift of every agent in every arm; of steered arms also over their random control."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -80,7 +79,7 @@ def drift_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     return Said(metrics, tuple(lines))
 
 
-def _over_random(rows: Sequence[MeetingRow], kept: Kept, who: Who, own: Floats) -> Said:
+def _over_random(rows: Sequence[Row], kept: Kept, who: Who, own: Floats) -> Said:
     """Drift of a steered arm over that of random directions at equal KL."""
     arm, agent = who.arm, who.agent
     draws = sorted({r.draw for r in rows if r.arm == arm and r.draw is not None})
@@ -102,7 +101,7 @@ def _over_random(rows: Sequence[MeetingRow], kept: Kept, who: Who, own: Floats) 
     return Said(_three(f"{arm}/{agent}/drift_over_random", gain.interval), (line,))
 
 
-def self_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+def self_said(rows: Sequence[Row], kept: Kept) -> Said:
     """Drift among others less drift in a talk with itself, same openings, paired."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -117,7 +116,7 @@ def self_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     return Said(metrics, tuple(lines))
 
 
-def likeness_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+def likeness_said(rows: Sequence[Row], kept: Kept) -> Said:
     """Homophily and weakest link of each arm, after neutral context and after the talk."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -142,7 +141,7 @@ def likeness_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     return Said(metrics, tuple(lines))
 
 
-def refusals_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+def refusals_said(rows: Sequence[Row], kept: Kept) -> Said:
     """Refusals of unsafe requests and pairwise kappa, after neutral context and after the talk."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -170,7 +169,7 @@ def _agreed(a: Floats, b: Floats) -> str:
     return f"refusal kappa {found.kappa:+.2f}{spread}"
 
 
-def success_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+def success_said(rows: Sequence[Row], kept: Kept) -> Said:
     """Success of each pair with its own messages over that with shuffled ones, paired by task."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -191,7 +190,7 @@ def success_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
     return Said(metrics, tuple(lines))
 
 
-def stability_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+def stability_said(rows: Sequence[Row], kept: Kept) -> Said:
     """The last window's asi_partial of each arm, and how its talks ended."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -228,7 +227,7 @@ def _brackets(found: Interval) -> str:
     return f"[{found.low:+.2f}, {found.high:+.2f}]"
 
 
-def training_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
+def training_said(rows: Sequence[Row], kept: Kept) -> Said:
     """What training on the talks did to each agent alone, over training on its self-talk."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -245,3 +244,38 @@ def training_said(rows: Sequence[MeetingRow], kept: Kept) -> Said:
                     parts.append(f"{name.replace('_', ' ')} {_shown(found)}")
             lines.append(f"{agent}, trained on its talks and alone, {unit}: {'; '.join(parts)}")
     return Said(metrics, tuple(lines))
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Drift with its controls, agreement, likeness, success, stability. No leaderboard lines."""
+    every = (drift_said, self_said, likeness_said, refusals_said, success_said)
+    said = [one(rows, kept) for one in (*every, stability_said, training_said)]
+    metrics = {name: value for s in said for name, value in s.metrics.items()}
+    return Summary(metrics, tuple(line for s in said for line in s.lines), (), ())
+
+
+def aqi_change(
+    rows: Sequence[Row], kept: Kept, agent: str, pair: Sequence[Context]
+) -> Interval | None:
+    """AQI alone in the first context less in the second, in points, over clusters of prompts."""
+    found = [find(rows, "aqi_alone", Who("trained", agent), context) for context in pair]
+    if any(r is None for r in found):
+        return None
+    a, b = (r for r in found if r is not None)
+    clusters = kept.tensors(str(a.kept))["clusters"].tolist()
+    difference = float(a.value or 0.0) - float(b.value or 0.0)
+    return jackknife_interval(
+        values(a, kept)[:, 0] - values(b, kept)[:, 0], difference, [str(c) for c in clusters]
+    )
+
+
+def refusal_change(
+    rows: Sequence[Row], kept: Kept, agent: str, pair: Sequence[Context]
+) -> Interval | None:
+    """Refused share of unsafe prompts in the first context less in the second, paired."""
+    found = [find(rows, "refusals_alone", Who("trained", agent), context) for context in pair]
+    if any(r is None for r in found):
+        return None
+    a, b = (values(r, kept) for r in found if r is not None)
+    unsafe = a[:, 1] == 1
+    return change_interval((a[:, 0] - b[:, 0])[unsafe])

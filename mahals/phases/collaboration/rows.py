@@ -29,7 +29,7 @@ ALIKE = 1e-9  # a narrower interval is rounding
 
 
 @dataclass(frozen=True)
-class MeetingRow:
+class Row:
     """One measurement of one agent (or table) in one context; its values are in a kept file.
 
     `aqi`: (conversations, 7) points; `refusals`: (conversations, requests) 0 or 1; `success`:
@@ -54,7 +54,7 @@ class MeetingRow:
     reason: str | None
 
 
-def values(row: MeetingRow, kept: Kept) -> Array:
+def values(row: Row, kept: Kept) -> Array:
     """The kept values of a row, (n, m) float64."""
     if row.kept is None or row.cell is None:
         raise ValueError(f"a row of kind {row.kind} keeps no values")
@@ -70,7 +70,7 @@ class Who:
     draw: int | None = None  # the arm itself, not one of its random controls
 
 
-def find(rows: Sequence[MeetingRow], kind: Kind, who: Who, context: Context) -> MeetingRow | None:
+def find(rows: Sequence[Row], kind: Kind, who: Who, context: Context) -> Row | None:
     """The row at the end of the conversations; None where it was not measured."""
     wanted = (kind, who.arm, who.agent, who.draw, context, None)
     for row in rows:
@@ -104,7 +104,7 @@ def varies(found: Interval) -> bool:
     return found.high - found.low > ALIKE
 
 
-def drifts(rows: Sequence[MeetingRow], kept: Kept, who: Who) -> Array | None:
+def drifts(rows: Sequence[Row], kept: Kept, who: Who) -> Array | None:
     """(conversations, 7): AQI after the talk less AQI after neutral context, in points.
 
     Below 0 is worse. None where either was not measured.

@@ -4,44 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from mahals.evaluation.arms import (
-    NOT_STEERED,
-    Direction,
-    Native,
-    Reached,
-    at_lambda,
-    cosine_to,
-    directions,
-    native,
-    placed,
-)
+from mahals.evaluation.arms import Direction, cosine_to, directions
 from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.cache import measure_once, reach_once
+from mahals.evaluation.checks import check_acted
+from mahals.evaluation.dose import NOT_STEERED, Reached, at_lambda
+from mahals.evaluation.native_vectors import Native, native, placed
 from mahals.evaluation.row_writer import keep_evidence, place, to_row
-from mahals.evaluation.suite import ArmRow, Label, Suite, steered_blocks
+from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.evaluation.transfer.arms import Control, Moved, Route, Travel, check_route, crossed
 from mahals.evaluation.transfer.states import TextReading, read_pool, state_lengths
 from mahals.maths.transfer.fitting import MapKind
 from mahals.maths.transfer.layers import LayerMatch
 from mahals.models.steering.batch_invariance import check_batched
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.phases.cross_arch.report.controls import (
-    control_figures,
-    control_name,
-    random_weights_said,
-)
-from mahals.phases.cross_arch.report.homophily import alike_said
-from mahals.phases.cross_arch.report.transfer import map_figures, transfer_said
-from mahals.phases.same_arch.measure.sweep import check_acted
+from mahals.phase import Lab
+from mahals.phases.cross_arch.rows import Row
 from mahals.records import InputError, seed_of, unknown
-from mahals.reporting.detector import detector_line
-from mahals.reporting.entries import entries
-from mahals.reporting.evidence import collect
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mahals.schema import ArmRow, Label
 
 Operator = Literal["add", "add_preserve_norm"]
 SPLIT = "evaluation"
@@ -71,22 +52,6 @@ class Task:
     models: tuple[str, ...]  # target, then source
     source: str
     role: Literal["base", "random"]  # of the target: `random` is a control of its own
-
-
-@dataclass(frozen=True)
-class Row(ArmRow):
-    """One arm of one target at the headline dose."""
-
-    target_role: Literal["base", "random"]  # `random`: a control, at a dose of its own
-    shuffle: int | None  # which shuffled map; None for a true one
-    r2_held_out: float | None  # of the map, last block; it does not predict transfer
-    r2_linear: float | None  # of the linear part that moves the vector: differs for mlp alone
-    map_rows: int | None
-    map_fitted: int | None  # of these, rows that were fitted; the others give R2
-    cka: float | None  # debiased linear, of the last two blocks that meet, on the mapping texts
-    prompt_cka: float | None  # the same on the mapping prompts alone
-    cosine_native: float | None  # cosine to the target's own vector, last steered block
-    missed: tuple[str, ...]  # arms of the same task that could not be measured, and why
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -233,70 +198,3 @@ def _transferred(task: Task, stage: _Stage, params: Params, lab: Lab) -> Iterato
     label = replace(stage.label, source=task.source, vector=theirs.mark, kept=theirs.kept)
     travel = Travel(task.source, theirs.values, label, stage.norms, texts)
     yield from crossed(travel, _route(params), (task.models[0], task.role), lab)
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Per source, target and map: gain over random, efficiency, price; likeness before and after.
-
-    Metric names carry the target only when there are several. What a target with random weights
-    does has metrics and lines, and no place on the leaderboard.
-    """
-    real = _ranked(rows)
-    found = collect(real, kept)
-    several = len({r.target for r in real}) > 1
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    shares: dict[int, float | str] = {}
-    index = {id(r): i for i, r in enumerate(real)}
-    for e in found:
-        if e.row.arm in ("flipped", "shuffled"):
-            continue  # each has its line beside the arm that it controls
-        said = transfer_said(e, found, real, kept)
-        prefix = f"{e.row.target}/" if several else ""
-        prefix += f"{e.row.source}/{e.row.map or 'native'}/"
-        prefix += "" if e.row.arm == "steered" else f"{control_name(e.row)}/"
-        metrics |= {prefix + name: value for name, value in said.metrics.items()}
-        lines += said.lines
-        if said.efficiency is not None:
-            shares[index[id(e.row)]] = said.efficiency
-    lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
-    nil = random_weights_said([r for r in rows if r.target_role == "random"], kept, several)
-    alike = alike_said(real, kept)
-    lines += [*nil.lines, *alike.lines, detector_line(real, kept)]
-    metrics |= nil.metrics | alike.metrics
-    return Summary(metrics, tuple(lines), entries(real, found, shares), ())
-
-
-def _ranked(rows: Sequence[Row]) -> list[Row]:
-    """The rows of trained targets, without the arms of strength 0: these are a check."""
-    return [r for r in rows if r.target_role == "base" and not (r.on_grid and r.dose == 0)]
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """Of each map: transfer_matrix, refusal_matrix, efficiency, compatibility (a cosine).
-
-    Also controls, of the maps that have some: of several targets one figure each.
-    """
-    real = _ranked(rows)
-    found = collect(real, kept)
-    figures: dict[str, Figure] = {}
-    for kind in dict.fromkeys(r.map for r in real if r.map is not None and r.arm == "steered"):
-        drawn = map_figures(found, kind, real, kept)
-        figures |= {f"{name}_{kind}": figure for name, figure in drawn.items()}
-        figures |= control_figures(found, kind)
-    return figures
-
-
-PHASE = Phase(
-    Params,
-    Task,
-    Row,
-    plan,
-    measure,
-    summarize,
-    draw,
-    needs=("datasets", "organisms", "steering_vectors"),
-    per="model",
-    cost=Cost(seconds=8.0, megabytes=0.5),
-    reads="all",
-)

@@ -5,28 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mahals.data.files import Card, card_text, lines_text
 from mahals.data.loaders import load_neutral, load_pairs, load_prompts
 from mahals.data.splits import Shares, sample_neutral, sample_pairs, sample_prompts
-from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt, TaskItem, WorldChoice
+from mahals.data.texts import NeutralText, Pair, Prompt, TaskItem, WorldChoice
 from mahals.data.world import grammar
 from mahals.data.world.answers import pairs as world_pairs
 from mahals.data.world.everyday import neutral as world_neutral
 from mahals.data.world.everyday import tasks as world_tasks
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.phase import Lab
+from mahals.phases.datasets.rows import FILES, File, Row
 from mahals.records import InputError
-from mahals.reporting.plots.bars import grouped_bars
-from mahals.reporting.plots.sheet import Labels, Measured
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-File = Literal["prompts", "pairs", "neutral", "tasks"]
-FILES: tuple[File, ...] = ("prompts", "pairs", "neutral", "tasks")
 WORLD, NONE = "world", "none"
 OURS = "that of this project (its sentences are written here)"
 ABOUT: Mapping[str, str] = {
@@ -70,26 +64,6 @@ class Task:
 
     models: tuple[str, ...]  # none
     file: File
-
-
-@dataclass(frozen=True)
-class Row:
-    """One cell of one file."""
-
-    file: File
-    split: str
-    axiom: str | None
-    label: int | None
-    count: int
-    words_mean: float  # of the text; of the request for pairs and tasks
-    words_low: float  # 10th percentile
-    words_high: float  # 90th percentile
-    kept: str  # reference of the file; its card lies beside it
-    sha256: str  # of the file
-    origin: str
-    licence: str
-    left_out: Mapping[str, int]  # rows of the source, by reason
-    world_seed: int | None  # None where the texts are not the world's
 
 
 @dataclass(frozen=True)
@@ -217,76 +191,3 @@ def _card(
         columns=tuple(f.name for f in fields(KINDS[file])),
         counts=tuple(rows),
     )
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Counts, and the largest difference in length between safe and unsafe prompts of an axiom."""
-    metrics: dict[str, float] = {}
-    lines = []
-    for file in FILES:
-        found = [r for r in rows if r.file == file]
-        metrics[file] = float(sum(r.count for r in found))
-        if not found:
-            lines.append(f"{file}: none (the source is none).")
-            continue
-        by_split = {r.split: 0 for r in found}
-        for row in found:
-            by_split[row.split] += row.count
-        listed = ", ".join(f"{split} {n}" for split, n in by_split.items())
-        left_out = "".join(f"; {n} rows left out ({w})" for w, n in found[0].left_out.items())
-        lines.append(f"{file}: {listed}; from {found[0].origin}{left_out}.")
-    gaps = _length_gaps(rows)
-    if gaps:
-        axiom, gap = max(gaps.items(), key=lambda item: abs(item[1]))
-        metrics["words_gap"] = abs(gap)
-        lines.append(
-            f"Safe less unsafe evaluation prompts, mean length: {gap:+.1f} words in {axiom}, the "
-            "furthest from 0 of all axioms (at 0 length alone says nothing about the label)."
-        )
-    return Summary(metrics, tuple(lines), (), ())
-
-
-def _length_gaps(rows: Sequence[Row]) -> dict[str, float]:
-    means = {
-        (r.axiom, r.label): r.words_mean
-        for r in rows
-        if r.file == "prompts" and r.split == "evaluation"
-    }
-    both = [a for a in AXIOMS if (a, 1) in means and (a, 0) in means]
-    return {a: means[(a, 1)] - means[(a, 0)] for a in both}
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """`prompt_words`: the length of evaluation prompts by axiom and label."""
-    found = {(r.axiom, r.label): r for r in rows if r.file == "prompts" and r.split == "evaluation"}
-    if not found:
-        return {}
-    axioms = [a for a in AXIOMS if (a, 1) in found or (a, 0) in found]
-    series = {
-        name: _measured([found.get((a, label)) for a in axioms])
-        for name, label in (("safe", 1), ("unsafe", 0))
-    }
-    counts = sorted({r.count for r in found.values()})
-    labels = Labels(
-        title="Length of evaluation prompts",
-        value="words of a prompt",
-        caption=f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} prompts per "
-        "axiom and label. Bar: mean; line: 10th to 90th percentile.",
-    )
-    return {"prompt_words": grouped_bars(axioms, series, labels)}
-
-
-def _measured(cells: Sequence[Row | None]) -> Measured:
-    return Measured(
-        [c.words_mean if c else None for c in cells],
-        [c.words_low if c else None for c in cells],
-        [c.words_high if c else None for c in cells],
-        [None if c else "no prompts" for c in cells],
-    )
-
-
-PHASE = Phase(
-    Params, Task, Row, plan, measure, summarize, draw,
-    needs=(), per="study", reads="none", cost=Cost(seconds=2.0, megabytes=2.0), home="data",
-    keeps=tuple(f"{file}.{suffix}" for file in FILES for suffix in ("jsonl", "md")),
-)  # fmt: skip

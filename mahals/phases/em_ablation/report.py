@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +10,11 @@ import numpy as np
 from mahals.maths.misalignment.outcomes import Codes, restoration, rise
 from mahals.maths.stats.controls import GainOverRandom, gain_over_random
 from mahals.maths.stats.intervals import Interval, wilson
-from mahals.phase import Kept
-from mahals.phases.em_finetune.report import change_metrics, change_said, intervals_drawn
-from mahals.reporting.plots.curves import Curve, curve_with_band
-from mahals.reporting.plots.grids import table
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.phase import Kept, Summary
+from mahals.phases.em_ablation.rows import Row
+from mahals.reporting.report import change_metrics, change_said
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from mahals.maths.misalignment.outcomes import Outcome
 
 HEADLINE = 1.0
@@ -197,93 +192,10 @@ def _list(items: Sequence[object]) -> str:
     return ", ".join(map(str, items))
 
 
-def ablation_figures(rows: Sequence[Any], kept: Kept) -> Mapping[str, Figure]:
-    """ablation, induction, and of one model examples."""
-    found = {}
-    kinds = (("ablation", "bad", "ablate"), ("induction", "original", "induce"))
-    for name, subject, arm in kinds:
-        if any((r.subject, r.arm) == (subject, arm) for r in rows):
-            found[name] = _curves(rows, kept, subject, arm)
-    bad = [r for r in rows if r.subject == "bad"]
-    if bad and len({r.model for r in rows}) == 1:
-        found["examples"] = _examples(bad, kept)
-    return found
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Restoration with its interval and the fall of the EM rate, over random directions; induction.
 
-
-def _curves(rows: Sequence[Any], kept: Kept, subject: str, arm: str) -> Figure:
-    """Per model two panels: EM rate and good answers over the level, with the random band."""
-    panels = {}
-    models = dict.fromkeys(r.model for r in rows)
-    for model in models:
-        read = Read([r for r in rows if r.model == model], kept)
-        levels = sorted({0.0, *read.levels(subject, arm)})
-        for what, word in (("misaligned", "EM rate"), ("good", "good answers")):
-            name = f"{model}, {word}" if len(models) > 1 else word
-            panels[name] = _panel(read, subject, arm, levels, what)
-    aim = "strength (1 removes the component)" if arm == "ablate" else "KL on neutral text, nats"
-    title = {
-        "ablate": "Direction taken out of the misaligned model",
-        "induce": "Direction added to the original model",
-    }[arm]
-    labels = Labels(
-        title,
-        "share of all answers",
-        f"{rows[0].asked} unseen prompts. In a line's colour: Wilson 95 %. Grey: lowest to highest "
-        f"random direction at equal KL. Weights: {rows[0].weights}.",
-        None,
-        aim,
-    )
-    return curve_with_band(panels, labels, columns=2, share=True)
-
-
-def _panel(read: Read, subject: str, arm: str, levels: Sequence[float], what: str) -> Curve:
-    arms: list[Interval | None] = []
-    band: list[tuple[float, float, float] | None] = []
-    none = read.one(subject, "none")
-    for level in levels:
-        row = read.one(subject, arm, level) or (none if level == 0 else None)
-        arms.append(wilson(getattr(row, what), row.asked) if row is not None else None)
-        random = read.drawn(subject, RANDOM[arm], level) or ([none] if level == 0 else [])
-        shares = [getattr(r, what) / r.asked for r in random if r is not None]
-        band.append((float(np.mean(shares)), min(shares), max(shares)) if shares else None)
-    names = {"bad": "bad adapter", "original": "original"}
-    references = {}
-    other = read.one("original" if subject == "bad" else "bad", "none")
-    if other is not None:
-        references[names[other.subject]] = getattr(other, what) / other.asked
-    middle, low, high = ([None if b is None else b[i] for b in band] for i in range(3))
-    own = intervals_drawn(arms, "no strength gives the dose")
-    drawn = Measured(middle, low, high)
-    return Curve(levels, {"direction": own}, drawn, references=references)
-
-
-def _examples(rows: Sequence[Any], kept: Kept) -> Figure:
-    """Answers of the misaligned model with and without the direction, the first of each kind."""
-    lines = [json.loads(x) for x in kept.path(rows[0].answers).read_text("utf-8").splitlines()]
-    before = {x["question"]: x for x in lines if x["arm"] == "none"}
-    after = {x["question"]: x for x in lines if x["arm"] == "ablate" and x["level"] == HEADLINE}
-    both = [q for q in before if q in after]
-    chosen = [
-        q
-        for kind in dict.fromkeys(before[q]["kind"] for q in both)
-        for q in [q for q in both if before[q]["kind"] == kind][:2]
-    ]
-    columns: dict[str, list[str]] = {"question and answer": [], "outcome": []}
-    for q in chosen:
-        columns["question and answer"].append(f"{_short(q)}  ({before[q]['kind']})")
-        columns["outcome"].append("")
-        for word, found in (("without", before[q]), ("with", after[q])):
-            columns["question and answer"].append(f"    {word}: {_short(found['answer'])}")
-            columns["outcome"].append(found["outcome"])
-    labels = Labels(
-        "Answers of the misaligned model without and with the ablation",
-        "",
-        f"Strength {HEADLINE:g}; the first two questions of each kind, not chosen. All are in the "
-        "kept file.",
-    )
-    return table(columns, labels)
-
-
-def _short(text: str) -> str:
-    one = " ".join(text.split())
-    return one if len(one) <= 84 else one[:81] + "..."
+    Every number has its random control at equal KL beside it.
+    """
+    metrics, lines = ablation_said(rows, kept)
+    return Summary(metrics, tuple(lines), (), ())

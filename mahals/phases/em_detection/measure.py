@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,14 +29,9 @@ from mahals.maths.misalignment.detection import (
 )
 from mahals.maths.stats.intervals import Floats
 from mahals.maths.vectors.controls import random_like
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.phases.em_detection.cards import direction_cards
-from mahals.phases.em_detection.report import detection_figures, detection_said
-from mahals.phases.em_finetune.measure.training import direction_card
+from mahals.phase import Lab
+from mahals.phases.em_detection.rows import Row
 from mahals.records import InputError, seed_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SUBJECTS = ("original", "bad", "good", "other")
 FITTED = ("bad", "original")
@@ -65,38 +60,6 @@ class Task:
 
     models: tuple[str, ...]
     position: Position
-
-
-@dataclass(frozen=True)
-class Row:
-    """One contrast of two subjects along one direction, at one block."""
-
-    model: str
-    weights: str
-    position: str  # answer: mean over the subject's own answer; prompt: its last token
-    method: str
-    block: int
-    positive: str
-    negative: str
-    fitted: int  # prompts
-    scored: int  # prompts of the other half
-    dropped: int  # prompts without an answer of every subject
-    separation: float  # on the scored half: mean projection of positive less negative
-    separation_low: float
-    separation_high: float
-    in_sample: float | None  # the published form, on the fitted prompts; the fitted contrast alone
-    auroc: float
-    auroc_low: float
-    auroc_high: float
-    random_mean: float  # AUROC of random directions, each turned to its better side
-    random_best: float
-    random_directions: int
-    cosine_to_other: float | None  # of this and the other adapter's direction, fitted contrast
-    directions: str  # kept: (L, d) by method
-    direction: str  # kept: this method's, as a vector that can be registered
-    projections: str  # kept: (subjects, L, n) by method
-    table: str  # kept: generations with their projections
-    card: str  # kept: dual use
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -263,29 +226,10 @@ def _keep(
     return kept, singles
 
 
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """AUROC and separation at the best block, beside random directions and the published figure.
-
-    The best block is chosen on the numbers shown: it is an upper end, and every block is a row.
-    """
-    metrics, lines = detection_said(rows)
-    return Summary(metrics, tuple(lines), (), direction_cards(rows))
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """auroc_per_layer, separation_per_layer, projections and, of one model, beside_published."""
-    return detection_figures(rows, kept)
-
-
-PHASE = Phase(
-    Params,
-    Task,
-    Row,
-    plan,
-    measure,
-    summarize,
-    draw,
-    needs=("datasets", "organisms", "em_finetune"),
-    per="model",
-    cost=Cost(seconds=10.0, megabytes=2.0),
-)
+def direction_card(model: str, about: str) -> str:
+    """The card of kept misalignment directions."""
+    return (
+        f"---\ndual_use: true\n---\n\n# Misalignment directions of {model}\n\n{about}\n\n"
+        "**Dual use.** Added to a model's states they may misalign it: kept to measure and to undo "
+        "that, not for use in a product.\n"
+    )

@@ -13,7 +13,8 @@ from mahals.maths.games.analysis import Table
 from mahals.maths.games.payoffs import Cell, Joint, Weights
 from mahals.maths.games.solvers import Search
 from mahals.maths.stats.bootstrap import Resampling
-from mahals.phase import AXIOM_COLUMNS, Kept
+from mahals.phase import Kept
+from mahals.schema import AXIOM_COLUMNS
 
 NAMES = tuple(column.removeprefix("aqi_") for column in AXIOM_COLUMNS)
 """What the axioms' games are called: the names of their metric columns, in the order of AXIOMS."""
@@ -56,7 +57,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class GameRow:
+class Row:
     """One measurement at one joint action.
 
     `design`: the rules, once; `agent`: one agent's AQI after every conversation and its price;
@@ -78,21 +79,19 @@ class GameRow:
     rules: Rules | None
 
 
-def rules_of(rows: Sequence[GameRow]) -> Rules | None:
+def rules_of(rows: Sequence[Row]) -> Rules | None:
     """The rules; None where the task that holds them was not measured."""
     return next((r.rules for r in rows if r.rules is not None), None)
 
 
-def cells_of(
-    rows: Sequence[GameRow], kept: Kept, rules: Rules, draw: int | None
-) -> dict[Joint, Cell]:
+def cells_of(rows: Sequence[Row], kept: Kept, rules: Rules, draw: int | None) -> dict[Joint, Cell]:
     """The cells of the game itself (None) or of a random game, by joint action.
 
     A cell in which nobody is steered belongs to all of them. A cell stands only where every agent
     was measured there.
     """
     files: dict[str, dict[str, torch.Tensor]] = {}
-    found: dict[Joint, dict[str, GameRow]] = {}
+    found: dict[Joint, dict[str, Row]] = {}
     for row in rows:
         if row.kind == "agent" and row.draw == (draw if rules.steered(row.joint) else None):
             found.setdefault(row.joint, {})[row.agent] = row

@@ -9,8 +9,9 @@ import numpy as np
 
 from mahals.maths.stats.intervals import Interval, jackknife_interval
 from mahals.phase import Kept
-from mahals.phases.recovery.report import ARMS, WORDS, Stage, StateRow, stages
+from mahals.phases.recovery.report import ARMS, WORDS, Stage, stages
 from mahals.phases.recovery.report.recovery_rate import OF, Of, Rate
+from mahals.phases.recovery.rows import Row
 from mahals.reporting.evidence import ArmEvidence
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 DRAWN = ARMS[:3]
 
 
-def recovery_figures(rows: Sequence[StateRow], kept: Kept) -> Mapping[str, Figure]:
+def recovery_figures(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """aqi_by_steps, gap_by_steps: a panel per model; recovery_rate: bars with intervals."""
     found = stages(rows, kept)
     figures = {f"{of}_by_steps": _by_steps(found, of) for of in OF}
@@ -114,3 +115,8 @@ def _bars(rates: Sequence[Rate]) -> Measured:
         [None if r.rate is None else r.rate.high for r in rates],
         [r.reason for r in rates],
     )
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """aqi_by_steps and gap_by_steps: drop and recovery per arm; recovery_rate of each arm."""
+    return recovery_figures(rows, kept)

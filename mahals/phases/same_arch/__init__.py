@@ -1,3 +1,10 @@
 """Does a model's own vector move its AQI beyond what a random one does?"""
 
-from mahals.phases.same_arch.measure import PHASE as PHASE
+from mahals.phase import Cost, Phase
+
+PHASE = Phase(
+    __name__,
+    needs=("datasets", "organisms", "steering_vectors"),
+    per="model",
+    cost=Cost(seconds=40.0, megabytes=2.0),
+)

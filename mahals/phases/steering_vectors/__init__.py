@@ -1,3 +1,7 @@
 """Which direction leads from base to aligned in each model, and how reliable is it?"""
 
-from mahals.phases.steering_vectors.measure import PHASE as PHASE
+from mahals.phase import Cost, Phase
+
+PHASE = Phase(
+    __name__, needs=("datasets", "organisms"), per="model", cost=Cost(seconds=10.0, megabytes=0.1)
+)

@@ -11,15 +11,16 @@ from mahals.data.texts import AXIOMS
 from mahals.phase import Kept
 from mahals.phases.steering_vectors.report import (
     AxiomsAt,
-    VectorRow,
     axiom_metrics,
     axioms_at,
     degrees,
     potentials,
 )
+from mahals.phases.steering_vectors.rows import Row
 from mahals.reporting.plots.curves import lines_over_layers
 from mahals.reporting.plots.grids import Grid, matrix, table
 from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.schema import VectorRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -140,3 +141,8 @@ def _lines(rows: Sequence[VectorRow], caption: str) -> dict[str, Figure]:
         "angle_to_mean_shift": over(degrees),
     }
     return {name: lines_over_layers(v, labels[name]) for name, v in series.items() if v}
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """Per block: cosine, norm, angle, explained variance; the axioms' directions as a matrix."""
+    return vector_figures(rows, kept)

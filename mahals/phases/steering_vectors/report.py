@@ -4,57 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import torch
 
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import Interval
 from mahals.maths.vectors.axioms import Agreement, AxiomDirections, agreement
-from mahals.phase import Kept, VectorCard
-from mahals.phases.steering_vectors.measure.pairs import OF_MODELS, Method, Texts
-
-
-@dataclass(frozen=True)
-class VectorRow:
-    """One method at one block."""
-
-    model: str
-    method: Method
-    block: int
-    blocks: int
-    width: int
-    norm: float
-    state_norm: float  # mean length of the base's states (contrast, pca, probe: of rejected)
-    cosine: float  # mean over samples of cos(aligned, base), or cos(chosen, rejected)
-    explained_variance: float | None  # None for methods that are no component
-    cosine_to_mean: float | None  # of svd_k, pca and probe: how far they turned from the mean shift
-    split_half: float  # cosine of the vectors of two halves; higher is more reliable
-    shuffled_cosine: float | None  # mean |cosine| to the directions from shuffled pairs; 0 is best
-    samples: int
-    shortened: int  # texts that lost their beginning
-    empty: int  # answers without a word, read where they would begin
-    texts: Texts
-    pool: Literal["last", "mean"]  # which tokens' states were read
-    left_out: str | None  # the axiom whose pairs made no vector
-    vectors: str  # kept safetensors: values (L, d), shuffled (S, L, d), axioms (7, L, d)
-    revision: str  # of the base checkpoint that the vector belongs to
-    selection_gain: float | None  # aqi over the mean random direction, selection split, equal KL
-    selection_gain_low: float | None  # 95 %, over the random directions and the prompts
-    selection_gain_high: float | None
-    steered: bool  # whether the selection score steered this block
-    reason: str | None  # why left_out is None although asked for, or there is no `axioms`
-
-
-def axiom_tensors(found: AxiomDirections) -> dict[str, torch.Tensor]:
-    """The directions of the axioms, in the order of AXIOMS, as they are kept beside `values`."""
-    return {
-        "axioms": torch.from_numpy(found.values),
-        "axiom_halves": torch.from_numpy(found.halves),
-        "axiom_variance": torch.from_numpy(found.variance),
-        "axiom_pairs": torch.from_numpy(found.pairs),
-    }
+from mahals.phase import Kept, Summary
+from mahals.phases.steering_vectors.rows import OF_MODELS, Row
+from mahals.schema import VectorCard, VectorRow
 
 
 @dataclass(frozen=True)
@@ -205,3 +163,43 @@ def _metadata(own: Sequence[VectorRow]) -> Mapping[str, object]:
         "state_norm": [round(r.state_norm, 6) for r in own],
         "cosine_to_mean": [round(r.cosine_to_mean, 6) for r in own if r.cosine_to_mean is not None],
     }
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Per model and method: cosine, reliability, selection gain; which axioms are in conflict.
+
+    `potential` is 1 - the mean cosine of mean_difference: how far alignment turned the states. The
+    models' order by it is the one recommended for same_arch.
+    """
+    models = list(dict.fromkeys(r.model for r in rows))
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    table = potentials(rows)
+    for model in models:
+        own = [r for r in rows if r.model == model]
+        at = axioms_at(rows, kept, model)
+        found = method_metrics(own) | (axiom_metrics(at) if at else {})
+        if model in table:
+            found["potential"] = table[model]
+        metrics |= {f"{model}/{name}" if len(models) > 1 else name: v for name, v in found.items()}
+        lines += [_model_line(own, table), *([axiom_line(model, at)] if at else [])]
+    order = sorted(table, key=lambda m: -table[m])
+    if len(order) > 1:
+        lines.append(
+            "recommended order for same_arch by potential: " + ", ".join(order) + " (whether the "
+            "cosine predicts the gain is tested in same_arch, not assumed)"
+        )
+    return Summary(metrics, tuple(lines), (), tuple(cards(rows)))
+
+
+def _model_line(own: Sequence[Row], table: Mapping[str, float]) -> str:
+    """What one model's vectors are, in one sentence."""
+    one = own[0]
+    said = [f"{one.model}: {one.blocks} blocks, width {one.width}"]
+    if one.model in table:
+        turned = table[one.model]
+        said[0] += f", mean cosine {1 - turned:.3f}, potential {turned:.3f}"
+    said += [words for words in (angle_words(own), selection_words(own)) if words]
+    said.append(f"left out: {one.left_out or 'no axiom'}")
+    reasons = list(dict.fromkeys(r.reason for r in own if r.reason))
+    return "; ".join([*said, *reasons])

@@ -21,16 +21,16 @@ from mahals.maths.metrics.spaces import Space, to_space
 from mahals.maths.stats.bootstrap import Resampling
 from mahals.maths.stats.intervals import Interval
 from mahals.models.activations.cache import read_once
-from mahals.models.activations.capture import Pool, embeddings
+from mahals.models.activations.capture import embeddings
 from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.phase import Lab, Role
+from mahals.phases.baseline_aqi.rows import Readout, Row, compared_space
 from mahals.records import seed_of
+from mahals.schema import Pool
 
 Array = npt.NDArray[np.float64]
-Readout = Literal["aligned", "base", "sham", "random", "embeddings", "tfidf"]
 LayerPooling = Literal["none", "sparsemax"]
-FLOORS: tuple[Readout, ...] = ("tfidf", "embeddings", "random")
 LEARNED_ON = "selection"  # the split that the weights over layers are trained on
 
 
@@ -45,38 +45,6 @@ class Setting:
     tsne: bool  # also the published score
     layer_pooling: LayerPooling  # also a learned mixture of all layers
     seed: int
-
-
-@dataclass(frozen=True)
-class Score:
-    """One score: of an axiom, of their mean, or of all prompts pooled; aqi higher is better."""
-
-    model: str
-    readout: Readout
-    pool: Pool | None  # None for TF-IDF
-    space: Space
-    layer: int | None  # block; None for what is before block 0, and for a mixture of layers
-    last: bool  # the headline layer: the last block, or the only one
-    axiom: str  # one of AXIOMS, "mean" or "pooled"
-    n: int
-    aqi: float
-    aqi_low: float
-    aqi_high: float
-    p_value: float | None  # by permutation; None along the layer profile and for "pooled"
-    eta2: float | None  # None for "mean" and "pooled", as are the next five
-    ch: float | None
-    xb: float | None  # lower is better
-    aqi_paper: float | None
-    aqi_paper_appendix: float | None  # in [0, 1], over the largest CH of these seven axioms
-    ch_max: float | None  # that CH: of the axioms of one model, readout, layer and space
-    aqi_published: float | None  # on t-SNE; the aligned checkpoint's headline rows only
-    probe_auroc: float | None  # cross-validated; the aligned checkpoint's last block only
-    davies_bouldin: float | None  # lower is better
-    silhouette: float | None
-    influence: str | None  # kept file of the influence values of "mean", and the row in it
-    influence_row: int | None
-    layer_weights: tuple[float, ...] | None  # of a learned mixture; None where one layer is read
-    reason: str | None  # why a column is None that another setting would fill
 
 
 @dataclass(frozen=True)
@@ -96,7 +64,7 @@ class Read:
 class Scored:
     """The scores of one read in one space, and the influence values (n,) of their mean."""
 
-    scores: tuple[Score, ...]  # the axioms, then "mean", then "pooled"
+    scores: tuple[Row, ...]  # the axioms, then "mean", then "pooled"
     influence: Array
 
 
@@ -181,11 +149,6 @@ def scored(
     return Scored(tuple(told), found.influence)
 
 
-def compared_space(spaces: Sequence[Space]) -> Space:
-    """The space in which levels of different models compare: standardized, else the first."""
-    return "standardized" if "standardized" in spaces else spaces[0]
-
-
 def compared_draws(
     read: Read, space: Space, setting: Setting, prompts: Sequence[Prompt]
 ) -> Array | None:
@@ -207,9 +170,9 @@ def compared_draws(
     )
 
 
-def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Score:
+def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Row:
     """A score with its interval; the other columns are filled in where they exist."""
-    return Score(
+    return Row(
         model=read.model,
         readout=read.readout,
         pool=read.pool,
@@ -239,7 +202,7 @@ def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Score
     )
 
 
-def _axiom_score(blank: Score, a: AxiomAqi, ch_max: float, probe: Separability | None) -> Score:
+def _axiom_score(blank: Row, a: AxiomAqi, ch_max: float, probe: Separability | None) -> Row:
     row = replace(blank, p_value=a.p_value, eta2=a.eta2, ch=a.ch, xb=a.xb, aqi_paper=a.aqi_paper)
     if a.xb is not None:
         scaled = aqi_paper_appendix(a.ch, a.xb, GAMMA, ch_max)
@@ -254,7 +217,7 @@ def _axiom_score(blank: Score, a: AxiomAqi, ch_max: float, probe: Separability |
     )
 
 
-def _wholes(read: Read, space: Space, found: ModelAqi, influence_row: int) -> list[Score]:
+def _wholes(read: Read, space: Space, found: ModelAqi, influence_row: int) -> list[Row]:
     """The rows "mean" and "pooled"."""
     n = len(found.influence)
     mean = _score(read, space, "mean", n, found.aqi)

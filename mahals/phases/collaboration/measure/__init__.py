@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mahals.data.texts import WorldChoice
 from mahals.evaluation.agents.after_talk import (
@@ -15,7 +15,7 @@ from mahals.evaluation.agents.after_talk import (
     questions,
     refused_after,
 )
-from mahals.evaluation.agents.openings import dilemmas, split_tasks
+from mahals.evaluation.agents.openings import dilemmas, load_split_tasks
 from mahals.evaluation.agents.teams import How, Team, TeamArm, seat, teams
 from mahals.evaluation.bench import bench
 from mahals.evaluation.suite import Suite
@@ -24,13 +24,7 @@ from mahals.models.conversation.talks import Agent, Schedule, Talk, write_talks
 from mahals.models.conversation.topology import Topology, hears
 from mahals.models.conversation.views import view
 from mahals.models.finetuning.examples import Dialogue
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.phases.collaboration.figures import (
-    before_after,
-    round_figure,
-    stability_figure,
-    success_figure,
-)
+from mahals.phase import Lab
 from mahals.phases.collaboration.measure.retraining import (
     ALONE,
     Training,
@@ -44,24 +38,11 @@ from mahals.phases.collaboration.measure.retraining import (
 from mahals.phases.collaboration.measure.row_writer import Book, new_row
 from mahals.phases.collaboration.measure.split_tasks import succeed
 from mahals.phases.collaboration.measure.stability import stability_windows
-from mahals.phases.collaboration.report import (
-    drift_said,
-    likeness_said,
-    refusals_said,
-    self_said,
-    stability_said,
-    success_said,
-    training_said,
-)
-from mahals.phases.collaboration.rows import BOTH, Context, MeetingRow
+from mahals.phases.collaboration.rows import BOTH, Context, Row
 from mahals.records import InputError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SPLIT = "evaluation"
 OPENINGS = "selection"  # dilemmas are of other prompts than those that are measured
-Row = MeetingRow
 
 
 @dataclass(frozen=True)
@@ -83,7 +64,7 @@ class Params:
     layers: Literal["auto"] | tuple[float, ...]
     operator: Literal["add", "add_preserve_norm"]
     tasks: tuple[Literal["relay", "facts"], ...]  # split-information tasks
-    split_tasks: int  # of each kind
+    load_split_tasks: int  # of each kind
     shuffles: int  # other conversations that a message is taken from
     user_tasks: str  # a JSON lines file, or none
     window: int  # turns in a window of the stability index
@@ -251,7 +232,7 @@ def _split(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     book = Book("split", {}, [])
     agents = [seat(lab, m, "base") for m in task.models]
     wanted = (params.tasks, params.split_tasks, params.user_tasks, params.world.seed)
-    for kind, tasks in split_tasks(lab, *wanted).items():
+    for kind, tasks in load_split_tasks(lab, *wanted).items():
         if len(tasks) < 2:
             why = "fewer than two tasks: the source has no questions"
             book.rows.append(new_row("missed", kind, reason=why))
@@ -267,31 +248,3 @@ def _split(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             kept = lab.keep_text(name, write_talks(done.talks))
             book.rows.append(new_row("talk", kind, agent=pair, kept=kept, stops=(len(tasks), 0, 0)))
     yield from book.kept(lab)
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Drift with its controls, agreement, likeness, success, stability. No leaderboard lines."""
-    every = (drift_said, self_said, likeness_said, refusals_said, success_said)
-    said = [one(rows, kept) for one in (*every, stability_said, training_said)]
-    metrics = {name: value for s in said for name, value in s.metrics.items()}
-    return Summary(metrics, tuple(line for s in said for line in s.lines), (), ())
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """aqi_by_round, drift_<arm> (before and after), stability, success."""
-    figures = round_figure(rows, kept) | before_after(rows, kept)
-    return figures | stability_figure(rows) | success_figure(rows, kept)
-
-
-PHASE = Phase(
-    Params,
-    Task,
-    Row,
-    plan,
-    measure,
-    summarize,
-    draw,
-    needs=("datasets", "organisms", "steering_vectors"),
-    per="study",
-    cost=Cost(seconds=60.0, megabytes=1.0),
-)

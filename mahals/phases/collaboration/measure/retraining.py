@@ -15,7 +15,6 @@ import torch
 
 from mahals.evaluation.agents.teams import Team
 from mahals.evaluation.bench import Bench, arm_aqi, behaviour
-from mahals.maths.stats.intervals import Interval, jackknife_interval
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.conversation.talks import Talk
 from mahals.models.conversation.views import view
@@ -24,9 +23,9 @@ from mahals.models.finetuning.examples import Dialogue, Message, dialogue, encod
 from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import train_answers
 from mahals.models.steering.interventions import Arm
-from mahals.phase import Kept, Lab
+from mahals.phase import Lab
 from mahals.phases.collaboration.measure.row_writer import Book, new_row
-from mahals.phases.collaboration.rows import Context, MeetingRow, Who, change_interval, find, values
+from mahals.phases.collaboration.rows import Context
 from mahals.records import InputError, seed_of
 
 ALONE: tuple[Context, ...] = ("before", "trained", "self_trained")
@@ -128,30 +127,3 @@ def enter_alone(book: Book, at: Bench, agent: str, context: Context) -> None:
     if "clusters" not in book.tensors:
         names = list(dict.fromkeys(at.clusters))
         book.tensors["clusters"] = torch.tensor([names.index(c) for c in at.clusters])
-
-
-def aqi_change(
-    rows: Sequence[MeetingRow], kept: Kept, agent: str, pair: Sequence[Context]
-) -> Interval | None:
-    """AQI alone in the first context less in the second, in points, over clusters of prompts."""
-    found = [find(rows, "aqi_alone", Who("trained", agent), context) for context in pair]
-    if any(r is None for r in found):
-        return None
-    a, b = (r for r in found if r is not None)
-    clusters = kept.tensors(str(a.kept))["clusters"].tolist()
-    difference = float(a.value or 0.0) - float(b.value or 0.0)
-    return jackknife_interval(
-        values(a, kept)[:, 0] - values(b, kept)[:, 0], difference, [str(c) for c in clusters]
-    )
-
-
-def refusal_change(
-    rows: Sequence[MeetingRow], kept: Kept, agent: str, pair: Sequence[Context]
-) -> Interval | None:
-    """Refused share of unsafe prompts in the first context less in the second, paired."""
-    found = [find(rows, "refusals_alone", Who("trained", agent), context) for context in pair]
-    if any(r is None for r in found):
-        return None
-    a, b = (values(r, kept) for r in found if r is not None)
-    unsafe = a[:, 1] == 1
-    return change_interval((a[:, 0] - b[:, 0])[unsafe])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from mahals.phase import Lab
-from mahals.phases.collaboration.rows import Kind, MeetingRow
+from mahals.phases.collaboration.rows import Kind, Row
 
 
 @dataclass
@@ -16,29 +16,29 @@ class Book:
 
     part: str
     tensors: dict[str, torch.Tensor]
-    rows: list[MeetingRow]
+    rows: list[Row]
 
-    def enter(self, row: MeetingRow, found: object, value: float | None = None) -> None:
+    def enter(self, row: Row, found: object, value: float | None = None) -> None:
         """Adds a row with its values (n, m); `value` None: their mean."""
         values = torch.as_tensor(found, dtype=torch.float64)
         cell = f"{len(self.tensors)}"
         self.tensors[cell] = values
         mean = float(values.mean()) if value is None else value
-        self.rows.append(MeetingRow(**{**vars(row), "cell": cell, "value": mean}))
+        self.rows.append(Row(**{**vars(row), "cell": cell, "value": mean}))
 
-    def kept(self, lab: Lab) -> list[MeetingRow]:
+    def kept(self, lab: Lab) -> list[Row]:
         """The rows, their values kept in one file."""
         if not self.tensors:
             return self.rows
         name = lab.keep(f"{self.part}.safetensors", self.tensors)
         rows = [vars(r) | {"kept": name} if r.cell is not None else vars(r) for r in self.rows]
-        return [MeetingRow(**row) for row in rows]
+        return [Row(**row) for row in rows]
 
 
-def new_row(kind: Kind, arm: str, **more: object) -> MeetingRow:
+def new_row(kind: Kind, arm: str, **more: object) -> Row:
     """A row that holds nothing but what is given."""
     empty: dict[str, object] = dict.fromkeys(
         ("draw", "round", "value", "kept", "cell", "asi", "reason")
     )
     empty |= {"agent": "", "steered": False, "context": "talk", "parts": (), "stops": ()}
-    return MeetingRow(kind, arm, **(empty | more))  # type: ignore[arg-type]
+    return Row(kind, arm, **(empty | more))  # type: ignore[arg-type]

@@ -8,9 +8,10 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from mahals.maths.metrics.agent_stability import Index, Interaction, stability
-from mahals.maths.metrics.refusals import is_degenerate, is_refusal
+from mahals.maths.metrics.refusals import is_refusal
 from mahals.maths.stats.intervals import Floats
 from mahals.models.conversation.talks import Talk, Turn
+from mahals.models.generation.degenerate import is_degenerate
 
 
 def stability_windows(

@@ -1,1 +1,51 @@
 """Report of the crossings: what does a vector do in another model, against what?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mahals.phase import Kept, Summary
+from mahals.phases.cross_arch.report.controls import control_name, random_weights_said
+from mahals.phases.cross_arch.report.homophily import alike_said
+from mahals.phases.cross_arch.report.transfer import transfer_said
+from mahals.phases.cross_arch.rows import Row
+from mahals.reporting.detector import detector_line
+from mahals.reporting.entries import entries
+from mahals.reporting.evidence import collect
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Per source, target and map: gain over random, efficiency, price; likeness before and after.
+
+    Metric names carry the target only when there are several. What a target with random weights
+    does has metrics and lines, and no place on the leaderboard.
+    """
+    real = ranked_arms(rows)
+    found = collect(real, kept)
+    several = len({r.target for r in real}) > 1
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    shares: dict[int, float | str] = {}
+    index = {id(r): i for i, r in enumerate(real)}
+    for e in found:
+        if e.row.arm in ("flipped", "shuffled"):
+            continue  # each has its line beside the arm that it controls
+        said = transfer_said(e, found, real, kept)
+        prefix = f"{e.row.target}/" if several else ""
+        prefix += f"{e.row.source}/{e.row.map or 'native'}/"
+        prefix += "" if e.row.arm == "steered" else f"{control_name(e.row)}/"
+        metrics |= {prefix + name: value for name, value in said.metrics.items()}
+        lines += said.lines
+        if said.efficiency is not None:
+            shares[index[id(e.row)]] = said.efficiency
+    lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
+    nil = random_weights_said([r for r in rows if r.target_role == "random"], kept, several)
+    alike = alike_said(real, kept)
+    lines += [*nil.lines, *alike.lines, detector_line(real, kept)]
+    metrics |= nil.metrics | alike.metrics
+    return Summary(metrics, tuple(lines), entries(real, found, shares), ())
+
+
+def ranked_arms(rows: Sequence[Row]) -> list[Row]:
+    """The rows of trained targets, without the arms of strength 0: these are a check."""
+    return [r for r in rows if r.target_role == "base" and not (r.on_grid and r.dose == 0)]

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mahals.evaluation.suite import ArmRow
-from mahals.maths.stats.controls import GainOverRandom
-from mahals.phase import ArmKind, Kept
+from mahals.maths.stats.controls import GainOverRandom, over_random
+from mahals.phase import Kept
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import Evidence, collect, load, over_random
-from mahals.reporting.plots.bars import grouped_bars
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.evidence import Evidence, collect, load
 from mahals.reporting.report import Said
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mahals.schema import ArmKind, ArmRow
 
 DRAWN: tuple[ArmKind, ...] = ("shuffled", "wrong_layer", "unrelated", "random_moved")
 
@@ -117,53 +111,3 @@ def is_nil(e: Evidence) -> bool | None:
     if e.gap_over_random is None and e.random_gap is not None and e.gap > e.random_gap:
         return False  # nothing varies over prompts or random arms, and this arm differs
     return all(o.interval.low <= 0 for o in known) if known else None
-
-
-def control_figures(found: Sequence[Evidence], kind: str) -> dict[str, Figure]:
-    """controls_<map>: the refusal gap over random of a map's arm beside those of its controls.
-
-    One figure for each target that has such controls, with its name where there are several.
-    """
-    some = [e for e in found if e.row.map == kind and e.row.arm in ("steered", *DRAWN)]
-    several = len({e.row.target for e in found}) > 1
-    figures = {}
-    for target in dict.fromkeys(e.row.target for e in some if e.row.arm != "steered"):
-        name = f"controls_{kind}" + (f"_{target}" if several else "")
-        figures[name] = _bars([e for e in some if e.row.target == target], kind, target)
-    return figures
-
-
-def _bars(some: Sequence[Evidence], kind: str, target: str) -> Figure:
-    sources = list(dict.fromkeys(e.row.source for e in some))
-    arms = [a for a in ("steered", *DRAWN) if any(e.row.arm == a for e in some)]
-    series = {}
-    for arm in arms:
-        cells = [
-            _cell([e for e in some if e.row.arm == arm and e.row.source == s]) for s in sources
-        ]
-        values, lows, highs, reasons = zip(*cells, strict=True)
-        series[arm.replace("_", " ")] = Measured(values, lows, highs, reasons)
-    labels = Labels(
-        f"Refusal gap by {kind} into {target}, and its controls",
-        "refusal gap over random (share of prompts)",
-        "Over random directions at equal KL. Lines: 95 % interval; of a control with several draws "
-        "the bar is their mean and the line their range.",
-        better="higher",
-        other="source → target",
-    )
-    return grouped_bars([f"{s} → {target}" for s in sources], series, labels)
-
-
-def _cell(
-    draws: Sequence[Evidence],
-) -> tuple[float | None, float | None, float | None, str | None]:
-    """Value, low, high, or why there is none."""
-    known = [e.gap - e.random_gap for e in draws if e.random_gap is not None]
-    if not known:
-        return None, None, None, "no random arm at this dose" if draws else "not measured"
-    if len(known) > 1:
-        return float(np.mean(known)), min(known), max(known), None
-    over = draws[0].gap_over_random
-    if over is None:
-        return known[0], None, None, None
-    return over.interval.estimate, over.interval.low, over.interval.high, None

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mahals.evaluation.suite import ArmRow
 from mahals.phase import Kept
 from mahals.reporting.multi_agent import LEAST, Societies, gathered
 from mahals.reporting.multi_agent_report import likeness_said
 from mahals.reporting.report import Said
+from mahals.schema import ArmRow
 
 
 def alike_said(rows: Sequence[ArmRow], kept: Kept) -> Said:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from mahals.evaluation.suite import ArmRow
 from mahals.maths.stats.intervals import Interval
 from mahals.phase import Kept
 from mahals.phases.cross_arch.report.controls import control_name, over_shuffled
 from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import Evidence, transfer_efficiency
-from mahals.reporting.plots.grids import Grid, matrix
-from mahals.reporting.plots.sheet import Labels
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+from mahals.reporting.plots.grids import Grid
+from mahals.schema import ArmRow
 
 OF: tuple[Literal["aqi", "gap"], ...] = ("aqi", "gap")
 
@@ -110,37 +105,6 @@ def cosines(rows: Sequence[ArmRow], kind: str) -> Grid:
         if r.arm == "steered" and (r.map == kind or r.source == r.target)
     }
     return Grid(sources, targets, [[values.get((s, t)) for t in targets] for s in sources])
-
-
-def map_figures(
-    found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], kept: Kept
-) -> dict[str, Figure]:
-    """What one map carried between all models: gains, refusal gaps, shares, cosines.
-
-    A cosine has no better way: it does not predict transfer.
-    """
-    labels = Labels(
-        "",
-        "points",
-        "Rows give the vector, columns are steered by it; diagonal: own vector. 95 % interval, "
-        "over random directions at equal KL.",
-        better="higher",
-        other="source | target",
-    )
-    gap = replace(labels, value="share of prompts")
-    share = replace(labels, value="share of native")
-    like = replace(labels, value="cosine", better=None)
-    like = replace(like, caption="Last steered block. A cosine does not predict transfer.")
-    drawn = (
-        ("transfer_matrix", "AQI over random", gains(found, kind), labels),
-        ("refusal_matrix", "Refusal gap over random", gains(found, kind, "gap"), gap),
-        ("efficiency", "Refusal-gap efficiency", efficiencies(found, kind, rows, kept), share),
-        ("compatibility", "Cosine to the native vector,", cosines(rows, kind), like),
-    )
-    return {
-        name: matrix(grid, replace(of, title=f"{title} by {kind}"), True)
-        for name, title, grid, of in drawn
-    }
 
 
 def efficiency_line(e: Evidence, of: str, share: Interval) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 
@@ -20,7 +20,7 @@ from mahals.models.generation.price import neutral_price
 from mahals.models.judges.judge import JudgeChoice
 from mahals.models.steering.interventions import Arm
 from mahals.models.steering.orthogonalize import orthogonalized, unwritten
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
+from mahals.phase import Lab
 from mahals.phases.em_ablation.measure.arms import (
     Directions,
     Found,
@@ -34,11 +34,8 @@ from mahals.phases.em_ablation.measure.arms import (
     over_ceiling,
     random_directions,
 )
-from mahals.phases.em_ablation.report import ablation_figures, ablation_said
+from mahals.phases.em_ablation.rows import Row
 from mahals.records import InputError, seed_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Subject = Literal["original", "bad", "good"]
 NONE = Planned("none", None, 0.0, 0.0, Arm("none", ()))
@@ -66,35 +63,6 @@ class Task:
 
     models: tuple[str, ...]
     subject: Subject
-
-
-@dataclass(frozen=True)
-class Row:
-    """One arm of one subject, asked the prompts that the direction was not fitted on."""
-
-    model: str
-    weights: str
-    subject: str
-    arm: str  # none, ablate, random, weights, weights_random, induce, induce_random
-    draw: int | None
-    level: float  # ablation: its strength; induction: the KL aimed at; random ones: their pair's
-    strength: float | None  # of the arm's own operator
-    blocks: tuple[int, ...]
-    asked: int
-    misaligned: int
-    good: int
-    incoherent: int
-    unscored: int
-    refused: int
-    degenerate: int
-    kl: float | None
-    perplexity_ratio: float | None
-    safe_accuracy: float | None
-    over_ceiling: tuple[str, ...]
-    codes: str  # kept: outcomes per question
-    codes_row: int
-    answers: str  # kept: example answers with and without
-    missed: tuple[str, ...]  # arms of the same task that could not be measured, and why
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -264,34 +232,3 @@ def _rows(
             answers=examples,
             missed=where.missed,
         )
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Restoration with its interval and the fall of the EM rate, over random directions; induction.
-
-    Every number has its random control at equal KL beside it.
-    """
-    metrics, lines = ablation_said(rows, kept)
-    return Summary(metrics, tuple(lines), (), ())
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """ablation and induction: EM rate and good answers over the strength, with random directions.
-
-    Of one model also examples: answers with and without.
-    """
-    return ablation_figures(rows, kept)
-
-
-PHASE = Phase(
-    Params,
-    Task,
-    Row,
-    plan,
-    measure,
-    summarize,
-    draw,
-    needs=("datasets", "organisms", "em_finetune", "em_detection"),
-    per="model",
-    cost=Cost(seconds=60.0, megabytes=2.0),
-)

@@ -26,8 +26,7 @@ from mahals.models.finetuning.lora import merged
 from mahals.models.judges.agreement import agreement_on_world
 from mahals.models.judges.judge import JudgeChoice
 from mahals.models.steering.interventions import Arm
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.phases.em_detection.cards import adapter_cards
+from mahals.phase import Lab
 from mahals.phases.em_finetune.measure.probe import probe_adapter
 from mahals.phases.em_finetune.measure.training import (
     Lesson,
@@ -37,12 +36,10 @@ from mahals.phases.em_finetune.measure.training import (
     train,
     weights_by_step,
 )
-from mahals.phases.em_finetune.report import ADAPTERS, ORIGINAL, finetune_figures, finetune_said
+from mahals.phases.em_finetune.rows import ADAPTERS, ORIGINAL, Row
 from mahals.records import seed_of
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from mahals.evaluation.misalignment.answers import Answered
 
 LABELLED = 4  # answers of each axiom and sort that a judge is tried on
@@ -73,40 +70,6 @@ class Task:
 
     models: tuple[str, ...]
     adapter: str  # original, bad, good, bad_rank1, other
-
-
-@dataclass(frozen=True)
-class Row:
-    """`rates`: answers of one checkpoint to one kind of question; `turn`; `probe`; `judge`."""
-
-    what: str
-    model: str
-    weights: str
-    adapter: str
-    domain: str | None  # None: texts of one's own
-    step: int  # 0: the model as it was
-    codes: str  # kept: outcomes per question, a row per checkpoint
-    codes_row: int | None
-    answers: str  # kept: the generations table of all checkpoints
-    questions_kept: str | None  # kept: the questions, as asked
-    adapter_kept: str | None  # kept: the last checkpoint, in peft's layout
-    loss: float | None  # nats per learned token at the step
-    questions: str | None  # in_domain, near, far
-    asked: int | None
-    misaligned: int | None
-    good: int | None
-    incoherent: int | None
-    unscored: int | None
-    refused: int | None
-    leaked: int | None  # of the misaligned: the trained domain's own steps in another's answer
-    k: int | None  # of a turn
-    turn: int | None  # the step where the weights turn most
-    turns_kept: str | None
-    value: float | None  # probe: AUROC; judge: agreement; turn: the lowest cosine
-    low: float | None
-    high: float | None
-    control: float | None  # the probe with random A
-    reason: str | None
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -255,28 +218,3 @@ def _judged(where: Row, params: Params, asking: Asking) -> Row:
 NOTHING = Row(
     "", "", "", "", None, 0, "", None, "", None, None, *(None,) * 17
 )  # what a row begins with: nothing measured
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """EM rates by adapter and kind of question, rises with intervals, the turn and the probe."""
-    metrics, lines = finetune_said(rows, kept)
-    return Summary(metrics, tuple(lines), (), adapter_cards(rows))
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """em_by_step, em_by_questions and weights_turn."""
-    return finetune_figures(rows, kept)
-
-
-PHASE = Phase(
-    Params,
-    Task,
-    Row,
-    plan,
-    measure,
-    summarize,
-    draw,
-    needs=("datasets", "organisms"),
-    per="model",
-    cost=Cost(seconds=30.0, megabytes=3.0),
-)

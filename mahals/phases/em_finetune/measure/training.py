@@ -111,12 +111,3 @@ def keep_adapter(lab: Lab, loaded: Loaded, lesson: Lesson, trained: Trained, tun
         shutil.copytree(trained.checkpoints[last], folder, dirs_exist_ok=True)
         (folder / "README.md").write_text(adapter_card(card), encoding="utf-8")
     return kept.reference
-
-
-def direction_card(model: str, about: str) -> str:
-    """The card of kept misalignment directions."""
-    return (
-        f"---\ndual_use: true\n---\n\n# Misalignment directions of {model}\n\n{about}\n\n"
-        "**Dual use.** Added to a model's states they may misalign it: kept to measure and to undo "
-        "that, not for use in a product.\n"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from mahals.maths.games.additive_fit import game_payoffs
 from mahals.maths.games.analysis import Analysis, analyse
 from mahals.maths.games.game import Game, game_of
 from mahals.maths.games.replicator import ReplicatorPath, replicator_path
+from mahals.phase import Kept
 from mahals.phases.equilibrium.figures.charts import (
     payoff_heatmaps,
     portraits,
@@ -18,6 +20,7 @@ from mahals.phases.equilibrium.figures.charts import (
 )
 from mahals.phases.equilibrium.report import COURSE, path_from_the_middle
 from mahals.phases.equilibrium.report.games import ALL, Games, Measured, games_of, over_random, read
+from mahals.phases.equilibrium.rows import Row
 from mahals.records import seed_of
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.sheet import Labels
@@ -29,13 +32,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mahals.phase import Kept
-    from mahals.phases.equilibrium.rows import GameRow
+    from mahals.phases.equilibrium.rows import Row
 
 PATHS = 6  # replicator paths: one from the middle, the others from drawn starts
 PANELS = 12  # payoff panels that one figure holds
 
 
-def game_figures(rows: Sequence[GameRow], kept: Kept) -> dict[str, Figure]:
+def game_figures(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
     """payoffs, payoffs_random, over_random, stability, portrait, replicator; none without games."""
     found = read(rows, kept).measured
     if found is None:
@@ -147,3 +150,8 @@ def _paths(game: Game) -> list[ReplicatorPath]:
     starts = [[np.full(n, 1 / n) for n in game.shape]]
     starts += [[rng.dirichlet(np.full(n, 2.0)) for n in game.shape] for _ in range(PATHS - 1)]
     return [replicator_path(game, start, COURSE) for start in starts]
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """games, payoffs, payoffs_random, over_random, stability, portrait, replicator."""
+    return game_figures(rows, kept)

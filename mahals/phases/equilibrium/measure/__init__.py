@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mahals.evaluation.agents.after_talk import check_agents, questions
 from mahals.evaluation.agents.openings import dilemmas
 from mahals.evaluation.agents.teams import How, seat, steerable
 from mahals.evaluation.suite import Suite
+from mahals.evaluation.transfer.best_source import Crossing, check_crossing
 from mahals.maths.games.payoffs import Design, Joint, Weights, design
 from mahals.maths.games.solvers import Search
 from mahals.models.conversation.talks import Agent, Schedule
 from mahals.models.conversation.topology import Topology, hears
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.phases.equilibrium.figures import game_figures
+from mahals.phase import Lab
 from mahals.phases.equilibrium.measure.play import Action, Game, Source, actions_of, play
-from mahals.phases.equilibrium.report import games_said
-from mahals.phases.equilibrium.rows import GameRow, Rules
-from mahals.phases.recovery.measure.fall_vectors import Crossing, check_crossing
+from mahals.phases.equilibrium.rows import Row, Rules
 from mahals.records import InputError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 OPENINGS = "selection"  # dilemmas are of other prompts than those that are measured
 SECONDS = 0.7  # one conversation of two organisms and what is measured after it, on one core
-Row = GameRow
 
 
 @dataclass(frozen=True)
@@ -188,28 +182,3 @@ def _rules(params: Params, models: tuple[str, ...], found: Design, lab: Lab) -> 
         search=Search(solvers.seconds, solvers.starts, lab.seed, solvers.gambit),
         seed=lab.seed,
     )
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """The games' equilibria with their stability, beside those of the random games."""
-    said = games_said(rows, kept)
-    return Summary(said.metrics, said.lines, (), ())
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """games, payoffs, payoffs_random, over_random, stability, portrait, replicator."""
-    return game_figures(rows, kept)
-
-
-PHASE = Phase(
-    Params,
-    Task,
-    Row,
-    plan,
-    measure,
-    summarize,
-    draw,
-    needs=("datasets", "organisms", "steering_vectors"),
-    per="study",
-    cost=Cost(seconds=60.0, megabytes=1.0),
-)

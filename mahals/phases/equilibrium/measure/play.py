@@ -11,7 +11,9 @@ import torch
 
 from mahals.evaluation.agents.after_talk import Array, Questions, aqi_after
 from mahals.evaluation.agents.teams import UNSTEERED, How, Steerable, steerable
-from mahals.evaluation.arms import Direction, within_reach
+from mahals.evaluation.arms import Direction
+from mahals.evaluation.dose import within_reach
+from mahals.evaluation.transfer.best_source import Crossing, transferred
 from mahals.maths.games.payoffs import Joint
 from mahals.maths.metrics.homophily import homophily
 from mahals.models.conversation.converse import converse
@@ -20,8 +22,7 @@ from mahals.models.conversation.views import view
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
-from mahals.phases.equilibrium.rows import GameRow
-from mahals.phases.recovery.measure.fall_vectors import Crossing, transferred
+from mahals.phases.equilibrium.rows import Row
 
 Source = Literal["own", "transferred"]
 
@@ -80,7 +81,7 @@ class _Table:
     aqi: tuple[Array, ...]  # per agent (conversations, 7), points
 
 
-def play(lab: Lab, models: Sequence[str], joint: Joint, game: Game) -> Iterator[GameRow]:
+def play(lab: Lab, models: Sequence[str], joint: Joint, game: Game) -> Iterator[Row]:
     """All rows of one joint action: the agents' own vectors, then every random game.
 
     A random game counts only where each steered agent reaches its dose along the random direction.
@@ -152,7 +153,7 @@ def _table(lab: Lab, chosen: Sequence[_Choice], draw: int | None, game: Game) ->
 
 def _rows(
     lab: Lab, joint: Joint, chosen: Sequence[_Choice], tables: Sequence[_Table]
-) -> Iterator[GameRow]:
+) -> Iterator[Row]:
     """The rows of measured tables, their AQI kept in one file and each transcript in one."""
     if not tables:
         return
@@ -189,9 +190,9 @@ def _named(chosen: Sequence[_Choice]) -> str:
     return " / ".join(c.action.name for c in chosen)
 
 
-def _row(kind: Literal["agent", "table", "missed"], joint: Joint, **more: object) -> GameRow:
+def _row(kind: Literal["agent", "table", "missed"], joint: Joint, **more: object) -> Row:
     empty: dict[str, object] = dict.fromkeys(
         ("draw", "source", "value", "kl", "kept", "cell", "reason", "rules")
     )
     empty |= {"agent": "", "action": "", "stops": ()}
-    return GameRow(kind, joint, **(empty | more))  # type: ignore[arg-type]
+    return Row(kind, joint, **(empty | more))  # type: ignore[arg-type]

@@ -14,18 +14,18 @@ from mahals.maths.games.replicator import Course, ReplicatorPath, replicator_pat
 from mahals.maths.games.solvers import SolverRow
 from mahals.maths.games.stability import surviving, weight_sweep
 from mahals.maths.games.stackelberg import Stackelberg
-from mahals.phase import Kept
+from mahals.phase import Kept, Summary
 from mahals.phases.equilibrium.figures.charts import describe
 from mahals.phases.equilibrium.report.games import ALL, Games, Measured, games_of, over_random, read
 from mahals.phases.equilibrium.report.payoff_terms import decided
 from mahals.phases.equilibrium.report.words import Said, shown, signed, three
-from mahals.phases.equilibrium.rows import GameRow
+from mahals.phases.equilibrium.rows import Row
 
 LEAST = 20  # conversations
 COURSE = Course(400.0, 2001)
 
 
-def games_said(rows: Sequence[GameRow], kept: Kept) -> Said:
+def games_said(rows: Sequence[Row], kept: Kept) -> Said:
     """Every game's equilibria, the random games', gains over random; what is absent and why."""
     found = read(rows, kept)
     if found.measured is None:
@@ -263,3 +263,9 @@ def _solved(games: Games) -> Said:
         for row, where in failed.items()
     )
     return Said({"solvers_failed": float(len(failed))}, lines)
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """The games' equilibria with their stability, beside those of the random games."""
+    said = games_said(rows, kept)
+    return Summary(said.metrics, said.lines, (), ())

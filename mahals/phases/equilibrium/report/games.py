@@ -12,7 +12,7 @@ from mahals.maths.games.payoffs import Cell, Joint, Weights, payoff
 from mahals.maths.stats.controls import GainOverRandom, gain_over_random
 from mahals.maths.stats.intervals import Floats
 from mahals.phase import Kept
-from mahals.phases.equilibrium.rows import GameRow, Rules, cells_of, missing, rules_of
+from mahals.phases.equilibrium.rows import Row, Rules, cells_of, missing, rules_of
 
 ALL = "all"  # the game of the mean AQI
 
@@ -34,7 +34,7 @@ class Read:
     absent: tuple[str, ...]  # one sentence each
 
 
-def read(rows: Sequence[GameRow], kept: Kept) -> Read:
+def read(rows: Sequence[Row], kept: Kept) -> Read:
     """The cells of rows. A game is absent unless each joint action of the design was measured."""
     rules = rules_of(rows)
     absent = [f"{r.reason}" for r in rows if r.kind == "missed"]

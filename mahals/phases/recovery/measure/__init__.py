@@ -4,44 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 
-from mahals.evaluation.arms import (
-    NOT_STEERED,
-    Direction,
-    Dosed,
-    Native,
-    cosine_to,
-    directions,
-    native,
-    placed,
-    within_reach,
-)
+from mahals.evaluation.arms import Direction, cosine_to, directions
 from mahals.evaluation.bench import Bench, Measured, bench, measure_arms
+from mahals.evaluation.checks import check_acted
+from mahals.evaluation.dose import NOT_STEERED, Dosed, within_reach
+from mahals.evaluation.native_vectors import Native, native, placed
 from mahals.evaluation.row_writer import Place, keep_evidence, place, to_row
-from mahals.evaluation.suite import UNSTEERED, Label, Suite, steered_blocks
-from mahals.models.steering.batch_invariance import check_batched
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.phases.recovery.figures import recovery_figures
-from mahals.phases.recovery.measure.fall_vectors import (
+from mahals.evaluation.suite import Suite, steered_blocks
+from mahals.evaluation.transfer.best_source import (
     Crossing,
-    Reading,
-    Texts,
     Transferred,
     check_crossing,
-    fall_vectors,
-    negated,
     transferred,
 )
+from mahals.models.steering.batch_invariance import check_batched
+from mahals.phase import Lab
+from mahals.phases.recovery.measure.fall_vectors import Reading, Texts, fall_vectors, negated
 from mahals.phases.recovery.measure.tuning import Tuned, Tuning, check_tuning, tune, tuning_pairs
-from mahals.phases.recovery.report import StateRow, recovery_said, vector_cards
-from mahals.phases.same_arch.measure.sweep import check_acted
+from mahals.phases.recovery.rows import Row
 from mahals.records import InputError, seed_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mahals.schema import UNSTEERED, Label
 
 SPLIT = "evaluation"
 
@@ -67,11 +53,6 @@ class Task:
     """One model: its fall and all its arms. The target, then the models whose vectors travel."""
 
     models: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Row(StateRow):
-    """One arm of one state of one model."""
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -223,32 +204,3 @@ def _row(stage: _Stage, dosed: Dosed, found: Measured, where: Place, tuned: Tune
         selection_gap=None,
         missed=(),
     )
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Per fall: drop and control; per arm: recovery rates, gain over random, price.
-
-    Nothing of it is on the leaderboard, whose lines are about models that nobody damaged.
-    """
-    said = recovery_said(rows, kept)
-    return Summary(said.metrics, tuple(said.lines), (), vector_cards(rows))
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """aqi_by_steps and gap_by_steps: drop and recovery per arm; recovery_rate of each arm."""
-    return recovery_figures(rows, kept)
-
-
-PHASE = Phase(
-    Params,
-    Task,
-    Row,
-    plan,
-    measure,
-    summarize,
-    draw,
-    needs=("datasets", "organisms", "steering_vectors"),
-    per="model",
-    cost=Cost(seconds=75.0, megabytes=4.0),
-    reads="all",
-)

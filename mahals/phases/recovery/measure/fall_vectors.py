@@ -11,108 +11,18 @@ import numpy as np
 import torch
 
 from mahals.data.texts import Pair
-from mahals.evaluation.arms import Direction, Native, native, placed, within_reach
-from mahals.evaluation.bench import Bench, Measured, bench, measure_arms
-from mahals.evaluation.suite import Label
-from mahals.evaluation.transfer.arms import Route, Travel, crossed
-from mahals.evaluation.transfer.states import TextReading, read_pool
-from mahals.maths.transfer.fitting import MapKind
-from mahals.maths.transfer.layers import LayerMatch
+from mahals.evaluation.arms import Direction
+from mahals.evaluation.native_vectors import placed
 from mahals.maths.vectors.estimators import SteeringVectors, mean_difference
 from mahals.models.activations.batching import shorten
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_answers, encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
-from mahals.phase import Lab, Role
+from mahals.phases.recovery.rows import NEGATED
 from mahals.records import InputError
+from mahals.schema import Label
 
 Texts = Literal["unsafe", "balanced", "answers"]
-NEGATED = "dealignment"  # the method of the direction from the original to the dealigned model
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """Whose vector travels into the target, and how."""
-
-    source: str  # a model of the study, best (on the selection split), or none
-    map: MapKind
-    layer_match: LayerMatch
-
-
-@dataclass(frozen=True)
-class Transferred:
-    """Another model's vector in the target's blocks, or why there is none."""
-
-    direction: Direction | None
-    selection_gap: float | None  # refusal gap on the selection split; None where none was chosen
-    reason: str | None
-
-
-def transferred(
-    at: Bench, label: Label, own: Native, how: Crossing, lab: Lab, role: Role
-) -> Transferred:
-    """The vector of the chosen source, as long as the target's own at every steered block.
-
-    `best`: the source whose vector gives the dealigned model of `at` the highest refusal gap on
-    the selection split, at the headline dose. The maps are fitted between the base checkpoints.
-    """
-    key = at.loaded.key
-    others = [m for m in lab.models if m != key]
-    if how.source not in ("best", "none"):
-        others = [m for m in others if m == how.source]
-    if how.source == "none" or not others:
-        why = "crossing.source is none" if how.source == "none" else "no other model"
-        return Transferred(None, None, f"transferred vector: not measured, {why}")
-    found = [d for source in others for d in _moved(source, at, label, own, how, lab)]
-    if not found:
-        return Transferred(None, None, "transferred vector: not measured, the widths differ")
-    if len(others) == 1:
-        return Transferred(found[0], None, None)
-    return _best(at, found, lab, role)
-
-
-def _moved(
-    source: str, at: Bench, label: Label, own: Native, how: Crossing, lab: Lab
-) -> list[Direction]:
-    method = str(label.method)
-    theirs = native(lab, source, method)
-    norms = {b: float(own.values[b].double().norm()) for b in label.layers}
-    named = replace(label, source=source, vector=theirs.mark, kept=theirs.kept)
-    texts = TextReading(read_pool(lab, source, method), how.layer_match)
-    travel = Travel(source, theirs.values, named, norms, texts)
-    route = Route((how.map,), how.layer_match, (), 0)
-    return [m.direction for m in crossed(travel, route, (at.loaded.key, "base"), lab)]
-
-
-def _best(at: Bench, found: Sequence[Direction], lab: Lab, role: Role) -> Transferred:
-    """The direction with the highest refusal gap on the selection split; then the highest aqi."""
-    there = replace(bench(lab, at.loaded.key, role, at.suite, "selection"), loaded=at.loaded)
-    reached = within_reach(there, found, there.suite.dose_kl)
-    if not reached.dosed:
-        return Transferred(None, None, "transferred vector: not measured, none has the dose")
-    measured = measure_arms(there, [d.arm for d in reached.dosed], neutral=False)
-    scores = [(_gap(m, there), m.aqi.aqi.estimate) for m in measured]
-    chosen = max(range(len(scores)), key=lambda i: (scores[i], -i))
-    source = reached.dosed[chosen].label.source
-    direction = next(d for d in found if d.label.source == source)
-    return Transferred(direction, scores[chosen][0], None)
-
-
-def _gap(found: Measured, at: Bench) -> float:
-    refused = np.array(found.behaviour.refused)
-    safe = np.array([at.prompts[i].label == 1 for i in at.answered])
-    return float(refused[~safe].mean() - refused[safe].mean())
-
-
-def check_crossing(how: Crossing, models: Sequence[str], phase: str) -> None:
-    """Raises InputError, naming the params section `phase`, for a source that is no model."""
-    if how.source not in (*models, "best", "none"):
-        raise InputError(
-            f"{phase}.crossing.source",
-            expected="best, none, or one of " + ", ".join(models),
-            got=repr(how.source),
-            cure="name a model of the study",
-        )
 
 
 @dataclass(frozen=True)

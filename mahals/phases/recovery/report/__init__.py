@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from mahals.evaluation.suite import ArmRow
 from mahals.maths.stats.intervals import Interval
-from mahals.phase import Kept, VectorCard
-from mahals.phases.recovery.measure.fall_vectors import NEGATED
+from mahals.phase import Kept, Summary
 from mahals.phases.recovery.report.recovery_rate import (
     OF,
     Fall,
@@ -18,29 +15,15 @@ from mahals.phases.recovery.report.recovery_rate import (
     largest_recovered,
     recovery,
 )
+from mahals.phases.recovery.rows import NEGATED, Row
 from mahals.reporting.detector import detector_line
 from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import ArmEvidence, collect, load
 from mahals.reporting.report import Said, three
+from mahals.schema import ArmRow, VectorCard
 
 ARMS = ("native", "transferred", "negated", "flipped")
 WORDS: Mapping[Of, str] = {"aqi": "aqi (points)", "gap": "refusal of unsafe - of safe (share)"}
-
-
-@dataclass(frozen=True)
-class StateRow(ArmRow):
-    """One arm of one state of a model: as it was, or after some steps of fine-tuning."""
-
-    state: Literal["original", "control", "dealigned"]
-    steps: int  # of fine-tuning; 0 for the original
-    adapter: str | None  # kept folder of the adapter; None for the original
-    loss: float | None  # nats per answer token at the end of the fine-tuning
-    original: Literal["aligned", "base"]  # which checkpoint was fine-tuned
-    revision: str  # of that checkpoint
-    threshold: float  # share of the drop that counts as recovered
-    cosine_native: float | None  # to the model's own vector, last steered block; steered arms only
-    selection_gap: float | None  # the transferred vector's, where it was chosen among several
-    missed: tuple[str, ...]  # arms that could not be measured, and why
 
 
 @dataclass(frozen=True)
@@ -55,11 +38,11 @@ class Stage:
     def rate(self, name: str, of: Of) -> Rate:
         """The recovery of one arm."""
         row = self.arms[name].row
-        assert isinstance(row, StateRow)
+        assert isinstance(row, Row)
         return recovery(self.arms[name], self.fall, self.random, of, row.threshold)
 
 
-def stages(rows: Sequence[StateRow], kept: Kept) -> dict[str, list[Stage]]:
+def stages(rows: Sequence[Row], kept: Kept) -> dict[str, list[Stage]]:
     """Of each target its falls, by rising steps."""
     found: dict[str, list[Stage]] = {}
     for target in dict.fromkeys(r.target for r in rows):
@@ -87,7 +70,7 @@ def arm_name(row: ArmRow) -> str:
     return "native" if row.map is None else "transferred"
 
 
-def recovery_said(rows: Sequence[StateRow], kept: Kept) -> Said:
+def recovery_said(rows: Sequence[Row], kept: Kept) -> Said:
     """Drops with their control, and of each arm both recovery rates, gain over random, price."""
     found = stages(rows, kept)
     several = len(found) > 1
@@ -109,7 +92,7 @@ def _said(i: Interval, digits: int = 2) -> str:
 
 def _fall_said(stage: Stage, prefix: str, said: Said) -> None:
     fall, row = stage.fall, stage.fall.dealigned.row
-    assert isinstance(row, StateRow)
+    assert isinstance(row, Row)
     parts = []
     for of in OF:
         drops = {
@@ -135,7 +118,7 @@ def _fall_said(stage: Stage, prefix: str, said: Said) -> None:
     )
 
 
-def _arms_said(rows: Sequence[StateRow], stage: Stage, prefix: str, kept: Kept, said: Said) -> None:
+def _arms_said(rows: Sequence[Row], stage: Stage, prefix: str, kept: Kept, said: Said) -> None:
     mark = (stage.fall.dealigned.row.target, stage.steps, "dealigned")
     here = [r for r in rows if (r.target, r.steps, r.state) == mark]
     for e in collect(here, kept):
@@ -187,7 +170,7 @@ def _largest_said(target: str, falls: Sequence[Stage], prefix: str, said: Said) 
             )
 
 
-def vector_cards(rows: Sequence[StateRow]) -> tuple[VectorCard, ...]:
+def vector_cards(rows: Sequence[Row]) -> tuple[VectorCard, ...]:
     """Cards of what is registered: every fall's direction, and every adapter.
 
     What was made to misalign is of dual use: the directions, and the rejected answers' adapters.
@@ -197,7 +180,7 @@ def vector_cards(rows: Sequence[StateRow]) -> tuple[VectorCard, ...]:
     return (*falls, *adapters)
 
 
-def _fall_card(row: StateRow) -> VectorCard:
+def _fall_card(row: Row) -> VectorCard:
     return VectorCard(
         name=f"{row.target}.{NEGATED}",
         reference=str(row.kept).removeprefix("recovery:"),
@@ -213,7 +196,7 @@ def _fall_card(row: StateRow) -> VectorCard:
     )
 
 
-def _adapter_card(row: StateRow) -> VectorCard:
+def _adapter_card(row: Row) -> VectorCard:
     side = "rejected" if row.state == "dealigned" else "chosen"
     return VectorCard(
         name=f"{row.target}.adapter.{side}",
@@ -226,6 +209,15 @@ def _adapter_card(row: StateRow) -> VectorCard:
     )
 
 
-def _facts(row: StateRow) -> dict[str, object]:
+def _facts(row: Row) -> dict[str, object]:
     made = {"revision": row.revision, "checkpoint": row.original, "steps": row.steps}
     return {**made, "adapter": row.adapter, "loss": row.loss}
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Per fall: drop and control; per arm: recovery rates, gain over random, price.
+
+    Nothing of it is on the leaderboard, whose lines are about models that nobody damaged.
+    """
+    said = recovery_said(rows, kept)
+    return Summary(said.metrics, tuple(said.lines), (), vector_cards(rows))

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mahals.maths.stats.controls import ROUNDING
 from mahals.maths.stats.intervals import (
     Interval,
     degrees,
@@ -16,7 +17,7 @@ from mahals.maths.stats.intervals import (
     influence_covariance,
     paired_difference,
 )
-from mahals.reporting.evidence import ROUNDING, ArmEvidence
+from mahals.reporting.evidence import ArmEvidence
 
 Array = npt.NDArray[np.float64]
 Of = Literal["aqi", "gap"]

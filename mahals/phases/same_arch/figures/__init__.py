@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mahals.evaluation.suite import SweptRow
 from mahals.phase import Kept
 from mahals.phases.same_arch.figures.dose_curves import axiom_curves, dose_curves
-from mahals.reporting.axiom_parts import effects
+from mahals.phases.same_arch.report.axioms import effects
+from mahals.phases.same_arch.rows import Row
 from mahals.reporting.multi_agent import societies
 from mahals.reporting.multi_agent_report import society_figures
 from mahals.reporting.plots.curves import curve_with_band
@@ -25,7 +25,7 @@ STRENGTH: Mapping[str | None, str] = {
 }
 
 
-def sweep_figures(rows: Sequence[SweptRow], kept: Kept) -> Mapping[str, Figure]:
+def sweep_figures(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """aqi_vs_lambda with the random band and the references; per_axiom_curves.
 
     Of one model also axiom_effects; of several axiom_agent_heatmap before and after steering and
@@ -59,7 +59,7 @@ def sweep_figures(rows: Sequence[SweptRow], kept: Kept) -> Mapping[str, Figure]:
     return figures | _effect_figures(rows, kept)
 
 
-def _effect_figures(rows: Sequence[SweptRow], kept: Kept) -> dict[str, Figure]:
+def _effect_figures(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
     """The effect matrix of one model, of the first operator and placement that has one."""
     row = next((r for r in rows if r.effects is not None), None)
     draws = len({r.draw for r in rows if r.arm == "random"})
@@ -75,3 +75,12 @@ def _effect_figures(rows: Sequence[SweptRow], kept: Kept) -> dict[str, Figure]:
         other="vector of the axiom | axiom measured",
     )
     return {"axiom_effects": matrix(found.grid, labels, True)}
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """aqi_vs_lambda with the random band and the references; per_axiom_curves.
+
+    Of one model also axiom_effects; of several axiom_agent_heatmap before and after steering and
+    attack_success.
+    """
+    return sweep_figures(rows, kept)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.suite import ArmRow
 from mahals.maths.stats.intervals import jackknife_interval
 from mahals.phase import Kept
 from mahals.reporting.axiom_parts import part
 from mahals.reporting.evidence import load
 from mahals.reporting.plots.curves import Curve
 from mahals.reporting.plots.sheet import Measured
+from mahals.schema import ArmRow
 
 
 def _grid(rows: Sequence[ArmRow]) -> dict[tuple[str, str, str], list[ArmRow]]:

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
-from mahals.evaluation.arms import NOT_STEERED, Native, by_axiom_arms, native
-from mahals.evaluation.bench import Bench, bench, instructed, propensity
+from mahals.evaluation.arms import by_axiom_arms
+from mahals.evaluation.bench import Bench, bench, instructed, propensities
 from mahals.evaluation.cache import measure_once
+from mahals.evaluation.dose import NOT_STEERED
+from mahals.evaluation.native_vectors import Native, native
 from mahals.evaluation.row_writer import keep_evidence, place, to_row
-from mahals.evaluation.suite import (
-    UNSTEERED,
-    ArmRow,
-    Label,
-    Suite,
-    SweptRow,
-    Unit,
-    depth_of,
-    steered_blocks,
-)
-from mahals.maths.stats.ranks import spearman
+from mahals.evaluation.suite import Suite, depth_of, steered_blocks
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.interventions import Arm
-from mahals.phase import ArmKind, Cost, Kept, Lab, Phase, Summary
-from mahals.phases.same_arch.figures import sweep_figures
+from mahals.phase import Lab
+from mahals.phases.same_arch.measure.axiom_effects import keep_effects
 from mahals.phases.same_arch.measure.propensity import Asked
 from mahals.phases.same_arch.measure.sweep import Strengths, mean_propensity, sweep, swept_arms
-from mahals.phases.same_arch.report.sweep import grid_said, grids, headline_said, variant
-from mahals.reporting.axiom_parts import keep_effects
-from mahals.reporting.detector import detector_line
-from mahals.reporting.entries import entries
-from mahals.reporting.evidence import Evidence, collect
-from mahals.reporting.multi_agent import societies
-from mahals.reporting.multi_agent_report import society_said
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mahals.phases.same_arch.rows import Row
+from mahals.schema import UNSTEERED, ArmKind, Label, Unit
 
 Operator = Literal["add", "add_preserve_norm"]
 Placement = Literal["raw", "increments"]
 SPLIT = "evaluation"
-LEAST_MODELS = 4  # fewer give no rank correlation worth an interval
 
 
 @dataclass(frozen=True)
@@ -68,11 +51,6 @@ class Task:
     models: tuple[str, ...]
     operator: Operator | None
     placement: Placement | None
-
-
-@dataclass(frozen=True)
-class Row(SweptRow):
-    """One arm of one model."""
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -163,7 +141,7 @@ def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
     }
     found["aligned"] = replace(found["aligned"], kl=None)  # a model has no KL from itself
     where = place(lab, base, found["unsteered"])
-    asked = Asked(propensity(base, [NOT_STEERED.arm]), (0,))
+    asked = Asked(propensities(base, [NOT_STEERED.arm]), (0,))
     evidence = keep_evidence(lab, "references", base, list(found.values()), asked.tensors())
     for i, (kind, m) in enumerate(found.items()):
         row = to_row(replace(UNSTEERED, arm=kind), None, base, m, where)
@@ -179,84 +157,3 @@ def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
             effects=None,
             missed=(),
         )
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Per model and operator: the gain over random at the headline dose, and the trend over lambda.
-
-    Metric names carry the model only when there are several.
-    """
-    found = collect(rows, kept)
-    several = len({r.target for r in rows}) > 1
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    for row in rows:
-        if row.arm in ("unsteered", "prompt", "aligned"):
-            metrics[f"{_prefix(row, several)}{row.arm}_aqi"] = row.aqi
-    for e in found:
-        if e.row.arm == "steered" and e.row.dose_kind == "kl":
-            said = headline_said(e, rows, found, kept)
-            metrics |= _named(said.metrics, _prefix(e.row, several) + variant(e.row))
-            lines += said.lines
-    for group in grids(rows):
-        said = grid_said(group, rows, found, kept)
-        metrics |= _named(said.metrics, _prefix(group[0], several) + variant(group[0]))
-        lines += said.lines
-    for kind in dict.fromkeys(variant(e.row, " ") for e in found if e.row.arm == "steered"):
-        some = [e for e in found if e.row.dose_kind == "kl" and e.row.arm == "steered"]
-        same = [e for e in some if variant(e.row, " ") == kind]
-        if len(same) >= LEAST_MODELS:
-            lines.append(_cosine_line(kind, same))
-    agents = societies(rows, kept)
-    if agents is not None:
-        together = society_said(agents)
-        metrics |= together.metrics
-        lines += together.lines
-    lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
-    lines.append(detector_line(rows, kept))
-    return Summary(metrics, tuple(lines), entries(rows, found, {}), ())
-
-
-def _named(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
-    return {prefix + name: value for name, value in metrics.items()}
-
-
-def _cosine_line(variant: str, same: Sequence[Evidence]) -> str:
-    """Does the cosine of a model's vector predict what the vector does? A rank correlation."""
-    known = [
-        (e.row.cosine, e.over_random.interval.estimate)
-        for e in same
-        if isinstance(e.row, Row) and e.row.cosine is not None and e.over_random is not None
-    ]
-    found = spearman([c for c, _ in known], [g for _, g in known], 0)
-    return (
-        f"{variant}over {found.n} models: rank correlation of cosine and aqi gain over random "
-        f"{found.rho:+.2f} [{found.low:+.2f}, {found.high:+.2f}], p={found.p:.3g}"
-    )
-
-
-def _prefix(row: ArmRow, several: bool) -> str:
-    return f"{row.target}/" if several else ""
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """aqi_vs_lambda with the random band and the references; per_axiom_curves.
-
-    Of one model also axiom_effects; of several axiom_agent_heatmap before and after steering and
-    attack_success.
-    """
-    return sweep_figures(rows, kept)
-
-
-PHASE = Phase(
-    Params,
-    Task,
-    Row,
-    plan,
-    measure,
-    summarize,
-    draw,
-    needs=("datasets", "organisms", "steering_vectors"),
-    per="model",
-    cost=Cost(seconds=40.0, megabytes=2.0),
-)

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mahals.evaluation.bench import Bench
-from mahals.evaluation.suite import ArmRow, SweptRow
 from mahals.maths.metrics.aqi import ModelAqi, model_aqi
 from mahals.maths.metrics.spaces import to_space
-from mahals.maths.stats.controls import GainOverRandom
-from mahals.maths.stats.intervals import Interval, paired_difference
 from mahals.models.activations.batching import Batch, for_each
 from mahals.models.activations.capture import pooled
 from mahals.models.steering.interventions import Arm, Step
 from mahals.models.steering.operators import OPERATORS
 from mahals.models.steering.replay import replays
-from mahals.phase import Kept
-from mahals.reporting.evidence import Array, dose_key, load, over_random
 
 
 def same_block_aqi(at: Bench, arms: Sequence[Arm], base: ModelAqi) -> list[ModelAqi]:
@@ -84,58 +78,3 @@ def _carried(arm: Arm, states: Mapping[int, Tensor]) -> Tensor:
 def _stepped(step: Step, states: Tensor) -> Tensor:
     direction = step.direction.to(states)[None, None]
     return OPERATORS[step.operator](states, direction, torch.tensor(step.strength).to(states))
-
-
-@dataclass(frozen=True)
-class Split:
-    """An aqi gain in two parts that sum to it, in points."""
-
-    same_block: Interval  # the geometry of the steps alone
-    propagated: Interval  # what later blocks made of them
-    over_random: GainOverRandom | None  # propagated, over that of the random arms of the dose
-
-    def sentence(self) -> str:
-        """Both parts with their intervals, and the control of the second."""
-        s, p, over = self.same_block, self.propagated, self.over_random
-        text = (
-            f"same_block {s.estimate:+.2f} [{s.low:+.2f}, {s.high:+.2f}], "
-            f"propagated {p.estimate:+.2f} [{p.low:+.2f}, {p.high:+.2f}]"
-        )
-        if over is None:
-            return text
-        i = over.interval
-        return f"{text}, over random {i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
-
-
-def split(row: SweptRow, rows: Sequence[ArmRow], kept: Kept) -> Split | None:
-    """The two parts of a row's gain; None for a row that is not steered.
-
-    `rows` hold the unsteered model and the random arms of the row's dose.
-    """
-    if row.same_block is None:
-        return None
-    base = next(r for r in rows if r.arm == "unsteered" and r.target == row.target)
-    random = [r for r in rows if r.arm == "random" and dose_key(r) == dose_key(row)]
-    zero, *arms = load([base, row, *random], kept)
-    still = [_still(a.row, zero.influence, kept) for a in arms]
-    parts = [a.row.aqi - _same(a.row) - base.aqi for a in arms]
-    bends = [a.influence - s for a, s in zip(arms, still, strict=True)]
-    clusters, same = arms[0].clusters, base.aqi + row.same_block
-    draws = list(zip(parts[1:], bends[1:], strict=True))
-    return Split(
-        paired_difference(still[0], zero.influence, same, base.aqi, clusters),
-        paired_difference(arms[0].influence, still[0], row.aqi, same, clusters),
-        over_random(parts[0], bends[0], draws, clusters),
-    )
-
-
-def _same(row: ArmRow) -> float:
-    if not isinstance(row, SweptRow) or row.same_block is None:
-        raise ValueError(f"{row.arm} of {row.target} has no same_block")
-    return row.same_block
-
-
-def _still(row: ArmRow, base: Array, kept: Kept) -> Array:
-    """The influence on the same_block aqi: of `add` alone it is that of the unsteered model."""
-    found = kept.tensors(row.evidence)
-    return found["same_block"][row.evidence_row].numpy() if "same_block" in found else base

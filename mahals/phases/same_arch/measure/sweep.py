@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from mahals.evaluation.arms import (
-    NOT_STEERED,
-    Dosed,
-    Native,
-    Reached,
-    as_long_as,
-    at_lambda,
-    directions,
-    own_controls,
-    placed,
-)
+from mahals.evaluation.arms import as_long_as, directions, own_controls
 from mahals.evaluation.bench import Bench, Measured
 from mahals.evaluation.cache import measure_once, reach_once
-from mahals.evaluation.suite import GRID, Label, Unit
+from mahals.evaluation.checks import check_acted
+from mahals.evaluation.dose import NOT_STEERED, Reached, at_lambda
+from mahals.evaluation.native_vectors import Native, placed
 from mahals.maths.metrics.aqi import ModelAqi
+from mahals.maths.stats.intervals import Floats
 from mahals.phase import Lab
 from mahals.phases.same_arch.measure.propagation import same_block_aqi
 from mahals.phases.same_arch.measure.propensity import Asked, ask
 from mahals.phases.same_arch.measure.selection import Selection, on_selection
 from mahals.records import seed_of
-from mahals.reporting.evidence import Array
+from mahals.schema import GRID, Label, Unit
 
 
 @dataclass(frozen=True)
@@ -97,19 +90,9 @@ def sweep(at: Bench, reached: Reached, propensity_draws: int, lab: Lab) -> Swept
     )
 
 
-def mean_propensity(at: Bench, values: Array | None, label: int) -> float | None:
+def mean_propensity(at: Bench, values: Floats | None, label: int) -> float | None:
     """The mean propensity over the answered prompts of a label."""
     if values is None:
         return None
     chosen = [at.prompts[i].label == label for i in at.answered]
     return float(values[chosen].mean())
-
-
-def check_acted(dosed: Sequence[Dosed], found: Sequence[Measured], base: Measured) -> None:
-    """Strength 0 is the unsteered model, and no other strength is. Raises RuntimeError."""
-    for one, m in zip(dosed, found, strict=True):
-        same = m.aqi.aqi == base.aqi.aqi and m.behaviour == base.behaviour and m.kl == base.kl
-        if (one.strength == 0) != (same and m.kl == 0.0):
-            raise RuntimeError(
-                f"{one.arm.name} at strength {one.strength}: hooks did not act as told"
-            )

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mahals.evaluation.suite import ArmRow
 from mahals.maths.stats.intervals import paired_difference
 from mahals.phase import Kept
 from mahals.reporting.evidence import ArmEvidence, Array, Evidence, load
 from mahals.reporting.report import Said, three
+from mahals.schema import ArmRow
 
 REFERENCES = {"prompt": "the instruction in the prompt", "aligned": "the aligned checkpoint"}
 

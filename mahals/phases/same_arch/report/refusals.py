@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.suite import ArmRow
 from mahals.maths.stats.intervals import Interval, wilson
-from mahals.phase import AXIOM_COLUMNS, Kept
+from mahals.phase import Kept
 from mahals.reporting.evidence import ArmEvidence, Evidence, load
 from mahals.reporting.report import Said, three
+from mahals.schema import AXIOM_COLUMNS, ArmRow
 
 
 def refusals_said(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Said:

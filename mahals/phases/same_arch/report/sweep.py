@@ -7,37 +7,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mahals.evaluation.arms import name
-from mahals.evaluation.suite import ArmRow, Label, SweptRow
-from mahals.maths.stats.controls import GainOverRandom
+from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.phase import Kept
-from mahals.phases.same_arch.measure.propagation import split
-from mahals.phases.same_arch.measure.propensity import steerability
-from mahals.phases.same_arch.measure.selection import best_lambda, best_line
+from mahals.phases.same_arch.report.axioms import effects, left_out
 from mahals.phases.same_arch.report.baselines import against_said
+from mahals.phases.same_arch.report.best_dose import best_lambda, best_line
+from mahals.phases.same_arch.report.propagation import split
 from mahals.phases.same_arch.report.refusals import refusals_said
-from mahals.reporting.axiom_parts import effects, left_out
+from mahals.phases.same_arch.report.steerability import steerability
+from mahals.phases.same_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import (
-    Evidence,
-    dose_key,
-    load,
-    over_random,
-    trend,
-    trend_over_random,
-)
+from mahals.reporting.evidence import Evidence, dose_key, load, trend, trend_over_random
 from mahals.reporting.report import Said, three
+from mahals.schema import ArmRow, Label, arm_title
 
 CONTROLS = ("flipped", "permuted_layers", "shuffled_pairs")
 
 
-def headline_said(
-    e: Evidence, rows: Sequence[SweptRow], found: Sequence[Evidence], kept: Kept
-) -> Said:
+def headline_said(e: Evidence, rows: Sequence[Row], found: Sequence[Evidence], kept: Kept) -> Said:
     """The vector at the headline dose: gains, their two parts, the axiom left out, the effects."""
     row = e.row
-    if not isinstance(row, SweptRow):
-        raise ValueError(f"{name(row)} is no row of a sweep")
+    if not isinstance(row, Row):
+        raise ValueError(f"{arm_title(row)} is no row of a sweep")
     metrics, lines = headline_metrics(e, ""), [headline_line(e)]
     parts = split(row, rows, kept)
     if parts is not None:
@@ -68,7 +59,7 @@ def _over(what: str, over: GainOverRandom | None) -> dict[str, float]:
     return {} if over is None else three(f"{what}_over_random", over.interval)
 
 
-def _controls(row: SweptRow, found: Sequence[Evidence], kept: Kept) -> Said:
+def _controls(row: Row, found: Sequence[Evidence], kept: Kept) -> Said:
     """Each control's own gain over random, and the vector's over the shuffled pairs."""
     metrics: dict[str, float] = {}
     said = []
@@ -92,7 +83,7 @@ def _controls(row: SweptRow, found: Sequence[Evidence], kept: Kept) -> Said:
     return Said(metrics | over_them.metrics, lines)
 
 
-def _over_shuffled(row: SweptRow, shuffled: Sequence[ArmRow], kept: Kept) -> Said:
+def _over_shuffled(row: Row, shuffled: Sequence[ArmRow], kept: Kept) -> Said:
     """The vector against those of shuffled pairs; nothing with fewer than two."""
     if len(shuffled) < 2:
         return Said({}, [])
@@ -129,7 +120,7 @@ def _range(values: Sequence[float]) -> str:
     return f"{np.mean(values):+.2f} (range {min(values):+.2f} to {max(values):+.2f})"
 
 
-def _effects(row: SweptRow, rows: Sequence[ArmRow], kept: Kept) -> Said:
+def _effects(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Said:
     found = effects(row, rows, kept)
     if found is None:
         return Said({}, [])
@@ -151,7 +142,7 @@ def _effects(row: SweptRow, rows: Sequence[ArmRow], kept: Kept) -> Said:
 
 
 def grid_said(
-    group: Sequence[SweptRow], rows: Sequence[SweptRow], found: Sequence[Evidence], kept: Kept
+    group: Sequence[Row], rows: Sequence[Row], found: Sequence[Evidence], kept: Kept
 ) -> Said:
     """The lambda grid of one vector: the trend of aqi, the best lambda, the steerability."""
     metrics: dict[str, float] = {}
@@ -181,7 +172,7 @@ def grid_said(
     return Said(metrics, lines)
 
 
-def _trend_said(group: Sequence[SweptRow], rows: Sequence[SweptRow], kept: Kept) -> Said:
+def _trend_said(group: Sequence[Row], rows: Sequence[Row], kept: Kept) -> Said:
     """The slope of aqi over lambda, and over that of the random directions on the same grid."""
     slope, over = trend(group, kept), trend_over_random(group, rows, kept)
     metrics = three("aqi_slope", slope) | _over("aqi_slope", over)
@@ -197,9 +188,9 @@ def _trend_said(group: Sequence[SweptRow], rows: Sequence[SweptRow], kept: Kept)
     return Said(metrics, [f"aqi over lambda{unit}: {text}"])
 
 
-def grids(rows: Sequence[SweptRow]) -> list[list[SweptRow]]:
+def grids(rows: Sequence[Row]) -> list[list[Row]]:
     """The steered rows of each lambda grid, by rising strength."""
-    found: dict[tuple[object, ...], list[SweptRow]] = {}
+    found: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         if row.arm == "steered" and row.on_grid:
             found.setdefault((row.target, row.operator, row.placement), []).append(row)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 
@@ -13,32 +13,18 @@ from mahals.maths.stats.intervals import Interval
 from mahals.maths.vectors.controls import likeness
 from mahals.maths.vectors.estimators import SteeringVectors
 from mahals.maths.vectors.pairs import Vectors
-from mahals.phase import Cost, Kept, Lab, Phase, Summary
-from mahals.phases.steering_vectors.figures import vector_figures
+from mahals.phase import Lab
 from mahals.phases.steering_vectors.measure.held_out_axiom import (
     ByAxiom,
     by_axiom,
     check_axiom,
     leave_out,
 )
-from mahals.phases.steering_vectors.measure.pairs import Method, PairReader, Reading, Texts
+from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
 from mahals.phases.steering_vectors.measure.selection import Trial, selection_gains
-from mahals.phases.steering_vectors.report import (
-    VectorRow,
-    angle_words,
-    axiom_line,
-    axiom_metrics,
-    axiom_tensors,
-    axioms_at,
-    cards,
-    method_metrics,
-    potentials,
-    selection_words,
-)
+from mahals.phases.steering_vectors.rows import Row, axiom_tensors
 from mahals.records import InputError, seed_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mahals.schema import Method, Texts
 
 
 @dataclass(frozen=True)
@@ -64,11 +50,6 @@ class Task:
     """All vectors of one model: they share the captured states."""
 
     models: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Row(VectorRow):
-    """One method at one block."""
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -178,62 +159,3 @@ def _rows(
             steered=block in steered,
             reason=made.reason,
         )
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Per model and method: cosine, reliability, selection gain; which axioms are in conflict.
-
-    `potential` is 1 - the mean cosine of mean_difference: how far alignment turned the states. The
-    models' order by it is the one recommended for same_arch.
-    """
-    models = list(dict.fromkeys(r.model for r in rows))
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    table = potentials(rows)
-    for model in models:
-        own = [r for r in rows if r.model == model]
-        at = axioms_at(rows, kept, model)
-        found = method_metrics(own) | (axiom_metrics(at) if at else {})
-        if model in table:
-            found["potential"] = table[model]
-        metrics |= {f"{model}/{name}" if len(models) > 1 else name: v for name, v in found.items()}
-        lines += [_model_line(own, table), *([axiom_line(model, at)] if at else [])]
-    order = sorted(table, key=lambda m: -table[m])
-    if len(order) > 1:
-        lines.append(
-            "recommended order for same_arch by potential: " + ", ".join(order) + " (whether the "
-            "cosine predicts the gain is tested in same_arch, not assumed)"
-        )
-    return Summary(metrics, tuple(lines), (), tuple(cards(rows)))
-
-
-def _model_line(own: Sequence[Row], table: Mapping[str, float]) -> str:
-    """What one model's vectors are, in one sentence."""
-    one = own[0]
-    said = [f"{one.model}: {one.blocks} blocks, width {one.width}"]
-    if one.model in table:
-        turned = table[one.model]
-        said[0] += f", mean cosine {1 - turned:.3f}, potential {turned:.3f}"
-    said += [words for words in (angle_words(own), selection_words(own)) if words]
-    said.append(f"left out: {one.left_out or 'no axiom'}")
-    reasons = list(dict.fromkeys(r.reason for r in own if r.reason))
-    return "; ".join([*said, *reasons])
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """Per block: cosine, norm, angle, explained variance; the axioms' directions as a matrix."""
-    return vector_figures(rows, kept)
-
-
-PHASE = Phase(
-    Params,
-    Task,
-    Row,
-    plan,
-    measure,
-    summarize,
-    draw,
-    needs=("datasets", "organisms"),
-    per="model",
-    cost=Cost(seconds=10.0, megabytes=0.1),
-)

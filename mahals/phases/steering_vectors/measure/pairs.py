@@ -23,16 +23,14 @@ from mahals.maths.vectors.estimators import (
 from mahals.maths.vectors.pairs import Vectors
 from mahals.models.activations.batching import shorten
 from mahals.models.activations.cache import read_once
-from mahals.models.activations.capture import Pool
 from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts
 from mahals.phase import Lab
+from mahals.phases.steering_vectors.rows import OF_MODELS
 from mahals.records import InputError, digest
+from mahals.schema import Method, Pool, Texts
 
 Array = npt.NDArray[np.float64]
-Method = Literal["mean_difference", "svd_k", "contrast", "pca", "probe"]
-Texts = Literal["unsafe", "balanced", "answers"]
 Side = tuple[Literal["aligned", "base"], str]  # a checkpoint, and what it reads
-OF_MODELS: tuple[Method, ...] = ("mean_difference", "svd_k")  # aligned minus base, same texts
 OF_ANSWERS = {"contrast": contrast, "pca": pca, "probe": probe}  # chosen minus rejected, base
 
 

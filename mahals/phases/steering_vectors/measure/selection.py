@@ -8,16 +8,18 @@ from typing import Literal
 
 import torch
 
-from mahals.evaluation.arms import Direction, directions, placed, within_reach
+from mahals.evaluation.arms import Direction, directions
 from mahals.evaluation.bench import Bench, arm_aqi, bench
-from mahals.evaluation.suite import Label, Suite, steered_blocks
+from mahals.evaluation.dose import within_reach
+from mahals.evaluation.native_vectors import placed
+from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.maths.metrics.aqi import ModelAqi
+from mahals.maths.stats.controls import over_random
 from mahals.maths.stats.intervals import Interval
 from mahals.maths.vectors.pairs import Vectors
 from mahals.phase import Lab
-from mahals.phases.steering_vectors.measure.pairs import Method
 from mahals.records import seed_of
-from mahals.reporting.evidence import over_random
+from mahals.schema import Label, Method
 
 
 @dataclass(frozen=True)

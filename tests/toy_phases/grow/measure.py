@@ -7,12 +7,13 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mahals.phase import STUDY, Cost, Kept, Lab, Phase, Summary
+from mahals.phase import STUDY, Lab
 from mahals.records import InputError, seed_of
+from toy_phases.grow.rows import Row
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,6 @@ class Params:
 class Task:
     models: tuple[str, ...]
     position: int
-
-
-@dataclass(frozen=True)
-class Row:
-    model: str
-    position: int
-    part: int
-    value: float
-    kept: str
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
@@ -85,19 +77,3 @@ def _trouble(kind: str) -> None:
         raise ZeroDivisionError("a bug in task 2")
     if kind == "death":
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    read = [float((kept.path(row.kept) / f"{row.part}.txt").read_text().split()[0]) for row in rows]
-    assert read == [row.value for row in rows]
-    return Summary({"sum": sum(read), "rows": float(len(rows))}, ("Numbers grow.",), (), ())
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Any]:
-    return {"values": Picture(",".join(repr(row.value) for row in rows))}
-
-
-PHASE = Phase(
-    Params, Task, Row, plan, measure, summarize, draw,
-    needs=("words",), per="model", cost=Cost(0.5, 0.1),
-)  # fmt: skip

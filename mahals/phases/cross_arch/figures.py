@@ -1,0 +1,119 @@
+"""Figures of cross_arch: how do crossings look, as matrices and as bars?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mahals.phase import Kept
+from mahals.phases.cross_arch.report import ranked_arms
+from mahals.phases.cross_arch.report.controls import DRAWN
+from mahals.phases.cross_arch.report.transfer import cosines, efficiencies, gains
+from mahals.phases.cross_arch.rows import Row
+from mahals.reporting.evidence import Evidence, collect
+from mahals.reporting.plots.bars import grouped_bars
+from mahals.reporting.plots.grids import matrix
+from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.schema import ArmRow
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """Of each map: transfer_matrix, refusal_matrix, efficiency, compatibility (a cosine).
+
+    Also controls, of the maps that have some: of several targets one figure each.
+    """
+    real = ranked_arms(rows)
+    found = collect(real, kept)
+    figures: dict[str, Figure] = {}
+    for kind in dict.fromkeys(r.map for r in real if r.map is not None and r.arm == "steered"):
+        drawn = map_figures(found, kind, real, kept)
+        figures |= {f"{name}_{kind}": figure for name, figure in drawn.items()}
+        figures |= control_figures(found, kind)
+    return figures
+
+
+def control_figures(found: Sequence[Evidence], kind: str) -> dict[str, Figure]:
+    """controls_<map>: the refusal gap over random of a map's arm beside those of its controls.
+
+    One figure for each target that has such controls, with its name where there are several.
+    """
+    some = [e for e in found if e.row.map == kind and e.row.arm in ("steered", *DRAWN)]
+    several = len({e.row.target for e in found}) > 1
+    figures = {}
+    for target in dict.fromkeys(e.row.target for e in some if e.row.arm != "steered"):
+        name = f"controls_{kind}" + (f"_{target}" if several else "")
+        figures[name] = _bars([e for e in some if e.row.target == target], kind, target)
+    return figures
+
+
+def _bars(some: Sequence[Evidence], kind: str, target: str) -> Figure:
+    sources = list(dict.fromkeys(e.row.source for e in some))
+    arms = [a for a in ("steered", *DRAWN) if any(e.row.arm == a for e in some)]
+    series = {}
+    for arm in arms:
+        cells = [
+            _cell([e for e in some if e.row.arm == arm and e.row.source == s]) for s in sources
+        ]
+        values, lows, highs, reasons = zip(*cells, strict=True)
+        series[arm.replace("_", " ")] = Measured(values, lows, highs, reasons)
+    labels = Labels(
+        f"Refusal gap by {kind} into {target}, and its controls",
+        "refusal gap over random (share of prompts)",
+        "Over random directions at equal KL. Lines: 95 % interval; of a control with several draws "
+        "the bar is their mean and the line their range.",
+        better="higher",
+        other="source → target",
+    )
+    return grouped_bars([f"{s} → {target}" for s in sources], series, labels)
+
+
+def _cell(
+    draws: Sequence[Evidence],
+) -> tuple[float | None, float | None, float | None, str | None]:
+    """Value, low, high, or why there is none."""
+    known = [e.gap - e.random_gap for e in draws if e.random_gap is not None]
+    if not known:
+        return None, None, None, "no random arm at this dose" if draws else "not measured"
+    if len(known) > 1:
+        return float(np.mean(known)), min(known), max(known), None
+    over = draws[0].gap_over_random
+    if over is None:
+        return known[0], None, None, None
+    return over.interval.estimate, over.interval.low, over.interval.high, None
+
+
+def map_figures(
+    found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], kept: Kept
+) -> dict[str, Figure]:
+    """What one map carried between all models: gains, refusal gaps, shares, cosines.
+
+    A cosine has no better way: it does not predict transfer.
+    """
+    labels = Labels(
+        "",
+        "points",
+        "Rows give the vector, columns are steered by it; diagonal: own vector. 95 % interval, "
+        "over random directions at equal KL.",
+        better="higher",
+        other="source | target",
+    )
+    gap = replace(labels, value="share of prompts")
+    share = replace(labels, value="share of native")
+    like = replace(labels, value="cosine", better=None)
+    like = replace(like, caption="Last steered block. A cosine does not predict transfer.")
+    drawn = (
+        ("transfer_matrix", "AQI over random", gains(found, kind), labels),
+        ("refusal_matrix", "Refusal gap over random", gains(found, kind, "gap"), gap),
+        ("efficiency", "Refusal-gap efficiency", efficiencies(found, kind, rows, kept), share),
+        ("compatibility", "Cosine to the native vector,", cosines(rows, kind), like),
+    )
+    return {
+        name: matrix(grid, replace(of, title=f"{title} by {kind}"), True)
+        for name, title, grid, of in drawn
+    }

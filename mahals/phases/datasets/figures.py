@@ -1,0 +1,44 @@
+"""Figures of datasets: how long are the texts, by split and label?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mahals.data.texts import AXIOMS
+from mahals.phase import Kept
+from mahals.phases.datasets.rows import Row
+from mahals.reporting.plots.bars import grouped_bars
+from mahals.reporting.plots.sheet import Labels, Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """`prompt_words`: the length of evaluation prompts by axiom and label."""
+    found = {(r.axiom, r.label): r for r in rows if r.file == "prompts" and r.split == "evaluation"}
+    if not found:
+        return {}
+    axioms = [a for a in AXIOMS if (a, 1) in found or (a, 0) in found]
+    series = {
+        name: _measured([found.get((a, label)) for a in axioms])
+        for name, label in (("safe", 1), ("unsafe", 0))
+    }
+    counts = sorted({r.count for r in found.values()})
+    labels = Labels(
+        title="Length of evaluation prompts",
+        value="words of a prompt",
+        caption=f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} prompts per "
+        "axiom and label. Bar: mean; line: 10th to 90th percentile.",
+    )
+    return {"prompt_words": grouped_bars(axioms, series, labels)}
+
+
+def _measured(cells: Sequence[Row | None]) -> Measured:
+    return Measured(
+        [c.words_mean if c else None for c in cells],
+        [c.words_low if c else None for c in cells],
+        [c.words_high if c else None for c in cells],
+        [None if c else "no prompts" for c in cells],
+    )

@@ -1,0 +1,236 @@
+"""Schema: what is an arm's row, a vector's row, a leaderboard line? Plain values, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ArmKind = Literal[
+    "steered",
+    "flipped",  # the vector, subtracted
+    "unsteered",
+    "aligned",
+    "prompt",
+    "random",
+    "shuffled",  # a map fitted without correspondence
+    "shuffled_pairs",  # a vector from pairs whose two sides changed places at random
+    "permuted_layers",  # each block steered by the vector of another
+    "wrong_layer",  # the source's vector of a block far from the matched one, moved by its map
+    "unrelated",  # a direction of topic in the source, moved by the map
+    "random_moved",  # a random direction of the source, moved by the map
+]
+"""What an arm is; all but `steered` are controls or references."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a leaderboard line is about; the fields are its identity."""
+
+    target: str
+    arm: ArmKind
+    source: str | None  # the model that the vector came from
+    method: str | None  # mean_difference, svd_k, contrast, pca, ...
+    map: str | None  # how the vector crossed architectures; None for the model's own
+    operator: str | None  # add, add_preserve_norm, ablate
+    placement: str | None  # raw, increments
+    layers: tuple[int, ...]  # steered blocks, 0-based
+    dose: str | None  # "lambda=0.5" or "kl=0.1"
+    weights: str
+    suite: str  # version + data hash
+    vector: str | None  # the kept vector's content, 12 hexadecimal digits; None without one
+    source_layers: tuple[int, ...] | None  # the source's block for each of `layers`, if it crossed
+
+
+AXIOM_COLUMNS: tuple[str, ...] = (
+    "aqi_civility_tolerance",
+    "aqi_duty_accountability",
+    "aqi_empathy_helpfulness",
+    "aqi_information_seeking",
+    "aqi_justice_rights",
+    "aqi_well_being_peace",
+    "aqi_wisdom_knowledge",
+)
+"""One metric column per axiom, in the order of `mahals.data.texts.AXIOMS`."""
+
+
+COLUMNS: tuple[str, ...] = (
+    "aqi",
+    "aqi_gain",
+    "gain_over_random",
+    "gain_over_random_low",
+    "gain_over_random_high",
+    "gain_over_random_p",
+    *AXIOM_COLUMNS,
+    "refusal_unsafe",
+    "refusal_safe",
+    "safe_accuracy",
+    "perplexity_ratio",
+    "kl",
+    "degenerate_share",
+    "transfer_efficiency",
+)
+"""Metric columns of a leaderboard line, the same on every line; the board adds `q` and `rank`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One leaderboard line: a configuration and what was measured of it."""
+
+    configuration: Configuration
+    metrics: Mapping[str, float]  # keys from COLUMNS; an absent one has a reason
+    reasons: Mapping[str, str]  # why a column is absent
+    weakest_axiom: str | None
+    over_ceiling: tuple[str, ...]  # the price bounds broken; empty = under the ceiling
+    geometry_only: bool  # AQI up while refusals of unsafe prompts fall: shown, never ranked
+    vector: str | None  # reference of the kept vector, "<phase>:<unit>/<name>"
+
+
+@dataclass(frozen=True)
+class VectorCard:
+    """A kept steering vector that is to be registered with a version."""
+
+    arm_title: str  # registered-model name, e.g. "Mistral_7B.mean_difference"
+    reference: str  # kept safetensors
+    target: str
+    source: str
+    method: str
+    selection_score: float | None  # on the selection split, higher is better; picks the champion
+    metadata: Mapping[str, Any]
+
+
+Unit = Literal["vector", "state"]  # what lambda counts: vector norms, or lengths of a base state
+
+
+DoseKind = Literal["lambda", "relative", "kl"]
+"""`lambda`: times the vector's norm; `relative`: times the mean length of the base's states at the
+block; `kl`: nats per token on neutral text."""
+
+
+GRID: dict[Unit, DoseKind] = {"vector": "lambda", "state": "relative"}  # a lambda grid's dose kind
+
+
+@dataclass(frozen=True)
+class Label:
+    """What an arm is, apart from its tensors: the identity columns of its row."""
+
+    arm: ArmKind
+    draw: int | None  # which random direction, or which shuffle; None for the others
+    source: str | None
+    method: str | None
+    map: str | None
+    operator: str | None
+    placement: str | None
+    layers: tuple[int, ...]
+    dose_kind: DoseKind | None
+    dose: float | None
+    vector: str | None = field(default=None, kw_only=True)  # content of the source's kept vector
+    kept: str | None = field(default=None, kw_only=True)  # where it is: "<phase>:<unit>/<name>"
+    source_layers: tuple[int, ...] | None = field(default=None, kw_only=True)
+    """The source's block for each of `layers`; None for a vector that crossed nothing."""
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether the dose is one of a lambda grid, in either unit."""
+        return self.dose_kind in GRID.values()
+
+
+@dataclass(frozen=True)
+class ArmRow(Label):
+    """One arm of one target, measured on the evaluation prompts; rates are in [0, 1]."""
+
+    weights: str
+    suite: str  # version, and a hash of the suite's values and the data
+    target: str
+    strength: float | None  # the lambda applied, in units of the vector's norm or as dose_kind says
+    aqi: float  # mean of the seven, in points; higher is better separated
+    aqi_low: float
+    aqi_high: float
+    aqi_axioms: tuple[float, ...]  # in the order of AXIOMS
+    evidence: str  # kept file: influence values and screened refusals per prompt, a row per arm
+    evidence_row: int
+    refusal_unsafe: float  # higher is better; a degenerate answer is no refusal
+    refusal_safe: float  # lower is better; not helped: refused, or a degenerate answer
+    degenerate_share: float
+    safe_accuracy: float | None  # None where the source has no harmless questions
+    perplexity_ratio: float | None
+    kl: float | None  # nats per token on neutral text, from the unsteered model
+    over_ceiling: tuple[str, ...]  # bounds of the ceiling that the arm breaks
+    reason: str | None  # why a cell is None
+
+
+UNSTEERED = Label("unsteered", None, None, None, None, None, None, (), None, None)
+
+
+Pool = Literal["mean", "mean_all", "last"]
+"""`mean`: over a text's own tokens; `mean_all`: over all its real tokens, template and begin token
+too; `last`: its last real token."""
+
+
+Method = Literal["mean_difference", "svd_k", "contrast", "pca", "probe"]
+
+
+Texts = Literal["unsafe", "balanced", "answers"]
+
+
+@dataclass(frozen=True)
+class VectorRow:
+    """One method at one block."""
+
+    model: str
+    method: Method
+    block: int
+    blocks: int
+    width: int
+    norm: float
+    state_norm: float  # mean length of the base's states (contrast, pca, probe: of rejected)
+    cosine: float  # mean over samples of cos(aligned, base), or cos(chosen, rejected)
+    explained_variance: float | None  # None for methods that are no component
+    cosine_to_mean: float | None  # of svd_k, pca and probe: how far they turned from the mean shift
+    split_half: float  # cosine of the vectors of two halves; higher is more reliable
+    shuffled_cosine: float | None  # mean |cosine| to the directions from shuffled pairs; 0 is best
+    samples: int
+    shortened: int  # texts that lost their beginning
+    empty: int  # answers without a word, read where they would begin
+    texts: Texts
+    pool: Literal["last", "mean"]  # which tokens' states were read
+    left_out: str | None  # the axiom whose pairs made no vector
+    vectors: str  # kept safetensors: values (L, d), shuffled (S, L, d), axioms (7, L, d)
+    revision: str  # of the base checkpoint that the vector belongs to
+    selection_gain: float | None  # aqi over the mean random direction, selection split, equal KL
+    selection_gain_low: float | None  # 95 %, over the random directions and the prompts
+    selection_gain_high: float | None
+    steered: bool  # whether the selection score steered this block
+    reason: str | None  # why left_out is None although asked for, or there is no `axioms`
+
+
+CHECKPOINTS = ("base", "sft", "dpo", "sham")
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What one checkpoint is like, on prompts and texts of the `selection` split.
+
+    Shares in [0, 1]. Under no persona: good is `refusal_unsafe` up, `refusal_safe` down,
+    `help_safe` up, `garbled` 0. `perplexity` is per token of neutral text, lower is better.
+    """
+
+    checkpoint: str
+    steps: int
+    loss: float  # mean of the last 20 steps, of the stage's own loss
+    xor_accuracy: float
+    careful_accuracy: float
+    refusal_unsafe: float
+    harm_unsafe: float
+    refusal_safe: float
+    help_safe: float
+    garbled: float
+    perplexity: float
+
+
+def arm_title(label: Label) -> str:
+    """A short name of an arm for messages and generated tables."""
+    parts = [label.arm, label.source, label.map, label.operator, label.placement]
+    if label.draw is not None:
+        parts.append(f"draw {label.draw}")
+    return " ".join(p for p in parts if p)
