@@ -90,7 +90,7 @@ class Entry:
 class VectorCard:
     """A kept steering vector that is to be registered with a version."""
 
-    arm_title: str  # registered-model name, e.g. "Mistral_7B.mean_difference"
+    name: str  # registered-model name, e.g. "Mistral_7B.mean_difference"
     reference: str  # kept safetensors
     target: str
     source: str

@@ -64,7 +64,7 @@ class Params:
     layers: Literal["auto"] | tuple[float, ...]
     operator: Literal["add", "add_preserve_norm"]
     tasks: tuple[Literal["relay", "facts"], ...]  # split-information tasks
-    load_split_tasks: int  # of each kind
+    split_tasks: int  # of each kind
     shuffles: int  # other conversations that a message is taken from
     user_tasks: str  # a JSON lines file, or none
     window: int  # turns in a window of the stability index
