@@ -21,7 +21,27 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 MODELS = ["Llama3_8B", "Mistral_7B"]
 
-STAND_IN = '''"""Does all that is around {name} work?"""
+STAND_IN = {
+    "__init__": '''"""Does all that is around {name} work?"""
+
+from mahals.phase import Cost, Phase
+
+PHASE = Phase(
+    __name__, needs={all_needs}, per="model", cost=Cost(0.1, 0.1), reads="{reads}",
+)
+''',
+    "rows": '''"""Rows of {name}: what is known of a part?"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    unit: str
+    part: int
+    value: float
+''',
+    "measure": '''"""Measure of {name}: what is the value of a part?"""
 
 from __future__ import annotations
 
@@ -30,7 +50,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from mahals.phase import Configuration, Cost, Entry, Phase, Summary
+from mahals.phases.{name}.rows import Row
 
 
 @dataclass(frozen=True)
@@ -42,13 +62,6 @@ class Params:
 class Task:
     models: tuple[str, ...]
     part: int
-
-
-@dataclass(frozen=True)
-class Row:
-    unit: str
-    part: int
-    value: float
 
 
 def plan(params: Params, lab: Any) -> list[Task]:
@@ -65,6 +78,15 @@ def measure(task: Task, params: Params, lab: Any) -> Any:
     lab.keep_text(f"part{{task.part}}.txt", f"{{lab.unit}} {{sum(above)}}")
     shape = lab.entry(lab.unit).organism["ff"] if "{name}" == "organisms" else 0
     yield Row(lab.unit, task.part, sum(above) + len(str(params)) + task.part + lab.seed + shape)
+''',
+    "report": '''"""Report of {name}: what is the sum?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mahals.phase import Summary
+from mahals.schema import Configuration, Entry
 
 
 def summarize(rows: Any, kept: Any) -> Summary:
@@ -85,6 +107,12 @@ def summarize(rows: Any, kept: Any) -> Summary:
         for index, unit in enumerate(units)
     )
     return Summary({{"value": total}}, (f"The value is {{total}}.",), entries, ())
+''',
+    "figures": '''"""Figures of {name}: which value has each part?"""
+
+from __future__ import annotations
+
+from typing import Any
 
 
 def draw(rows: Any, kept: Any) -> Any:
@@ -93,13 +121,9 @@ def draw(rows: Any, kept: Any) -> Any:
     figure = Figure(figsize=(2, 2))
     figure.subplots().bar([row.part for row in rows], [row.value for row in rows])
     return {{"values": figure}}
-
-
-PHASE = Phase(
-    Params, Task, Row, plan, measure, summarize, draw,
-    needs={all_needs}, per="model", cost=Cost(0.1, 0.1), reads="{reads}",
-)
-'''
+''',
+}
+"""The parts of a stand-in phase."""
 FIELDS = {
     "organisms": {"size": 2},
     "same_arch": {"lambdas": [0, 1]},
@@ -117,8 +141,11 @@ def make(folder: Path, seconds: float = 0.0) -> Path:
     for name in PHASES:
         if name != "datasets":
             params[name] = FIELDS.get(name, {"number": 1})
-            stand_in = folder / "mahals" / "phases" / f"{name}.py"
-            stand_in.write_text(_stand_in(name, params[name], seconds))
+            place = folder / "mahals" / "phases" / name
+            shutil.rmtree(place)
+            place.mkdir()
+            for part, text in _stand_in(name, params[name], seconds).items():
+                (place / f"{part}.py").write_text(text)
             (folder / "tests" / "phases" / f"test_{name}.py").touch()
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     run(folder, "python", "-m", "mahals", "manifests")
@@ -170,10 +197,10 @@ def git(folder: Path, *words: str) -> str:
     return run(folder, "git", *who, *words).stdout
 
 
-def _stand_in(name: str, params: Mapping[str, object], seconds: float) -> str:
+def _stand_in(name: str, params: Mapping[str, object], seconds: float) -> dict[str, str]:
     phase = load_phase(name)
     per_model = tuple(need for need in phase.needs if load_phase(need).per == "model")
-    return STAND_IN.format(
+    values = dict(
         name=name,
         fields="\n    ".join(f"{key}: {TYPES[type(value)]}" for key, value in params.items()),
         seconds=seconds,
@@ -183,3 +210,4 @@ def _stand_in(name: str, params: Mapping[str, object], seconds: float) -> str:
         entries=name in ("same_arch", "cross_arch"),
         reads=phase.reads,
     )
+    return {part: text.format(**values) for part, text in STAND_IN.items()}
