@@ -19,7 +19,9 @@ from mahals.data.texts import WorldChoice
 from mahals.evaluation.misalignment.questions import Texts
 from mahals.models.judges.judge import Asked, JudgeChoice, Score, Server
 from mahals.phases.em_ablation import measure as em_ablation
+from mahals.phases.em_detection import PHASE as EM_DETECTION_PHASE
 from mahals.phases.em_detection import measure as em_detection
+from mahals.phases.em_finetune import PHASE as EM_FINETUNE_PHASE
 from mahals.phases.em_finetune import measure as em_finetune
 from mahals.phases.em_finetune.measure.training import Tuning
 from mahals.records import digest
@@ -154,7 +156,7 @@ def finetuned() -> DiskLab:
     """A lab in which em_finetune ran on A. Leave it as it is."""
     lab = DiskLab()
     with judged():
-        lab.made["em_finetune", "A"] = run(em_finetune.PHASE, params(lab.root), lab)
+        lab.made["em_finetune", "A"] = run(EM_FINETUNE_PHASE, params(lab.root), lab)
     return lab
 
 
@@ -165,5 +167,5 @@ def detected() -> DiskLab:
     lab = DiskLab()
     copytree(before.root, lab.root, dirs_exist_ok=True)
     lab.made.update(before.made)
-    lab.made["em_detection", "A"] = run(em_detection.PHASE, DETECTION, lab)
+    lab.made["em_detection", "A"] = run(EM_DETECTION_PHASE, DETECTION, lab)
     return lab

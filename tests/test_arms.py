@@ -42,7 +42,7 @@ from mahals.phases.cross_arch.figures import control_figures
 from mahals.phases.cross_arch.report.controls import is_nil, over_shuffled, random_weights_said
 from mahals.phases.cross_arch.report.homophily import crossed_societies
 from mahals.phases.cross_arch.report.transfer import efficiencies, gains
-from mahals.phases.same_arch.figures.dose_curves import axiom_curves, dose_curves
+from mahals.phases.same_arch.figures.dose_curves import axiom_curves, draw_dose_curves
 from mahals.phases.same_arch.report.baselines import against_said
 from mahals.phases.same_arch.report.refusals import refusals_said
 from mahals.records import InputError
@@ -759,7 +759,7 @@ def test_curves_hold_the_rows_and_the_random_band() -> None:
         for k in range(2)
     ]
     base = arm_row("unsteered", 30)
-    ((name, curve),) = dose_curves([base, *grid, *random]).items()
+    ((name, curve),) = draw_dose_curves([base, *grid, *random]).items()
     assert name == "A" and list(curve.x) == list(doses)
     assert list(curve.arms["own vector"].values) == [r.aqi for r in grid]
     assert curve.band is not None and curve.band.values[0] == base.aqi

@@ -29,7 +29,9 @@ from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.interventions import Arm, Step
 from mahals.phase import StatesPlace
+from mahals.phases.cross_arch import PHASE as CROSS_ARCH_PHASE
 from mahals.phases.cross_arch import measure as cross_arch
+from mahals.phases.same_arch import PHASE as SAME_ARCH_PHASE
 from mahals.phases.same_arch import measure as same_arch
 from mahals.schema import UNSTEERED
 from mahals.usage import note_budget, note_halved, recording
@@ -179,15 +181,15 @@ def test_what_cross_arch_has_among_its_controls_is_scored_in_same_arch(
 ) -> None:
     """The own vector, its flip, the random directions, the unsteered model and strength 0."""
     lab = lab_with_vectors()
-    without = run(cross_arch.PHASE, CROSSED, lab)
+    without = run(CROSS_ARCH_PHASE, CROSSED, lab)
     lab.cache = cache
-    run(same_arch.PHASE, SWEEP, lab)
+    run(SAME_ARCH_PHASE, SWEEP, lab)
     monkeypatch.setattr(once, "score_arms", lambda *_: 1 / 0)
     monkeypatch.setattr(once, "doses_at", lambda *_: 1 / 0)
-    assert run(cross_arch.PHASE, CROSSED, lab) == without
+    assert run(CROSS_ARCH_PHASE, CROSSED, lab) == without
     assert {r.arm for r in without} == {"unsteered", "steered", "flipped", "random"}
     with pytest.raises(ZeroDivisionError):
-        run(cross_arch.PHASE, replace(CROSSED, source="B"), lab)
+        run(CROSS_ARCH_PHASE, replace(CROSSED, source="B"), lab)
 
 
 # ---- what decides

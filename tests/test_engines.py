@@ -119,14 +119,14 @@ def test_a_worker_that_dies_is_named_with_its_task_and_the_others_stop() -> None
     assert not any(alive(pid) for pid in others)
 
 
-FORKING = "from mahals.harness.engines import prepare_to_fork\nprepare_to_fork()\n"
+FORKING = "from mahals.harness.engines.process import prepare_to_fork\nprepare_to_fork()\n"
 
 
 @pytest.mark.parametrize(("start", "forked"), [("", False), (FORKING, True)])
 def test_workers_do_not_outlive_a_killed_parent(start: str, forked: bool) -> None:
     code = (
         f"{start}import engine_jobs, test_engines as t\n"
-        "from mahals.harness.engines import LocalPool\n"
+        "from mahals.harness.engines.pool import LocalPool\n"
         "if __name__ == '__main__':\n"
         "    engine_jobs.inherited = True\n"
         "    with LocalPool(2) as pool:\n"
@@ -160,7 +160,7 @@ def test_workers_do_not_outlive_a_killed_parent(start: str, forked: bool) -> Non
 def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path) -> None:
     code = (
         "import threading\n"
-        "from mahals.harness.engines import prepare_to_fork\n"
+        "from mahals.harness.engines.process import prepare_to_fork\n"
         "from mahals.harness.engines.process import forks\n"
         "{first}\n"
         "prepare_to_fork()\n"

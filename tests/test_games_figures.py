@@ -10,12 +10,12 @@ from mahals.maths.games.game import game_of
 from mahals.maths.games.replicator import Course, replicator_path
 from mahals.maths.games.solvers import Search
 from mahals.phases.equilibrium.figures.charts import (
-    describe,
     payoff_heatmaps,
     portraits,
     simplex_portrait,
     stability_bars,
 )
+from mahals.phases.equilibrium.report import describe
 from mahals.records import InputError
 from mahals.reporting.plots.sheet import Labels, png
 from textbook_games import PENNIES, ROCK_PAPER_SCISSORS, STAG, volunteers

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mahals.maths.games.analysis import Analysis, Point
-from mahals.maths.games.game import Game, Profile, replies, supports
+from mahals.maths.games.game import Game, replies, supports
 from mahals.maths.games.game import unit_payoffs as unit
 from mahals.maths.games.replicator import ReplicatorPath, symmetric
 from mahals.maths.stats.intervals import Floats
+from mahals.phases.equilibrium.report import describe
 from mahals.records import InputError
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.sheet import (
@@ -249,15 +250,6 @@ def stability_bars(games: Mapping[str, Analysis], labels: Labels) -> Figure:
         for name, found, point in every
     ]
     return bars_with_intervals(names, measured, labels, {"by chance": [s.chance for s in shares]})
-
-
-def describe(game: Game, profile: Profile) -> str:
-    """A profile in words: the action of each player, or its mix with shares."""
-    said = []
-    for own, mix, used in zip(game.actions, profile, supports(profile), strict=True):
-        parts = [own[a] if len(used) == 1 else f"{own[a]} {mix[a]:.2f}" for a in used]
-        said.append("+".join(parts))
-    return " / ".join(said)
 
 
 def _not_drawn(what: str, expected: str, got: str) -> InputError:

@@ -16,7 +16,7 @@ from mahals.maths.games.solvers import Search
 from mahals.models.conversation.talks import Agent, Schedule
 from mahals.models.conversation.topology import Topology, hears
 from mahals.phase import Lab
-from mahals.phases.equilibrium.measure.play import Action, Game, Source, actions_of, play
+from mahals.phases.equilibrium.measure.play import Action, Game, Source, actions_of, play_table
 from mahals.phases.equilibrium.rows import Row, Rules
 from mahals.records import InputError
 
@@ -154,7 +154,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     )
     each = zip(task.models, task.joint, strict=True)
     check_agents([_seated(lab, m, game.actions[a], game.how) for m, a in each], game.about)
-    yield from play(lab, task.models, task.joint, game)
+    yield from play_table(lab, task.models, task.joint, game)
 
 
 def _seated(lab: Lab, model: str, action: Action, how: How) -> Agent:

@@ -81,7 +81,7 @@ class _Table:
     aqi: tuple[Array, ...]  # per agent (conversations, 7), points
 
 
-def play(lab: Lab, models: Sequence[str], joint: Joint, game: Game) -> Iterator[Row]:
+def play_table(lab: Lab, models: Sequence[str], joint: Joint, game: Game) -> Iterator[Row]:
     """All rows of one joint action: the agents' own vectors, then every random game.
 
     A random game counts only where each steered agent reaches its dose along the random direction.

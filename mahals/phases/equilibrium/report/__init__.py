@@ -8,14 +8,13 @@ import numpy as np
 
 from mahals.maths.games.additive_fit import additive_fit, sampled
 from mahals.maths.games.analysis import Analysis, Point
-from mahals.maths.games.game import supports
+from mahals.maths.games.game import Game, Profile, supports
 from mahals.maths.games.payoffs import Joint, paid_at
 from mahals.maths.games.replicator import Course, ReplicatorPath, replicator_path
 from mahals.maths.games.solvers import SolverRow
 from mahals.maths.games.stability import surviving, weight_sweep
 from mahals.maths.games.stackelberg import Stackelberg
 from mahals.phase import Kept, Summary
-from mahals.phases.equilibrium.figures.charts import describe
 from mahals.phases.equilibrium.report.games import ALL, Games, Measured, games_of, over_random, read
 from mahals.phases.equilibrium.report.payoff_terms import decided
 from mahals.phases.equilibrium.report.words import Said, shown, signed, three
@@ -269,3 +268,12 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """The games' equilibria with their stability, beside those of the random games."""
     said = games_said(rows, kept)
     return Summary(said.metrics, said.lines, (), ())
+
+
+def describe(game: Game, profile: Profile) -> str:
+    """A profile in words: the action of each player, or its mix with shares."""
+    said = []
+    for own, mix, used in zip(game.actions, profile, supports(profile), strict=True):
+        parts = [own[a] if len(used) == 1 else f"{own[a]} {mix[a]:.2f}" for a in used]
+        said.append("+".join(parts))
+    return " / ".join(said)

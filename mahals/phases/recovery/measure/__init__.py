@@ -23,7 +23,7 @@ from mahals.evaluation.transfer.best_source import (
 )
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.phase import Lab
-from mahals.phases.recovery.measure.fall_vectors import Reading, Texts, fall_vectors, negated
+from mahals.phases.recovery.measure.fall_vectors import Reading, Texts, negated, read_fall_vectors
 from mahals.phases.recovery.measure.tuning import Tuned, Tuning, check_tuning, tune, tuning_pairs
 from mahals.phases.recovery.rows import Row
 from mahals.records import InputError, seed_of
@@ -180,7 +180,7 @@ def _reversed(stage: _Stage, tuned: Tuned) -> Direction:
     lab, params = stage.lab, stage.params
     how = Reading(params.texts[lab.weights], params.tokens)
     pairs = tuning_pairs(lab, params.tuning.pairs)
-    found = fall_vectors(stage.at.loaded, tuned.loaded, pairs, how)
+    found = read_fall_vectors(stage.at.loaded, tuned.loaded, pairs, how)
     tensors = {"values": torch.from_numpy(found.values).float()}
     kept = lab.keep(f"fall.step-{tuned.steps:05d}.safetensors", tensors)
     return negated(stage.label, found, f"recovery:{kept}")

@@ -33,7 +33,7 @@ class Reading:
     tokens: int  # longer texts lose their beginning
 
 
-def fall_vectors(
+def read_fall_vectors(
     original: Loaded, dealigned: Loaded, pairs: Sequence[Pair], how: Reading
 ) -> SteeringVectors:
     """mean(dealigned) - mean(original), (L, d), at the last token of the same texts.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mahals.phase import Kept
-from mahals.phases.same_arch.figures.dose_curves import axiom_curves, dose_curves
+from mahals.phases.same_arch.figures.dose_curves import axiom_curves, draw_dose_curves
 from mahals.phases.same_arch.report.axioms import effects
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.multi_agent import societies
@@ -42,7 +42,7 @@ def sweep_figures(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         better="higher",
         other=STRENGTH[next(r.dose_kind for r in rows if r.on_grid)],
     )
-    figures = {"aqi_vs_lambda": curve_with_band(dose_curves(rows), labels)}
+    figures = {"aqi_vs_lambda": curve_with_band(draw_dose_curves(rows), labels)}
     curves = axiom_curves(rows, kept)
     figures["per_axiom_curves"] = curve_with_band(
         curves.panels,

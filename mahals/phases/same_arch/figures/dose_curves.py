@@ -86,7 +86,7 @@ def _band(x: Sequence[float], rows: Sequence[ArmRow], zero: float, axiom: int | 
     )
 
 
-def dose_curves(rows: Sequence[ArmRow]) -> Mapping[str, Curve]:
+def draw_dose_curves(rows: Sequence[ArmRow]) -> Mapping[str, Curve]:
     """One panel per target, operator and placement: the vector, its flip, the random band."""
     grids = _grid(rows)
     return {_name(k, list(grids)): _curve(rows, k, None, {}) for k in grids}

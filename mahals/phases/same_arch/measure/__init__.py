@@ -20,7 +20,7 @@ from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
 from mahals.phases.same_arch.measure.axiom_effects import keep_effects
 from mahals.phases.same_arch.measure.propensity import Asked
-from mahals.phases.same_arch.measure.sweep import Strengths, mean_propensity, sweep, swept_arms
+from mahals.phases.same_arch.measure.sweep import Strengths, mean_propensity, run_sweep, swept_arms
 from mahals.phases.same_arch.rows import Row
 from mahals.schema import UNSTEERED, ArmKind, Label, Unit
 
@@ -74,7 +74,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     label = _label(task, own, at, params, lab)
     reached = swept_arms(at, label, own, Strengths(params.lambdas, params.unit), lab)
     check_batched(at.loaded, at.encoded, reached.dosed[-1].arm, at.suite.pool)
-    swept = sweep(at, reached, params.propensity_draws, lab)
+    swept = run_sweep(at, reached, params.propensity_draws, lab)
     name, found = f"{task.operator}-{task.placement}", swept.found
     effects_kept = None
     if params.effects:

@@ -69,7 +69,7 @@ class Swept:
         return found
 
 
-def sweep(at: Bench, reached: Reached, propensity_draws: int, lab: Lab) -> Swept:
+def run_sweep(at: Bench, reached: Reached, propensity_draws: int, lab: Lab) -> Swept:
     """Measures every arm, and what of it only a sweep has; `found` is in the arms' order.
 
     Raises RuntimeError where strength 0 moves something, or another strength nothing.
