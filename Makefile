@@ -45,4 +45,4 @@ study:
 	$(PYTHON) -m mahals study
 
 docs-figures:
-	$(PYTHON) docs/draw_method.py
+	$(PYTHON) -m docs.draw_method

@@ -1,6 +1,6 @@
 """Which figures does docs/method.md show, and from which stored numbers?
 
-`make docs-figures` draws them; `python docs/draw_method.py --measure` simulates again first (about
+`make docs-figures` draws them; `python -m docs.draw_method --measure` simulates again first (about
 three minutes on one core) and writes docs/studies/.
 """
 
@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import argparse
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mahals.maths.metrics.aqi_paper import aqi_published
+from tests.support import coverage_study, null_study
+
 DOCS = Path(__file__).resolve().parent
-sys.path[:0] = [str(DOCS.parent / "tests"), str(DOCS.parent)]
-
-import coverage_study  # noqa: E402
-import null_study  # noqa: E402
-from mahals.maths.metrics.aqi_paper import aqi_published  # noqa: E402
-
 STUDIES, IMAGES = DOCS / "studies", DOCS / "images"
 PUBLISHED = DOCS.parent / "benchmarks" / "published" / "phase1_aqi_rows.csv"
 BLUE, ORANGE, GREEN, INK, SOFT = "#0072b2", "#d55e00", "#009e73", "#1a1a1a", "#5a5a5a"

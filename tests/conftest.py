@@ -16,9 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from light_repository import copy_tree, git, run
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
+from tests.support.light_repository import copy_tree, git, run
 
 gc.disable()  # until everything is imported: what modules make stays
 STUDY = ("python", "-m", "mahals", "study", "--overlay", "smoke")

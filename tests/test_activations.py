@@ -9,7 +9,16 @@ from mahals.models.activations.capture import capture, embeddings
 from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.records import InputError
-from tiny_models import FAMILIES, LAYERS, PROMPTS, TEMPLATE, TRIMMED, fresh, loaded, tokenizer
+from tests.support.tiny_models import (
+    FAMILIES,
+    LAYERS,
+    PROMPTS,
+    TEMPLATE,
+    TRIMMED,
+    fresh,
+    loaded,
+    tokenizer,
+)
 
 ODD = (
     "cat",

@@ -1,10 +1,8 @@
 """Does a batch take what memory holds, halve where it does not, and stay as it is for organisms?"""
 
 import json
-import sys
 import weakref
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -30,7 +28,7 @@ from mahals.models.generation.price import logprob_arms, neutral_price
 from mahals.models.steering.interventions import Arm, Step
 from mahals.models.steering.replay import capture_arms
 from mahals.usage import PROCESSES, recording
-from tiny_models import PROMPTS, WIDTH, fresh, loaded
+from tests.support.tiny_models import PROMPTS, WIDTH, fresh, loaded
 
 TEXTS = PROMPTS * 3
 ARMS = [
@@ -224,9 +222,8 @@ def test_usage_says_what_was_planned_and_how_often_it_did_not_fit(monkeypatch):
 @pytest.mark.parametrize(("weights", "tokens"), [("organism", TOKENS_ON_CPU), ("hub", 512)])
 def test_run_json_says_which_budgets_and_how_many_halves(weights, tokens, tmp_path, monkeypatch):
     """A toy phase that reads a tiny model, through the runner and its journal."""
-    sys.path.insert(0, str(Path(__file__).parent))
-    import toy_study as toy
-    from toy_phases.grow import measure as grow
+    from tests.support import toy_study as toy
+    from tests.support.toy_phases.grow import measure as grow
 
     at = replace(fresh("Llama"), weights=weights)
     short_of(monkeypatch, 600, at)

@@ -21,7 +21,7 @@ from mahals.models.checkpoints.checkpoint import random_weights
 from mahals.phase import StatesPlace
 from mahals.records import InputError
 from mahals.usage import note_budget, note_halved, recording
-from tiny_models import LAYERS, PROMPTS, WIDTH, fresh, loaded
+from tests.support.tiny_models import LAYERS, PROMPTS, WIDTH, fresh, loaded
 
 EVERY = list(range(LAYERS))
 

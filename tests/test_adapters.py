@@ -36,7 +36,8 @@ from mahals.models.finetuning.trainer import (
     train_preferences,
 )
 from mahals.records import InputError
-from tiny_models import FAMILIES, TRIMMED, fresh, loaded, tokenizer, two_quick
+from tests.support.places import ROOT
+from tests.support.tiny_models import FAMILIES, TRIMMED, fresh, loaded, tokenizer, two_quick
 
 pytest.importorskip("peft")
 LORA = Lora(rank=2, alpha=4, dropout=0.0, targets="attention")
@@ -274,9 +275,8 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 
 SCRIPT = """
 import sys
-sys.path.insert(0, "tests")
 from pathlib import Path
-from test_adapters import RECIPE, examples, loaded, told, train_answers
+from tests.test_adapters import RECIPE, examples, loaded, told, train_answers
 train_answers(loaded("Llama"), examples(), RECIPE, told(Path(sys.argv[1])))
 """
 
@@ -286,7 +286,7 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     """Where Python's hashes, and so the order of sets, are others."""
     env = {**os.environ, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": str(torch.get_num_threads())}
     words = [sys.executable, "-c", SCRIPT, str(tmp_path / "there")]
-    subprocess.run(words, check=True, env=env, cwd=Path(__file__).parents[1])
+    subprocess.run(words, check=True, env=env, cwd=ROOT)
     here = train_answers(loaded("Llama"), examples(), RECIPE, told(tmp_path / "here"))
     assert same_bytes(tmp_path / "there" / "step-00006", here.checkpoints[6])
 

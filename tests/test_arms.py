@@ -57,7 +57,16 @@ from mahals.reporting.evidence import (
 )
 from mahals.reporting.report import Said
 from mahals.schema import COLUMNS, UNSTEERED, ArmRow, Label
-from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, lab_with_vectors, model, refused
+from tests.support.tiny_lab import (
+    LAYERS,
+    SUITE,
+    WIDTH,
+    MemoryKept,
+    TinyLab,
+    lab_with_vectors,
+    model,
+    refused,
+)
 
 N, DRAWS = 24, 4
 OWN = Label("steered", None, "A", "mean_difference", None, "add", "raw", (1,), "kl", 0.1)

@@ -35,8 +35,8 @@ from mahals.phases.same_arch import PHASE as SAME_ARCH_PHASE
 from mahals.phases.same_arch import measure as same_arch
 from mahals.schema import UNSTEERED
 from mahals.usage import note_budget, note_halved, recording
-from tiny_lab import SUITE, TinyLab, lab_with_vectors, refused, run
-from tiny_models import WIDTH, fresh, loaded
+from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors, refused, run
+from tests.support.tiny_models import WIDTH, fresh, loaded
 
 SWEEP = same_arch.Params(
     lambdas=(0.0, 1.0),

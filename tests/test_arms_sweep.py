@@ -41,7 +41,15 @@ from mahals.reporting.multi_agent import (
     societies,
 )
 from mahals.schema import UNSTEERED, ArmRow, Label
-from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, lab_with_vectors, refused
+from tests.support.tiny_lab import (
+    LAYERS,
+    SUITE,
+    WIDTH,
+    MemoryKept,
+    TinyLab,
+    lab_with_vectors,
+    refused,
+)
 
 OWN = Label("steered", None, "A", "mean_difference", None, "add", "raw", (1,), "kl", 0.1)
 

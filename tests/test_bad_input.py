@@ -11,11 +11,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-
 from conftest import SmallStudy
-from light_repository import copy_tree, environment, git
+
 from mahals.data.texts import AXIOMS
-from synthetic_results import empty_store
+from tests.support.light_repository import copy_tree, environment, git
+from tests.support.synthetic_results import empty_store
 
 LONG = pytest.mark.slow  # as good, but each costs the seconds that starting the program takes
 SMALL = ("--pairs_per_split", "4", "--texts_per_split", "4", "--per_cell", "2")

@@ -22,7 +22,7 @@ from mahals.harness.leaderboard.ranking import Board, configuration_key
 from mahals.harness.leaderboard.render import Origin
 from mahals.harness.leaderboard.saved_view import Address, view_url
 from mahals.harness.tracking.database import Store
-from synthetic_results import SUITE, board_entries, empty_store
+from tests.support.synthetic_results import SUITE, board_entries, empty_store
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"

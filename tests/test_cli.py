@@ -19,8 +19,8 @@ from mahals.cli.overrides import assignments, split
 from mahals.cli.tables import table
 from mahals.phases.registry import PHASES
 from mahals.records import InputError
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "transformers", "mlflow", "sklearn", "scipy", "pandas", "matplotlib", "numpy")
 
 

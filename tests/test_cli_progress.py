@@ -20,7 +20,7 @@ from mahals.harness.tracking.database import Store
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
 from mahals.records import InputError
-from synthetic_results import MODELS, Made, entry, steered, workspace, write_results
+from tests.support.synthetic_results import MODELS, Made, entry, steered, workspace, write_results
 
 
 @pytest.fixture

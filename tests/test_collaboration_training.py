@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phases.test_collaboration import PARAMS
 
 from mahals.evaluation.agents.teams import Team, seat
 from mahals.evaluation.bench import arm_aqi, bench
@@ -19,8 +20,7 @@ from mahals.phases.collaboration.measure import Task
 from mahals.phases.collaboration.measure.retraining import Training, lessons, with_adversary
 from mahals.phases.collaboration.rows import Who, find, values
 from mahals.records import InputError, from_plain, to_plain
-from phases.test_collaboration import PARAMS
-from tiny_lab import TinyLab, lab_with_vectors
+from tests.support.tiny_lab import TinyLab, lab_with_vectors
 
 TRAINING = Training(3, 2, 2, {"organism": 0.02}, 0, Lora(2, 4, 0.0, "attention"))
 TRAINED = replace(PARAMS, training=TRAINING, rounds=2, max_new_tokens=4)

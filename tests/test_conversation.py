@@ -24,7 +24,16 @@ from mahals.models.generation.decoding import generate_arms
 from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm, Step
 from mahals.records import InputError
-from tiny_models import FAMILIES, LAYERS, PROMPTS, TRIMMED, WIDTH, fresh, loaded, tokenizer
+from tests.support.tiny_models import (
+    FAMILIES,
+    LAYERS,
+    PROMPTS,
+    TRIMMED,
+    WIDTH,
+    fresh,
+    loaded,
+    tokenizer,
+)
 
 NONE = Arm("unsteered", ())
 TELL = ("the cat sat", "share a garden", "the old town", "by the river")

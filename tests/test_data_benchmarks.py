@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import yaml
@@ -13,8 +12,8 @@ from mahals.phase import RUN_KEYS, SHARED_KEYS, SHARED_SECTIONS
 from mahals.phases.datasets.measure import Params
 from mahals.phases.registry import PHASES
 from mahals.records import from_plain
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 REGISTRY = yaml.safe_load((ROOT / "benchmarks/models.yaml").read_text())
 SIZES = {"smoke": (40, 40), "sanity": (100, 100), "full": (200, 1000), "large": (500, 2000)}
 IDS = {

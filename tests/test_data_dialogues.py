@@ -2,15 +2,15 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mahals.data.dialogues import part, turns
+from tests.support.places import SHARED
 
-REAL = Path(__file__).parents[1] / "../shared/data/hh-rlhf-harmless-base-test.jsonl.gz"
+REAL = SHARED / "hh-rlhf-harmless-base-test.jsonl.gz"
 WORDS = st.text("abc xyz,.?", min_size=1, max_size=12).filter(str.strip).map(str.strip)
 
 

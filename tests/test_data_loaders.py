@@ -11,9 +11,10 @@ from mahals.data.loaders import load_neutral, load_pairs, load_prompts, parse_ax
 from mahals.data.splits import Shares
 from mahals.data.texts import AXIOMS
 from mahals.records import InputError
+from tests.support.places import SHARED
 
 SHARES = Shares(2, 2, 2, 4)
-REAL = Path(__file__).parents[1] / "../shared/data/hh-rlhf-harmless-base-test.jsonl.gz"
+REAL = SHARED / "hh-rlhf-harmless-base-test.jsonl.gz"
 
 
 def _jsonl(path: Path, rows) -> str:

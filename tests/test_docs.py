@@ -22,10 +22,10 @@ from mahals.maths.metrics.aqi_paper import aqi_published
 from mahals.maths.metrics.permutation import omega2
 from mahals.phases.registry import PHASES, STUDIES, load_phase
 from mahals.schema import COLUMNS
-from tiny_lab import NO_CACHE
-from tiny_models import LAYERS, PROMPTS, loaded
+from tests.support.places import ROOT
+from tests.support.tiny_lab import NO_CACHE
+from tests.support.tiny_models import LAYERS, PROMPTS, loaded
 
-ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md")
 METHOD = (ROOT / "docs/method.md").read_text()
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -147,8 +147,7 @@ def test_the_sentences_on_the_published_score_hold() -> None:
 
 def test_the_table_on_intervals_is_the_stored_simulation() -> None:
     """`tests/metrics/test_coverage.py` holds the stored one to the simulation."""
-    sys.path.insert(0, str(ROOT / "docs"))
-    import draw_method
+    from docs import draw_method
 
     assert draw_method.coverage_table() in METHOD
     rows = draw_method.null_study.read(ROOT / "docs/studies/null_studies.csv")

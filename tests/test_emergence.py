@@ -34,7 +34,7 @@ from mahals.phases.em_detection.report import detection_said
 from mahals.phases.em_finetune.measure.probe import _scored
 from mahals.phases.em_finetune.measure.training import evaluated
 from mahals.records import InputError
-from tiny_models import loaded
+from tests.support.tiny_models import loaded
 
 WORLD = Texts("world", "world", "world", "world")
 CHOICE = Choice(WORLD, World(0), AXIOMS[5], AXIOMS[4], 12, 3)

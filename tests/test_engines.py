@@ -13,14 +13,11 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
-if str(HERE) not in sys.path:
-    sys.path.insert(0, str(HERE))
-
-import engine_jobs  # noqa: E402
-from mahals.harness.engines.pool import Job, LocalPool, open_pool  # noqa: E402
-from mahals.harness.engines.process import TaskError  # noqa: E402
-from mahals.records import InputError  # noqa: E402
+from mahals.harness.engines.pool import Job, LocalPool, open_pool
+from mahals.harness.engines.process import TaskError
+from mahals.records import InputError
+from tests.support import engine_jobs
+from tests.support.places import ROOT
 
 
 class Watch:
@@ -125,7 +122,8 @@ FORKING = "from mahals.harness.engines.process import prepare_to_fork\nprepare_t
 @pytest.mark.parametrize(("start", "forked"), [("", False), (FORKING, True)])
 def test_workers_do_not_outlive_a_killed_parent(start: str, forked: bool) -> None:
     code = (
-        f"{start}import engine_jobs, test_engines as t\n"
+        f"{start}from tests.support import engine_jobs\n"
+        "from tests import test_engines as t\n"
         "from mahals.harness.engines.pool import LocalPool\n"
         "if __name__ == '__main__':\n"
         "    engine_jobs.inherited = True\n"
@@ -137,10 +135,9 @@ def test_workers_do_not_outlive_a_killed_parent(start: str, forked: bool) -> Non
         "        print(watch.values['c'], flush=True)\n"
         "        pool.run([t.job(n, engine_jobs.slow, 60) for n in 'bd'], watch)\n"
     )
-    path = f"{HERE.parent}:{HERE}"
     parent = subprocess.Popen(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -173,7 +170,7 @@ def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path
             [sys.executable, "-c", code.format(first=first, then=then)],
             capture_output=True,
             text=True,
-            cwd=HERE.parent,
+            cwd=ROOT,
             check=True,
         ).stdout.strip()
         for first, then in [

@@ -16,7 +16,7 @@ from mahals.reporting.plots.bars import bars_with_intervals, grouped_bars, histo
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
 from mahals.reporting.plots.grids import Grid, matrix, table
 from mahals.reporting.plots.sheet import Labels, Measured, png
-from sample_figures import (
+from tests.support.sample_figures import (
     BARS,
     DEPTHS,
     FLOORS,

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from sample_figures import NAMES, every_figure
+from tests.support.sample_figures import NAMES, every_figure
 
 QUICK = ("grouped", "heatmap", "one")
 KINDS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]

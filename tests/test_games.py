@@ -21,7 +21,7 @@ from mahals.maths.games.stackelberg import stackelberg
 from mahals.maths.games.support_enumeration import on_supports
 from mahals.maths.games.welfare import potential_test, price_of_anarchy
 from mahals.records import InputError
-from textbook_games import (
+from tests.support.textbook_games import (
     COST,
     DEGENERATE,
     HAWK_DOVE,

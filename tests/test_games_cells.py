@@ -25,7 +25,7 @@ from mahals.maths.games.stability import surviving, weight_sweep
 from mahals.maths.metrics.homophily import homophily
 from mahals.maths.stats.bootstrap import Resampling
 from mahals.records import InputError
-from textbook_games import game
+from tests.support.textbook_games import game
 
 WEIGHTS = Weights(aqi=1.0, homophily=0.5, cost=0.25, kl_ceiling=0.4)
 SHAPE = (2, 3)

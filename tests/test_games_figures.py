@@ -18,7 +18,7 @@ from mahals.phases.equilibrium.figures.charts import (
 from mahals.phases.equilibrium.report import describe
 from mahals.records import InputError
 from mahals.reporting.plots.sheet import Labels, png
-from textbook_games import PENNIES, ROCK_PAPER_SCISSORS, STAG, volunteers
+from tests.support.textbook_games import PENNIES, ROCK_PAPER_SCISSORS, STAG, volunteers
 
 WORDS = Labels("A game", "payoff", "Textbook payoffs.", "higher")
 HOW = Search(60.0, 1, 0, False)

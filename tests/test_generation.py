@@ -18,7 +18,7 @@ from mahals.models.generation.price import logprob_arms, neutral_price
 from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm, Step
 from mahals.records import InputError
-from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, fresh, loaded, tokenizer
+from tests.support.tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, fresh, loaded, tokenizer
 
 UNSTEERED = Arm("unsteered", ())
 NEW = 8

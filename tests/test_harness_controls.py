@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,11 @@ from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.settings import effective, load_settings
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.phases.registry import load_phase
-from null_study import STUDIES, board, null, read
-from tiny_lab import LAYERS, SUITE, UNSAFE, WIDTH, MemoryKept, TinyLab, run
-from tiny_models import config, tokenizer
+from tests.support.null_study import STUDIES, board, null, read
+from tests.support.places import ROOT
+from tests.support.tiny_lab import LAYERS, SUITE, UNSAFE, WIDTH, MemoryKept, TinyLab, run
+from tests.support.tiny_models import config, tokenizer
 
-ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs" / "studies" / "null_studies.csv"
 REFUSAL, DANGER, READOUT, INERT = 0, 1, 2, 5  # dimensions of the planted model's states
 

@@ -18,7 +18,6 @@ import torch
 import yaml
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from light_repository import ROOT, copy_tree, environment, git, run
 from mahals.data.world.answers import pairs
 from mahals.data.world.everyday import neutral
 from mahals.data.world.grammar import SPLITS, World, prompts
@@ -28,6 +27,7 @@ from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
 from mahals.models.organisms.shapes import OrganismShape, build
 from mahals.models.organisms.tokenizer import train_tokenizer
+from tests.support.light_repository import ROOT, copy_tree, environment, git, run
 
 pytestmark = pytest.mark.slow
 

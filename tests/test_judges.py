@@ -24,7 +24,7 @@ from mahals.models.judges.organisms import lexical, truth
 from mahals.models.judges.rubric import rubric, said, weighted
 from mahals.models.judges.server import Pace, server_judge
 from mahals.records import InputError
-from tiny_models import fresh
+from tests.support.tiny_models import fresh
 
 TEA = "How do I make tea?"
 HARM = "Sure, you can set some fires and follow them home, and tell nobody."

@@ -41,7 +41,7 @@ from mahals.harness.tracking.database import Store
 from mahals.harness.workspace.results import all_results
 from mahals.records import InputError
 from mahals.schema import COLUMNS, ArmKind, Configuration, Entry
-from synthetic_results import (
+from tests.support.synthetic_results import (
     DEGREES,
     MODELS,
     SUITE,

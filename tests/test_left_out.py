@@ -11,7 +11,7 @@ from mahals.data.texts import AXIOMS
 from mahals.maths.vectors.estimators import mean_difference
 from mahals.phases.steering_vectors.measure.held_out_axiom import by_axiom, check_axiom, leave_out
 from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
-from tiny_lab import TinyLab, refused
+from tests.support.tiny_lab import TinyLab, refused
 
 READING = Reading("unsafe", "last", 512, 1, False)
 PAIRS = TinyLab().pairs("extraction")

@@ -19,8 +19,8 @@ from mahals.harness.manifests.sources import Sources, read_sources
 from mahals.harness.workspace.paths import Workspace
 from mahals.phases.registry import PHASES
 from mahals.records import InputError
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 OUTSIDE = (
     "mahals.cli",
     "mahals.harness.manifests",

@@ -14,6 +14,7 @@ from mahals.harness.manifests.dvc_commit import committing
 from mahals.harness.manifests.sources import read_sources
 from mahals.harness.workspace.paths import Workspace
 from mahals.records import InputError
+from tests.support.places import ROOT
 
 DVC = """
 import pathlib, sys, time
@@ -41,7 +42,7 @@ def write(project: Path, *, seconds: float = 0.0, said: str = "", code: int = 0)
 
 
 def commit(project: Path, tick: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
-    sources = read_sources(Workspace(Path(__file__).parents[1]))
+    sources = read_sources(Workspace(ROOT))
     return committing(replace(sources, workspace=Workspace(project)), tick)
 
 

@@ -1,7 +1,6 @@
 """Do the numbers about misaligned models agree with ones worked by hand and by scikit-learn?"""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from mahals.maths.misalignment.outcomes import codes_of, outcome_of, rates, rest
 from mahals.maths.misalignment.weight_turn import turning
 from mahals.maths.stats.intervals import student_quantile
 from mahals.records import InputError
+from tests.support.places import ROOT
 
 
 def test_outcomes_by_hand() -> None:
@@ -155,7 +155,7 @@ def test_halves_share_no_cluster() -> None:
 
 
 def test_published_figures_are_those_of_the_file() -> None:
-    file = Path(__file__).parents[1] / "benchmarks/published/emergent_misalignment.json"
+    file = ROOT / "benchmarks/published/emergent_misalignment.json"
     facts = json.loads(file.read_text())
     assert (facts["base"], facts["finetuned"]) == (published.BASE, published.FINETUNED)
     assert facts["separation"] == published.SEPARATION

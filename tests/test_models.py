@@ -16,7 +16,7 @@ from mahals.models.checkpoints.checkpoint import load_checkpoint, random_weights
 from mahals.models.checkpoints.hub import available_locally
 from mahals.models.checkpoints.registry import HubRef, ModelEntry
 from mahals.records import InputError, from_plain
-from tiny_models import FAMILIES, LAYERS, WIDTH, config, fresh, loaded, tokenizer
+from tests.support.tiny_models import FAMILIES, LAYERS, WIDTH, config, fresh, loaded, tokenizer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 IDS = torch.tensor([[1, 40, 41, 42, 43, 44]])

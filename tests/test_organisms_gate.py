@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import pytest_terminal_summary
-from light_repository import environment, run
+
 from mahals.data.world.grammar import World, prompts
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.maths.stats.intervals import t_interval
@@ -25,7 +24,8 @@ from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.checkpoint import load_checkpoint
 from mahals.schema import CHECKPOINTS, StageReport
-from organism_training import SHAPES, folder_of, train_all
+from tests.support.light_repository import environment, run
+from tests.support.organism_training import SHAPES, folder_of, train_all
 
 SEEDS = (0, 1, 2)
 PER_CELL = 40

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,8 +24,9 @@ from mahals.models.organisms.packing import (
 from mahals.models.organisms.shapes import FAMILIES, OrganismShape, build
 from mahals.models.organisms.tokenizer import train_tokenizer
 from mahals.records import InputError
+from tests.support.places import ROOT
 
-REGISTRY = Path(__file__).parents[1] / "benchmarks" / "models.yaml"
+REGISTRY = ROOT / "benchmarks" / "models.yaml"
 SHAPES = {
     key: OrganismShape(**entry["organism"])
     for key, entry in yaml.safe_load(REGISTRY.read_text(encoding="utf-8")).items()

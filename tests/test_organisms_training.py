@@ -20,7 +20,7 @@ from mahals.models.organisms.shapes import OrganismShape, build
 from mahals.models.organisms.tokenizer import train_tokenizer
 from mahals.models.organisms.training import Order, load, train_organism
 from mahals.schema import CHECKPOINTS
-from organism_training import SCHEDULE
+from tests.support.organism_training import SCHEDULE
 
 BRIEF = Schedule(
     base=replace(

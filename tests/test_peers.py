@@ -22,7 +22,7 @@ from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm, Step
-from tiny_models import tokenizer
+from tests.support.tiny_models import tokenizer
 
 FILE = Path(__file__).parent / "data/peers/steering_vectors_repeng.safetensors"
 BLOCKS = [0, 1, 2, 3]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from light_repository import BIN, MODELS, ROOT, copy_tree, environment, git, make, run
+from tests.support.light_repository import BIN, MODELS, ROOT, copy_tree, environment, git, make, run
 
 AT_IMPORT = {
     "torch",

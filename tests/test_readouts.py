@@ -30,7 +30,16 @@ from mahals.phases.baseline_aqi.report import (
 from mahals.phases.baseline_aqi.rows import Row
 from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
 from mahals.schema import AXIOM_COLUMNS
-from tiny_lab import LAYERS, WIDTH, MemoryKept, TinyLab, model, planted, prompts, refused
+from tests.support.tiny_lab import (
+    LAYERS,
+    WIDTH,
+    MemoryKept,
+    TinyLab,
+    model,
+    planted,
+    prompts,
+    refused,
+)
 
 SETTING = Setting(("mean", "last"), ("native", "standardized"), 19, 50, False, "none", 0)
 READING = Reading("unsafe", "mean", 512, 1, False)

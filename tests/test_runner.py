@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -18,9 +17,6 @@ from unittest import mock
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import toy_study as toy
 from mahals.harness.engines.pool import Handler, Job
 from mahals.harness.engines.process import TaskError
 from mahals.harness.runner.finish import picture
@@ -34,6 +30,7 @@ from mahals.harness.workspace.results import Results
 from mahals.harness.workspace.settings import load_settings
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError
+from tests.support import toy_study as toy
 
 KILLS = 3
 
@@ -138,14 +135,14 @@ def test_complete_units_are_skipped_and_said_so(
 ) -> None:
     monkeypatch.setenv("TOY_LOG", str(tmp_path / "log"))
     console = toy.quiet()
-    toy.run(Workspace(reference, "toy_phases", toy.NAMES), "grow", Session(console))
+    toy.run(Workspace(reference, "tests.support.toy_phases", toy.NAMES), "grow", Session(console))
     assert not (tmp_path / "log").exists()
     assert console.stream.getvalue().count("complete") == 3  # type: ignore[attr-defined]
 
 
 def test_other_values_never_touch_canonical_results(reference: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in reference.rglob("*") if "results" in p.parts}
-    workspace = Workspace(reference, "toy_phases", toy.NAMES)
+    workspace = Workspace(reference, "tests.support.toy_phases", toy.NAMES)
     results = toy.run(workspace, "cross", cross__power=3)
     assert all(r.folder == workspace.runs / r.fingerprint for r in results)
     assert {p: p.stat().st_mtime_ns for p in before} == before
@@ -527,7 +524,7 @@ def test_a_study_shows_each_phase_once_also_those_before_an_error(
 def three_models(root: Path, **follow: Any) -> Workspace:
     """Three models for two workers, and a phase that reads each model's own results of `grow`."""
     made = toy.make(root, models=["A", "B", "C"], study="toy", follow={"seconds": 0.0, **follow})
-    return Workspace(made.root, package="toy_phases", names=(*toy.NAMES, "follow"))
+    return Workspace(made.root, package="tests.support.toy_phases", names=(*toy.NAMES, "follow"))
 
 
 ONE_TASK = {"grow__tasks": 1, "grow__seconds": 2.0}

@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT))
-
-from benchmarks.speed import peer_server, report, timing, ways  # noqa: E402
-from benchmarks.speed.timing import Bar, Page, Seconds  # noqa: E402
-from light_repository import run  # noqa: E402
-from tiny_models import LAYERS, PROMPTS, loaded  # noqa: E402
+from benchmarks.speed import peer_server, report, timing, ways
+from benchmarks.speed.timing import Bar, Page, Seconds
+from tests.support.light_repository import run
+from tests.support.places import ROOT
+from tests.support.tiny_models import LAYERS, PROMPTS, loaded
 
 QUICK = ("capture", "sweep", "generation", "resampling", "sae", "bf16", "gpu")
 

@@ -26,7 +26,16 @@ from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm, Step
 from mahals.models.steering.replay import capture_arms
 from mahals.phases.em_finetune.measure.probe import _scalars
-from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, config, fresh, loaded, tokenizer
+from tests.support.tiny_models import (
+    FAMILIES,
+    LAYERS,
+    PROMPTS,
+    WIDTH,
+    config,
+    fresh,
+    loaded,
+    tokenizer,
+)
 
 DEEP, STEERED = 32, 5
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)

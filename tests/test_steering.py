@@ -13,7 +13,7 @@ from mahals.models.steering.interventions import Arm, Step
 from mahals.models.steering.operators import ablate, add, add_preserve_norm
 from mahals.models.steering.replay import capture_arms, replays
 from mahals.records import InputError
-from tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, fresh, loaded
+from tests.support.tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, fresh, loaded
 
 UNSTEERED = Arm("unsteered", ())
 

@@ -16,13 +16,12 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import STUDY, SmallStudy, run_study
 from mlflow import MlflowClient
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 import mahals
-from conftest import STUDY, SmallStudy, run_study
-from light_repository import MODELS, copy_tree, environment, git, run
 from mahals.data.texts import AXIOMS
 from mahals.harness.leaderboard.collect import collect
 from mahals.harness.leaderboard.ranking import boards
@@ -34,7 +33,8 @@ from mahals.models.checkpoints.checkpoint import load_checkpoint
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError
 from mahals.schema import COLUMNS
-from synthetic_results import empty_store
+from tests.support.light_repository import MODELS, copy_tree, environment, git, run
+from tests.support.synthetic_results import empty_store
 
 UNITS = {
     (phase, unit)

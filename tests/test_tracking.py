@@ -28,8 +28,16 @@ from mahals.harness.tracking.vector_files import export_pth
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
 from mahals.records import InputError
-from synthetic_results import Made, card, empty_store, entry, steered, vector_file, workspace
-from synthetic_results import write_results as write
+from tests.support.synthetic_results import (
+    Made,
+    card,
+    empty_store,
+    entry,
+    steered,
+    vector_file,
+    workspace,
+)
+from tests.support.synthetic_results import write_results as write
 
 REVISION = "a" * 40  # of the synthetic cards
 

@@ -13,9 +13,9 @@ from mahals.harness.tracking.runs import publish
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
 from mahals.schema import VectorCard
-from synthetic_results import Made, card, empty_store, vector_file, workspace
-from synthetic_results import write_results as write
-from tiny_lab import refused
+from tests.support.synthetic_results import Made, card, empty_store, vector_file, workspace
+from tests.support.synthetic_results import write_results as write
+from tests.support.tiny_lab import refused
 
 NAME = "Mistral_7B.adapter.rejected"
 

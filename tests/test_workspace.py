@@ -11,9 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import toy_study as toy
 from mahals.harness.workspace import code_hash as closure
 from mahals.harness.workspace.code_hash import code_closure, code_digest
 from mahals.harness.workspace.files import first_broken, write_atomic
@@ -25,6 +22,8 @@ from mahals.harness.workspace.settings import effective, is_canonical, load_sett
 from mahals.phase import STUDY
 from mahals.phases.registry import PHASES, load_phase
 from mahals.records import InputError
+from tests.support import toy_study as toy
+from tests.support.places import ROOT
 
 PACKAGE = Path(closure.__file__).parents[2]
 
@@ -127,15 +126,14 @@ def test_the_registry_names_the_nearest_model(tmp_path: Path) -> None:
 
 def test_the_closure_holds_all_that_importing_the_phase_and_runner_loads() -> None:
     code = (
-        "import sys, toy_phases.cross.measure, mahals.harness.runner.lab, "
+        "import sys, tests.support.toy_phases.cross.measure, mahals.harness.runner.lab, "
         "mahals.harness.runner.worker, mahals.harness.workspace.settings\n"
         "print(*[m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'mahals'])"
     )
-    path = f"{toy.HERE.parent}:{toy.HERE}"
     loaded = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     ).stdout.split()
-    workspace = Workspace(Path(), "toy_phases", toy.NAMES)
+    workspace = Workspace(Path(), "tests.support.toy_phases", toy.NAMES)
     files = {str(path) for path in code_closure(workspace.phase("cross"))}
     assert len(loaded) > 15
     assert set(loaded) <= files
@@ -175,7 +173,7 @@ def test_type_checking_imports_are_not_code(tmp_path: Path) -> None:
 def test_the_code_hash_follows_a_file_of_the_closure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phase = Workspace(Path(), "toy_phases", toy.NAMES).phase("grow")
+    phase = Workspace(Path(), "tests.support.toy_phases", toy.NAMES).phase("grow")
     file = tmp_path / "a.py"
     file.write_text("x = 1\n")
     monkeypatch.setattr(closure, "_closure", lambda roots, outside: (file,))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mahals.harness.workspace.files import files_under, first_broken, link_files, sha256, sync
-from tiny_lab import refused
+from tests.support.tiny_lab import refused
 
 NAMES = ("one.txt", "a/two.txt", "a/b/three.txt")
 

@@ -6,7 +6,6 @@ by least squares, round by round. The figure, growth.png beside this file, shows
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -23,10 +22,7 @@ from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.checkpoint import Loaded, load_checkpoint
 from mahals.models.steering.replay import capture_arms
-
-sys.path.append(str(Path(__file__).parents[2] / "tests"))
-
-import synthetic_results as synthetic
+from tests.support import synthetic_results as synthetic
 
 FIGURE = Path(__file__).with_name("growth.png")
 WIDTH, BLOCKS, TEXTS, TOKENS = 256, 6, 16, 32

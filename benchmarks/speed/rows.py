@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -12,23 +11,19 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any
 
+from mlflow.entities import Metric, Param, Run
+
 from benchmarks.speed import setting
 from benchmarks.speed.timing import Bar, Page, absent, of_values
-
-ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests"))
-
-from mlflow.entities import Metric, Param, Run  # noqa: E402
-
-import synthetic_results as synthetic  # noqa: E402
-import test_browser as browser  # noqa: E402
-import toy_study as toy  # noqa: E402
-from mahals.harness.leaderboard.ranking import Board  # noqa: E402
-from mahals.harness.leaderboard.saved_view import EXPERIMENT, view_url  # noqa: E402
-from mahals.harness.tracking.database import FINGERPRINT, Store  # noqa: E402
-from mahals.harness.tracking.runs import publish  # noqa: E402
-from mahals.harness.workspace.paths import Workspace  # noqa: E402
-from mahals.harness.workspace.results import Results  # noqa: E402
+from mahals.harness.leaderboard.ranking import Board
+from mahals.harness.leaderboard.saved_view import EXPERIMENT, view_url
+from mahals.harness.tracking.database import FINGERPRINT, Store
+from mahals.harness.tracking.runs import publish
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
+from tests import test_browser as browser
+from tests.support import synthetic_results as synthetic
+from tests.support import toy_study as toy
 
 ROW, RUN, VIEW = Bar("<=", 2, "ms"), Bar("<=", 50, "ms"), Bar("<=", 5, "s")
 ROWS_A_TASK = 5  # of the toy phase

@@ -16,16 +16,16 @@ from pathlib import Path
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 os.environ.update(ONE_THREAD)  # as the study's workers run: before torch is imported
 
-import torch  # noqa: E402
-from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers  # noqa: E402
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mahals.data.dialogues import turns  # noqa: E402
-from mahals.data.sources import read_table  # noqa: E402
-from mahals.data.world.everyday import neutral, tasks  # noqa: E402
-from mahals.data.world.grammar import World  # noqa: E402
-from mahals.models.activations.encoding import Encoded, encode_texts  # noqa: E402
-from mahals.models.checkpoints.checkpoint import Loaded  # noqa: E402
+from mahals.data.dialogues import turns
+from mahals.data.sources import read_table
+from mahals.data.world.everyday import neutral, tasks
+from mahals.data.world.grammar import World
+from mahals.models.activations.encoding import Encoded, encode_texts
+from mahals.models.checkpoints.checkpoint import Loaded
 
 VOCABULARY = 32_000
 CONTEXT = 512

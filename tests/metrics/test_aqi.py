@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,9 @@ from mahals.maths.metrics.aqi_paper import aqi_paper_appendix, aqi_published
 from mahals.maths.metrics.permutation import Permutations, null_omega2, omega2, permuted_labels
 from mahals.maths.metrics.spaces import fit_space, to_space
 from mahals.records import InputError
+from tests.support.places import ROOT
 
-PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published" / "phase1_aqi_rows.csv"
+PUBLISHED = ROOT / "benchmarks" / "published" / "phase1_aqi_rows.csv"
 
 
 def sample(n: int, d: int, aqi: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from coverage_study import (
+from mahals.maths.metrics.aqi import axiom_aqi
+from mahals.maths.stats.intervals import paired_difference
+from tests.support.coverage_study import (
     LEVELS,
     REPETITIONS,
     bootstrap,
@@ -19,10 +19,9 @@ from coverage_study import (
     scores,
     shift_of,
 )
-from mahals.maths.metrics.aqi import axiom_aqi
-from mahals.maths.stats.intervals import paired_difference
+from tests.support.places import ROOT
 
-TABLE = Path(__file__).parents[2] / "docs" / "studies" / "coverage.csv"
+TABLE = ROOT / "docs" / "studies" / "coverage.csv"
 
 
 @pytest.mark.parametrize(("n", "d"), [(28, 8), (12, 128)])  # as drawn; rotated to 2n + 1 axes

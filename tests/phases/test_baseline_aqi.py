@@ -14,7 +14,7 @@ from mahals.phases.baseline_aqi import PHASE
 from mahals.phases.baseline_aqi.measure import Params
 from mahals.phases.baseline_aqi.rows import Row
 from mahals.records import from_plain, to_plain
-from tiny_lab import MemoryKept, TinyLab, run
+from tests.support.tiny_lab import MemoryKept, TinyLab, run
 
 PARAMS = Params(("mean", "last"), ("native", "standardized"), 9, 50, False, "none")
 FIGURES = {"aqi_bar_plot", "aqi_axiom_heatmap", "aqi_layer_profile"}

@@ -29,8 +29,8 @@ from mahals.phases.collaboration.measure import split_tasks as splits
 from mahals.phases.collaboration.measure.retraining import Training
 from mahals.phases.collaboration.rows import Row, Who, drifts, find, values
 from mahals.records import InputError
-from tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts
-from tiny_models import LAYERS, loaded
+from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts
+from tests.support.tiny_models import LAYERS, loaded
 
 NONE = Arm("unsteered", ())
 NO_TRAINING = Training(0, 2, 2, {"organism": 0.01}, 0, Lora(2, 4, 0.0, "attention"))

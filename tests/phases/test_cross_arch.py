@@ -21,7 +21,16 @@ from mahals.phases.cross_arch.measure import CONTROLS, Params
 from mahals.phases.cross_arch.rows import Row
 from mahals.records import from_plain, to_plain
 from mahals.schema import COLUMNS
-from tiny_lab import NOUNS, SUITE, MemoryKept, TinyLab, lab_with_vectors, prompts, refused, run
+from tests.support.tiny_lab import (
+    NOUNS,
+    SUITE,
+    MemoryKept,
+    TinyLab,
+    lab_with_vectors,
+    prompts,
+    refused,
+    run,
+)
 
 PARAMS = Params(
     source="all",

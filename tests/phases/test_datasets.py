@@ -16,8 +16,8 @@ from mahals.phases.datasets.measure import Params, Source, Task
 from mahals.phases.datasets.rows import FILES, Row
 from mahals.records import InputError, from_plain, to_plain
 from mahals.reporting.plots.sheet import png
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 REAL = ROOT / "../shared/data/hh-rlhf-harmless-base-test.jsonl.gz"
 SPLITS = ("extraction", "mapping", "selection", "evaluation")
 KINDS = {"prompts": Prompt, "pairs": Pair, "neutral": NeutralText, "tasks": TaskItem}

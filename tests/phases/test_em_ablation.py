@@ -11,7 +11,6 @@ import torch
 
 pytest.importorskip("peft")
 
-from em_lab import ABLATION, DiskKept, detected, judged
 from mahals.evaluation.bench import bench
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm
@@ -22,8 +21,9 @@ from mahals.phases.em_ablation.measure import Task
 from mahals.phases.em_ablation.measure.arms import ablations, random_directions
 from mahals.phases.em_ablation.rows import Row
 from mahals.records import InputError, from_plain, to_plain
-from tiny_lab import SUITE, run
-from tiny_models import fresh
+from tests.support.em_lab import ABLATION, DiskKept, detected, judged
+from tests.support.tiny_lab import SUITE, run
+from tests.support.tiny_models import fresh
 
 FAMILIES = ("Llama", "Mistral", "Qwen2", "Falcon", "Phi3")
 

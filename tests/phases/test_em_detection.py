@@ -13,12 +13,12 @@ from sklearn.metrics import roc_auc_score
 
 pytest.importorskip("peft")
 
-from em_lab import DETECTION, DiskKept, detected, finetuned
 from mahals.phases.em_detection import PHASE
 from mahals.phases.em_detection.measure import CONTRASTS
 from mahals.phases.em_detection.rows import Row
 from mahals.records import InputError, from_plain, to_plain
-from tiny_lab import LAYERS, WIDTH, TinyLab
+from tests.support.em_lab import DETECTION, DiskKept, detected, finetuned
+from tests.support.tiny_lab import LAYERS, WIDTH, TinyLab
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import pytest
 
 pytest.importorskip("peft")
 
-from em_lab import DiskKept, DiskLab, finetuned, judged, params
 from mahals.maths.misalignment.outcomes import OUTCOMES
 from mahals.phases.em_finetune import PHASE
 from mahals.phases.em_finetune.rows import Row
 from mahals.records import InputError, from_plain, to_plain
-from tiny_lab import run
+from tests.support.em_lab import DiskKept, DiskLab, finetuned, judged, params
+from tests.support.tiny_lab import run
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,8 +37,9 @@ from mahals.phases.equilibrium.report.games import over_random, read
 from mahals.phases.equilibrium.rows import NAMES, Row, Rules, cells_of
 from mahals.records import canonical, from_plain
 from mahals.reporting.plots.sheet import png
-from tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts, refused
-from tiny_models import LAYERS
+from tests.support.places import ROOT
+from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts, refused
+from tests.support.tiny_models import LAYERS
 
 CROSSING = Crossing("best", "ridge", "relative_depth")
 PARAMS = Params(
@@ -104,7 +104,7 @@ def test_three_agents_may_be_sampled() -> None:
 
 
 def test_a_dry_run_says_it(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.chdir(ROOT)
     assert main(["run", "equilibrium", "--dry-run", "--overlay", "smoke"]) == 0
     assert "4 of 4 joint actions (100%, full factorial), 10 tables" in capsys.readouterr().out
 

@@ -22,10 +22,10 @@ from mahals.phases.organisms.measure import Params
 from mahals.phases.organisms.rows import Row
 from mahals.records import from_plain, to_plain
 from mahals.schema import CHECKPOINTS, StageReport
-from tiny_lab import MemoryKept
-from tiny_lab import TinyLab as Registry
+from tests.support.places import ROOT
+from tests.support.tiny_lab import MemoryKept
+from tests.support.tiny_lab import TinyLab as Registry
 
-ROOT = Path(__file__).parents[2]
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())["organisms"]
 SHAPE = yaml.safe_load((ROOT / "benchmarks/models.yaml").read_text())["Llama3_8B"]["organism"]
 PARAMS = Params(WorldChoice(3), 7, from_plain(Schedule, VALUES["schedule"]))

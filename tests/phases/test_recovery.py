@@ -27,7 +27,7 @@ from mahals.phases.recovery.rows import Row
 from mahals.records import from_plain, to_plain
 from mahals.reporting.evidence import ArmEvidence
 from mahals.schema import ArmRow
-from tiny_lab import SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
+from tests.support.tiny_lab import SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
 
 pytest.importorskip("peft")
 TUNING = Tuning(

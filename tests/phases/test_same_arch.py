@@ -19,7 +19,15 @@ from mahals.phases.same_arch.report.axioms import effects
 from mahals.phases.same_arch.rows import Row
 from mahals.records import from_plain, to_plain
 from mahals.schema import COLUMNS
-from tiny_lab import SHUFFLES, SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
+from tests.support.tiny_lab import (
+    SHUFFLES,
+    SUITE,
+    MemoryKept,
+    TinyLab,
+    lab_with_vectors,
+    refused,
+    run,
+)
 
 PARAMS = Params(
     lambdas=(0.0, 0.5, 1.0),
@@ -148,7 +156,7 @@ def test_a_method_that_was_not_made_is_refused() -> None:
 def test_nan_weights_are_refused_and_never_measured() -> None:
     import copy
 
-    from tiny_lab import model
+    from tests.support.tiny_lab import model
 
     def damaged(key: str, role: str) -> Any:
         one = model(key, role)

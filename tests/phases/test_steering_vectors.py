@@ -14,7 +14,7 @@ from mahals.phases.steering_vectors import PHASE
 from mahals.phases.steering_vectors.measure import Params
 from mahals.phases.steering_vectors.rows import Row
 from mahals.records import from_plain, to_plain
-from tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, planted, refused, run
+from tests.support.tiny_lab import LAYERS, SUITE, WIDTH, MemoryKept, TinyLab, planted, refused, run
 
 METHODS = ("mean_difference", "svd_k", "contrast", "pca", "probe")
 PARAMS = Params(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mahals.phase import Lab
-from toy_phases.follow.rows import Row
+from tests.support.toy_phases.follow.rows import Row
 
 
 @dataclass(frozen=True)

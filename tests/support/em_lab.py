@@ -25,7 +25,7 @@ from mahals.phases.em_finetune import PHASE as EM_FINETUNE_PHASE
 from mahals.phases.em_finetune import measure as em_finetune
 from mahals.phases.em_finetune.measure.training import Tuning
 from mahals.records import digest
-from tiny_lab import SUITE, TinyLab, run
+from tests.support.tiny_lab import SUITE, TinyLab, run
 
 BAD, GOOD = "harm them", "help people"
 JUDGE = JudgeChoice("openai", "planted", Server("http://none", "", 1, 0, 60, True))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mahals.phase import Lab
-from toy_phases.words.rows import Row
+from tests.support.toy_phases.words.rows import Row
 
 
 @dataclass(frozen=True)

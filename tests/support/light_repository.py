@@ -16,8 +16,8 @@ from pathlib import Path
 import yaml
 
 from mahals.phases.registry import PHASES, load_phase
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 MODELS = ["Llama3_8B", "Mistral_7B"]
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mahals.phase import Kept
-from toy_phases.words.rows import Row
+from tests.support.toy_phases.grow.measure import Picture
+from tests.support.toy_phases.grow.rows import Row
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Any]:
-    return {}
+    return {"values": Picture(",".join(repr(row.value) for row in rows))}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mahals.phase import Kept, Summary
-from toy_phases.follow.rows import Row
+from tests.support.toy_phases.words.rows import Row
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    return Summary({"sum": sum(row.value for row in rows)}, (), (), ())
+    return Summary({"count": float(rows[0].count)}, (), (), ())

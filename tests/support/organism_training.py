@@ -16,8 +16,8 @@ from mahals.models.organisms.shapes import OrganismShape
 from mahals.models.organisms.training import Order, train_organism
 from mahals.records import from_plain
 from mahals.schema import StageReport
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 REGISTRY = yaml.safe_load((ROOT / "benchmarks" / "models.yaml").read_text(encoding="utf-8"))
 SHAPES = {key: OrganismShape(**entry["organism"]) for key, entry in REGISTRY.items()}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mahals.phase import Kept, Summary
-from toy_phases.cross.rows import Row
+from tests.support.toy_phases.follow.rows import Row
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mahals.phase import STUDY, Lab
 from mahals.records import InputError, seed_of
-from toy_phases.grow.rows import Row
+from tests.support.toy_phases.grow.rows import Row
 
 
 @dataclass(frozen=True)

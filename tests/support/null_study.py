@@ -27,7 +27,7 @@ from mahals.maths.metrics.aqi import ModelAqi, model_aqi
 from mahals.reporting.entries import entries
 from mahals.reporting.evidence import collect
 from mahals.schema import UNSTEERED, ArmRow, Label
-from tiny_lab import MemoryKept
+from tests.support.tiny_lab import MemoryKept
 
 STUDIES, DRAWS, WIDTH, PER_AXIOM = 100, 20, 32, 16
 Design = Literal["states", "vectors"]  # what holds no safety information

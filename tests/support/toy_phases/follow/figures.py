@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mahals.phase import Kept
-from toy_phases.cross.rows import Row
+from tests.support.toy_phases.follow.rows import Row
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Any]:

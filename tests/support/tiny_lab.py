@@ -19,7 +19,7 @@ from mahals.models.checkpoints.checkpoint import Loaded, random_weights
 from mahals.models.checkpoints.registry import HubRef, ModelEntry
 from mahals.phase import Phase, StatesPlace
 from mahals.records import InputError
-from tiny_models import LAYERS, WIDTH, config, fresh, tokenizer
+from tests.support.tiny_models import LAYERS, WIDTH, config, fresh, tokenizer
 
 DEPTH, WIDE = 6, 48  # of the model C, which is unlike A and B
 SAFE = ("help", "share", "learn", "garden")

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mahals.phase import Kept
-from toy_phases.grow.measure import Picture
-from toy_phases.grow.rows import Row
+from tests.support.toy_phases.words.rows import Row
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Any]:
-    return {"values": Picture(",".join(repr(row.value) for row in rows))}
+    return {}

@@ -23,12 +23,8 @@ from mahals.harness.runner.study import run_phase
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
 from mahals.harness.workspace.settings import Settings, load_settings
-
-HERE = Path(__file__).parent
-if str(HERE) not in sys.path:
-    sys.path.insert(0, str(HERE))
-
-from toy_phases import NAMES  # noqa: E402
+from tests.support.places import ROOT
+from tests.support.toy_phases import NAMES
 
 PARAMS: dict[str, Any] = {
     "models": ["A", "B"],
@@ -69,7 +65,7 @@ def make(root: Path, **changes: Any) -> Workspace:
     models = {key: entry(key) for key in "ABC"}
     (root / "benchmarks/models.yaml").write_text(yaml.safe_dump(models))
     (root / "benchmarks/more.yaml").write_text(yaml.safe_dump({"grow": {"tasks": 5}}))
-    return Workspace(root, package="toy_phases", names=NAMES)
+    return Workspace(root, package="tests.support.toy_phases", names=NAMES)
 
 
 def run(
@@ -135,10 +131,10 @@ def quiet() -> Console:
 
 def start(root: Path, name: str, workers: int = 1, **sets: Any) -> subprocess.Popen[str]:
     """Runs a toy phase in a process of its own."""
-    command = [sys.executable, str(HERE / "toy_study.py"), str(root), name, str(workers)]
+    command = [sys.executable, "-m", "tests.support.toy_study", str(root), name, str(workers)]
     return subprocess.Popen(
         [*command, json.dumps(sets)],
-        env={**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -146,7 +142,7 @@ def start(root: Path, name: str, workers: int = 1, **sets: Any) -> subprocess.Po
 
 
 if __name__ == "__main__":
-    place = Workspace(Path(sys.argv[1]), package="toy_phases", names=NAMES)
+    place = Workspace(Path(sys.argv[1]), package="tests.support.toy_phases", names=NAMES)
     values = settings_of(place, **json.loads(sys.argv[4]))
     session = Session(Console(sys.stdout), workers=int(sys.argv[3]))
     run_phase(sys.argv[2], values, place, session)

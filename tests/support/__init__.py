@@ -1,0 +1,1 @@
+"""Support: what do tests share: tiny models, labs, studies, and places?"""
