@@ -21,13 +21,13 @@ from mahals.evaluation.arms import Direction, directions
 from mahals.evaluation.bench import Behaviour, Bench, bench, instructed, measure_arms, score_arms
 from mahals.evaluation.cache import CODE_OF, measure_once, reach_once
 from mahals.evaluation.dose import doses_at, within_reach
-from mahals.harness.workspace.code_hash import _closure
+from mahals.harness.workspace.code_hash import OUTSIDE, _closure
 from mahals.harness.workspace.fingerprint import DECISIVE
 from mahals.models.activations.cache import LIBRARIES
 from mahals.models.activations.store import MARK, SUM
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.phase import StatesPlace
 from mahals.phases.cross_arch import PHASE as CROSS_ARCH_PHASE
 from mahals.phases.cross_arch import measure as cross_arch
@@ -84,7 +84,7 @@ def vector(seed: int = 0) -> torch.Tensor:
 
 
 def steps(strength: float = 2.0, block: int = 1, seed: int = 0, operator: str = "add") -> Arm:
-    return Arm("one", (Step(block, vector(seed), strength, operator),))
+    return Arm("one", (Intervention(block, vector(seed), strength, operator),))
 
 
 def drawn(draws: int) -> list[Direction]:
@@ -204,8 +204,8 @@ OTHER_ARMS: list[Arm] = [
     steps(operator="add_preserve_norm"),
     Arm("twice", steps().steps * 2),
     Arm("unsteered", ()),
-    Arm("other type", (Step(1, vector().double(), 2.0, "add"),)),
-    Arm("sixteen bits", (Step(1, vector().bfloat16(), 2.0, "add"),)),
+    Arm("other type", (Intervention(1, vector().double(), 2.0, "add"),)),
+    Arm("sixteen bits", (Intervention(1, vector().bfloat16(), 2.0, "add"),)),
 ]
 
 
@@ -269,7 +269,7 @@ def test_every_field_is_in_the_mark_or_has_no_part_in_scores() -> None:
     # tokens are in the mark; the budget is, which `weights` decides; the others name or follow
     known = {"tokenizer", "weights", "key", "role", "layers", "width"}
     assert set(Loaded.__dataclass_fields__) == {"model", "revision"} | known
-    assert set(Step.__dataclass_fields__) == {"block", "direction", "strength", "operator"}
+    assert set(Intervention.__dataclass_fields__) == {"block", "direction", "strength", "operator"}
     assert set(Arm.__dataclass_fields__) == {"name", "steps"}
     assert set(LIBRARIES) == set(DECISIVE) - {"scikit-learn"}  # which nothing here runs
 
@@ -300,13 +300,11 @@ def test_with_and_without_a_price_are_kept_apart(cache: StatesPlace, at: Bench) 
 
 def test_the_code_is_all_that_scoring_runs_through() -> None:
     here = Path(once.__file__).parents[1]
-    wanted = {
-        path.relative_to(here).parts[0]
-        for path in _closure(
-            ("mahals.evaluation.bench", "mahals.evaluation.arms", "mahals.evaluation.cache")
-        )
-    }
-    assert wanted - {"__init__.py"} == set(CODE_OF)
+    roots = ("mahals.evaluation.bench", "mahals.evaluation.dose", "mahals.evaluation.cache")
+    files = {p.relative_to(here).as_posix() for p in _closure(roots, frozenset(OUTSIDE))}
+    run = {name for name in files if not name.endswith("__init__.py")}
+    assert {c for c in CODE_OF if any(n == c or n.startswith(f"{c}/") for n in run)} == set(CODE_OF)
+    assert not [n for n in run if not any(n == c or n.startswith(f"{c}/") for c in CODE_OF)]
     assert once._code() == once.CODE
 
 

@@ -36,7 +36,12 @@ T = TypeVar("T")
 TEXT = "text"  # of the value, which the hash is over
 CODE_OF = (
     "data",
-    "evaluation",
+    "evaluation/arms.py",
+    "evaluation/bench.py",
+    "evaluation/cache.py",
+    "evaluation/dose.py",
+    "evaluation/native_vectors.py",
+    "evaluation/suite.py",
     "maths/metrics",
     "maths/stats",
     "maths/vectors",
@@ -46,6 +51,7 @@ CODE_OF = (
     "models/steering",
     "phase.py",
     "records.py",
+    "schema.py",
     "usage.py",
 )
 """What scores and the search for a dose run through, in the package's folder."""

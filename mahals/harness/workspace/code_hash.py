@@ -49,15 +49,14 @@ def _closure(roots: tuple[str, ...], outside: frozenset[str]) -> tuple[Path, ...
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
-        if name in files or name in outside:
-            continue
-        path = _module_file(name)
+        path = None if name in files else _module_file(name)
         if path is None:
             continue
-        files[name] = path
         if "." in name:
             waiting.append(name.rpartition(".")[0])
-        waiting.extend(_imports(name, path))
+        if name not in outside:
+            files[name] = path
+            waiting.extend(_imports(name, path))
     return tuple(sorted(files.values()))
 
 
