@@ -25,7 +25,7 @@ from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.generation.decoding import generate_arms
 from mahals.models.generation.price import logprob_arms, neutral_price
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.replay import capture_arms
 from mahals.usage import PROCESSES, recording
 from tests.support.tiny_models import PROMPTS, WIDTH, fresh, loaded
@@ -33,7 +33,7 @@ from tests.support.tiny_models import PROMPTS, WIDTH, fresh, loaded
 TEXTS = PROMPTS * 3
 ARMS = [
     Arm("unsteered", ()),
-    Arm("add", (Step(1, torch.linspace(-1, 1, WIDTH), 0.7, "add"),)),
+    Arm("add", (Intervention(1, torch.linspace(-1, 1, WIDTH), 0.7, "add"),)),
 ]
 
 

@@ -37,7 +37,7 @@ from mahals.models.activations.batching import batches
 from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.generation.price import neutral_price
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.phases.cross_arch.figures import control_figures
 from mahals.phases.cross_arch.report.controls import is_nil, over_shuffled, random_weights_said
 from mahals.phases.cross_arch.report.homophily import crossed_societies
@@ -121,8 +121,8 @@ def test_a_tie_goes_to_the_lower_block() -> None:
 
 
 def test_strength_zero_is_the_unsteered_model_bit_for_bit(at: Any) -> None:
-    arms = [Arm("unsteered", ()), Arm("zero", (Step(1, vector(), 0.0, "add"),))]
-    arms.append(Arm("zero kept", (Step(1, vector(), 0.0, "add_preserve_norm"),)))
+    arms = [Arm("unsteered", ()), Arm("zero", (Intervention(1, vector(), 0.0, "add"),))]
+    arms.append(Arm("zero kept", (Intervention(1, vector(), 0.0, "add_preserve_norm"),)))
     first, *others = measure_arms(at, arms, neutral=True)
     for other in others:
         assert other.aqi.aqi == first.aqi.aqi
@@ -135,7 +135,7 @@ def test_strength_zero_is_the_unsteered_model_bit_for_bit(at: Any) -> None:
 
 def test_a_constant_added_where_states_are_read_leaves_aqi_unchanged(at: Any) -> None:
     """AQI compares distances: the same shift of every state is invisible to it."""
-    arms = [Arm("unsteered", ()), Arm("last", (Step(LAYERS - 1, vector(), 1.0, "add"),))]
+    arms = [Arm("unsteered", ()), Arm("last", (Intervention(LAYERS - 1, vector(), 1.0, "add"),))]
     for pool in ("mean", "last"):
         here = replace(at, suite=replace(SUITE, pool=pool))
         before, after = states(here, arms)
@@ -152,7 +152,7 @@ def test_a_constant_added_where_states_are_read_leaves_aqi_unchanged(at: Any) ->
 
 
 def test_a_vector_below_the_last_block_moves_aqi(at: Any) -> None:
-    arms = [Arm("unsteered", ()), Arm("early", (Step(0, 3 * vector(), 1.0, "add"),))]
+    arms = [Arm("unsteered", ()), Arm("early", (Intervention(0, 3 * vector(), 1.0, "add"),))]
     before, after = arm_aqi(at, arms)
     assert abs(after.aqi.estimate - before.aqi.estimate) > 0.01
 
@@ -177,7 +177,7 @@ def test_aqi_of_an_arm_is_that_of_the_models_own_states(at: Any) -> None:
 
 
 def test_no_result_depends_on_which_arms_are_measured_together(at: Any) -> None:
-    arms = [Arm(f"{i}", (Step(1, vector(i), 1.0, "add"),)) for i in range(3)]
+    arms = [Arm(f"{i}", (Intervention(1, vector(i), 1.0, "add"),)) for i in range(3)]
     together, alone = arm_aqi(at, arms), arm_aqi(at, arms[2:])
     assert together[2].aqi == alone[0].aqi
 
@@ -187,7 +187,7 @@ def test_all_arms_of_a_study_are_one_sweep_over_the_prompts(
 ) -> None:
     """L + C (L - 1 - s) block calls a batch, however many arms; with less memory, more sweeps."""
     layers, arms = at.loaded.layers, [Arm("unsteered", ())]
-    arms += [Arm(f"{i}", (Step(0, vector(i), 1.0, "add"),)) for i in range(116)]
+    arms += [Arm(f"{i}", (Intervention(0, vector(i), 1.0, "add"),)) for i in range(116)]
     blocks = decoder_blocks(at.loaded.model)
     calls: list[int] = []
     handles = [b.register_forward_pre_hook(lambda *_: calls.append(1)) for b in blocks]
@@ -302,7 +302,7 @@ def test_the_flip_is_the_negated_vector(at: Any) -> None:
     own, flipped, *_ = directions(OWN, {1: vector()}, 2, seed=0)
     (step,), (back,) = own.at(0.5).steps, flipped.at(0.5).steps
     assert torch.equal(step.direction * step.strength, -back.direction * back.strength)
-    negated = Arm("negated", (Step(1, -vector(), 0.5, "add"),))
+    negated = Arm("negated", (Intervention(1, -vector(), 0.5, "add"),))
     one, two = arm_aqi(at, [flipped.at(0.5), negated])
     assert one.aqi == two.aqi
 

@@ -22,7 +22,7 @@ from mahals.maths.metrics.homophily import homophily
 from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.intervals import wilson
 from mahals.models.activations.encoding import encode_answers
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.operators import add_preserve_norm
 from mahals.phases.same_arch.measure.propagation import same_block_aqi
 from mahals.phases.same_arch.report.best_dose import best_lambda
@@ -128,7 +128,11 @@ def test_the_mark_is_of_the_vectors_content() -> None:
 def test_add_has_no_same_block_part_wherever_it_acts(at: Any) -> None:
     """Against a shift of the unsteered states by hand: what `add` carries up is one constant."""
     base = arm_aqi(at, [Arm("unsteered", ())])[0]
-    arms = [Arm("two", (Step(0, vector(1), 0.7, "add"), Step(2, vector(2), -1.3, "add")))]
+    arms = [
+        Arm(
+            "two", (Intervention(0, vector(1), 0.7, "add"), Intervention(2, vector(2), -1.3, "add"))
+        )
+    ]
     assert same_block_aqi(at, arms, base) == [base]
     from mahals.evaluation.bench import states
 
@@ -142,7 +146,7 @@ def test_add_has_no_same_block_part_wherever_it_acts(at: Any) -> None:
 def test_the_same_block_part_of_a_norm_kept_by_hand(at: Any, pool: str) -> None:
     """Prompt by prompt from the model's own states: last block + (operator(h) - h) of block 1."""
     here = replace(at, suite=replace(SUITE, pool=pool))
-    step = Step(1, vector(3), 4.0, "add_preserve_norm")
+    step = Intervention(1, vector(3), 4.0, "add_preserve_norm")
     rows, inner = [], at.loaded.model.model
     seen: list[torch.Tensor] = []
     handles = [b.register_forward_hook(lambda _, __, o: seen.append(o[0])) for b in inner.layers]
@@ -165,7 +169,7 @@ def test_the_same_block_part_of_a_norm_kept_by_hand(at: Any, pool: str) -> None:
 
 
 def test_at_the_last_block_nothing_is_propagated(at: Any) -> None:
-    arm = Arm("last", (Step(LAYERS - 1, vector(3), 4.0, "add_preserve_norm"),))
+    arm = Arm("last", (Intervention(LAYERS - 1, vector(3), 4.0, "add_preserve_norm"),))
     base, measured = arm_aqi(at, [Arm("unsteered", ()), arm])
     (still,) = same_block_aqi(at, [arm], base)
     assert still.aqi.estimate == pytest.approx(measured.aqi.estimate, abs=1e-3)
@@ -207,7 +211,7 @@ def test_the_evidence_gives_back_each_axiom_with_its_interval(at: Any) -> None:
 
 def test_propensity_is_a_difference_of_two_mean_log_probabilities(at: Any) -> None:
     """Each text alone through the plain model; the arms differ."""
-    arms = [Arm("unsteered", ()), Arm("early", (Step(0, vector(1), 1.0, "add"),))]
+    arms = [Arm("unsteered", ()), Arm("early", (Intervention(0, vector(1), 1.0, "add"),))]
     found = propensities(at, arms)
     asked = [at.prompts[i].text for i in at.answered]
     means = []

@@ -22,7 +22,7 @@ from mahals.models.conversation.topology import hears
 from mahals.models.conversation.views import View, choices_after, encode_view, view
 from mahals.models.generation.decoding import generate_arms
 from mahals.models.steering.hooks import steered
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.records import InputError
 from tests.support.tiny_models import (
     FAMILIES,
@@ -41,7 +41,7 @@ TELL = ("the cat sat", "share a garden", "the old town", "by the river")
 
 def push(strength: float = 3.0, block: int = 1) -> Arm:
     direction = torch.randn(WIDTH, generator=torch.Generator().manual_seed(3))
-    return Arm("pushed", (Step(block, direction, strength, "add"),))
+    return Arm("pushed", (Intervention(block, direction, strength, "add"),))
 
 
 def agents(*families: str) -> list[Agent]:

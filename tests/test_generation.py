@@ -16,7 +16,7 @@ from mahals.models.generation.degenerate import is_degenerate
 from mahals.models.generation.dose import dose_for_kl
 from mahals.models.generation.price import logprob_arms, neutral_price
 from mahals.models.steering.hooks import steered
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.records import InputError
 from tests.support.tiny_models import FAMILIES, LAYERS, PROMPTS, WIDTH, fresh, loaded, tokenizer
 
@@ -30,9 +30,15 @@ def vector(seed):
 
 ARMS = (
     UNSTEERED,
-    Arm("add", (Step(1, vector(1), 1.2, "add"),)),
-    Arm("zero", (Step(0, vector(1), 0.0, "add"),)),
-    Arm("mix", (Step(2, vector(2), 0.6, "add_preserve_norm"), Step(3, vector(3), 1.0, "ablate"))),
+    Arm("add", (Intervention(1, vector(1), 1.2, "add"),)),
+    Arm("zero", (Intervention(0, vector(1), 0.0, "add"),)),
+    Arm(
+        "mix",
+        (
+            Intervention(2, vector(2), 0.6, "add_preserve_norm"),
+            Intervention(3, vector(3), 1.0, "ablate"),
+        ),
+    ),
 )
 
 
@@ -112,7 +118,7 @@ def test_prompts_are_read_once_up_to_the_first_steered_block(first):
     at = loaded("Llama")
     encoded = encode_prompts(at.tokenizer, PROMPTS[:3])
     later = [] if first is None else [first, LAYERS - 1]
-    arms = [UNSTEERED, *(Arm(f"{b}", (Step(b, vector(b), 1.0, "add"),)) for b in later)]
+    arms = [UNSTEERED, *(Arm(f"{b}", (Intervention(b, vector(b), 1.0, "add"),)) for b in later)]
     arms += [UNSTEERED] * (4 - len(arms))
     rows = [0] * LAYERS
     with ExitStack() as stack:
@@ -243,7 +249,7 @@ def test_the_price_of_arms_is_a_sweep_not_a_pass_each(monkeypatch):
         b.register_forward_pre_hook(lambda *_, i=i: calls.append(i))
         for i, b in enumerate(decoder_blocks(at.model))
     ]
-    arms = [Arm("a", (Step(1, vector(1), x, "add"),)) for x in (0.0, 0.5, 1.0)]
+    arms = [Arm("a", (Intervention(1, vector(1), x, "add"),)) for x in (0.0, 0.5, 1.0)]
     try:
         neutral_price(at, encode_texts(at.tokenizer, PROMPTS), arms)
         check = LAYERS  # the head is checked on one short text
@@ -259,7 +265,7 @@ def test_texts_that_cannot_be_priced_are_refused():
         neutral_price(at, [Encoded((5,), 0, 1)], [UNSTEERED])
     with pytest.raises(InputError, match="encode_answers"):
         logprob_arms(at, [Encoded((5, 6), 0, 2)], [UNSTEERED])
-    wild = Arm("wild", (Step(1, vector(1), 3e38, "add"),))
+    wild = Arm("wild", (Intervention(1, vector(1), 3e38, "add"),))
     with pytest.raises(InputError, match="arm wild"):
         neutral_price(at, encode_texts(at.tokenizer, ["the cat"]), [wild])
 
@@ -270,13 +276,13 @@ def test_doses_reach_one_kl_whatever_the_vectors_length(target):
     encoded = encode_texts(at.tokenizer, PROMPTS)
 
     def at_strength(direction, operator):
-        return lambda x: Arm("arm", (Step(1, direction, x, operator),))
+        return lambda x: Arm("arm", (Intervention(1, direction, x, operator),))
 
     makers = [
         at_strength(vector(1), "add"),
         at_strength(100 * vector(1), "add"),
         at_strength(0.1 * vector(2), "add_preserve_norm"),
-        lambda x: Arm("flipped", (Step(2, vector(1), -x, "add"),)),
+        lambda x: Arm("flipped", (Intervention(2, vector(1), -x, "add"),)),
     ]
     doses = dose_for_kl(at, encoded, makers, target)
     for make, strength, kl in zip(makers, doses.strengths, doses.kl, strict=True):
@@ -294,12 +300,12 @@ def test_an_arm_out_of_reach_has_no_strength_but_the_reason_and_spoils_no_other(
     nil = torch.zeros(WIDTH)
 
     def jump(x):
-        return Arm("jump", (Step(1, vector(1), 0.0 if x < 2.5 else 50.0, "add"),))
+        return Arm("jump", (Intervention(1, vector(1), 0.0 if x < 2.5 else 50.0, "add"),))
 
     def plain(x):
-        return Arm("plain", (Step(1, vector(1), x, "add"),))
+        return Arm("plain", (Intervention(1, vector(1), x, "add"),))
 
-    makers = [lambda x: Arm("nil", (Step(1, nil, x, "add"),)), jump, plain]
+    makers = [lambda x: Arm("nil", (Intervention(1, nil, x, "add"),)), jump, plain]
     found = dose_for_kl(at, encoded, makers, 0.1)
     assert found.strengths[:2] == (None, None) == found.kl[:2]
     assert found.missed[0] == "a KL of 0 at strength 256, the highest tried"
@@ -321,7 +327,7 @@ def test_a_dose_is_found_in_few_rounds(monkeypatch):
     encoded = encode_texts(at.tokenizer, PROMPTS)
     for size in (0.01, 1.0, 100.0):
         rounds.clear()
-        arm = [lambda x, size=size: Arm("arm", (Step(1, size * vector(1), x, "add"),))]
+        arm = [lambda x, size=size: Arm("arm", (Intervention(1, size * vector(1), x, "add"),))]
         assert dose_for_kl(at, encoded, arm, 0.1).missed == (None,)
         assert len(rounds) <= 12
 

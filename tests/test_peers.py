@@ -21,7 +21,7 @@ from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.hooks import steered
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from tests.support.tiny_models import tokenizer
 
 FILE = Path(__file__).parent / "data/peers/steering_vectors_repeng.safetensors"
@@ -79,7 +79,7 @@ def test_the_mean_difference_is_that_of_steering_vectors(stored: Stored) -> None
 def test_the_same_logits_when_applied(stored: Stored) -> None:
     ours = contrast(stored.states("chosen"), stored.states("rejected")).values
     blocks, strength = json.loads(stored.said["blocks"]), float(stored.said["strength"])
-    steps = tuple(Step(b, torch.from_numpy(ours[b]), strength, "add") for b in blocks)
+    steps = tuple(Intervention(b, torch.from_numpy(ours[b]), strength, "add") for b in blocks)
     batch, model = stored.tensors["batch"], stored.loaded.model
     with torch.no_grad():
         plain = model(batch).logits

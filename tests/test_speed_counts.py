@@ -23,7 +23,7 @@ from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation import decoding
 from mahals.models.generation.decoding import generate_arms
 from mahals.models.steering.hooks import steered
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.replay import capture_arms
 from mahals.phases.em_finetune.measure.probe import _scalars
 from tests.support.tiny_models import (
@@ -86,7 +86,7 @@ def test_a_sweep_of_the_last_five_of_32_blocks_is_7_8_times_fewer_calls(monkeypa
     for v in range(7):
         rows = torch.randn(DEEP, WIDTH, generator=torch.Generator().manual_seed(v))
         for x in STRENGTHS:
-            steps = tuple(Step(b, rows[b], x, "add") for b in range(DEEP - STEERED, DEEP))
+            steps = tuple(Intervention(b, rows[b], x, "add") for b in range(DEEP - STEERED, DEEP))
             arms.append(Arm(f"{v} {x}", steps))
     with Calls(at) as swept:
         found = capture_arms(at, encoded, arms, [DEEP - 1], "mean")
@@ -172,7 +172,7 @@ def test_32_arms_in_one_batch_call_each_block_once_a_token(monkeypatch):
     at = loaded("GPTNeoX")
     encoded = encode_prompts(at.tokenizer, PROMPTS[:1])
     vectors = torch.randn(32, WIDTH, generator=torch.Generator().manual_seed(1))
-    arms = [Arm(str(i), (Step(i % LAYERS, v, 0.3, "add"),)) for i, v in enumerate(vectors)]
+    arms = [Arm(str(i), (Intervention(i % LAYERS, v, 0.3, "add"),)) for i, v in enumerate(vectors)]
     with Calls(at) as together:
         answers = generate_arms(at, encoded, arms, 6)
     assert together.blocks == 6 * LAYERS + 1  # the prompt through block 0, before any arm acts

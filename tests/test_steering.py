@@ -9,7 +9,7 @@ from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.hooks import Patch, Steering, steered
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.operators import ablate, add, add_preserve_norm
 from mahals.models.steering.replay import capture_arms, replays
 from mahals.records import InputError
@@ -23,7 +23,7 @@ def vector(seed, size=WIDTH):
 
 
 def arm(*steps):
-    return Arm("arm", tuple(Step(b, vector(10 + b), s, op) for b, s, op in steps))
+    return Arm("arm", tuple(Intervention(b, vector(10 + b), s, op) for b, s, op in steps))
 
 
 ARMS = (
@@ -156,7 +156,7 @@ def test_add_at_a_block_is_exactly_its_output_plus_the_vector(family, one_batch)
     at = loaded(family)
     (batch,) = batches(at, encoded_for(at))
     plain, _ = forward(at, batch)
-    step = Step(2, vector(1), 0.8, "add")
+    step = Intervention(2, vector(1), 0.8, "add")
     kept, _ = forward(at, batch, [Arm("a", (step,))], [0] * 5)
     assert torch.equal(kept[2], plain[2] + 0.8 * step.direction)
     assert torch.equal(kept[1], plain[1])
@@ -169,7 +169,7 @@ def test_steps_at_one_block_act_in_their_order(one_batch):
     plain, _ = forward(at, batch)
     v = vector(3)
     unit = v / v.norm()
-    both = Arm("both", (Step(2, v, 1.0, "ablate"), Step(2, v, 2.0, "add")))
+    both = Arm("both", (Intervention(2, v, 1.0, "ablate"), Intervention(2, v, 2.0, "add")))
     turned = Arm("turned", tuple(reversed(both.steps)))
     first, _ = forward(at, batch, [both], [0] * 5)
     second, _ = forward(at, batch, [turned], [0] * 5)
@@ -207,13 +207,13 @@ def test_hooks_that_do_not_fire_are_an_error():
 def test_arms_that_do_not_fit_are_refused():
     at, good = loaded("Llama"), vector(1)
     bad = [
-        (Step(LAYERS, good, 1.0, "add"), "block from 0 to 3"),
-        (Step(-1, good, 1.0, "add"), "block from 0 to 3"),
-        (Step(1, vector(1, WIDTH + 1), 1.0, "add"), r"shape \(33,\)"),
-        (Step(1, good * float("nan"), 1.0, "add"), "finite strength"),
-        (Step(1, good, float("inf"), "add"), "finite strength"),
-        (Step(1, good * 0, 1.0, "ablate"), "not all 0 to ablate"),
-        (Step(1, good, 1.0, "ad"), "did you mean 'add'"),
+        (Intervention(LAYERS, good, 1.0, "add"), "block from 0 to 3"),
+        (Intervention(-1, good, 1.0, "add"), "block from 0 to 3"),
+        (Intervention(1, vector(1, WIDTH + 1), 1.0, "add"), r"shape \(33,\)"),
+        (Intervention(1, good * float("nan"), 1.0, "add"), "finite strength"),
+        (Intervention(1, good, float("inf"), "add"), "finite strength"),
+        (Intervention(1, good * 0, 1.0, "ablate"), "not all 0 to ablate"),
+        (Intervention(1, good, 1.0, "ad"), "did you mean 'add'"),
     ]
     for step, match in bad:
         with pytest.raises(InputError, match=match), steered(at.model, [Arm("x", (step,))], [0]):

@@ -28,7 +28,7 @@ from mahals.models.activations.encoding import Encoded, encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation import decoding
 from mahals.models.generation.decoding import generate_arms
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 
 TOGETHER, FASTER = Bar("<=", 1.10), Bar(">=", 4)
 ARMS, NEW, CHECKED = 32, 8, 8
@@ -42,7 +42,7 @@ def arms(layers: int, width: int) -> list[Arm]:
     for i in range(ARMS):
         vector = torch.randn(width, generator=torch.Generator().manual_seed(i))
         block = layers // 2 + i % (layers // 2)
-        made.append(Arm(str(i), (Step(block, vector, 0.1, "add"),)))
+        made.append(Arm(str(i), (Intervention(block, vector, 0.1, "add"),)))
     return made
 
 

@@ -34,7 +34,7 @@ from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.decoding import generate_arms
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.replay import capture_arms
 
 GIB = 1 << 30
@@ -152,7 +152,7 @@ def arms_of(loaded: Loaded, count: int) -> list[Arm]:
     block, made = loaded.layers * 3 // 4, []
     for i in range(count):
         vector = torch.randn(loaded.width, generator=torch.Generator().manual_seed(i))
-        made.append(Arm(str(i), (Step(block, vector, STRENGTHS[i % 5], "add"),)))
+        made.append(Arm(str(i), (Intervention(block, vector, STRENGTHS[i % 5], "add"),)))
     return made
 
 

@@ -23,7 +23,7 @@ from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.hooks import steered
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.replay import capture_arms
 
 BAR = Bar(">=", 0.85)
@@ -40,7 +40,7 @@ def arms(layers: int, width: int, vectors: int) -> list[Arm]:
     for v in range(vectors):
         rows = torch.randn(layers, width, generator=torch.Generator().manual_seed(v))
         for x in STRENGTHS:
-            steps = tuple(Step(b, rows[b], x, "add") for b in range(layers - 5, layers))
+            steps = tuple(Intervention(b, rows[b], x, "add") for b in range(layers - 5, layers))
             made.append(Arm(f"{v} at {x:g}", steps))
     return made
 

@@ -10,7 +10,7 @@ import torch
 
 from mahals.evaluation.native_vectors import Native, permuted, placed
 from mahals.maths.vectors.controls import random_like
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.schema import Label, arm_title
 
 
@@ -30,7 +30,7 @@ class Direction:
         return Arm(
             arm_title(self.label),
             tuple(
-                Step(block, vector, self.sign * strength, operator)
+                Intervention(block, vector, self.sign * strength, operator)
                 for block, vector in sorted(self.vectors.items())
             ),
         )

@@ -16,7 +16,7 @@ from mahals.maths.stats.intervals import Interval
 from mahals.models.finetuning.config import Lora
 from mahals.models.finetuning.lora import merged
 from mahals.models.generation.price import neutral_price
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.phases.recovery import PHASE
 from mahals.phases.recovery import measure as phase
 from mahals.phases.recovery.measure import Params
@@ -158,7 +158,7 @@ def test_the_dose_is_found_on_the_dealigned_model(rows: list[Row], lab: KeepingL
         whole = merged(lab.model("A", "aligned"), lab.root / "kept" / row.adapter)
         values = lab.files["vectors-A"]["values"].float()
         sign = 1.0 if row.arm == "steered" else -1.0
-        steps = tuple(Step(b, values[b], sign * row.strength, "add") for b in row.layers)
+        steps = tuple(Intervention(b, values[b], sign * row.strength, "add") for b in row.layers)
         price = neutral_price(whole, at.calibration, [Arm("by hand", steps)])
         assert price.kl.item() == pytest.approx(SUITE.dose_kl, rel=0.02)
 

@@ -37,7 +37,7 @@ UNFITTED: tuple[MapKind, ...] = ("identity", "pad")  # the same with or without 
 
 
 @dataclass(frozen=True)
-class Route:
+class TransferPlan:
     """By which maps a vector travels, how blocks meet, and what travels beside it."""
 
     maps: tuple[MapKind, ...]
@@ -63,7 +63,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Travel:
+class VectorTransfer:
     """One source's vectors on their way into the steered blocks of a target."""
 
     source: str
@@ -74,7 +74,7 @@ class Travel:
 
 
 @dataclass(frozen=True)
-class Moved:
+class TransferredDirection:
     """A direction in the target; of one that crossed, the map of its last block and the match."""
 
     direction: Direction
@@ -83,15 +83,15 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class _Passenger:
+class _Candidate:
     arm: ArmKind
     kind: MapKind
     draw: int | None
 
 
-def check_route(route: Route) -> None:
+def check_plan(plan: TransferPlan) -> None:
     """Raises InputError for a map or control named twice, or controls that nothing can be of."""
-    for name, chosen in (("maps", route.maps), ("controls", route.controls)):
+    for name, chosen in (("maps", plan.maps), ("controls", plan.controls)):
         if len(set(chosen)) < len(chosen):
             raise InputError(
                 f"cross_arch.{name}",
@@ -99,7 +99,7 @@ def check_route(route: Route) -> None:
                 got=", ".join(chosen),
                 cure="name each of them once",
             )
-    moved = set(route.controls) - {"random_target"}
+    moved = set(plan.controls) - {"random_target"}
     if moved >= {"shuffled", "shuffled_all"}:
         raise InputError(
             "cross_arch.controls",
@@ -107,69 +107,73 @@ def check_route(route: Route) -> None:
             got="both",
             cure="leave shuffled out: shuffled_all holds it",
         )
-    if moved and route.control_map == "pad" and moved & {"shuffled", "shuffled_all"}:
+    if moved and plan.control_map == "pad" and moved & {"shuffled", "shuffled_all"}:
         raise InputError(
             "cross_arch.controls",
             expected="a fitted map where shuffled is a control",
-            got=", ".join(route.maps),
+            got=", ".join(plan.maps),
             cure="add ridge to cross_arch.maps: pad is the same with or without correspondence",
         )
 
 
-def crossed(travel: Travel, route: Route, target: tuple[str, Role], lab: Lab) -> Iterator[Moved]:
-    """The source's vector by every map of the route, then its controls, in the target's blocks.
+def transfer_directions(
+    transfer: VectorTransfer, plan: TransferPlan, target: tuple[str, Role], lab: Lab
+) -> Iterator[TransferredDirection]:
+    """The source's vector by every map of the plan, then its controls, in the target's blocks.
 
     `target` is the key and role of the model. `identity` is there only between equal widths,
     where it is defined. A target with random weights has no controls of its own.
     """
-    pairing = pair_blocks(travel.texts, travel.source, target, travel.label.layers, lab)
-    met = tuple(pairing.blocks[b] for b in travel.label.layers)
-    seed = seed_of("map", travel.source, target[0], lab.seed)
-    equal = travel.values.shape[1] == lab.model(target[0], "base").width
+    pairing = pair_blocks(transfer.texts, transfer.source, target, transfer.label.layers, lab)
+    met = tuple(pairing.blocks[b] for b in transfer.label.layers)
+    seed = seed_of("map", transfer.source, target[0], lab.seed)
+    equal = transfer.values.shape[1] == lab.model(target[0], "base").width
     maps: dict[tuple[MapKind, int | None, int], LinearMap] = {}
-    for who in _passengers(route, equal, target[1] == "base"):
-        own = _source_vectors(travel, pairing, who, route, lab)
-        vectors, last = {}, max(travel.label.layers)
-        for block in travel.label.layers:
+    for who in _candidates(plan, equal, target[1] == "base"):
+        own = _source_vectors(transfer, pairing, who, plan, lab)
+        vectors, last = {}, max(transfer.label.layers)
+        for block in transfer.label.layers:
             shuffle = who.draw if who.arm == "shuffled" else None
             key = (who.kind, shuffle, block)
             if key not in maps:
                 maps[key] = _fitted(pairing, block, who.kind, shuffle, seed)
-            moved = move(maps[key], own[block], travel.norms[block])
+            moved = move(maps[key], own[block], transfer.norms[block])
             vectors[block] = torch.from_numpy(moved).float()
-        label = replace(travel.label, arm=who.arm, draw=who.draw, map=who.kind, source_layers=met)
+        label = replace(transfer.label, arm=who.arm, draw=who.draw, map=who.kind, source_layers=met)
         if who.arm in ("unrelated", "random_moved"):
             label = replace(label, method=None, vector=None, kept=None)
-        yield Moved(Direction(label, vectors, 1.0), maps[who.kind, shuffle, last], pairing)
+        yield TransferredDirection(
+            Direction(label, vectors, 1.0), maps[who.kind, shuffle, last], pairing
+        )
 
 
-def _passengers(route: Route, equal: bool, controls: bool) -> list[_Passenger]:
-    found = [_Passenger("steered", m, None) for m in route.maps if equal or m != "identity"]
-    for control in route.controls if controls else ():
+def _candidates(plan: TransferPlan, equal: bool, controls: bool) -> list[_Candidate]:
+    found = [_Candidate("steered", m, None) for m in plan.maps if equal or m != "identity"]
+    for control in plan.controls if controls else ():
         if control == "random_target":
             continue
         if control == "shuffled" or control == "shuffled_all":
-            every = [m for m in route.maps if m not in UNFITTED]
-            kinds = every if control == "shuffled_all" else [route.control_map]
-            found += [_Passenger("shuffled", m, k) for m in kinds for k in range(route.draws)]
+            every = [m for m in plan.maps if m not in UNFITTED]
+            kinds = every if control == "shuffled_all" else [plan.control_map]
+            found += [_Candidate("shuffled", m, k) for m in kinds for k in range(plan.draws)]
             continue
-        draws: Sequence[int | None] = range(route.draws) if control == "random_moved" else (None,)
-        found += [_Passenger(control, route.control_map, k) for k in draws]
+        draws: Sequence[int | None] = range(plan.draws) if control == "random_moved" else (None,)
+        found += [_Candidate(control, plan.control_map, k) for k in draws]
     return found
 
 
 def _source_vectors(
-    travel: Travel, pairing: Pairing, who: _Passenger, route: Route, lab: Lab
+    transfer: VectorTransfer, pairing: Pairing, who: _Candidate, plan: TransferPlan, lab: Lab
 ) -> Mapping[int, Array]:
-    """What a passenger is in the source, by steered block of the target."""
-    values = travel.values.double().numpy()
+    """What a candidate is in the source, by steered block of the target."""
+    values = transfer.values.double().numpy()
     if who.arm == "unrelated":
-        topic = topic_vectors(travel.texts, travel.source, pairing, lab)
+        topic = topic_vectors(transfer.texts, transfer.source, pairing, lab)
         return {t: topic[s] for t, s in pairing.blocks.items()}
     if who.arm == "random_moved" and who.draw is not None:
-        seed = seed_of("random moved", travel.source, lab.seed)
+        seed = seed_of("random moved", transfer.source, lab.seed)
         return {
-            t: np.asarray(random_like(values[s], route.draws, seed)[who.draw])
+            t: np.asarray(random_like(values[s], plan.draws, seed)[who.draw])
             for t, s in pairing.blocks.items()
         }
     if who.arm == "wrong_layer":

@@ -11,7 +11,7 @@ from mahals.evaluation.arms import Direction
 from mahals.evaluation.bench import Bench, Measured, bench, measure_arms
 from mahals.evaluation.dose import within_reach
 from mahals.evaluation.native_vectors import Native, native
-from mahals.evaluation.transfer.arms import Route, Travel, crossed
+from mahals.evaluation.transfer.arms import TransferPlan, VectorTransfer, transfer_directions
 from mahals.evaluation.transfer.states import TextReading, read_pool
 from mahals.maths.transfer.fitting import MapKind
 from mahals.maths.transfer.layers import LayerMatch
@@ -69,9 +69,9 @@ def _moved(
     norms = {b: float(own.values[b].double().norm()) for b in label.layers}
     named = replace(label, source=source, vector=theirs.mark, kept=theirs.kept)
     texts = TextReading(read_pool(lab, source, method), how.layer_match)
-    travel = Travel(source, theirs.values, named, norms, texts)
-    route = Route((how.map,), how.layer_match, (), 0)
-    return [m.direction for m in crossed(travel, route, (at.loaded.key, "base"), lab)]
+    transfer = VectorTransfer(source, theirs.values, named, norms, texts)
+    plan = TransferPlan((how.map,), how.layer_match, (), 0)
+    return [m.direction for m in transfer_directions(transfer, plan, (at.loaded.key, "base"), lab)]
 
 
 def _best(at: Bench, found: Sequence[Direction], lab: Lab, role: Role) -> Transferred:

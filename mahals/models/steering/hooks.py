@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mahals.models.activations.capture import state_of
 from mahals.models.checkpoints import blocks as model_blocks
 from mahals.models.checkpoints.blocks import decoder_blocks
-from mahals.models.steering.interventions import Arm, Step, check_arms
+from mahals.models.steering.interventions import Arm, Intervention, check_arms
 from mahals.models.steering.operators import OPERATORS
 
 
@@ -68,7 +68,7 @@ class Steering:
                     patches.append(patch)
         return patches
 
-    def _patch(self, operator: str, chosen: dict[int, Step]) -> Patch | None:
+    def _patch(self, operator: str, chosen: dict[int, Intervention]) -> Patch | None:
         rows = [r for r, arm in enumerate(self.rows) if arm in chosen]
         if not rows:
             return None

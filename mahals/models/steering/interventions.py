@@ -15,7 +15,7 @@ from mahals.records import InputError, unknown
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Intervention:
     """One operator on the output of one block, at every token."""
 
     block: int  # 0-based
@@ -29,10 +29,10 @@ class Arm:
     """A configuration of a model; no steps = unsteered. Steps at one block act in their order."""
 
     name: str
-    steps: tuple[Step, ...]
+    steps: tuple[Intervention, ...]
 
     @property
-    def active(self) -> tuple[Step, ...]:
+    def active(self) -> tuple[Intervention, ...]:
         """The steps that change anything: those of strength other than 0."""
         return tuple(s for s in self.steps if s.strength != 0)
 
@@ -51,7 +51,7 @@ def check_arms(arms: Sequence[Arm], layers: int, width: int) -> None:
             _check(arm.name, step, layers, width)
 
 
-def _check(name: str, step: Step, layers: int, width: int) -> None:
+def _check(name: str, step: Intervention, layers: int, width: int) -> None:
     if step.operator not in OPERATORS:
         raise unknown("operator", step.operator, OPERATORS)
     shape = tuple(step.direction.shape)

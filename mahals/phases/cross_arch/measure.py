@@ -14,7 +14,14 @@ from mahals.evaluation.dose import NOT_STEERED, Reached, at_lambda
 from mahals.evaluation.native_vectors import Native, native, placed
 from mahals.evaluation.row_writer import keep_evidence, place, to_row
 from mahals.evaluation.suite import Suite, steered_blocks
-from mahals.evaluation.transfer.arms import Control, Moved, Route, Travel, check_route, crossed
+from mahals.evaluation.transfer.arms import (
+    Control,
+    TransferPlan,
+    TransferredDirection,
+    VectorTransfer,
+    check_plan,
+    transfer_directions,
+)
 from mahals.evaluation.transfer.states import TextReading, read_pool, state_lengths
 from mahals.maths.transfer.fitting import MapKind
 from mahals.maths.transfer.layers import LayerMatch
@@ -61,7 +68,7 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
     """
     if params.source != "all" and params.source not in lab.models:
         raise unknown("cross_arch.source", params.source, [*lab.models, "all"])
-    check_route(_route(params))
+    check_plan(_transfer_plan(params))
     sources = lab.models if params.source == "all" else (params.source,)
     others = [s for s in sources if s != lab.unit]
     roles: list[Literal["base", "random"]] = ["base"]
@@ -123,7 +130,7 @@ def _reached(arms: Sequence[Direction], task: Task, at: Bench, lab: Lab) -> Reac
     return reached
 
 
-def _row(row: ArmRow, task: Task, how: Moved | None) -> Row:
+def _row(row: ArmRow, task: Task, how: TransferredDirection | None) -> Row:
     fitted = None if how is None else how.map
     met = None if how is None else how.pairing
     return Row(
@@ -141,8 +148,8 @@ def _row(row: ArmRow, task: Task, how: Moved | None) -> Row:
     )
 
 
-def _route(params: Params) -> Route:
-    return Route(params.maps, params.layer_match, params.controls, params.shuffles)
+def _transfer_plan(params: Params) -> TransferPlan:
+    return TransferPlan(params.maps, params.layer_match, params.controls, params.shuffles)
 
 
 @dataclass(frozen=True)
@@ -178,7 +185,9 @@ def _stage(task: Task, at: Bench, own: Native, params: Params, lab: Lab) -> _Sta
     return _Stage(own, label, norms)
 
 
-def _controls(task: Task, stage: _Stage, params: Params, lab: Lab) -> Iterator[Moved]:
+def _controls(
+    task: Task, stage: _Stage, params: Params, lab: Lab
+) -> Iterator[TransferredDirection]:
     """The target's own vector, its flip, and the random directions; with random weights the last.
 
     The random directions are as long as `stage.norms` says.
@@ -188,13 +197,17 @@ def _controls(task: Task, stage: _Stage, params: Params, lab: Lab) -> Iterator[M
     scaled = {b: v * (stage.norms[b] / float(v.double().norm())) for b, v in vectors.items()}
     for found in directions(stage.label, scaled, params.suite.random_directions, seed):
         if task.role == "base" or found.label.arm == "random":
-            yield Moved(found, None, None)
+            yield TransferredDirection(found, None, None)
 
 
-def _transferred(task: Task, stage: _Stage, params: Params, lab: Lab) -> Iterator[Moved]:
+def _transferred(
+    task: Task, stage: _Stage, params: Params, lab: Lab
+) -> Iterator[TransferredDirection]:
     """The source's vector by every map, then the controls of the transfer."""
     theirs = native(lab, task.source, params.method)
     texts = TextReading(read_pool(lab, task.source, params.method), params.layer_match)
     label = replace(stage.label, source=task.source, vector=theirs.mark, kept=theirs.kept)
-    travel = Travel(task.source, theirs.values, label, stage.norms, texts)
-    yield from crossed(travel, _route(params), (task.models[0], task.role), lab)
+    transfer = VectorTransfer(task.source, theirs.values, label, stage.norms, texts)
+    yield from transfer_directions(
+        transfer, _transfer_plan(params), (task.models[0], task.role), lab
+    )

@@ -19,7 +19,7 @@ from mahals.models.generation.dose import dose_for_kl
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.hooks import steered
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 
 Directions = Mapping[int, Tensor]
 """A unit vector (d,) for each block that is changed."""
@@ -46,7 +46,7 @@ class Plan:
 
 def arm_of(name: str, directions: Directions, operator: str, strength: float) -> Arm:
     """The arm that applies an operator at each block of `directions`, at all tokens."""
-    steps = [Step(b, v, strength, operator) for b, v in sorted(directions.items())]
+    steps = [Intervention(b, v, strength, operator) for b, v in sorted(directions.items())]
     return Arm(name, tuple(steps))
 
 

@@ -13,7 +13,7 @@ from mahals.maths.metrics.aqi import ModelAqi, model_aqi
 from mahals.maths.metrics.spaces import to_space
 from mahals.models.activations.batching import Batch, for_each
 from mahals.models.activations.capture import pooled
-from mahals.models.steering.interventions import Arm, Step
+from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.operators import OPERATORS
 from mahals.models.steering.replay import replays
 
@@ -75,6 +75,6 @@ def _carried(arm: Arm, states: Mapping[int, Tensor]) -> Tensor:
     return carried
 
 
-def _stepped(step: Step, states: Tensor) -> Tensor:
+def _stepped(step: Intervention, states: Tensor) -> Tensor:
     direction = step.direction.to(states)[None, None]
     return OPERATORS[step.operator](states, direction, torch.tensor(step.strength).to(states))
