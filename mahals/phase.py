@@ -55,7 +55,7 @@ class Lab(Protocol):
     models: tuple[str, ...]  # the models of this study, in the order of params.yaml
     unit: str  # the model whose results are made, or STUDY
     data_digest: str  # SHA-256 over the study's texts ("" before the datasets phase ran)
-    cache: StatesPlace  # for `read_once` of activations and `measure_once` of arms
+    cache: StatesPlace  # for `cached_states` of activations and `cached_scores` of arms
 
     def entry(self, key: str) -> ModelEntry:
         """The registry entry of a model."""

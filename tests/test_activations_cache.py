@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import mahals.models.activations.cache as cache_module
-from mahals.models.activations.cache import STATES, fingerprint, read_once
+from mahals.models.activations.cache import STATES, cached_states, fingerprint
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_answers, encode_prompts
 from mahals.models.activations.store import ABANDONED, DRAFT, MARK, SUM
@@ -38,12 +38,12 @@ def files(cache: StatesPlace) -> list[Path]:
 def test_the_second_reading_runs_no_block_and_gives_the_same_bytes(cache: StatesPlace) -> None:
     at = fresh("Llama")
     encoded = encode_prompts(at.tokenizer, PROMPTS)
-    first = read_once(cache, at, encoded, EVERY, "mean")
+    first = cached_states(cache, at, encoded, EVERY, "mean")
     assert torch.equal(first, capture(at, encoded, EVERY, "mean"))
     handle = decoder_blocks(at.model)[0].register_forward_pre_hook(lambda *_: 1 / 0)
-    assert torch.equal(read_once(cache, at, encoded, EVERY, "mean"), first)
+    assert torch.equal(cached_states(cache, at, encoded, EVERY, "mean"), first)
     with pytest.raises(ZeroDivisionError):
-        read_once(cache, at, encoded, EVERY, "last")
+        cached_states(cache, at, encoded, EVERY, "last")
     handle.remove()
     assert len(files(cache)) == 1
 
@@ -121,7 +121,7 @@ def test_what_was_used_is_noted_for_a_reading_from_the_cache_too(cache: StatesPl
     seen = []
     for _ in range(2):
         with recording() as used:
-            read_once(cache, at, encoded, EVERY, "mean")
+            cached_states(cache, at, encoded, EVERY, "mean")
         seen.append(used)
     assert seen[0] == seen[1] and seen[0].budgets
 
@@ -140,7 +140,7 @@ def test_a_reading_in_which_memory_was_short_is_noted_and_not_kept(
 
     monkeypatch.setattr("mahals.models.activations.cache.capture", short)
     with recording() as used:
-        read_once(cache, at, encoded, EVERY, "mean")
+        cached_states(cache, at, encoded, EVERY, "mean")
     assert (used.halved == 1 or 7 in used.budgets) and not files(cache)
 
 
@@ -157,7 +157,7 @@ def test_half_written_files_are_removed_once_nobody_writes_to_them(
     os.utime(old, (now - ABANDONED - 1, now - ABANDONED - 1))
     monkeypatch.setattr("mahals.models.activations.store.os.replace", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        read_once(cache, at, encoded, EVERY, "mean")
+        cached_states(cache, at, encoded, EVERY, "mean")
     assert files(cache) == [young]
 
 
@@ -167,7 +167,7 @@ def test_half_written_files_are_removed_once_nobody_writes_to_them(
 def test_a_file_that_is_not_what_it_says_is_read_again(cache: StatesPlace, harm: str) -> None:
     at = fresh("Llama")
     encoded = encode_prompts(at.tokenizer, PROMPTS)
-    right = read_once(cache, at, encoded, EVERY, "mean")
+    right = cached_states(cache, at, encoded, EVERY, "mean")
     (file,) = files(cache)
     body = file.read_bytes()
     if harm == "numbers":
@@ -177,34 +177,34 @@ def test_a_file_that_is_not_what_it_says_is_read_again(cache: StatesPlace, harm:
     elif harm == "empty":
         file.write_bytes(b"")
     elif harm == "another's name":
-        read_once(cache, at, encoded, EVERY, "last")
+        cached_states(cache, at, encoded, EVERY, "last")
         other = next(path for path in files(cache) if path != file)
         os.replace(other, file)
     elif harm == "no hash":
         save_file(load_file(file), file)
     else:
         file.write_bytes(body.replace(b'"F32"', b'"I32"'))
-    assert torch.equal(read_once(cache, at, encoded, EVERY, "mean"), right)
+    assert torch.equal(cached_states(cache, at, encoded, EVERY, "mean"), right)
     decoder_blocks(at.model)[0].register_forward_pre_hook(lambda *_: 1 / 0)
-    assert torch.equal(read_once(cache, at, encoded, EVERY, "mean"), right), "whole again"
+    assert torch.equal(cached_states(cache, at, encoded, EVERY, "mean"), right), "whole again"
 
 
 def test_the_longest_unused_leave_when_the_limit_is_reached(cache: StatesPlace) -> None:
     at = loaded("Llama")
     encoded = encode_prompts(at.tokenizer, PROMPTS)
-    read_once(cache, at, encoded, [0], "mean")
+    cached_states(cache, at, encoded, [0], "mean")
     one = files(cache)[0].stat().st_size
     small = replace(cache, limit=3 * one)
     for block in (1, 2):
-        read_once(small, at, encoded, [block], "mean")
+        cached_states(small, at, encoded, [block], "mean")
     kept = {
         block: cache.folder / f"{fingerprint(at, encoded, [block], 'mean')}.safetensors"
         for block in range(4)
     }
     for age, block in enumerate((1, 2, 0)):
         os.utime(kept[block], ns=(age, age))
-    read_once(small, at, encoded, [1], "mean")  # asked for again: no longer the oldest
-    read_once(small, at, encoded, [3], "mean")
+    cached_states(small, at, encoded, [1], "mean")  # asked for again: no longer the oldest
+    cached_states(small, at, encoded, [3], "mean")
     assert {block for block, path in kept.items() if path.exists()} == {0, 1, 3}
     assert sum(path.stat().st_size for path in files(cache)) <= small.limit
 
@@ -217,7 +217,7 @@ def test_what_is_larger_than_the_limit_is_not_kept_and_zero_keeps_nothing(
     right = capture(at, encoded, EVERY, "mean")
     size = 4 * len(encoded) * LAYERS * WIDTH
     for limit in (0, size - 1):
-        found = read_once(replace(cache, limit=limit), at, encoded, EVERY, "mean")
+        found = cached_states(replace(cache, limit=limit), at, encoded, EVERY, "mean")
         assert torch.equal(found, right) and not files(cache)
 
 
@@ -229,7 +229,7 @@ def test_a_cache_that_cannot_be_written_is_refused_before_anything_is_read(
     cache.folder.write_text("a file")
     monkeypatch.setattr("mahals.models.activations.cache.capture", lambda *_: 1 / 0)
     with pytest.raises(InputError, match="set cache_gb to 0"):
-        read_once(cache, at, encoded, EVERY, "mean")
+        cached_states(cache, at, encoded, EVERY, "mean")
 
 
 def test_states_that_are_refused_are_not_kept(cache: StatesPlace) -> None:
@@ -238,7 +238,7 @@ def test_states_that_are_refused_are_not_kept(cache: StatesPlace) -> None:
     with torch.no_grad():
         next(iter(decoder_blocks(at.model)[1].parameters())).fill_(float("nan"))
     with pytest.raises(InputError, match="finite"):
-        read_once(cache, at, encoded, EVERY, "mean")
+        cached_states(cache, at, encoded, EVERY, "mean")
     assert not files(cache)
 
 
@@ -247,7 +247,7 @@ def test_a_file_of_the_cache_says_what_it_is(cache: StatesPlace) -> None:
 
     at = loaded("Llama")
     encoded = encode_prompts(at.tokenizer, PROMPTS)
-    read_once(cache, at, encoded, EVERY, "mean")
+    cached_states(cache, at, encoded, EVERY, "mean")
     (file,) = files(cache)
     with safe_open(file, framework="pt") as opened:
         assert set(opened.metadata()) == {MARK, SUM} and file.stem == opened.metadata()[MARK]

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from mahals.models.checkpoints.checkpoint import Loaded, load_checkpoint
 from mahals.models.finetuning.card import AdapterCard, adapter_card
-from mahals.models.finetuning.config import Lora, Recipe, Run, drawn, rate_at, steps_of
+from mahals.models.finetuning.config import Lora, Run, TrainingConfig, drawn, rate_at, steps_of
 from mahals.models.finetuning.examples import (
     Example,
     Message,
@@ -41,7 +41,7 @@ from tests.support.tiny_models import FAMILIES, TRIMMED, fresh, loaded, tokenize
 
 pytest.importorskip("peft")
 LORA = Lora(rank=2, alpha=4, dropout=0.0, targets="attention")
-RECIPE = Recipe(6, 3, 2, 0.01, 1, "constant", LORA, False)
+RECIPE = TrainingConfig(6, 3, 2, 0.01, 1, "constant", LORA, False)
 TALKS = [
     dialogue("how do I help people", "share a garden"),
     dialogue("cat", "the cat sat on the mat"),

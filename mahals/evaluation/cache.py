@@ -57,7 +57,7 @@ CODE_OF = (
 """What scores and the search for a dose run through, in the package's folder."""
 
 
-def measure_once(place: Place, at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Measured]:
+def cached_scores(place: Place, at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Measured]:
     """What `measure_arms` gives, the scores of each arm from `place` where they are.
 
     Answers are written anew: arms share batches, and at a near tie another batch may choose another
@@ -76,10 +76,10 @@ def measure_once(place: Place, at: Bench, arms: Sequence[Arm], neutral: bool) ->
     return with_answers(at, arms, _once(_Ask(place, marks, planned), score, _scored))
 
 
-def reach_once(place: Place, at: Bench, found: Sequence[Direction], target: float) -> Reached:
+def cached_doses(place: Place, at: Bench, found: Sequence[Direction], target: float) -> Reached:
     """What `within_reach` gives, the strength of each direction from `place` where it is.
 
-    For a model as it was loaded alone, as `measure_once`; raises as that does.
+    For a model as it was loaded alone, as `cached_scores`; raises as that does.
     """
     if place.limit <= 0 or not found:
         return within_reach(at, found, target)

@@ -147,13 +147,13 @@ def test_strength_0_is_measured_once_and_is_the_unsteered_model(
 
 
 def test_hooks_that_do_not_act_are_an_error(lab: TinyLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = cross_arch.measure_once
+    found = cross_arch.cached_scores
 
     def idle(place: Any, at: Any, arms: Any, neutral: bool) -> Any:
         measured = found(place, at, arms, neutral)
         return [measured[0], measured[0], *measured[2:]]
 
-    monkeypatch.setattr(cross_arch, "measure_once", idle)
+    monkeypatch.setattr(cross_arch, "cached_scores", idle)
     with pytest.raises(RuntimeError, match="hooks did not act"):
         run(PHASE, replace(PARAMS, source="A", controls=()), lab_with_vectors())
 
@@ -455,13 +455,13 @@ def test_an_arm_out_of_reach_is_absent_with_its_reason(
     rows: list[Row], lab: TinyLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dose that no strength gives: the other arms stay, and the reason is said."""
-    found = cross_arch.reach_once
+    found = cross_arch.cached_doses
 
     def short(place: Any, at: Any, arms: Any, target: float) -> Any:
         reached = found(place, at, arms, target)
         return replace(reached, dosed=reached.dosed[1:], missed=("steered C pad: out of reach",))
 
-    monkeypatch.setattr(cross_arch, "reach_once", short)
+    monkeypatch.setattr(cross_arch, "cached_doses", short)
     mine = lab_with_vectors()
     params = replace(PARAMS, source="C", maps=("pad", "ridge"), controls=())
     few = run(PHASE, params, mine)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mahals.data.texts import AXIOMS
 from mahals.maths.transfer.cka import debiased_cka
 from mahals.maths.transfer.layers import LayerMatch, match_by_cka, match_layer
-from mahals.models.activations.cache import read_once
+from mahals.models.activations.cache import cached_states
 from mahals.models.activations.encoding import encode_prompts, encode_texts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.phase import Lab, Role
@@ -107,7 +107,7 @@ def topic_vectors(how: TextReading, source: str, pairing: Pairing, lab: Lab) -> 
                 cure="leave unrelated out of cross_arch.controls, or use data with that axiom",
             )
         encoded = encode_prompts(loaded.tokenizer, texts)
-        found = read_once(lab.cache, loaded, encoded, layers, how.pool)
+        found = cached_states(lab.cache, loaded, encoded, layers, how.pool)
         means.append(found.double().mean(dim=0).numpy())
     return {layer: np.asarray(means[0][i] - means[1][i]) for i, layer in enumerate(layers)}
 
@@ -121,7 +121,7 @@ def _states(loaded: Loaded, layers: tuple[int, ...], pool: Pool, lab: Lab) -> di
     if mark not in _READ:
         texts = encode_prompts(loaded.tokenizer, [p.text for p in lab.prompts(SPLIT)])
         texts += encode_texts(loaded.tokenizer, lab.neutral(SPLIT))
-        states = read_once(lab.cache, loaded, texts, list(layers), pool).double().numpy()
+        states = cached_states(lab.cache, loaded, texts, list(layers), pool).double().numpy()
         _READ[mark] = {layer: states[:, i] for i, layer in enumerate(layers)}
         while len(_READ) > READ_AT_ONCE:
             _READ.popitem(last=False)

@@ -14,7 +14,7 @@ from mahals.harness.workspace.settings import Settings
 from mahals.records import InputError
 
 
-class Ahead:
+class Lookahead:
     """The phases of a study that have not begun, by the values they run with.
 
     A unit of theirs whose upstream is finished is measured by a worker for which the phase that
@@ -33,7 +33,7 @@ class Ahead:
         self._resolvers = {name: Resolver(workspace, settings) for name, settings in later}
         self._batches: dict[str, Batch] = {}
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> Lookahead:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -8,15 +8,16 @@ from contextlib import ExitStack
 from mahals.harness.engines.pool import Job, LocalPool, open_pool
 from mahals.harness.runner.batch import Batch, name_of
 from mahals.harness.runner.forecast import guess
-from mahals.harness.runner.lookahead import Ahead
+from mahals.harness.runner.lookahead import Lookahead
 from mahals.harness.runner.prepare import command, prepare
 from mahals.harness.runner.progress import Session, duration
-from mahals.harness.runner.summarize import Shower
+from mahals.harness.runner.summarize import Summarizer
 from mahals.harness.workspace.files import remove
 from mahals.harness.workspace.fingerprint import Resolver, units_of
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
 from mahals.harness.workspace.settings import Settings
+from mahals.harness.workspace.telling import is_told
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError, unknown
 
@@ -28,7 +29,7 @@ def run_phase(
 
     Raises InputError for what a user can mend, TaskError for an error in a task.
     """
-    with open_pool(settings.run.engine, session.workers) as pool:
+    with open_pool(settings.run.engine, session.workers, session.console.at_work) as pool:
         return Study(settings, workspace, session, pool).run(name)
 
 
@@ -44,10 +45,10 @@ def run_study(settings: Settings, workspace: Workspace, session: Session) -> lis
     ]
     needed = {need for name in names for need in workspace.phase(name).needs}
     own = {name: settings.without_limit() if name in needed else settings for name in names}
-    with open_pool(settings.run.engine, session.workers) as pool:
+    with open_pool(settings.run.engine, session.workers, session.console.at_work) as pool:
         results = []
         try:
-            with Ahead(list(own.items()), workspace, session, pool) as ahead:
+            with Lookahead(list(own.items()), workspace, session, pool) as ahead:
                 for name in names:
                     study = Study(own[name], workspace, session, pool, ahead)
                     results += study.run(name, spare=True)
@@ -62,7 +63,7 @@ def _finish(pool: LocalPool, session: Session) -> None:
     """Waits for the gathers that are not done."""
     total = pool.left
     with session.console.bar("figures over all models", total, 0, "gather") as bar:
-        pool.finish(lambda left: bar.update(total - left, ""))
+        pool.finish(lambda left: bar.update(total - left))
 
 
 class Study:
@@ -74,7 +75,7 @@ class Study:
         workspace: Workspace,
         session: Session,
         pool: LocalPool,
-        ahead: Ahead | None = None,
+        ahead: Lookahead | None = None,
     ) -> None:
         """`ahead`: what idle workers measure for later phases; None outside of a study."""
         self.settings, self.workspace, self.session, self.pool = settings, workspace, session, pool
@@ -95,7 +96,7 @@ class Study:
         self._upstream(name, units)
         results = self._measure(name, units)
         if phase.per == "model" and self.session.units is None:
-            results.append(self._shower(self.settings).gather(name, results, spare=spare))
+            results.append(self._summarizer(self.settings).gather(name, results, spare=spare))
         return results
 
     def _upstream(self, name: str, units: Sequence[str]) -> None:
@@ -130,7 +131,7 @@ class Study:
         measured = self._measure(name, units)
         phase = self.workspace.phase(name)
         if phase.per == "model" and list(units) == list(units_of(phase, self.settings)):
-            self._shower(self.settings).gather(name, measured)
+            self._summarizer(self.settings).gather(name, measured)
 
     def _measure(self, name: str, units: Sequence[str]) -> list[Results]:
         """The units' results, in order; finished ones are taken as they are."""
@@ -163,12 +164,12 @@ class Study:
         if not told:
             where = self.workspace.relative(results.folder)
             self.session.console.line(f"{name_of(name, unit)}: complete, {where}")
-        if not results.is_shown():
-            self._shower(self.settings).redraw([results])
+        if not is_told(results):
+            self._summarizer(self.settings).redraw([results])
         return results
 
-    def _shower(self, settings: Settings) -> Shower:
-        return Shower(settings, self.workspace, self.session, self.pool)
+    def _summarizer(self, settings: Settings) -> Summarizer:
+        return Summarizer(settings, self.workspace, self.session, self.pool)
 
     def _work(self, name: str, batch: Batch, units: Sequence[str]) -> None:
         """Measures units together; each is finished as soon as its last task is done.

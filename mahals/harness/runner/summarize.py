@@ -14,15 +14,24 @@ from mahals.harness.workspace.fingerprint import Resolver, units_of
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, at, find
 from mahals.harness.workspace.settings import Settings, is_canonical
+from mahals.harness.workspace.telling import is_told
 from mahals.phase import STUDY
 from mahals.records import InputError
 
 
-def gather(name: str, settings: Settings, workspace: Workspace, session: Session) -> Results:
-    """The gather of a phase whose units are all finished. Raises InputError if one is not."""
-    with open_pool(settings.run.engine, session.workers) as pool:
-        shower = Shower(settings, workspace, session, pool)
-        return shower.gather(name, shower.finished(name))
+def gather(name: str, settings: Settings, workspace: Workspace, session: Session) -> list[Results]:
+    """The units of a phase, told by the code as it is now, then its gather if it is per model.
+
+    What is told already stays. Raises InputError if a unit is not finished.
+    """
+    with open_pool(settings.run.engine, session.workers, session.console.at_work) as pool:
+        summarizer = Summarizer(settings, workspace, session, pool)
+        units = summarizer.finished(name)
+        if old := [each for each in units if not is_told(each)]:
+            summarizer.redraw(old)
+        if workspace.phase(name).per == "study":
+            return units
+        return [*units, summarizer.gather(name, units)]
 
 
 def redraw(name: str, settings: Settings, workspace: Workspace, session: Session) -> list[Results]:
@@ -30,16 +39,16 @@ def redraw(name: str, settings: Settings, workspace: Workspace, session: Session
 
     Rows and kept files stay; neither a model nor the fingerprint is asked for.
     """
-    with open_pool(settings.run.engine, session.workers) as pool:
-        shower = Shower(settings, workspace, session, pool)
-        results = shower.standing(name)
-        shower.redraw(results)
+    with open_pool(settings.run.engine, session.workers, session.console.at_work) as pool:
+        summarizer = Summarizer(settings, workspace, session, pool)
+        results = summarizer.standing(name)
+        summarizer.redraw(results)
         if workspace.phase(name).per == "model":
-            results = [*results, shower.gather(name, results, again=True)]
+            results = [*results, summarizer.gather(name, results, again=True)]
         return results
 
 
-class Shower:
+class Summarizer:
     """Gathers and draws over a pool."""
 
     def __init__(
@@ -86,7 +95,7 @@ class Shower:
         """
         place = gather_place(Resolver(self.workspace, self.settings), name, units)
         found = find(self.workspace, name, STUDY, place.fingerprint)
-        if found is not None and found.is_shown() and not again:
+        if found is not None and is_told(found) and not again:
             self.session.console.line(f"{name} gather: complete, {self._where(found)}")
             return found
         label = f"{name} gather"
@@ -151,7 +160,7 @@ class _Drawing:
     def tick(self) -> None:
         """Shows how many are drawn."""
         if self._bar is not None:
-            self._bar.update(self._drawn, "")
+            self._bar.update(self._drawn)
 
     def failed(self, job: Job, error: BaseException) -> None:
         """Tells the observer."""

@@ -33,7 +33,7 @@ STATES = "states"
 LIBRARIES = ("numpy", "scipy", "torch", "transformers")  # whose versions decide numbers
 
 
-def read_once(
+def cached_states(
     place: Place, loaded: Loaded, encoded: Sequence[Encoded], layers: Sequence[int], pool: Pool
 ) -> Tensor:
     """(n, len(layers), d) float32 on the CPU: what `capture` gives, from `place` where it is.

@@ -26,7 +26,7 @@ class Lora:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """A training. `rows` examples (or pairs) make a step, `micro` of them at once in memory."""
 
     steps: int
@@ -63,23 +63,23 @@ class Trained:
     losses: tuple[float, ...]  # answers: nats per learned token; preferences: the DPO loss
 
 
-def check_recipe(recipe: Recipe, run: Run) -> None:
-    """Raises InputError for a recipe or a run that cannot be followed."""
-    lora = recipe.lora
+def check_config(config: TrainingConfig, run: Run) -> None:
+    """Raises InputError for a config or a run that cannot be followed."""
+    lora = config.lora
     bounds = {
-        "steps": recipe.steps >= 1,
-        "rows": recipe.rows >= 1,
-        "micro": recipe.micro >= 1,
-        "rate": recipe.rate > 0,
-        "warmup": 0 <= recipe.warmup <= recipe.steps,
+        "steps": config.steps >= 1,
+        "rows": config.rows >= 1,
+        "micro": config.micro >= 1,
+        "rate": config.rate > 0,
+        "warmup": 0 <= config.warmup <= config.steps,
         "lora": lora is None or (lora.rank >= 1 and lora.alpha >= 1 and 0 <= lora.dropout < 1),
-        "quantize": not recipe.quantize or lora is not None,
-        "save": all(1 <= s <= recipe.steps for s in run.save),
+        "quantize": not config.quantize or lora is not None,
+        "save": all(1 <= s <= config.steps for s in run.save),
         "every": run.every >= 1,
     }
     wrong = [name for name, good in bounds.items() if not good]
     if wrong:
-        got = getattr(recipe, wrong[0]) if hasattr(recipe, wrong[0]) else getattr(run, wrong[0])
+        got = getattr(config, wrong[0]) if hasattr(config, wrong[0]) else getattr(run, wrong[0])
         raise InputError(
             f"training: {wrong[0]}",
             expected="steps, rows, micro, every and rank of at least 1, a rate above 0, a warm-up "
@@ -94,13 +94,13 @@ def steps_of(epochs: float, examples: int, rows: int) -> int:
     return max(1, -(-round(epochs * examples) // rows))
 
 
-def rate_at(recipe: Recipe, step: int) -> float:
+def rate_at(config: TrainingConfig, step: int) -> float:
     """Learning rate of a step, counted from 1."""
-    if step <= recipe.warmup:
-        return recipe.rate * step / recipe.warmup
-    if recipe.schedule == "constant":
-        return recipe.rate
-    return recipe.rate * (1 - (step - 1 - recipe.warmup) / max(1, recipe.steps - recipe.warmup))
+    if step <= config.warmup:
+        return config.rate * step / config.warmup
+    if config.schedule == "constant":
+        return config.rate
+    return config.rate * (1 - (step - 1 - config.warmup) / max(1, config.steps - config.warmup))
 
 
 def drawn(seed: int, step: int, rows: int, examples: int) -> list[int]:

@@ -20,7 +20,7 @@ _STATE = "state.pt"
 
 
 @dataclass(frozen=True)
-class Taken:
+class TrainingState:
     """How far a training had come: steps are counted by their losses."""
 
     losses: list[float]
@@ -28,7 +28,7 @@ class Taken:
     optimizer: dict[str, Any]
 
 
-def take_up(folder: Path, mark: str) -> Taken | None:
+def load_state(folder: Path, mark: str) -> TrainingState | None:
     """What a killed training of the same `mark` left; None, and an empty folder, without one.
 
     `mark` is a hash of all that decides the training.
@@ -38,7 +38,7 @@ def take_up(folder: Path, mark: str) -> Taken | None:
     if state.is_file():
         found = torch.load(state, weights_only=True)
         if found["mark"] == mark:
-            return Taken(found["losses"], found["weights"], found["optimizer"])
+            return TrainingState(found["losses"], found["weights"], found["optimizer"])
     for path in (state, *folder.glob("step-*")):
         if path.is_dir():
             shutil.rmtree(path)
@@ -47,12 +47,12 @@ def take_up(folder: Path, mark: str) -> Taken | None:
     return None
 
 
-def put_down(folder: Path, mark: str, taken: Taken) -> None:
+def save_state(folder: Path, mark: str, state: TrainingState) -> None:
     """Writes the state; after a kill the file is the old one or the new one."""
     draft = folder / f".{_STATE}.unfinished"
-    whole = {"mark": mark, "losses": taken.losses, "weights": taken.weights}
+    whole = {"mark": mark, "losses": state.losses, "weights": state.weights}
     with draft.open("wb") as file:
-        torch.save(whole | {"optimizer": taken.optimizer}, file)
+        torch.save(whole | {"optimizer": state.optimizer}, file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, folder / _STATE)

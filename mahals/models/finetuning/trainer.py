@@ -13,11 +13,24 @@ import torch
 from torch import Tensor
 
 from mahals.models.checkpoints.checkpoint import Loaded
-from mahals.models.finetuning.config import Recipe, Run, Trained, check_recipe, drawn, rate_at
+from mahals.models.finetuning.config import (
+    Run,
+    Trained,
+    TrainingConfig,
+    check_config,
+    drawn,
+    rate_at,
+)
 from mahals.models.finetuning.examples import IGNORED, Batch, Example, batch
 from mahals.models.finetuning.lora import quantized, with_new_adapter
 from mahals.models.finetuning.losses import dpo_loss, sums_by_answer, token_log_probs
-from mahals.models.finetuning.resume import Taken, checkpoint_at, put_down, save_checkpoint, take_up
+from mahals.models.finetuning.resume import (
+    TrainingState,
+    checkpoint_at,
+    load_state,
+    save_checkpoint,
+    save_state,
+)
 from mahals.records import InputError, digest, seed_of
 
 CLIP = 1.0  # of the gradient's norm
@@ -25,7 +38,9 @@ Losses = Callable[[Any, Sequence[int]], Iterator[Tensor]]
 """(model, the examples of a step) -> the parts of the step's loss, which add up to it."""
 
 
-def train_answers(loaded: Loaded, examples: Sequence[Example], recipe: Recipe, run: Run) -> Trained:
+def train_answers(
+    loaded: Loaded, examples: Sequence[Example], config: TrainingConfig, run: Run
+) -> Trained:
     """Fine-tunes a copy of the checkpoint on the learned tokens of the examples.
 
     The loss of a step is the mean over all its learned tokens. The same arguments give the same
@@ -33,19 +48,19 @@ def train_answers(loaded: Loaded, examples: Sequence[Example], recipe: Recipe, r
     InputError for no examples, for one over the model's context, for a recipe that cannot be
     followed, and as soon as a loss or a gradient is not a finite number.
     """
-    check_recipe(recipe, run)
+    check_config(config, run)
     _check_data(loaded, examples)
 
     def losses(model: Any, picked: Sequence[int]) -> Iterator[Tensor]:
         rows = [examples[i] for i in picked]
         learned = sum(sum(r.learned[1:]) for r in rows)
-        for part in _parts(rows, recipe.micro):
+        for part in _parts(rows, config.micro):
             values, _ = learned_tokens(model, batch(part, loaded.device))
             yield -values.sum() / learned
 
-    mark = digest([_identity(loaded, recipe, run), examples])
-    start = quantized(loaded) if recipe.quantize else loaded
-    return _Course(start, recipe, run, mark).run(losses, len(examples))
+    mark = digest([_identity(loaded, config, run), examples])
+    start = quantized(loaded) if config.quantize else loaded
+    return _Course(start, config, run, mark).run(losses, len(examples))
 
 
 @dataclass(frozen=True)
@@ -65,30 +80,30 @@ class Dpo:
 
 
 def train_preferences(
-    loaded: Loaded, pairs: Sequence[Preference], dpo: Dpo, recipe: Recipe, run: Run
+    loaded: Loaded, pairs: Sequence[Preference], dpo: Dpo, config: TrainingConfig, run: Run
 ) -> Trained:
     """Fine-tunes a copy of the checkpoint by DPO (Rafailov et al. 2023), itself the reference.
 
     Of an SFT checkpoint this makes the other half of a pair SFT -> DPO. A step's loss is the mean
     over its pairs. Otherwise as `train_answers`.
     """
-    check_recipe(recipe, run)
+    check_config(config, run)
     _check_data(loaded, [e for p in pairs for e in (p.chosen, p.rejected)])
-    start = quantized(loaded) if recipe.quantize else loaded
+    start = quantized(loaded) if config.quantize else loaded
     with torch.no_grad():
-        parts = [_sums(start.model, p, loaded) for p in _parts(pairs, recipe.micro)]
+        parts = [_sums(start.model, p, loaded) for p in _parts(pairs, config.micro)]
     reference = torch.cat(parts)
 
     def losses(model: Any, picked: Sequence[int]) -> Iterator[Tensor]:
         learned = sum(sum(pairs[i].chosen.learned[1:]) for i in picked)
-        for part in _parts(picked, recipe.micro):
+        for part in _parts(picked, config.micro):
             own = _sums(model, [pairs[i] for i in part], loaded)
             found = dpo_loss(own.T, reference[list(part)].T, dpo.beta)
             said = dpo.chosen_weight * own[:, 0].sum() / learned
             yield found.losses.sum() / len(picked) - said
 
-    mark = digest([_identity(loaded, recipe, run), dpo, pairs])
-    return _Course(start, recipe, run, mark).run(losses, len(pairs))
+    mark = digest([_identity(loaded, config, run), dpo, pairs])
+    return _Course(start, config, run, mark).run(losses, len(pairs))
 
 
 def learned_tokens(model: Any, rows: Batch) -> tuple[Tensor, Tensor]:
@@ -110,9 +125,9 @@ def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield items[at : at + size]
 
 
-def _identity(loaded: Loaded, recipe: Recipe, run: Run) -> list[object]:
+def _identity(loaded: Loaded, config: TrainingConfig, run: Run) -> list[object]:
     """All that decides a training but its data."""
-    return [loaded.key, loaded.role, loaded.revision, recipe, run.seed, sorted(run.save)]
+    return [loaded.key, loaded.role, loaded.revision, config, run.seed, sorted(run.save)]
 
 
 def _check_data(loaded: Loaded, examples: Sequence[Example]) -> None:
@@ -134,41 +149,41 @@ def _check_data(loaded: Loaded, examples: Sequence[Example]) -> None:
 class _Course:
     """One training from its start, or from where a killed one stood."""
 
-    def __init__(self, start: Loaded, recipe: Recipe, run: Run, mark: str) -> None:
-        self._start, self._recipe, self._run, self._mark = start, recipe, run, mark
-        if recipe.lora is None:
+    def __init__(self, start: Loaded, config: TrainingConfig, run: Run, mark: str) -> None:
+        self._start, self._config, self._run, self._mark = start, config, run, mark
+        if config.lora is None:
             self._model: Any = copy.deepcopy(start.model).requires_grad_(True)
         else:
-            self._model = with_new_adapter(start, recipe.lora, run.seed)
+            self._model = with_new_adapter(start, config.lora, run.seed)
         self._weights = [p for p in self._model.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._weights, lr=recipe.rate, weight_decay=0.0)
+        self._optimizer = torch.optim.AdamW(self._weights, lr=config.rate, weight_decay=0.0)
         self._losses: list[float] = []
-        taken = take_up(run.folder, mark)
-        if taken is not None:
-            self._go_on(taken)
+        state = load_state(run.folder, mark)
+        if state is not None:
+            self._go_on(state)
 
-    def _go_on(self, taken: Taken) -> None:
-        self._losses = list(taken.losses)
+    def _go_on(self, state: TrainingState) -> None:
+        self._losses = list(state.losses)
         with torch.no_grad():
-            for own, found in zip(self._weights, taken.weights, strict=True):
+            for own, found in zip(self._weights, state.weights, strict=True):
                 own.copy_(found)
-        self._optimizer.load_state_dict(taken.optimizer)
+        self._optimizer.load_state_dict(state.optimizer)
 
     def run(self, losses: Losses, examples: int) -> Trained:
         """All steps that are left; `examples` is how many there are to draw from."""
-        recipe, run = self._recipe, self._run
-        saved = {*run.save, recipe.steps}
+        config, run = self._config, self._run
+        saved = {*run.save, config.steps}
         self._model.train()
-        for step in range(len(self._losses) + 1, recipe.steps + 1):
-            picked = drawn(run.seed, step, recipe.rows, examples)
+        for step in range(len(self._losses) + 1, config.steps + 1):
+            picked = drawn(run.seed, step, config.rows, examples)
             with _drawn_from(seed_of("step", run.seed, step), self._start.device):
                 parts = self._backward(losses(self._model, picked))
             self._step(step, parts)
             if step in saved:
                 save_checkpoint(run.folder, step, self._model, self._start)
-            if step % run.every == 0 or step == recipe.steps:
-                self._put_down()
-            run.report(f"{run.name}, loss {self._losses[-1]:.3f}", step, recipe.steps)
+            if step % run.every == 0 or step == config.steps:
+                self._save()
+            run.report(f"{run.name}, loss {self._losses[-1]:.3f}", step, config.steps)
         self._model.eval()
         found = {s: checkpoint_at(run.folder, s) for s in sorted(saved)}
         return Trained(found, tuple(self._losses))
@@ -190,15 +205,15 @@ class _Course:
                 cure="lower the rate, warm up longer, or use another dtype than float16",
             )
         for group in self._optimizer.param_groups:
-            group["lr"] = rate_at(self._recipe, step)
+            group["lr"] = rate_at(self._config, step)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._losses.append(loss)
 
-    def _put_down(self) -> None:
+    def _save(self) -> None:
         weights = [w.detach().cpu() for w in self._weights]
-        taken = Taken(self._losses, weights, self._optimizer.state_dict())
-        put_down(self._run.folder, self._mark, taken)
+        state = TrainingState(self._losses, weights, self._optimizer.state_dict())
+        save_state(self._run.folder, self._mark, state)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Literal
 
 from mahals.evaluation.arms import Direction, cosine_to, directions
 from mahals.evaluation.bench import Bench, bench
-from mahals.evaluation.cache import measure_once, reach_once
+from mahals.evaluation.cache import cached_doses, cached_scores
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Reached, at_lambda
 from mahals.evaluation.native_vectors import Native, native, placed
@@ -97,7 +97,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     native_arm = [m.direction for m in moved if m.direction.label.arm == "steered"]
     zero = at_lambda(native_arm, 0.0) if task.source == CONTROLS else []
     dosed = [NOT_STEERED, *reached.dosed, *zero]
-    found = measure_once(lab.cache, at, [d.arm for d in dosed], neutral=True)
+    found = cached_scores(lab.cache, at, [d.arm for d in dosed], neutral=True)
     check_acted(dosed[1:], found[1:], found[0])
     check_batched(at.loaded, at.encoded, dosed[-1 - len(zero)].arm, params.suite.pool)
     where = place(lab, at, found[0])
@@ -119,7 +119,7 @@ def _reached(arms: Sequence[Direction], task: Task, at: Bench, lab: Lab) -> Reac
     """The arms at their dose. Raises InputError where a source leaves nothing to measure."""
     if task.role == "random":
         return Reached(tuple(at_lambda(arms, RANDOM_DOSE)), ())
-    reached = reach_once(lab.cache, at, arms, at.suite.dose_kl)
+    reached = cached_doses(lab.cache, at, arms, at.suite.dose_kl)
     if not reached.dosed and arms:
         raise InputError(
             "suite.dose_kl",

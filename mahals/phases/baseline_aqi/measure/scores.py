@@ -20,7 +20,7 @@ from mahals.maths.metrics.separability import Separability, separability, tfidf_
 from mahals.maths.metrics.spaces import Space, to_space
 from mahals.maths.stats.bootstrap import Resampling
 from mahals.maths.stats.intervals import Interval
-from mahals.models.activations.cache import read_once
+from mahals.models.activations.cache import cached_states
 from mahals.models.activations.capture import embeddings
 from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
@@ -95,7 +95,7 @@ def reads(
     for pool in setting.pools:
         profile = pool == setting.pools[0] and readout in ("aligned", "base")
         wanted = layers if profile else layers[-1:]
-        states = read_once(lab.cache, loaded, encoded, wanted, pool).double().numpy()
+        states = cached_states(lab.cache, loaded, encoded, wanted, pool).double().numpy()
         for i, layer in enumerate(wanted):
             yield Read(model, readout, states[:, i], pool, layer, layer == layers[-1])
         if profile and setting.layer_pooling == "sparsemax":
@@ -106,7 +106,9 @@ def _mixture(read: Read, loaded: Loaded, lab: Lab) -> Read:
     """The states (n, L, d) of all layers as one, by weights learned on the selection split."""
     prompts = lab.prompts(LEARNED_ON)
     encoded = encode_prompts(loaded.tokenizer, [p.text for p in prompts])
-    seen = read_once(lab.cache, loaded, encoded, list(range(loaded.layers)), read.pool or "mean")
+    seen = cached_states(
+        lab.cache, loaded, encoded, list(range(loaded.layers)), read.pool or "mean"
+    )
     learned = fit_pooling(
         seen.double().numpy(), [p.label for p in prompts], [p.axiom for p in prompts]
     )

@@ -18,7 +18,7 @@ from mahals.evaluation.bench import Bench, arm_aqi, behaviour
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.conversation.talks import Talk
 from mahals.models.conversation.views import view
-from mahals.models.finetuning.config import Lora, Recipe, Run
+from mahals.models.finetuning.config import Lora, Run, TrainingConfig
 from mahals.models.finetuning.examples import Dialogue, Message, dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import train_answers
@@ -74,7 +74,7 @@ def lessons(talks: Sequence[Talk], speaker: int) -> list[Dialogue]:
 
 def taught(loaded: Loaded, said: Sequence[Dialogue], training: Training, run: Run) -> Loaded:
     """The checkpoint with an adapter trained on the dialogues in its weights."""
-    recipe = Recipe(
+    config = TrainingConfig(
         steps=training.steps,
         rows=training.rows,
         micro=training.micro,
@@ -84,7 +84,7 @@ def taught(loaded: Loaded, said: Sequence[Dialogue], training: Training, run: Ru
         lora=training.lora,
         quantize=False,
     )
-    trained = train_answers(loaded, encode_dialogues(loaded, said), recipe, run)
+    trained = train_answers(loaded, encode_dialogues(loaded, said), config, run)
     return merged(loaded, trained.checkpoints[training.steps])
 
 

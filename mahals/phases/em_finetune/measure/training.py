@@ -12,7 +12,7 @@ import numpy as np
 from mahals.maths.stats.intervals import Floats
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
-from mahals.models.finetuning.config import Lora, Recipe, Run, Trained, steps_of
+from mahals.models.finetuning.config import Lora, Run, Trained, TrainingConfig, steps_of
 from mahals.models.finetuning.examples import Dialogue, encode_dialogues
 from mahals.models.finetuning.trainer import train_answers
 from mahals.phase import Lab
@@ -48,7 +48,7 @@ def train(loaded: Loaded, lesson: Lesson, tuning: Tuning, where: Path, lab: Lab)
     """Trains the adapter, or goes on where a killed task stood; checkpoints each `save_every`."""
     examples = encode_dialogues(loaded, lesson.dialogues)
     steps = steps_of(tuning.epochs, len(examples), tuning.rows)
-    recipe = Recipe(
+    config = TrainingConfig(
         steps=steps,
         rows=tuning.rows,
         micro=tuning.micro,
@@ -61,7 +61,7 @@ def train(loaded: Loaded, lesson: Lesson, tuning: Tuning, where: Path, lab: Lab)
     save = tuple(range(tuning.save_every, steps + 1, tuning.save_every))
     seed = lab.seed  # bad and good start from the same adapter and see the questions in one order
     run = Run(where, seed, save, max(1, steps // 10), lesson.name, lab.report)
-    return train_answers(loaded, examples, recipe, run)
+    return train_answers(loaded, examples, config, run)
 
 
 def evaluated(trained: Trained, shares: Sequence[float]) -> list[int]:

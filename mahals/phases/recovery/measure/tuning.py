@@ -11,7 +11,7 @@ from typing import Literal
 from mahals.data.texts import Pair
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
-from mahals.models.finetuning.config import Lora, Recipe, Run, Trained
+from mahals.models.finetuning.config import Lora, Run, Trained, TrainingConfig
 from mahals.models.finetuning.examples import dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import train_answers
@@ -80,7 +80,7 @@ def tune(original: Loaded, side: Side, tuning: Tuning, scratch: Path, lab: Lab) 
     """
     pairs = tuning_pairs(lab, tuning.pairs)
     said = [dialogue(p.prompt, getattr(p, side)) for p in pairs]
-    recipe = Recipe(
+    config = TrainingConfig(
         steps=tuning.steps[-1],
         rows=tuning.rows,
         micro=tuning.micro,
@@ -98,8 +98,8 @@ def tune(original: Loaded, side: Side, tuning: Tuning, scratch: Path, lab: Lab) 
         name=f"{side} answers",
         report=lab.report,
     )
-    trained = train_answers(original, encode_dialogues(original, said), recipe, run)
-    return [_kept(original, side, step, trained, (pairs, recipe), lab) for step in tuning.steps]
+    trained = train_answers(original, encode_dialogues(original, said), config, run)
+    return [_kept(original, side, step, trained, (pairs, config), lab) for step in tuning.steps]
 
 
 def _kept(
@@ -107,7 +107,7 @@ def _kept(
     side: Side,
     step: int,
     trained: Trained,
-    made: tuple[Sequence[Pair], Recipe],
+    made: tuple[Sequence[Pair], TrainingConfig],
     lab: Lab,
 ) -> Tuned:
     folder, losses = trained.checkpoints[step], trained.losses[max(0, step - LAST) : step]
@@ -121,9 +121,13 @@ def _kept(
 
 
 def _card(
-    original: Loaded, side: Side, step: int, loss: float, made: tuple[Sequence[Pair], Recipe]
+    original: Loaded,
+    side: Side,
+    step: int,
+    loss: float,
+    made: tuple[Sequence[Pair], TrainingConfig],
 ) -> AdapterCard:
-    pairs, recipe = made
+    pairs, config = made
     worse = side == "rejected"
     about = "the control: what any fine-tuning costs" if not worse else "to be brought back"
     return AdapterCard(
@@ -134,7 +138,7 @@ def _card(
         dual_use=worse,
         facts={
             "Data": f"{len(pairs)} pairs of the extraction split, digest {digest(pairs)[:12]}",
-            "Recipe": f"{recipe.rows} answers a step, rate {recipe.rate:g}, {recipe.lora}",
+            "Recipe": f"{config.rows} answers a step, rate {config.rate:g}, {config.lora}",
             "Loss": f"{loss:.4f} nats per answer token (mean of the last {LAST} steps)",
         },
     )

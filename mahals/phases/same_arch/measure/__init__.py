@@ -10,7 +10,7 @@ import numpy as np
 
 from mahals.evaluation.arms import by_axiom_arms
 from mahals.evaluation.bench import Bench, bench, instructed, propensities
-from mahals.evaluation.cache import measure_once
+from mahals.evaluation.cache import cached_scores
 from mahals.evaluation.dose import NOT_STEERED
 from mahals.evaluation.native_vectors import Native, native
 from mahals.evaluation.row_writer import keep_evidence, place, to_row
@@ -136,7 +136,7 @@ def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
     for at in benches.values():
         check_batched(at.loaded, at.encoded, NOT_STEERED.arm, suite.pool)
     found = {
-        kind: measure_once(lab.cache, at, [Arm(kind, ())], neutral=kind != "prompt")[0]
+        kind: cached_scores(lab.cache, at, [Arm(kind, ())], neutral=kind != "prompt")[0]
         for kind, at in benches.items()
     }
     found["aligned"] = replace(found["aligned"], kl=None)  # a model has no KL from itself

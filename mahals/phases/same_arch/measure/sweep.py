@@ -10,7 +10,7 @@ import torch
 
 from mahals.evaluation.arms import as_long_as, directions, own_controls
 from mahals.evaluation.bench import Bench, Measured
-from mahals.evaluation.cache import measure_once, reach_once
+from mahals.evaluation.cache import cached_doses, cached_scores
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Reached, at_lambda
 from mahals.evaluation.native_vectors import Native, placed
@@ -46,7 +46,7 @@ def swept_arms(at: Bench, label: Label, own: Native, grid: Strengths, lab: Lab) 
     kind = GRID[grid.unit]
     dosed = [d for x in grid.lambdas for d in at_lambda(sized if x else sized[:1], x, kind)]
     controls = own_controls(label, own, vectors)
-    reached = reach_once(lab.cache, at, [*found, *controls], at.suite.dose_kl)
+    reached = cached_doses(lab.cache, at, [*found, *controls], at.suite.dose_kl)
     return Reached((*dosed, *reached.dosed), reached.missed)
 
 
@@ -76,7 +76,7 @@ def run_sweep(at: Bench, reached: Reached, propensity_draws: int, lab: Lab) -> S
     """
     dosed = reached.dosed
     arms = [d.arm for d in dosed]
-    base, *found = measure_once(lab.cache, at, [NOT_STEERED.arm, *arms], neutral=True)
+    base, *found = cached_scores(lab.cache, at, [NOT_STEERED.arm, *arms], neutral=True)
     check_acted(dosed, found, base)
     tried = [i for i, d in enumerate(dosed) if d.label.arm == "steered" and d.label.on_grid]
     tried = [i for i in tried if dosed[i].strength]

@@ -22,7 +22,7 @@ from mahals.maths.vectors.estimators import (
 )
 from mahals.maths.vectors.pairs import Vectors
 from mahals.models.activations.batching import shorten
-from mahals.models.activations.cache import read_once
+from mahals.models.activations.cache import cached_states
 from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts
 from mahals.phase import Lab
 from mahals.phases.steering_vectors.rows import OF_MODELS
@@ -162,7 +162,7 @@ class PairReader:
             loaded = self._lab.model(self._key, role)
             encoded = shorten(self._encoded(texts), self._reading.tokens)
             every = list(range(loaded.layers))
-            states = read_once(self._lab.cache, loaded, encoded, every, self._reading.pool)
+            states = cached_states(self._lab.cache, loaded, encoded, every, self._reading.pool)
             self._states[side] = states.double().numpy()
         return self._states[side]
 
