@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from mahals.maths.games.game import Game, game_of
+from mahals.maths.games.game import Game, game_of, supports
+from mahals.maths.games.solver_process import solve
+from mahals.maths.games.solvers import Search, _polished
 
 
 def game(payoffs: object) -> Game:
@@ -48,3 +54,27 @@ def cournot() -> Game:
     first, second = np.meshgrid(np.arange(0.0, 13.0, 2.0), np.arange(13.0), indexing="ij")
     price = np.maximum(0.0, 12 - first - second)
     return game([first * price, second * price])
+
+
+HOW = Search(seconds=300.0, starts=12, seed=0, gambit=False)
+
+
+def mixed(of, name: str = "nashpy.support_enumeration") -> list:
+    """The properly mixed equilibria by one solver, asked in this process."""
+    pytest.importorskip(name.split(".")[0])
+    from mahals.maths.games.game import unit_payoffs
+    from mahals.maths.games.solvers import distinct
+
+    payoffs = unit_payoffs(of)
+    found = [_polished(payoffs, given) for given in solve(name, payoffs, 12, 0)]
+    kept = distinct([p for p in found if p is not None])
+    return [p for p in kept if any(len(own) > 1 for own in supports(p))]
+
+
+small = st.tuples(st.integers(1, 3), st.integers(1, 3))
+tables = small.flatmap(
+    lambda s: arrays(np.int64, (2, *s), elements=st.integers(-4, 4)).map(lambda a: a.astype(float))
+)
+calm = settings(
+    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)

@@ -6,31 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.linalg import orthogonal_procrustes
-from sklearn.linear_model import Ridge
-from sklearn.metrics.pairwise import cosine_similarity
 
 from mahals.maths.transfer.fitting import KINDS, MapKind, fit_map, fit_shuffled, move
-from mahals.maths.transfer.linear import ALPHAS
-from mahals.maths.transfer.mlp import fit_mlp
-from mahals.maths.transfer.rows import in_folds, split_sides
 from mahals.records import InputError
+from tests.support.planted_spaces import D, cosine, planted
 
-D = 12
 FITTED: tuple[MapKind, ...] = ("ridge", "procrustes", "mlp", "anchors")
 STRAIGHT: tuple[MapKind, ...] = ("ridge", "procrustes", "anchors")  # quick ones
-
-
-def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
-
-
-def planted(n: int, d_s: int, d_t: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Source states of unequal spread, their image under a hidden rotation, and that map."""
-    rng = np.random.default_rng(seed)
-    source = rng.standard_normal((n, d_s)) * np.linspace(3, 1, d_s) + 5.0
-    turn = np.linalg.qr(rng.standard_normal((max(d_s, d_t),) * 2))[0][:d_s, :d_t]
-    return source, source @ turn + 0.05 * rng.standard_normal((n, d_t)) - 9.0, turn
 
 
 @pytest.mark.parametrize("kind", FITTED)
@@ -120,121 +102,6 @@ def test_a_cluster_is_never_on_both_sides_of_the_hold_out() -> None:
     assert leaked.r2_held_out is not None and honest.r2_held_out is not None
     assert leaked.r2_held_out > 0.2
     assert honest.r2_held_out < 0.05
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    sizes=st.lists(st.integers(1, 6), min_size=12, max_size=30),
-    seed=st.integers(0, 1000),
-)
-def test_split_and_folds_keep_clusters_whole(sizes: list[int], seed: int) -> None:
-    groups = [f"c{i}" for i, size in enumerate(sizes) for _ in range(size)]
-    n = len(groups)
-    shuffled = np.random.default_rng(seed).permutation(n)
-    groups = [groups[i] for i in shuffled]
-    rows = np.column_stack([np.arange(n), np.arange(n) ** 2]).astype(float)
-    sides = split_sides(rows, rows, groups, seed)
-    np.testing.assert_allclose(sides.source.mean(axis=0), 0, atol=1e-6)
-    assert len(sides.source) + len(sides.held_source) == n
-    assert len(sides.held_source) <= max(max(sizes), round(0.2 * n))
-    # which row is which: their order survives the centring
-    order = np.concatenate([sides.held_source, sides.source])[:, 0]
-    back = np.argsort(np.argsort(order))
-    held = {groups[i] for i in back[: len(sides.held_source)]}
-    kept = [groups[i] for i in back[len(sides.held_source) :]]
-    assert not held & set(kept)
-    fold = in_folds(sides.clusters, 5)
-    by_cluster = {(g, f) for g, f in zip(kept, fold, strict=True)}
-    assert len(by_cluster) == len(set(kept)) and set(fold) <= set(range(5))
-
-
-def test_ridge_is_scikit_learns_at_the_chosen_penalty_and_chooses_well() -> None:
-    source, target, _ = planted(200, D, 7, 5)
-    target = target + 3 * np.random.default_rng(6).standard_normal(target.shape)
-    found = fit_map("ridge", source, target, 9, None)
-    order = np.random.default_rng(9).permutation(200)
-    held, kept = order[:40], order[40:]
-    unit = ((source[kept] - source[kept].mean(0)) ** 2).sum() / D
-    assert found.alpha in ALPHAS
-    other = Ridge(alpha=found.alpha * unit).fit(source[kept], target[kept])
-    np.testing.assert_allclose(found.matrix, other.coef_.T, atol=1e-8)
-    errors = []
-    for alpha in ALPHAS:
-        total = 0.0
-        for rows in np.array_split(np.arange(160), 5):
-            rest = np.setdiff1d(np.arange(160), rows)
-            mean_x, mean_y = source[kept].mean(0), target[kept].mean(0)
-            fit = Ridge(alpha=alpha * unit, fit_intercept=False).fit(
-                source[kept][rest] - mean_x, target[kept][rest] - mean_y
-            )
-            fitted = fit.predict(source[kept][rows] - mean_x)
-            total += ((target[kept][rows] - mean_y - fitted) ** 2).sum()
-        errors.append(total)
-    assert found.alpha == ALPHAS[int(np.argmin(errors))]
-    truth = target[held] - target[kept].mean(0)
-    r2 = 1 - ((target[held] - other.predict(source[held])) ** 2).sum() / (truth**2).sum()
-    assert found.r2_held_out == pytest.approx(r2)
-
-
-def test_procrustes_is_scipys_between_equal_widths() -> None:
-    source, target, _ = planted(300, D, D, 5)
-    target = target + np.random.default_rng(6).standard_normal(target.shape)
-    kept = np.random.default_rng(3).permutation(300)[60:]
-    x, y = source[kept] - source[kept].mean(0), target[kept] - target[kept].mean(0)
-    turn, size = orthogonal_procrustes(x, y)
-    expected = turn * size / (x**2).sum()
-    np.testing.assert_allclose(fit_map("procrustes", source, target, 3, None).matrix, expected)
-
-
-def test_anchors_give_the_direction_with_the_same_similarities() -> None:
-    """Relative representations by another road: the cosines to the anchors, before and after."""
-    source, target, _ = planted(600, D, D, 6)
-    found = fit_map("anchors", source, target, 0, None)
-    assert found.rank == 4 * D
-    vector = np.random.default_rng(7).standard_normal(D)
-    moved = move(found, vector, 1.0)
-    theirs = cosine_similarity(vector[None], source - source.mean(0))[0]
-    ours = cosine_similarity(moved[None], target - target.mean(0))[0]
-    assert np.corrcoef(theirs, ours)[0, 1] > 0.999
-    np.testing.assert_allclose(theirs, ours, atol=0.05)
-
-
-def test_anchors_stand_states_that_lie_in_few_directions() -> None:
-    """As states of real models do; an inversion of too little penalty carries noise alone."""
-    rng = np.random.default_rng(9)
-    spread = np.geomspace(30, 0.03, 20)
-    source = rng.standard_normal((600, 20)) * spread
-    turn = np.linalg.qr(rng.standard_normal((20, 20)))[0]
-    target = source @ turn + 0.3 * rng.standard_normal((600, 20))
-    found = fit_map("anchors", source, target, 0, None)
-    assert found.alpha is not None and found.alpha > 1e-5
-    assert found.r2_held_out is not None and found.r2_held_out > 0.9
-
-
-def test_an_mlp_finds_a_bent_relation_and_moves_by_its_mean_derivative() -> None:
-    rng = np.random.default_rng(8)
-    source = 1.5 * rng.standard_normal((800, 4))
-    mix, out = rng.standard_normal((4, 4)), rng.standard_normal((4, 5))
-    target = np.tanh(source @ mix) @ out
-    bent = fit_map("mlp", source, target, 0, None)
-    straight = fit_map("ridge", source, target, 0, None)
-    assert bent.r2_held_out is not None and straight.r2_held_out is not None
-    assert bent.r2_held_out > straight.r2_held_out + 0.02
-    assert bent.r2_linear is not None and bent.r2_linear < bent.r2_held_out
-    assert bent.rank == round(np.sqrt(4 * 5))
-    sides = split_sides(source, target, None, 0)
-    network = fit_mlp(sides, 0)
-    step = 1e-5 * np.eye(4)
-    slopes = [
-        (network(sides.source + s) - network(sides.source - s)).mean(axis=0) / 2e-5 for s in step
-    ]
-    np.testing.assert_allclose(bent.matrix, slopes, atol=1e-6)
-
-
-def test_an_mlp_is_decided_by_its_seed() -> None:
-    source, target, _ = planted(200, D, D, 0)
-    first, again, other = (fit_map("mlp", source, target, s, None).matrix for s in (1, 1, 2))
-    assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
 def test_only_the_linear_part_moves_a_difference() -> None:

@@ -1,0 +1,109 @@
+"""Are comparisons with random arms calibrated, and corrections those of scipy?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from mahals.maths.stats.controls import (
+    benjamini_hochberg,
+    gain_over_random,
+    over_random,
+    permutation_p,
+    probability_best,
+)
+from mahals.records import InputError
+
+
+def test_benjamini_hochberg_by_hand_and_against_scipy() -> None:
+    assert benjamini_hochberg([0.01, 0.04, 0.03, 0.5]) == pytest.approx(
+        [0.04, 0.04 * 4 / 3, 0.04 * 4 / 3, 0.5]
+    )
+    p = np.random.default_rng(0).uniform(size=40) ** 2
+    np.testing.assert_allclose(benjamini_hochberg(list(p)), scipy_stats.false_discovery_control(p))
+    assert benjamini_hochberg([]) == []
+
+
+def test_permutation_p_counts_itself() -> None:
+    assert permutation_p(2.0, [1.0, 2.0, 3.0]) == pytest.approx(3 / 4)
+    assert permutation_p(9.0, np.zeros(999)) == pytest.approx(1 / 1000)
+
+
+def random_study(seed: int, effect: float) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """K = 20 random arms and one more of the same kind plus `effect`, on 50 shared prompts."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(0, 1, 21)
+    noise = rng.standard_normal((21, 50)) * 0.5
+    noise -= noise.mean(axis=1, keepdims=True)
+    values[0] += effect
+    return float(values[0]), noise[0], values[1:], noise[1:]
+
+
+def test_gain_over_random_of_a_random_arm_has_uniform_p() -> None:
+    found = [gain_over_random(*random_study(s, 0.0), None) for s in range(600)]
+    p = [f.p for f in found]
+    assert scipy_stats.kstest(p, "uniform").pvalue > 0.01
+    assert 0.92 <= np.mean([f.interval.low <= 0 <= f.interval.high for f in found]) <= 0.98
+    # the error over prompts is in there too: with prompts that decide, p would be too small
+    assert (
+        np.mean([gain_over_random(*random_study(s, 6.0), None).p < 0.01 for s in range(50)]) > 0.9
+    )
+
+
+def test_gain_over_random_by_hand() -> None:
+    draws = np.array([1.0, 2.0, 3.0])
+    found = gain_over_random(5.0, np.zeros(4), draws, np.zeros((3, 4)), None)
+    error = np.sqrt(1.0 * (1 + 1 / 3))
+    assert found.interval.estimate == pytest.approx(3.0)
+    assert found.interval.standard_error == pytest.approx(error)
+    assert found.p == pytest.approx(2 * scipy_stats.t.sf(3 / error, 2))
+    assert found.p_random == pytest.approx(1 / 4)
+    assert (found.n_random, found.random_mean) == (3, 2.0)
+    clear = found.interval.low > 0
+    assert clear == (found.p < 0.05)
+
+
+def test_gain_over_random_where_nothing_moves() -> None:
+    same = gain_over_random(1.0, np.zeros(3), [1.0, 1.0], np.zeros((2, 3)), None)
+    assert (same.p, same.interval.low, same.interval.high) == (1.0, 0.0, 0.0)
+    with pytest.raises(InputError, match="differ among themselves"):
+        gain_over_random(2.0, np.zeros(3), [1.0, 1.0], np.zeros((2, 3)), None)
+    with pytest.raises(InputError, match="at least 2"):
+        gain_over_random(2.0, np.zeros(3), [1.0], np.zeros((1, 3)), None)
+
+
+def test_probability_best() -> None:
+    shares = probability_best([0.0, 0.0, -50.0], np.eye(3), 20_000, 0)
+    assert shares.sum() == pytest.approx(1.0)
+    assert shares == pytest.approx([0.5, 0.5, 0.0], abs=0.02)
+    # one against one: P(a > b) = Phi(gap / sd of the difference), with their covariance
+    cov = np.array([[1.0, 0.8], [0.8, 1.0]])
+    found = probability_best([0.5, 0.0], cov, 40_000, 1)[0]
+    assert found == pytest.approx(scipy_stats.norm.cdf(0.5 / np.sqrt(0.4)), abs=0.01)
+    assert (
+        probability_best([0.5, 0.0], cov, 100, 1) == probability_best([0.5, 0.0], cov, 100, 1)
+    ).all()
+    assert probability_best([1.0, 1.0], np.zeros((2, 2)), 10, 0) == pytest.approx([0.5, 0.5])
+
+
+def test_comparisons_refuse_bad_input() -> None:
+    with pytest.raises(InputError, match=r"\[0, 1\]"):
+        benjamini_hochberg([0.1, 1.1])
+    with pytest.raises(InputError, match="covariance"):
+        probability_best([1.0, 2.0], np.eye(3), 10, 0)
+
+
+@pytest.mark.parametrize("draws", [3, 4, 7, 20])
+def test_where_all_arms_refuse_the_same_half_there_is_no_interval_of_rounding(draws: int) -> None:
+    """The mean of K equal numbers is not always that number: its error is no evidence."""
+    rng = np.random.default_rng(draws)
+    for n in (14, 30, 42, 70):
+        influence = np.sqrt(n / (n - 1)) * rng.permutation(np.repeat([0.0, 1.0], n // 2) - 0.3) / 7
+        clusters = [str(i // 2) for i in range(n)]
+        random = [(0.1 + 0.2, influence.copy()) for _ in range(draws)]
+        assert over_random(0.1 + 0.2, influence, random, clusters) is None
+        other = influence.copy()
+        other[0] += 0.5
+        found = over_random(0.9, other, random, clusters)
+        assert found is not None and found.interval.standard_error > 1e-3
