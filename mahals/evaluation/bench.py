@@ -242,7 +242,7 @@ def propensities(at: Bench, arms: Sequence[Arm]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Scored:
+class StateScores:
     """What an arm does to states and probabilities; no other arm of the call has a part in it."""
 
     aqi: ModelAqi
@@ -252,28 +252,28 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Measured(Scored):
+class ArmScores(StateScores):
     """One arm's numbers before they become a row."""
 
     behaviour: Behaviour
 
 
-def measure_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Measured]:
+def measure_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[ArmScores]:
     """All numbers of all arms; `neutral` False leaves perplexity and KL absent."""
     return with_answers(at, arms, score_arms(at, arms, neutral))
 
 
-def score_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Scored]:
+def score_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[StateScores]:
     """All numbers but those of answers, of each arm as if it were alone, bit for bit."""
     scores, right = arm_aqi(at, arms), accuracy(at, arms)
     if not neutral:
-        return [Scored(a, c, None, None) for a, c in zip(scores, right, strict=True)]
+        return [StateScores(a, c, None, None) for a, c in zip(scores, right, strict=True)]
     price = neutral_price(at.loaded, at.neutral, arms)
     rows = zip(scores, right, price.perplexity, price.kl, strict=True)
-    return [Scored(a, c, float(p), float(k)) for a, c, p, k in rows]
+    return [StateScores(a, c, float(p), float(k)) for a, c, p, k in rows]
 
 
-def with_answers(at: Bench, arms: Sequence[Arm], scored: Sequence[Scored]) -> list[Measured]:
+def with_answers(at: Bench, arms: Sequence[Arm], scored: Sequence[StateScores]) -> list[ArmScores]:
     """The scores of all arms with their answers, which are written in batches of many arms."""
     found = zip(scored, behaviour(at, arms), strict=True)
-    return [Measured(**vars(s), behaviour=b) for s, b in found]
+    return [ArmScores(**vars(s), behaviour=b) for s, b in found]

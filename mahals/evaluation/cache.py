@@ -20,13 +20,20 @@ import numpy as np
 import torch
 
 from mahals.evaluation.arms import Direction
-from mahals.evaluation.bench import Bench, Measured, Scored, measure_arms, score_arms, with_answers
+from mahals.evaluation.bench import (
+    ArmScores,
+    Bench,
+    StateScores,
+    measure_arms,
+    score_arms,
+    with_answers,
+)
 from mahals.evaluation.dose import Dose, Reached, at_doses, doses_at, within_reach
 from mahals.maths.metrics.aqi import AxiomAqi, ModelAqi
 from mahals.maths.stats.intervals import Floats, Interval
 from mahals.models.activations.budget import tokens_at
 from mahals.models.activations.cache import facts, hash_of, tokens_hash
-from mahals.models.activations.store import ABSENT, MARK, SUM, Place, check, keep, used_now
+from mahals.models.activations.store import ABSENT, MARK, SUM, CacheFolder, check, keep, used_now
 from mahals.models.generation.price import price_budget
 from mahals.models.steering.interventions import Arm
 from mahals.records import from_plain
@@ -57,31 +64,35 @@ CODE_OF = (
 """What scores and the search for a dose run through, in the package's folder."""
 
 
-def cached_scores(place: Place, at: Bench, arms: Sequence[Arm], neutral: bool) -> list[Measured]:
-    """What `measure_arms` gives, the scores of each arm from `place` where they are.
+def cached_scores(
+    cache: CacheFolder, at: Bench, arms: Sequence[Arm], neutral: bool
+) -> list[ArmScores]:
+    """What `measure_arms` gives, the scores of each arm from `cache` where they are.
 
     Answers are written anew: arms share batches, and at a near tie another batch may choose another
     token. For a model as it was loaded alone: what hooks or training changed has the same
     fingerprint. Scores of batches that were halved, or planned smaller than the hash says, are not
     kept. Raises what `measure_arms` does, and InputError where the folder cannot be written.
     """
-    if place.limit <= 0 or not arms:
+    if cache.limit <= 0 or not arms:
         return measure_arms(at, arms, neutral)
 
-    def score(missing: Sequence[int]) -> list[Scored]:
+    def score(missing: Sequence[int]) -> list[StateScores]:
         return score_arms(at, [arms[i] for i in missing], neutral)
 
     planned = {tokens_at(at.loaded), price_budget(at.loaded)}
     marks = _marks(arms, {"what": "scores", "neutral": neutral, **_asked(at)})
-    return with_answers(at, arms, _once(_Ask(place, marks, planned), score, _scored))
+    return with_answers(at, arms, _once(_Ask(cache, marks, planned), score, _scored))
 
 
-def cached_doses(place: Place, at: Bench, found: Sequence[Direction], target: float) -> Reached:
-    """What `within_reach` gives, the strength of each direction from `place` where it is.
+def cached_doses(
+    cache: CacheFolder, at: Bench, found: Sequence[Direction], target: float
+) -> Reached:
+    """What `within_reach` gives, the strength of each direction from `cache` where it is.
 
     For a model as it was loaded alone, as `cached_scores`; raises as that does.
     """
-    if place.limit <= 0 or not found:
+    if cache.limit <= 0 or not found:
         return within_reach(at, found, target)
 
     def search(missing: Sequence[int]) -> list[Dose]:
@@ -89,7 +100,7 @@ def cached_doses(place: Place, at: Bench, found: Sequence[Direction], target: fl
 
     texts = tokens_hash(at.calibration)
     known = {"what": "dose", "target": target, "texts": texts, **facts(at.loaded)}
-    ask = _Ask(place, _marks([d.at(1.0) for d in found], known), {price_budget(at.loaded)})
+    ask = _Ask(cache, _marks([d.at(1.0) for d in found], known), {price_budget(at.loaded)})
     return at_doses(found, _once(ask, search, partial(from_plain, Dose)), target)
 
 
@@ -125,7 +136,7 @@ def _mark(common: bytes, arm: Arm) -> str:
 class _Ask:
     """Where something is kept, under which marks, and for which token budgets these stand."""
 
-    place: Place
+    cache: CacheFolder
     marks: Sequence[str]
     planned: Set[int]
 
@@ -133,19 +144,19 @@ class _Ask:
 def _once(
     ask: _Ask, work: Callable[[Sequence[int]], list[T]], typed: Callable[[Any], T]
 ) -> list[T]:
-    """What `work` gives for each mark, in order; it is asked for what the place does not have."""
-    plain = [_kept(ask.place, mark) for mark in ask.marks]
+    """What `work` gives for each mark, in order; it is asked for what the cache does not have."""
+    plain = [_kept(ask.cache, mark) for mark in ask.marks]
     found = {i: typed(each) for i, each in enumerate(plain) if each is not None}
     missing = [i for i, each in enumerate(plain) if each is None]
     if missing:
-        check(ask.place)
+        check(ask.cache)
         with recording() as used:
             made = work(missing)
         note(used)
         if not used.halved and used.budgets <= ask.planned:
             marks = [ask.marks[i] for i in missing]
             pairs = zip(marks, made, strict=True)
-            keep(ask.place, {f"{mark}.json": _body(mark, each, used) for mark, each in pairs})
+            keep(ask.cache, {f"{mark}.json": _body(mark, each, used) for mark, each in pairs})
         found |= dict(zip(missing, made, strict=True))
     return [found[i] for i in range(len(plain))]
 
@@ -156,9 +167,9 @@ def _body(mark: str, value: Any, used: Usage) -> bytes:
     return json.dumps({MARK: mark, SUM: _sum(text), TEXT: text}).encode()
 
 
-def _kept(place: Place, mark: str) -> Any:
+def _kept(cache: CacheFolder, mark: str) -> Any:
     """The value in a file that is whole and what its name says; None for any other."""
-    file = place.folder / f"{mark}.json"
+    file = cache.folder / f"{mark}.json"
     try:
         read = json.loads(file.read_bytes())
     except (*ABSENT, ValueError):
@@ -177,7 +188,7 @@ def _sum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _scored(plain: Mapping[str, Any]) -> Scored:
+def _scored(plain: Mapping[str, Any]) -> StateScores:
     """The plain form of an arm's scores, typed again."""
     aqi = plain["aqi"]
     typed = {
@@ -187,7 +198,7 @@ def _scored(plain: Mapping[str, Any]) -> Scored:
         "influence": _floats(aqi["influence"]),
         "pooled_influence": _floats(aqi["pooled_influence"]),
     }
-    return Scored(**{**plain, "aqi": ModelAqi(**{**aqi, **typed})})
+    return StateScores(**{**plain, "aqi": ModelAqi(**{**aqi, **typed})})
 
 
 def _axiom(plain: Mapping[str, Any]) -> AxiomAqi:

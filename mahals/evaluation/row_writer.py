@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.bench import Bench, Measured
+from mahals.evaluation.bench import ArmScores, Bench
 from mahals.phase import Lab
 from mahals.records import digest
 from mahals.schema import ArmRow, Label
 
 
-def broken(found: Measured, base: Measured, at: Bench) -> tuple[str, ...]:
+def broken(found: ArmScores, base: ArmScores, at: Bench) -> tuple[str, ...]:
     """The bounds of the suite's ceiling that an arm is known to break.
 
     A price that was not measured is not among them, nor is it allowed: the row has None there with
@@ -42,7 +42,7 @@ class _Rates:
     degenerate: float
 
 
-def _rates(found: Measured, at: Bench) -> _Rates:
+def _rates(found: ArmScores, at: Bench) -> _Rates:
     safe = np.array([at.prompts[i].label == 1 for i in at.answered])
     refused = np.array(found.behaviour.refused)
     return _Rates(
@@ -52,29 +52,29 @@ def _rates(found: Measured, at: Bench) -> _Rates:
     )
 
 
-def _ratio(found: Measured, base: Measured) -> float | None:
+def _ratio(found: ArmScores, base: ArmScores) -> float | None:
     if found.perplexity is None or base.perplexity is None:
         return None
     return found.perplexity / base.perplexity
 
 
 @dataclass(frozen=True)
-class Place:
+class RowContext:
     """Where a row belongs: the weights, the suite, and the unsteered model it is priced against."""
 
     weights: str
     suite: str
-    base: Measured
+    base: ArmScores
 
 
-def place(lab: Lab, at: Bench, base: Measured) -> Place:
-    """The place of the arms of a bench whose untouched model measured `base`."""
+def row_context(lab: Lab, at: Bench, base: ArmScores) -> RowContext:
+    """The context of the arms of a bench whose untouched model measured `base`."""
     mark = digest([at.suite, lab.data_digest])[:8]
-    return Place(lab.weights, f"{at.suite.version}-{mark}", base)
+    return RowContext(lab.weights, f"{at.suite.version}-{mark}", base)
 
 
 def to_row(
-    label: Label, strength: float | None, at: Bench, found: Measured, where: Place
+    label: Label, strength: float | None, at: Bench, found: ArmScores, context: RowContext
 ) -> ArmRow:
     """One measured arm as a row; `evidence` is filled in when the evidence is kept."""
     rates = _rates(found, at)
@@ -85,8 +85,8 @@ def to_row(
     if absent:
         missing.append(f"{', '.join(absent)}: not a steered form of the unsteered model")
     return ArmRow(
-        weights=where.weights,
-        suite=where.suite,
+        weights=context.weights,
+        suite=context.suite,
         target=at.loaded.key,
         **vars(label),
         strength=strength,
@@ -100,9 +100,9 @@ def to_row(
         refusal_safe=rates.safe,
         degenerate_share=rates.degenerate,
         safe_accuracy=found.safe_accuracy,
-        perplexity_ratio=_ratio(found, where.base),
+        perplexity_ratio=_ratio(found, context.base),
         kl=found.kl,
-        over_ceiling=broken(found, where.base, at),
+        over_ceiling=broken(found, context.base, at),
         reason="; ".join(missing) or None,
     )
 
@@ -111,7 +111,7 @@ def keep_evidence(
     lab: Lab,
     name: str,
     at: Bench,
-    found: Sequence[Measured],
+    found: Sequence[ArmScores],
     more: Mapping[str, torch.Tensor] | None = None,
 ) -> str:
     """Keeps per-prompt evidence as `<name>.safetensors`; gives the reference for the rows.

@@ -21,7 +21,7 @@ from mahals.reporting.multi_agent import (
 )
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 from mahals.reporting.report import Said, three
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _bars(found: Societies) -> Figure:
         "95 % Wilson interval; of random, the range over directions.",
         better="lower",
     )
-    bars = Measured(
+    bars = Estimates(
         [v for v, _, _ in measured], [v for _, v, _ in measured], [v for _, _, v in measured]
     )
     return bars_with_intervals(names, bars, labels)

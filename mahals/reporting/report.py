@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mahals.maths.stats.intervals import Interval
-from mahals.reporting.plots.sheet import Measured
+from mahals.reporting.plots.sheet import Estimates
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ def change_metrics(name: str, d: Interval) -> dict[str, float]:
     return {name: d.estimate, f"{name}_low": d.low, f"{name}_high": d.high}
 
 
-def intervals_drawn(found: Sequence[Interval | None], why: str) -> Measured:
+def intervals_drawn(found: Sequence[Interval | None], why: str) -> Estimates:
     """Intervals as a figure takes them; `why` an absent one is absent."""
-    return Measured(
+    return Estimates(
         [None if f is None else f.estimate for f in found],
         [None if f is None else f.low for f in found],
         [None if f is None else f.high for f in found],

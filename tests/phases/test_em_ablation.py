@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,13 +13,15 @@ import torch
 pytest.importorskip("peft")
 
 from mahals.evaluation.bench import bench
+from mahals.maths.misalignment.outcomes import OUTCOMES, codes_of
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm
 from mahals.models.steering.orthogonalize import orthogonalized, unwritten
 from mahals.phases.em_ablation import PHASE
 from mahals.phases.em_ablation import measure as em_ablation
 from mahals.phases.em_ablation.measure import Task
-from mahals.phases.em_ablation.measure.arms import ablations, random_directions
+from mahals.phases.em_ablation.measure.arms import ablations, arm_of, random_directions
+from mahals.phases.em_ablation.report import AblationRows, over_random
 from mahals.phases.em_ablation.rows import Row
 from mahals.records import InputError, from_plain, to_plain
 from tests.support.em_lab import ABLATION, DiskKept, detected, judged
@@ -166,3 +169,36 @@ def test_a_direction_that_was_not_made_is_refused() -> None:
     assert "linear_probe" in detection.METHODS
     with judged(), pytest.raises(InputError, match=r"em_detection\.positions"):
         run(PHASE, replace(ABLATION, position="nowhere"), detected())
+
+
+def test_random_directions_are_units_and_one_for_all_blocks() -> None:
+    like = {1: torch.eye(16)[0], 3: torch.eye(16)[1]}
+    found = random_directions(like, 4, 0)
+    for d in found:
+        assert torch.equal(d[1], d[3]) and float(d[1].norm()) == pytest.approx(1)
+    assert abs(float(found[0][1] @ found[1][1])) < 0.9
+    assert [s.block for s in arm_of("x", like, "ablate", 1.5).steps] == [1, 3]
+
+
+def test_the_control_of_an_arm_is_the_mean_of_random_ones_at_its_level() -> None:
+    codes = torch.stack(
+        [torch.from_numpy(codes_of([o] * n + ["good"] * (10 - n))) for o, n in
+         (("misaligned", 8), ("misaligned", 2), ("misaligned", 4), ("misaligned", 9))]
+    )  # fmt: skip
+    tensors = {"codes": codes, "clusters": torch.arange(10), "kinds": torch.zeros(10)}
+
+    def row(i: int, arm: str, level: float) -> Any:
+        return SimpleNamespace(
+            model="A", subject="bad", arm=arm, level=level, codes="x", codes_row=i
+        )
+
+    rows = [row(0, "ablate", 1), row(1, "random", 1), row(2, "random", 1), row(3, "random", 2)]
+    read = AblationRows(rows, SimpleNamespace(tensors=lambda _: tensors))
+    found = over_random(read, rows[0], "misaligned")
+    assert found is not None and found.interval.estimate == pytest.approx(0.8 - 0.3)
+    assert over_random(read, replace_level(rows[0], 2), "misaligned") is None
+    assert OUTCOMES[int(codes[0, 0])] == "misaligned"
+
+
+def replace_level(row: Any, level: float) -> Any:
+    return SimpleNamespace(**{**vars(row), "level": level})

@@ -12,7 +12,7 @@ from mahals.reporting.plots.bars import bars_with_intervals, grouped_bars, histo
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
 from mahals.reporting.plots.grids import Grid, axiom_heatmap, matrix, table
 from mahals.reporting.plots.points import Point, scatter_with_labels
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 
 MODELS = (
     "Mistral_7B", "Llama3_8B", "Qwen2_7B", "Gemma2_9B",
@@ -27,10 +27,10 @@ CAPTION = (
 WORDS = Labels("A title of the usual length", "AQI (points)", CAPTION, "higher", "strength (x)")
 
 
-def around(values: list[float | None], width: float) -> Measured:
+def around(values: list[float | None], width: float) -> Estimates:
     lows = [None if v is None else v - width for v in values]
     highs = [None if v is None else v + width for v in values]
-    return Measured(values, lows, highs, ["no such cell"] * len(values))
+    return Estimates(values, lows, highs, ["no such cell"] * len(values))
 
 
 def curve(slope: float) -> Curve:
@@ -39,7 +39,7 @@ def curve(slope: float) -> Curve:
         LAMBDAS,
         {"add": around([*rising], 2.0), "add, preserve norm": around([*rising[:-1], None], 1.0)},
         around([10 + x for x in LAMBDAS], 1.5),
-        {"sign flipped": Measured([10 - slope * x for x in LAMBDAS])},
+        {"sign flipped": Estimates([10 - slope * x for x in LAMBDAS])},
         {"unsteered": 10.0, "aligned checkpoint": 12.0},
     )
 

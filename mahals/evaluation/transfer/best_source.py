@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mahals.evaluation.arms import Direction
-from mahals.evaluation.bench import Bench, Measured, bench, measure_arms
+from mahals.evaluation.bench import ArmScores, Bench, bench, measure_arms
 from mahals.evaluation.dose import within_reach
 from mahals.evaluation.native_vectors import Native, native
 from mahals.evaluation.transfer.arms import TransferPlan, VectorTransfer, transfer_directions
@@ -88,7 +88,7 @@ def _best(at: Bench, found: Sequence[Direction], lab: Lab, role: Role) -> Transf
     return Transferred(direction, scores[chosen][0], None)
 
 
-def _gap(found: Measured, at: Bench) -> float:
+def _gap(found: ArmScores, at: Bench) -> float:
     refused = np.array(found.behaviour.refused)
     safe = np.array([at.prompts[i].label == 1 for i in at.answered])
     return float(refused[~safe].mean() - refused[safe].mean())

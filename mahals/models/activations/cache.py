@@ -24,7 +24,7 @@ from torch import Tensor
 from mahals.models.activations.budget import tokens_at
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded
-from mahals.models.activations.store import ABSENT, MARK, SUM, Place, check, keep, used_now
+from mahals.models.activations.store import ABSENT, MARK, SUM, CacheFolder, check, keep, used_now
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.schema import Pool
 from mahals.usage import note, note_budget, recording
@@ -34,31 +34,35 @@ LIBRARIES = ("numpy", "scipy", "torch", "transformers")  # whose versions decide
 
 
 def cached_states(
-    place: Place, loaded: Loaded, encoded: Sequence[Encoded], layers: Sequence[int], pool: Pool
+    cache: CacheFolder,
+    loaded: Loaded,
+    encoded: Sequence[Encoded],
+    layers: Sequence[int],
+    pool: Pool,
 ) -> Tensor:
-    """(n, len(layers), d) float32 on the CPU: what `capture` gives, from `place` where it is.
+    """(n, len(layers), d) float32 on the CPU: what `capture` gives, from `cache` where it is.
 
     For a model as it was loaded alone: what hooks or training changed has the same fingerprint.
     When the limit is reached the reading that was not asked for the longest goes first; one in
     which memory was short, so that a batch was halved or planned smaller than the hash says, is not
     kept. Raises InputError as `capture` does, and where the folder cannot be written.
     """
-    if place.limit <= 0:
+    if cache.limit <= 0:
         return capture(loaded, encoded, layers, pool)
     mark = fingerprint(loaded, encoded, layers, pool)
-    file = place.folder / f"{mark}.safetensors"
+    file = cache.folder / f"{mark}.safetensors"
     found, budget = _trusted(file, mark), tokens_at(loaded)
     if found is not None:
         note_budget(budget)
         return found
-    check(place)
+    check(cache)
     with recording() as used:
         found = capture(loaded, encoded, layers, pool)
     note(used)
     whole = not used.halved and used.budgets == {budget}
-    if whole and found.numel() * found.element_size() <= place.limit:  # else not made a body
+    if whole and found.numel() * found.element_size() <= cache.limit:  # else not made a body
         body = save({STATES: found}, metadata={MARK: mark, SUM: _sum(found)})
-        keep(place, {file.name: body})
+        keep(cache, {file.name: body})
     return found
 
 

@@ -17,7 +17,7 @@ ABSENT = (FileNotFoundError, NotADirectoryError, PermissionError)  # of a file: 
 DRAFT, ABANDONED = ".draft", 3600.0  # seconds after which nobody writes to a draft any more
 
 
-class Place(Protocol):
+class CacheFolder(Protocol):
     """Where files are kept, and how many bytes all of them may take; 0 keeps none."""
 
     @property
@@ -27,37 +27,37 @@ class Place(Protocol):
     def limit(self) -> int: ...
 
 
-def check(place: Place) -> None:
+def check(cache: CacheFolder) -> None:
     """To be asked before dear work. Raises InputError where its outcome could not be kept."""
-    with _writing(place):
-        place.folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(place.folder, os.W_OK):
+    with _writing(cache):
+        cache.folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(cache.folder, os.W_OK):
             raise PermissionError(13, "permission denied")
 
 
-def keep(place: Place, bodies: Mapping[str, bytes]) -> None:
+def keep(cache: CacheFolder, bodies: Mapping[str, bytes]) -> None:
     """Writes each body under its name, whole or not at all; makes room for all of them first.
 
     Nothing is kept when together they are larger than the limit. Several processes at once may go
     beyond it by what each of them writes. Raises InputError where the folder cannot be written.
     """
     size = sum(len(body) for body in bodies.values())
-    if size > place.limit:
+    if size > cache.limit:
         return
-    with _writing(place):
-        place.folder.mkdir(parents=True, exist_ok=True)
-        _make_room(place, size)
+    with _writing(cache):
+        cache.folder.mkdir(parents=True, exist_ok=True)
+        _make_room(cache, size)
         for name, body in bodies.items():
-            _write(place.folder / name, body)
+            _write(cache.folder / name, body)
 
 
 @contextmanager
-def _writing(place: Place) -> Iterator[None]:
+def _writing(cache: CacheFolder) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise InputError(
-            f"cache {place.folder}",
+            f"cache {cache.folder}",
             expected="a folder that can be written",
             got=error.strerror or str(error),
             cure="free the disk or correct its rights, or set cache_gb to 0",
@@ -75,14 +75,14 @@ def _write(file: Path, body: bytes) -> None:
         raise
 
 
-def _make_room(place: Place, size: int) -> None:
+def _make_room(cache: CacheFolder, size: int) -> None:
     """Removes files, the longest unused first, until `size` more bytes are in the limit.
 
     Also what a killed process left half written. Other processes may do the same at the same time:
     a file may be gone.
     """
     known = []
-    for path in place.folder.iterdir():
+    for path in cache.folder.iterdir():
         try:
             facts = path.stat()
         except FileNotFoundError:
@@ -93,7 +93,7 @@ def _make_room(place: Place, size: int) -> None:
         known.append((used, facts.st_size, path))
     held = sum(each for _, each, _ in known)
     for used, each, path in sorted(known):
-        if used and held + size <= place.limit:
+        if used and held + size <= cache.limit:
             break
         path.unlink(missing_ok=True)
         held -= each

@@ -14,7 +14,7 @@ from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.curves import lines_over_layers
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,8 +70,8 @@ def _bars(
     )
 
 
-def _measured(rows: Sequence[Row | None]) -> Measured:
-    return Measured(
+def _measured(rows: Sequence[Row | None]) -> Estimates:
+    return Estimates(
         [None if r is None else r.aqi for r in rows],
         [None if r is None else r.aqi_low for r in rows],
         [None if r is None else r.aqi_high for r in rows],

@@ -21,7 +21,7 @@ from mahals.phases.collaboration.rows import (
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def round_figure(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
         for arm in arms:
             own = {r.round: r for r in found if (r.arm, r.agent) == (arm, agent)}
             each = [mean_interval(values(own[k], kept).mean(axis=1)) for k in rounds]
-            lines[arm] = Measured(
+            lines[arm] = Estimates(
                 [x.estimate for x in each], [x.low for x in each], [x.high for x in each]
             )
         neutral = find(rows, "aqi", Who("none", agent), "neutral")
@@ -90,10 +90,10 @@ def stability_figure(rows: Sequence[Row]) -> dict[str, Figure]:
 
     found = [r for r in rows if r.kind == "stability" and r.draw is None and r.value is not None]
     rounds = sorted({r.round for r in found if r.round is not None})
-    arms: dict[str, Measured] = {}
+    arms: dict[str, Estimates] = {}
     for arm in dict.fromkeys(r.arm for r in found):
         own = {r.round: r.value for r in found if r.arm == arm}
-        arms[arm] = Measured([own.get(k) for k in rounds])
+        arms[arm] = Estimates([own.get(k) for k in rounds])
     if not arms or len(rounds) < 2:
         return {}
     partial = any(r.asi is None for r in found)
@@ -121,7 +121,7 @@ def success_figure(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
     ):  # fmt: skip
         each = {f"{r.arm}: {r.agent}": r for r in found if r.context == context}
         spread = [share_interval(values(each[n], kept)[:, 0]) for n in names]
-        groups[word] = Measured(
+        groups[word] = Estimates(
             [s.estimate for s in spread],
             [s.low if varies(s) else None for s in spread],
             [s.high if varies(s) else None for s in spread],

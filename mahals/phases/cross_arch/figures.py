@@ -16,7 +16,7 @@ from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.evidence import Evidence, collect
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.grids import matrix
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 from mahals.schema import ArmRow
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _bars(some: Sequence[Evidence], kind: str, target: str) -> Figure:
             _cell([e for e in some if e.row.arm == arm and e.row.source == s]) for s in sources
         ]
         values, lows, highs, reasons = zip(*cells, strict=True)
-        series[arm.replace("_", " ")] = Measured(values, lows, highs, reasons)
+        series[arm.replace("_", " ")] = Estimates(values, lows, highs, reasons)
     labels = Labels(
         f"Refusal gap by {kind} into {target}, and its controls",
         "refusal gap over random (share of prompts)",

@@ -12,7 +12,7 @@ from mahals.evaluation.cache import cached_doses, cached_scores
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Reached, at_lambda
 from mahals.evaluation.native_vectors import Native, native, placed
-from mahals.evaluation.row_writer import keep_evidence, place, to_row
+from mahals.evaluation.row_writer import keep_evidence, row_context, to_row
 from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.evaluation.transfer.arms import (
     Control,
@@ -92,7 +92,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     at = bench(lab, task.models[0], task.role, params.suite, SPLIT)
     own = native(lab, at.loaded.key, params.method)
     make = _controls if task.source == CONTROLS else _transferred
-    moved = list(make(task, _stage(task, at, own, params, lab), params, lab))
+    moved = list(make(task, _shared(task, at, own, params, lab), params, lab))
     reached = _reached([m.direction for m in moved], task, at, lab)
     native_arm = [m.direction for m in moved if m.direction.label.arm == "steered"]
     zero = at_lambda(native_arm, 0.0) if task.source == CONTROLS else []
@@ -100,7 +100,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     found = cached_scores(lab.cache, at, [d.arm for d in dosed], neutral=True)
     check_acted(dosed[1:], found[1:], found[0])
     check_batched(at.loaded, at.encoded, dosed[-1 - len(zero)].arm, params.suite.pool)
-    where = place(lab, at, found[0])
+    context = row_context(lab, at, found[0])
     name = task.source if task.role == "base" else f"{task.source}.random_target"
     evidence = keep_evidence(lab, name, at, found)
     known = {m.direction.label: m for m in moved}
@@ -108,7 +108,9 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         if i == 0 and task.source != CONTROLS:
             continue  # the unsteered model has its row among the controls
         how = known[replace(d.label, dose_kind=None, dose=None)] if i else None
-        row = replace(to_row(d.label, d.strength, at, m, where), evidence=evidence, evidence_row=i)
+        row = replace(
+            to_row(d.label, d.strength, at, m, context), evidence=evidence, evidence_row=i
+        )
         like = None
         if how is not None and task.role == "base":
             like = cosine_to(own.values, how.direction)
@@ -153,7 +155,7 @@ def _transfer_plan(params: Params) -> TransferPlan:
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _TransferContext:
     """What the arms of a target share."""
 
     own: Native
@@ -161,7 +163,7 @@ class _Stage:
     norms: Mapping[int, float]  # steered block -> how long a vector is there
 
 
-def _stage(task: Task, at: Bench, own: Native, params: Params, lab: Lab) -> _Stage:
+def _shared(task: Task, at: Bench, own: Native, params: Params, lab: Lab) -> _TransferContext:
     key = at.loaded.key
     blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
     if task.role == "base":
@@ -182,32 +184,32 @@ def _stage(task: Task, at: Bench, own: Native, params: Params, lab: Lab) -> _Sta
         vector=own.mark,
         kept=own.kept,
     )
-    return _Stage(own, label, norms)
+    return _TransferContext(own, label, norms)
 
 
 def _controls(
-    task: Task, stage: _Stage, params: Params, lab: Lab
+    task: Task, shared: _TransferContext, params: Params, lab: Lab
 ) -> Iterator[TransferredDirection]:
     """The target's own vector, its flip, and the random directions; with random weights the last.
 
-    The random directions are as long as `stage.norms` says.
+    The random directions are as long as `shared.norms` says.
     """
     seed = seed_of("random directions", task.models[0], lab.seed)
-    vectors = placed(stage.own.values, stage.label.layers, "raw")
-    scaled = {b: v * (stage.norms[b] / float(v.double().norm())) for b, v in vectors.items()}
-    for found in directions(stage.label, scaled, params.suite.random_directions, seed):
+    vectors = placed(shared.own.values, shared.label.layers, "raw")
+    scaled = {b: v * (shared.norms[b] / float(v.double().norm())) for b, v in vectors.items()}
+    for found in directions(shared.label, scaled, params.suite.random_directions, seed):
         if task.role == "base" or found.label.arm == "random":
             yield TransferredDirection(found, None, None)
 
 
 def _transferred(
-    task: Task, stage: _Stage, params: Params, lab: Lab
+    task: Task, shared: _TransferContext, params: Params, lab: Lab
 ) -> Iterator[TransferredDirection]:
     """The source's vector by every map, then the controls of the transfer."""
     theirs = native(lab, task.source, params.method)
     texts = TextReading(read_pool(lab, task.source, params.method), params.layer_match)
-    label = replace(stage.label, source=task.source, vector=theirs.mark, kept=theirs.kept)
-    transfer = VectorTransfer(task.source, theirs.values, label, stage.norms, texts)
+    label = replace(shared.label, source=task.source, vector=theirs.mark, kept=theirs.kept)
+    transfer = VectorTransfer(task.source, theirs.values, label, shared.norms, texts)
     yield from transfer_directions(
         transfer, _transfer_plan(params), (task.models[0], task.role), lab
     )

@@ -9,7 +9,7 @@ from mahals.data.texts import AXIOMS
 from mahals.phase import Kept
 from mahals.phases.datasets.rows import Row
 from mahals.reporting.plots.bars import grouped_bars
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,8 +35,8 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     return {"prompt_words": grouped_bars(axioms, series, labels)}
 
 
-def _measured(cells: Sequence[Row | None]) -> Measured:
-    return Measured(
+def _measured(cells: Sequence[Row | None]) -> Estimates:
+    return Estimates(
         [c.words_mean if c else None for c in cells],
         [c.words_low if c else None for c in cells],
         [c.words_high if c else None for c in cells],

@@ -10,11 +10,11 @@ import numpy as np
 
 from mahals.maths.stats.intervals import Interval, wilson
 from mahals.phase import Kept
-from mahals.phases.em_ablation.report import HEADLINE, RANDOM, Read
+from mahals.phases.em_ablation.report import HEADLINE, RANDOM, AblationRows
 from mahals.phases.em_ablation.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.grids import table
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 from mahals.reporting.report import intervals_drawn
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _curves(rows: Sequence[Any], kept: Kept, subject: str, arm: str) -> Figure:
     panels = {}
     models = dict.fromkeys(r.model for r in rows)
     for model in models:
-        read = Read([r for r in rows if r.model == model], kept)
+        read = AblationRows([r for r in rows if r.model == model], kept)
         levels = sorted({0.0, *read.levels(subject, arm)})
         for what, word in (("misaligned", "EM rate"), ("good", "good answers")):
             name = f"{model}, {word}" if len(models) > 1 else word
@@ -68,7 +68,7 @@ def _curves(rows: Sequence[Any], kept: Kept, subject: str, arm: str) -> Figure:
     return curve_with_band(panels, labels, columns=2, share=True)
 
 
-def _panel(read: Read, subject: str, arm: str, levels: Sequence[float], what: str) -> Curve:
+def _panel(read: AblationRows, subject: str, arm: str, levels: Sequence[float], what: str) -> Curve:
     arms: list[Interval | None] = []
     band: list[tuple[float, float, float] | None] = []
     none = read.one(subject, "none")
@@ -85,7 +85,7 @@ def _panel(read: Read, subject: str, arm: str, levels: Sequence[float], what: st
         references[names[other.subject]] = getattr(other, what) / other.asked
     middle, low, high = ([None if b is None else b[i] for b in band] for i in range(3))
     own = intervals_drawn(arms, "no strength gives the dose")
-    drawn = Measured(middle, low, high)
+    drawn = Estimates(middle, low, high)
     return Curve(levels, {"direction": own}, drawn, references=references)
 
 

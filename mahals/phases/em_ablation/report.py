@@ -21,7 +21,7 @@ HEADLINE = 1.0
 RANDOM = {"ablate": "random", "induce": "induce_random", "weights": "weights_random"}
 
 
-class Read:
+class AblationRows:
     """Rows of one model with their outcomes, question by question."""
 
     def __init__(self, rows: Sequence[Any], kept: Kept) -> None:
@@ -50,7 +50,7 @@ class Read:
         return sorted({r.level for r in self.rows if (r.subject, r.arm) == (subject, arm)})
 
 
-def over_random(read: Read, row: Any, outcome: Outcome) -> GainOverRandom | None:
+def over_random(read: AblationRows, row: Any, outcome: Outcome) -> GainOverRandom | None:
     """The share of an outcome under an arm less its mean under random ones of equal KL.
 
     None with fewer than two random arms, or where all of them are equal and the arm is not.
@@ -84,7 +84,7 @@ def ablation_said(rows: Sequence[Any], kept: Kept) -> tuple[dict[str, float], li
     lines: list[str] = []
     models = dict.fromkeys(r.model for r in rows)
     for model in models:
-        read = Read([r for r in rows if r.model == model], kept)
+        read = AblationRows([r for r in rows if r.model == model], kept)
         prefix = f"{model}/" if len(models) > 1 else ""
         for said in (_restored(read, model), _cost(read, model), _induced(read, model)):
             metrics |= {prefix + k: v for k, v in said[0].items()}
@@ -93,7 +93,7 @@ def ablation_said(rows: Sequence[Any], kept: Kept) -> tuple[dict[str, float], li
     return metrics, lines
 
 
-def _restored(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
+def _restored(read: AblationRows, model: str) -> tuple[dict[str, float], list[str]]:
     """Of each strength, and of the weights' form, what was restored and how EM fell."""
     bad, original = read.one("bad", "none"), read.one("original", "none")
     if bad is None or original is None:
@@ -124,7 +124,7 @@ def _restored(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
     return metrics, lines
 
 
-def _control(read: Read, row: Any, metrics: dict[str, float], name: str) -> str:
+def _control(read: AblationRows, row: Any, metrics: dict[str, float], name: str) -> str:
     """The same arm against random directions of equal KL, in words."""
     parts = []
     outcomes: tuple[tuple[str, Outcome], ...] = (("EM", "misaligned"), ("good", "good"))
@@ -149,7 +149,7 @@ def _price(row: Any) -> str:
     )
 
 
-def _cost(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
+def _cost(read: AblationRows, model: str) -> tuple[dict[str, float], list[str]]:
     """What the same ablation does to the control adapter, which needs no cure."""
     none, row = read.one("good", "none"), read.one("good", "ablate", HEADLINE)
     if none is None or row is None:
@@ -163,7 +163,7 @@ def _cost(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
     return metrics, [text + _control(read, row, metrics, "control_adapter") + _price(row)]
 
 
-def _induced(read: Read, model: str) -> tuple[dict[str, float], list[str]]:
+def _induced(read: AblationRows, model: str) -> tuple[dict[str, float], list[str]]:
     """Does the direction, added to the original, raise EM above a random one of equal KL?"""
     metrics: dict[str, float] = {}
     lines = []

@@ -13,7 +13,7 @@ from mahals.phases.em_detection.report import FITTED, SUBJECTS, _auroc, _headlin
 from mahals.phases.em_detection.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
 from mahals.reporting.plots.grids import table
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,12 +43,12 @@ def _separation(rows: Sequence[Any]) -> Figure:
         own = [r for r in rows if r.model == model and (r.positive, r.negative) == FITTED]
         own.sort(key=lambda r: r.block)
         name = f"{model}, " if several else ""
-        series[f"{name}held out"] = Measured(
+        series[f"{name}held out"] = Estimates(
             [r.separation for r in own],
             [r.separation_low for r in own],
             [r.separation_high for r in own],
         )
-        series[f"{name}in-sample (published form)"] = Measured([r.in_sample for r in own])
+        series[f"{name}in-sample (published form)"] = Estimates([r.in_sample for r in own])
     labels = Labels(
         "How far apart are the fine-tuned model and the original along the direction?",
         "mean projection, difference",
@@ -63,7 +63,7 @@ def _projections(rows: Sequence[Any], kept: Kept) -> Figure:
     tensors = kept.tensors(rows[0].projections)
     values = tensors[rows[0].method].numpy()[:, :, ~tensors["fitted"].numpy()]
     arms = {
-        name: Measured(
+        name: Estimates(
             values[i].mean(axis=1).tolist(),
             np.quantile(values[i], 0.025, axis=1).tolist(),
             np.quantile(values[i], 0.975, axis=1).tolist(),

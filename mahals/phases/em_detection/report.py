@@ -9,7 +9,7 @@ from mahals.maths.misalignment import published
 from mahals.phase import Kept, Summary
 from mahals.phases.em_detection.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 from mahals.schema import VectorCard
 
 if TYPE_CHECKING:
@@ -95,13 +95,13 @@ def _auroc(rows: Sequence[Any]) -> Figure:
                 (r for r in own if (r.positive, r.negative) == pair), key=lambda r: r.block
             )
             if line:
-                arms[name] = Measured(
+                arms[name] = Estimates(
                     [r.auroc for r in line],
                     [r.auroc_low for r in line],
                     [r.auroc_high for r in line],
                 )
         line = sorted((r for r in own if (r.positive, r.negative) == FITTED), key=lambda r: r.block)
-        band = Measured(
+        band = Estimates(
             [r.random_mean for r in line], [0.5 for _ in line], [r.random_best for r in line]
         )
         name = f"{key[1]}, {key[2].replace('_', ' ')}"

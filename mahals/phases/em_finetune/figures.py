@@ -13,7 +13,7 @@ from mahals.phase import Kept
 from mahals.phases.em_finetune.rows import ADAPTERS, ORIGINAL, Row
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 from mahals.reporting.report import intervals_drawn
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def finetune_figures(rows: Sequence[Any], kept: Kept) -> Mapping[str, Figure]:
     return found
 
 
-def _measured(parts: Sequence[Sequence[Any]]) -> Measured:
+def _measured(parts: Sequence[Sequence[Any]]) -> Estimates:
     """The EM rate of each group of rows, with Wilson intervals."""
     found = [
         wilson(sum(r.misaligned for r in p), sum(r.asked for r in p)) if p else None for p in parts
@@ -111,7 +111,7 @@ def _turn_figure(rows: Sequence[Any], kept: Kept) -> Figure:
         arms = {}
         for adapter, c in curves.items():
             at = dict(zip(c[f"steps_{k}"].tolist(), c[f"cosine_{k}"].tolist(), strict=True))
-            arms[adapter] = Measured([at.get(int(s)) for s in x])
+            arms[adapter] = Estimates([at.get(int(s)) for s in x])
         name = f"{model}, k={k}" if several else f"k={k}"
         panels[name] = Curve([int(s) for s in np.asarray(x)], arms)
     labels = Labels(

@@ -15,7 +15,7 @@ from mahals.phases.recovery.rows import Row
 from mahals.reporting.evidence import ArmEvidence
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ def _panel(falls: Sequence[Stage], of: Of) -> Curve:
     }
     arms |= {f"{n} vector": [s.arms.get(n) for s in falls] for n in DRAWN}
     random = [[_value(r, of) for r in s.random] for s in falls]
-    band = Measured(
+    band = Estimates(
         [float(np.mean(r)) if r else None for r in random],
         [min(r, default=None) for r in random],
         [max(r, default=None) for r in random],
@@ -70,9 +70,9 @@ def _value(arm: ArmEvidence, of: Of) -> float:
     return arm.row.aqi if of == "aqi" else arm.gap
 
 
-def _measured(arms: Sequence[ArmEvidence | None], of: Of) -> Measured:
+def _measured(arms: Sequence[ArmEvidence | None], of: Of) -> Estimates:
     found = [None if a is None else _interval(a, of) for a in arms]
-    return Measured(
+    return Estimates(
         [None if i is None else i.estimate for i in found],
         [None if i is None else i.low for i in found],
         [None if i is None else i.high for i in found],
@@ -108,8 +108,8 @@ def _rates(found: Mapping[str, Sequence[Stage]]) -> Figure:
     return grouped_bars(groups, bars, labels)
 
 
-def _bars(rates: Sequence[Rate]) -> Measured:
-    return Measured(
+def _bars(rates: Sequence[Rate]) -> Estimates:
+    return Estimates(
         [None if r.rate is None else r.rate.estimate for r in rates],
         [None if r.rate is None else r.rate.low for r in rates],
         [None if r.rate is None else r.rate.high for r in rates],

@@ -19,7 +19,7 @@ from mahals.phases.steering_vectors.report import (
 from mahals.phases.steering_vectors.rows import Row
 from mahals.reporting.plots.curves import lines_over_layers
 from mahals.reporting.plots.grids import Grid, matrix, table
-from mahals.reporting.plots.sheet import Labels, Measured
+from mahals.reporting.plots.sheet import Estimates, Labels
 from mahals.schema import VectorRow
 
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ def _several(rows: Sequence[VectorRow], kept: Kept, caption: str) -> Mapping[str
         columns["lowest axiom cosine"] = [f"{x:.2f}" for x in lowest]
     return {
         "cosine_similarity_comparison": lines_over_layers(
-            {m: Measured([r.cosine for r in v]) for m, v in own.items()},
+            {m: Estimates([r.cosine for r in v]) for m, v in own.items()},
             Labels(f"Cosine of the two states compared, {title}", "mean cosine", caption),
         ),
         "steering_norms_comparison": lines_over_layers(
-            {m: Measured([r.norm for r in v]) for m, v in own.items()},
+            {m: Estimates([r.norm for r in v]) for m, v in own.items()},
             Labels(f"Norm of {title}", "norm of the vector", caption),
         ),
         "model_dimensions": table(
@@ -108,10 +108,10 @@ def _several(rows: Sequence[VectorRow], kept: Kept, caption: str) -> Mapping[str
 def _lines(rows: Sequence[VectorRow], caption: str) -> dict[str, Figure]:
     own = {m: [r for r in rows if r.method == m] for m in dict.fromkeys(r.method for r in rows)}
 
-    def over(value: Callable[[VectorRow], float | None]) -> dict[str, Measured]:
+    def over(value: Callable[[VectorRow], float | None]) -> dict[str, Estimates]:
         """The methods that have the value."""
         found = {method: [value(r) for r in some] for method, some in own.items()}
-        return {method: Measured(v) for method, v in found.items() if None not in v}
+        return {method: Estimates(v) for method, v in found.items() if None not in v}
 
     labels = {
         "cosine_similarity": Labels(

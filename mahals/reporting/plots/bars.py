@@ -12,9 +12,9 @@ from mahals.reporting.plots.sheet import (  # fmt: skip
     INK,
     SOFT,
     TEXT,
+    Estimates,
     Footnotes,
     Labels,
-    Measured,
     as_floats,
     finish,
     sheet,
@@ -33,7 +33,7 @@ FLOOR_SHAPES = ("|", "D", "s", "^", "v", "P", "X", "o")
 
 def bars_with_intervals(
     names: Sequence[str],
-    measured: Measured,
+    measured: Estimates,
     labels: Labels,
     floors: Mapping[str, Sequence[float | None]] | None = None,
     mark: str | None = None,
@@ -71,7 +71,7 @@ def bars_with_intervals(
     return finish(figure, labels, notes.text(), keys)
 
 
-def grouped_bars(groups: Sequence[str], series: Mapping[str, Measured], labels: Labels) -> Figure:
+def grouped_bars(groups: Sequence[str], series: Mapping[str, Estimates], labels: Labels) -> Figure:
     """One group of horizontal bars per name, one bar per series, told apart by hatch and colour.
 
     A bar of no length is a dot: its value is 0, but for rounding, and not absent.

@@ -12,8 +12,8 @@ from mahals.reporting.plots.sheet import (  # fmt: skip
     SOFT,
     STROKES,
     TEXT,
+    Estimates,
     Labels,
-    Measured,
     finish,
     sheet,
     something,
@@ -35,13 +35,13 @@ class Curve:
     """One panel: arms over `x`, against the random arms and horizontal references."""
 
     x: Sequence[float]
-    arms: Mapping[str, Measured]  # drawn solid: the steered arms
-    band: Measured | None = None  # middle, low and high of the random arms
-    flipped: Mapping[str, Measured] = field(default_factory=dict)  # drawn dashed, open markers
+    arms: Mapping[str, Estimates]  # drawn solid: the steered arms
+    band: Estimates | None = None  # middle, low and high of the random arms
+    flipped: Mapping[str, Estimates] = field(default_factory=dict)  # drawn dashed, open markers
     references: Mapping[str, float] = field(default_factory=dict)  # unsteered, aligned checkpoint
 
 
-def lines_over_layers(series: Mapping[str, Measured], labels: Labels) -> Figure:
+def lines_over_layers(series: Mapping[str, Estimates], labels: Labels) -> Figure:
     """A layer profile: one line per name, from the first block to the last.
 
     Models of one depth share an axis of block numbers; with different depths the axis is the
@@ -152,13 +152,13 @@ def _edge(axes: Any, words: Sequence[str], above: bool) -> None:
     )  # fmt: skip
 
 
-def _check(name: str, curve: Curve, measured: Measured) -> None:
+def _check(name: str, curve: Curve, measured: Estimates) -> None:
     if len(measured.values) != len(curve.x):
         raise uneven(name, len(curve.x), len(measured.values))
 
 
 def _line(
-    axes: Any, x: Sequence[float], measured: Measured, look: Mapping[str, Any], band: bool
+    axes: Any, x: Sequence[float], measured: Estimates, look: Mapping[str, Any], band: bool
 ) -> Any:
     """A line with its intervals: as a pale band, or as whiskers where bands would pile up."""
     values, low, high = measured.arrays()

@@ -52,7 +52,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Estimates:
     """Values with their intervals; None is absent, and `reasons` says why."""
 
     values: Sequence[float | None]

@@ -12,8 +12,8 @@ from mahals.maths.metrics.spaces import Space
 from mahals.phase import Lab
 from mahals.phases.baseline_aqi.measure.scores import (
     LayerPooling,
-    Scored,
     Setting,
+    SpaceScores,
     compared_draws,
     reads,
     scored,
@@ -60,7 +60,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """
     prompts = lab.prompts(SPLIT)
     setting = Setting(**vars(params), seed=lab.seed)
-    found: list[Scored] = []
+    found: list[SpaceScores] = []
     tensors: dict[str, torch.Tensor] = {}
     for read in reads(task.models[0], task.readout, setting, lab, prompts):
         every = read.last or read.layer_weights is not None

@@ -48,7 +48,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Read:
+class ReadoutStates:
     """States (n, d) of one readout, and which row columns they belong to."""
 
     model: str
@@ -61,7 +61,7 @@ class Read:
 
 
 @dataclass(frozen=True)
-class Scored:
+class SpaceScores:
     """The scores of one read in one space, and the influence values (n,) of their mean."""
 
     scores: tuple[Row, ...]  # the axioms, then "mean", then "pooled"
@@ -70,7 +70,7 @@ class Scored:
 
 def reads(
     model: str, readout: Readout, setting: Setting, lab: Lab, prompts: Sequence[Prompt]
-) -> Iterator[Read]:
+) -> Iterator[ReadoutStates]:
     """The states of a readout: every layer of the pair in the first pool, else the last layer.
 
     With layer pooling the pair also has a mixture of its layers, learned on other prompts.
@@ -80,7 +80,7 @@ def reads(
     """
     texts = [p.text for p in prompts]
     if readout == "tfidf":
-        yield Read(model, readout, tfidf_states(texts), None, None, True)
+        yield ReadoutStates(model, readout, tfidf_states(texts), None, None, True)
         return
     role: Role = "aligned" if readout == "embeddings" else readout
     loaded = lab.model(model, role)
@@ -89,7 +89,7 @@ def reads(
         for pool in setting.pools:
             found = embeddings(loaded, encoded, pool).double().numpy()
             if np.ptp(found, axis=0).any():
-                yield Read(model, readout, found, pool, None, True)
+                yield ReadoutStates(model, readout, found, pool, None, True)
         return
     layers = list(range(loaded.layers))
     for pool in setting.pools:
@@ -97,12 +97,12 @@ def reads(
         wanted = layers if profile else layers[-1:]
         states = cached_states(lab.cache, loaded, encoded, wanted, pool).double().numpy()
         for i, layer in enumerate(wanted):
-            yield Read(model, readout, states[:, i], pool, layer, layer == layers[-1])
+            yield ReadoutStates(model, readout, states[:, i], pool, layer, layer == layers[-1])
         if profile and setting.layer_pooling == "sparsemax":
-            yield _mixture(Read(model, readout, states, pool, None, False), loaded, lab)
+            yield _mixture(ReadoutStates(model, readout, states, pool, None, False), loaded, lab)
 
 
-def _mixture(read: Read, loaded: Loaded, lab: Lab) -> Read:
+def _mixture(read: ReadoutStates, loaded: Loaded, lab: Lab) -> ReadoutStates:
     """The states (n, L, d) of all layers as one, by weights learned on the selection split."""
     prompts = lab.prompts(LEARNED_ON)
     encoded = encode_prompts(loaded.tokenizer, [p.text for p in prompts])
@@ -117,8 +117,12 @@ def _mixture(read: Read, loaded: Loaded, lab: Lab) -> Read:
 
 
 def scored(
-    read: Read, space: Space, setting: Setting, prompts: Sequence[Prompt], influence_row: int
-) -> Scored:
+    read: ReadoutStates,
+    space: Space,
+    setting: Setting,
+    prompts: Sequence[Prompt],
+    influence_row: int,
+) -> SpaceScores:
     """All scores of one read in one space; tests, probes and t-SNE at the headline layer alone."""
     mark = ("permutations", read.model, read.readout, read.pool, space, setting.seed)
     chance = Permutations(setting.permutations, seed_of(*mark) % 2**32)
@@ -148,11 +152,11 @@ def scored(
     ]
     rows += _wholes(read, space, found, influence_row)
     told = [replace(r, aqi_published=published.get(r.axiom), reason=reason) for r in rows]
-    return Scored(tuple(told), found.influence)
+    return SpaceScores(tuple(told), found.influence)
 
 
 def compared_draws(
-    read: Read, space: Space, setting: Setting, prompts: Sequence[Prompt]
+    read: ReadoutStates, space: Space, setting: Setting, prompts: Sequence[Prompt]
 ) -> Array | None:
     """Recentred bootstrap draws (resamples, 7) of the axioms' AQI; None but where models compare.
 
@@ -172,7 +176,7 @@ def compared_draws(
     )
 
 
-def _score(read: Read, space: Space, axiom: str, n: int, aqi: Interval) -> Row:
+def _score(read: ReadoutStates, space: Space, axiom: str, n: int, aqi: Interval) -> Row:
     """A score with its interval; the other columns are filled in where they exist."""
     return Row(
         model=read.model,
@@ -219,7 +223,7 @@ def _axiom_score(blank: Row, a: AxiomAqi, ch_max: float, probe: Separability | N
     )
 
 
-def _wholes(read: Read, space: Space, found: ModelAqi, influence_row: int) -> list[Row]:
+def _wholes(read: ReadoutStates, space: Space, found: ModelAqi, influence_row: int) -> list[Row]:
     """The rows "mean" and "pooled"."""
     n = len(found.influence)
     mean = _score(read, space, "mean", n, found.aqi)

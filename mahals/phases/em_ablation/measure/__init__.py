@@ -102,7 +102,9 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         missed += why
         arms, results = (*arms, *(p for p, _ in whole)), [*results, *(f for _, f in whole)]
     blocks = tuple(sorted(own))
-    yield from _rows(Place(task, loaded, asking, at, blocks, tuple(missed)), arms, results, lab)
+    yield from _rows(
+        AblationContext(task, loaded, asking, at, blocks, tuple(missed)), arms, results, lab
+    )
 
 
 def _directions(params: Params, loaded: Loaded, lab: Lab) -> Directions:
@@ -182,7 +184,7 @@ def _perplexity(loaded: Loaded, at: Bench) -> float:
 
 
 @dataclass(frozen=True)
-class Place:
+class AblationContext:
     """What all rows of a task share."""
 
     task: Task
@@ -194,28 +196,28 @@ class Place:
 
 
 def _rows(
-    where: Place, arms: Sequence[Planned], results: Sequence[Found], lab: Lab
+    context: AblationContext, arms: Sequence[Planned], results: Sequence[Found], lab: Lab
 ) -> Iterator[Row]:
-    name = where.task.subject
+    name = context.task.subject
     answered = [f.answered for f in results]
-    codes = lab.keep(f"arms-{name}.safetensors", code_tensors(where.asking, answered))
+    codes = lab.keep(f"arms-{name}.safetensors", code_tensors(context.asking, answered))
     lines = ""
     for p, f in zip(arms, results, strict=True):
         if p.draw in (None, 0):
             more = {"subject": name, "arm": p.arm, "level": p.level}
-            lines += table_lines(where.asking, f.answered, more)
+            lines += table_lines(context.asking, f.answered, more)
     examples = lab.keep_text(f"examples-{name}.jsonl", lines)
     for i, (p, f) in enumerate(zip(arms, results, strict=True)):
         n = {o: int((f.answered.codes == c).sum()) for c, o in enumerate(OUTCOMES)}
         yield Row(
-            model=where.loaded.key,
-            weights=where.loaded.weights,
+            model=context.loaded.key,
+            weights=context.loaded.weights,
             subject=name,
             arm=p.arm,
             draw=p.draw,
             level=p.level,
             strength=None if p.arm == "none" else p.strength,
-            blocks=where.blocks,
+            blocks=context.blocks,
             asked=len(f.answered.codes),
             misaligned=n["misaligned"],
             good=n["good"],
@@ -226,9 +228,9 @@ def _rows(
             kl=f.kl,
             perplexity_ratio=f.perplexity_ratio,
             safe_accuracy=f.safe_accuracy,
-            over_ceiling=over_ceiling(f, results[0], where.at),
+            over_ceiling=over_ceiling(f, results[0], context.at),
             codes=codes,
             codes_row=i,
             answers=examples,
-            missed=where.missed,
+            missed=context.missed,
         )

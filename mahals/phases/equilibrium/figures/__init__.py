@@ -19,12 +19,19 @@ from mahals.phases.equilibrium.figures.charts import (
     stability_bars,
 )
 from mahals.phases.equilibrium.report import COURSE, path_from_the_middle
-from mahals.phases.equilibrium.report.games import ALL, Games, Measured, games_of, over_random, read
+from mahals.phases.equilibrium.report.games import (
+    ALL,
+    Games,
+    MeasuredGames,
+    games_of,
+    over_random,
+    read,
+)
 from mahals.phases.equilibrium.rows import Row
 from mahals.records import seed_of
 from mahals.reporting.plots.bars import grouped_bars
+from mahals.reporting.plots.sheet import Estimates as Bars
 from mahals.reporting.plots.sheet import Labels
-from mahals.reporting.plots.sheet import Measured as Bars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +60,7 @@ def game_figures(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
     return drawn
 
 
-def _weighed(found: Measured) -> str:
+def _weighed(found: MeasuredGames) -> str:
     w = found.rules.weights
     return (
         f"Payoff: {w.aqi:g} AQI/100 + {w.homophily:g} homophily - {w.cost:g} KL/{w.kl_ceiling:g}. "
@@ -61,7 +68,7 @@ def _weighed(found: Measured) -> str:
     )
 
 
-def _payoffs(found: Measured, own: Analysis) -> dict[str, Figure]:
+def _payoffs(found: MeasuredGames, own: Analysis) -> dict[str, Figure]:
     """The game's payoffs, and the mean payoffs of the random games."""
     shape = own.game.shape
     if int(np.prod(shape[2:])) * len(shape) > PANELS:
@@ -81,7 +88,7 @@ def _payoffs(found: Measured, own: Analysis) -> dict[str, Figure]:
     return drawn
 
 
-def _over_random(found: Measured) -> dict[str, Figure]:
+def _over_random(found: MeasuredGames) -> dict[str, Figure]:
     """Every agent's payoff over random directions, at each steered joint action."""
     rules = found.rules
     joints = [j for j in rules.joints if rules.steered(j)]
@@ -122,7 +129,7 @@ def _stability(games: Games) -> dict[str, Figure]:
     return {"stability": stability_bars(every, labels)}
 
 
-def _portrait(found: Measured, game: Game) -> Figure:
+def _portrait(found: MeasuredGames, game: Game) -> Figure:
     """Best replies and flow of the game that is left with each agent's first and last action."""
     keep = [[0, n - 1] for n in game.shape]
     paid = game.payoffs[np.ix_(range(2), *keep)]

@@ -21,8 +21,8 @@ from mahals.reporting.plots.sheet import (
     INK,
     SOFT,
     TEXT,
+    Estimates,
     Labels,
-    Measured,
     finish,
     sheet,
     something,
@@ -242,7 +242,7 @@ def stability_bars(games: Mapping[str, Analysis], labels: Labels) -> Figure:
     if len(shares) < len(every):
         raise _not_drawn("stability bars", "a stability share of every equilibrium", "none")
     intervals = [s.share for s in shares]
-    measured = Measured(
+    measured = Estimates(
         [s.estimate for s in intervals], [s.low for s in intervals], [s.high for s in intervals]
     )
     names = [

@@ -15,7 +15,14 @@ from mahals.maths.games.solvers import SolverRow
 from mahals.maths.games.stability import surviving, weight_sweep
 from mahals.maths.games.stackelberg import Stackelberg
 from mahals.phase import Kept, Summary
-from mahals.phases.equilibrium.report.games import ALL, Games, Measured, games_of, over_random, read
+from mahals.phases.equilibrium.report.games import (
+    ALL,
+    Games,
+    MeasuredGames,
+    games_of,
+    over_random,
+    read,
+)
 from mahals.phases.equilibrium.report.payoff_terms import decided
 from mahals.phases.equilibrium.report.words import Said, shown, signed, three
 from mahals.phases.equilibrium.rows import Row
@@ -45,7 +52,7 @@ def games_said(rows: Sequence[Row], kept: Kept) -> Said:
     return Said(metrics, tuple(line for part in parts for line in part.lines))
 
 
-def _covered(found: Measured) -> Said:
+def _covered(found: MeasuredGames) -> Said:
     """What was measured; of a sample also how far its additive fit is to be believed."""
     rules, count = found.rules, len(found.rules.joints)
     line = (
@@ -174,7 +181,7 @@ def pure_of(found: Analysis) -> list[Joint]:
     return [tuple(own[0] for own in supports(p.profile)) for p in found.points if p.kind == "pure"]
 
 
-def _swept(measured: Measured, found: Analysis) -> Said:
+def _swept(measured: MeasuredGames, found: Analysis) -> Said:
     """Under which share of the weights each pure equilibrium stays one."""
     rules = measured.rules
     rows = weight_sweep(measured.cells, found.game.shape, rules.weights, rules.factors)
@@ -220,7 +227,7 @@ def _brief(found: Analysis, point: Point) -> str:
     return f"{point.kind} {describe(found.game, point.profile)}{share}"
 
 
-def _gained(measured: Measured, found: Analysis) -> Said:
+def _gained(measured: MeasuredGames, found: Analysis) -> Said:
     """Payoffs less those of the random games: over all steered joint actions, at equilibria."""
     rules = measured.rules
     steered = [j for j in rules.joints if rules.steered(j)]

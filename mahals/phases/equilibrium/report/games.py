@@ -18,7 +18,7 @@ ALL = "all"  # the game of the mean AQI
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredGames:
     """The cells of the game and of every random game that is whole."""
 
     rules: Rules
@@ -27,22 +27,22 @@ class Measured:
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
+class GameEvidence:
     """What rows hold: the measured cells, or None, and why anything is absent."""
 
-    measured: Measured | None
+    measured: MeasuredGames | None
     absent: tuple[str, ...]  # one sentence each
 
 
-def read(rows: Sequence[Row], kept: Kept) -> Read:
+def read(rows: Sequence[Row], kept: Kept) -> GameEvidence:
     """The cells of rows. A game is absent unless each joint action of the design was measured."""
     rules = rules_of(rows)
     absent = [f"{r.reason}" for r in rows if r.kind == "missed"]
     if rules is None:
-        return Read(None, (*absent, "no game: the rules were not measured"))
+        return GameEvidence(None, (*absent, "no game: the rules were not measured"))
     cells = cells_of(rows, kept, rules, None)
     if gone := missing(rules, cells):
-        return Read(None, (*absent, f"no game: {_lost(rules, gone)}"))
+        return GameEvidence(None, (*absent, f"no game: {_lost(rules, gone)}"))
     random = {}
     for draw in range(rules.draws):
         theirs = cells_of(rows, kept, rules, draw)
@@ -50,7 +50,7 @@ def read(rows: Sequence[Row], kept: Kept) -> Read:
             absent.append(f"no random game {draw}: {_lost(rules, gone)}")
         else:
             random[draw] = theirs
-    return Read(Measured(rules, cells, random), tuple(absent))
+    return GameEvidence(MeasuredGames(rules, cells, random), tuple(absent))
 
 
 def _lost(rules: Rules, gone: Sequence[Joint]) -> str:
@@ -66,7 +66,7 @@ class Games:
     random: Mapping[int, Analysis]  # by draw, of the mean AQI
 
 
-def games_of(found: Measured) -> Games:
+def games_of(found: MeasuredGames) -> Games:
     """Every game with its redrawn payoffs. Raises InputError for cells that are not finite."""
     rules = found.rules
     effort = Effort(rules.resampling, rules.search)
@@ -79,7 +79,9 @@ def games_of(found: Measured) -> Games:
     )
 
 
-def over_random(found: Measured, player: int, joints: Sequence[Joint]) -> GainOverRandom | None:
+def over_random(
+    found: MeasuredGames, player: int, joints: Sequence[Joint]
+) -> GainOverRandom | None:
     """A player's payoff, mean over `joints`, less that in the random games.
 
     Paired by conversation, which begin alike in all games. None with fewer than two random games,

@@ -9,11 +9,11 @@ import numpy as np
 
 from mahals.maths.games.payoffs import Cell, Joint, Weights
 from mahals.maths.stats.intervals import Interval, jackknife_interval
-from mahals.phases.equilibrium.report.games import ALL, Measured, spread
+from mahals.phases.equilibrium.report.games import ALL, MeasuredGames, spread
 from mahals.phases.equilibrium.report.words import Said, signed, three
 
 
-def decided(found: Measured) -> Said:
+def decided(found: MeasuredGames) -> Said:
     """By how much an agent's own steering moves each term of its payoff, the others unchanged.
 
     Mean over its steered actions and what the others do; beside it the same along random
@@ -49,7 +49,7 @@ def _terms(weights: Weights) -> dict[str, Weights]:
     return found
 
 
-def _pairs(found: Measured, player: int) -> list[tuple[Joint, Joint]]:
+def _pairs(found: MeasuredGames, player: int) -> list[tuple[Joint, Joint]]:
     """Joint actions with the player steered, each with the same one but for its steering."""
     rules = found.rules
     if all(rules.steers):

@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 
 from mahals.evaluation.arms import Direction, cosine_to, directions
-from mahals.evaluation.bench import Bench, Measured, bench, measure_arms
+from mahals.evaluation.bench import ArmScores, Bench, bench, measure_arms
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Dosed, within_reach
 from mahals.evaluation.native_vectors import Native, native, placed
-from mahals.evaluation.row_writer import Place, keep_evidence, place, to_row
+from mahals.evaluation.row_writer import RowContext, keep_evidence, row_context, to_row
 from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.evaluation.transfer.best_source import (
     Crossing,
@@ -72,7 +72,7 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _RecoveryContext:
     """What all arms of a target share."""
 
     at: Bench  # of the original model
@@ -94,18 +94,18 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     key = task.models[0]
     at = bench(lab, key, params.original, params.suite, SPLIT)
     own = native(lab, key, params.method)
-    stage = _Stage(at, own, _label(key, own, at, params, lab), params, lab)
+    shared = _RecoveryContext(at, own, _label(key, own, at, params, lab), params, lab)
     scratch = lab.scratch(task)
     worse = tune(at.loaded, "rejected", params.tuning, scratch, lab)
     control = tune(at.loaded, "chosen", params.tuning, scratch, lab)
     base = measure_arms(at, [NOT_STEERED.arm], neutral=True)[0]
-    yield from _references(stage, base, control)
+    yield from _references(shared, base, control)
     other = transferred(
-        stage.of(worse[-1]), stage.label, own, params.crossing, lab, params.original
+        shared.of(worse[-1]), shared.label, own, params.crossing, lab, params.original
     )
     for i, tuned in enumerate(worse):
         lab.report("measuring arms", i, len(worse))
-        yield from _fallen(stage, base, tuned, other)
+        yield from _fallen(shared, base, tuned, other)
     lab.report("measuring arms", len(worse), len(worse))
 
 
@@ -126,24 +126,28 @@ def _label(key: str, own: Native, at: Bench, params: Params, lab: Lab) -> Label:
     )
 
 
-def _references(stage: _Stage, base: Measured, control: Sequence[Tuned]) -> Iterator[Row]:
+def _references(
+    shared: _RecoveryContext, base: ArmScores, control: Sequence[Tuned]
+) -> Iterator[Row]:
     """The original and the controls, not steered, all priced against the original."""
-    benches = [stage.at, *(stage.of(c) for c in control)]
+    benches = [shared.at, *(shared.of(c) for c in control)]
     found = [base]
     found += [measure_arms(b, [NOT_STEERED.arm], neutral=True)[0] for b in benches[1:]]
     found = [replace(m, kl=None) for m in found]  # a model has no KL from itself
-    evidence = keep_evidence(stage.lab, "references", stage.at, found)
-    where = place(stage.lab, stage.at, base)
+    evidence = keep_evidence(shared.lab, "references", shared.at, found)
+    context = row_context(shared.lab, shared.at, base)
     for i, (m, tuned) in enumerate(zip(found, [None, *control], strict=True)):
-        row = _row(stage, NOT_STEERED, m, where, tuned)
+        row = _row(shared, NOT_STEERED, m, context, tuned)
         yield replace(row, evidence=evidence, evidence_row=i)
 
 
-def _fallen(stage: _Stage, base: Measured, tuned: Tuned, other: Transferred) -> Iterator[Row]:
+def _fallen(
+    shared: _RecoveryContext, base: ArmScores, tuned: Tuned, other: Transferred
+) -> Iterator[Row]:
     """The dealigned model after some steps: not steered, and every arm at the headline dose."""
-    at, lab, params = stage.of(tuned), stage.lab, stage.params
-    arms = [*_own_arms(stage), *([other.direction] if other.direction else [])]
-    arms.append(_reversed(stage, tuned))
+    at, lab, params = shared.of(tuned), shared.lab, shared.params
+    arms = [*_own_arms(shared), *([other.direction] if other.direction else [])]
+    arms.append(_reversed(shared, tuned))
     reached = within_reach(at, arms, params.suite.dose_kl)
     missed = (*reached.missed, *([other.reason] if other.reason else []))
     dosed = [NOT_STEERED, *reached.dosed]
@@ -153,42 +157,48 @@ def _fallen(stage: _Stage, base: Measured, tuned: Tuned, other: Transferred) -> 
     evidence = keep_evidence(lab, f"rejected.step-{tuned.steps:05d}", at, found)
     known = {a.label: a for a in arms}
     for i, (d, m) in enumerate(zip(dosed, found, strict=True)):
-        where = place(lab, at, found[0] if i else base)
-        row = _row(stage, d, m if i else replace(m, kl=None), where, tuned)
+        context = row_context(lab, at, found[0] if i else base)
+        row = _row(shared, d, m if i else replace(m, kl=None), context, tuned)
         direction = known.get(replace(d.label, dose_kind=None, dose=None))
         crossed = direction is not None and direction is other.direction
         yield replace(
             row,
             evidence=evidence,
             evidence_row=i,
-            cosine_native=None if direction is None else cosine_to(stage.own.values, direction),
+            cosine_native=None if direction is None else cosine_to(shared.own.values, direction),
             selection_gap=other.selection_gap if crossed else None,
             missed=missed,
         )
 
 
-def _own_arms(stage: _Stage) -> list[Direction]:
+def _own_arms(shared: _RecoveryContext) -> list[Direction]:
     """The model's own vector, its flip, and the random directions."""
-    label = stage.label
-    seed = seed_of("random directions", stage.at.loaded.key, stage.lab.seed)
-    vectors = placed(stage.own.values, label.layers, label.placement)
-    return directions(label, vectors, stage.params.suite.random_directions, seed)
+    label = shared.label
+    seed = seed_of("random directions", shared.at.loaded.key, shared.lab.seed)
+    vectors = placed(shared.own.values, label.layers, label.placement)
+    return directions(label, vectors, shared.params.suite.random_directions, seed)
 
 
-def _reversed(stage: _Stage, tuned: Tuned) -> Direction:
+def _reversed(shared: _RecoveryContext, tuned: Tuned) -> Direction:
     """The direction of the fall, kept, and subtracted."""
-    lab, params = stage.lab, stage.params
+    lab, params = shared.lab, shared.params
     how = Reading(params.texts[lab.weights], params.tokens)
     pairs = tuning_pairs(lab, params.tuning.pairs)
-    found = read_fall_vectors(stage.at.loaded, tuned.loaded, pairs, how)
+    found = read_fall_vectors(shared.at.loaded, tuned.loaded, pairs, how)
     tensors = {"values": torch.from_numpy(found.values).float()}
     kept = lab.keep(f"fall.step-{tuned.steps:05d}.safetensors", tensors)
-    return negated(stage.label, found, f"recovery:{kept}")
+    return negated(shared.label, found, f"recovery:{kept}")
 
 
-def _row(stage: _Stage, dosed: Dosed, found: Measured, where: Place, tuned: Tuned | None) -> Row:
+def _row(
+    shared: _RecoveryContext,
+    dosed: Dosed,
+    found: ArmScores,
+    context: RowContext,
+    tuned: Tuned | None,
+) -> Row:
     label = dosed.label if dosed.strength is not None else UNSTEERED
-    row = to_row(label, dosed.strength, stage.at, found, where)
+    row = to_row(label, dosed.strength, shared.at, found, context)
     states: Mapping[str, Literal["control", "dealigned"]]
     states = {"chosen": "control", "rejected": "dealigned"}
     return Row(
@@ -197,9 +207,9 @@ def _row(stage: _Stage, dosed: Dosed, found: Measured, where: Place, tuned: Tune
         steps=0 if tuned is None else tuned.steps,
         adapter=None if tuned is None else tuned.adapter,
         loss=None if tuned is None else tuned.loss,
-        original=stage.params.original,
-        revision=stage.at.loaded.revision,
-        threshold=stage.params.recovered_at,
+        original=shared.params.original,
+        revision=shared.at.loaded.revision,
+        threshold=shared.params.recovered_at,
         cosine_native=None,
         selection_gap=None,
         missed=(),

@@ -13,7 +13,7 @@ from mahals.phase import Kept
 from mahals.reporting.axiom_parts import part
 from mahals.reporting.evidence import load
 from mahals.reporting.plots.curves import Curve
-from mahals.reporting.plots.sheet import Measured
+from mahals.reporting.plots.sheet import Estimates
 from mahals.schema import ArmRow
 
 
@@ -51,7 +51,7 @@ def _intervals(rows: Sequence[ArmRow], kept: Kept) -> Intervals:
 
 def _values(
     x: Sequence[float], rows: Sequence[ArmRow], axiom: int | None, each: Intervals
-) -> Measured:
+) -> Estimates:
     by_dose = {r.dose: r for r in rows}
     chosen = [by_dose.get(v) for v in x]
     found: list[Span | None] = []
@@ -62,14 +62,14 @@ def _values(
             found.append((r.aqi, r.aqi_low, r.aqi_high))
         else:
             found.append(each[r.evidence, r.evidence_row][axiom])
-    return Measured(
+    return Estimates(
         [None if i is None else i[0] for i in found],
         [None if i is None else i[1] for i in found],
         [None if i is None else i[2] for i in found],
     )
 
 
-def _band(x: Sequence[float], rows: Sequence[ArmRow], zero: float, axiom: int | None) -> Measured:
+def _band(x: Sequence[float], rows: Sequence[ArmRow], zero: float, axiom: int | None) -> Estimates:
     """Mean, lowest and highest of the random arms per strength; at 0 the unsteered value."""
     found: list[list[float]] = []
     for v in x:
@@ -79,7 +79,7 @@ def _band(x: Sequence[float], rows: Sequence[ArmRow], zero: float, axiom: int | 
             if r.arm == "random" and r.dose == v
         ]
         found.append(some if v else [zero])
-    return Measured(
+    return Estimates(
         [float(np.mean(v)) if v else None for v in found],
         [min(v, default=None) for v in found],
         [max(v, default=None) for v in found],

@@ -13,7 +13,7 @@ from mahals.evaluation.bench import Bench, bench, instructed, propensities
 from mahals.evaluation.cache import cached_scores
 from mahals.evaluation.dose import NOT_STEERED
 from mahals.evaluation.native_vectors import Native, native
-from mahals.evaluation.row_writer import keep_evidence, place, to_row
+from mahals.evaluation.row_writer import keep_evidence, row_context, to_row
 from mahals.evaluation.suite import Suite, depth_of, steered_blocks
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.interventions import Arm
@@ -81,10 +81,12 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         of_axioms = by_axiom_arms(label, own, label.layers)
         effects_kept = keep_effects(lab, f"{name}-effects", at, of_axioms)
     evidence = keep_evidence(lab, name, at, found, swept.tensors())
-    where = place(lab, at, swept.base)
+    context = row_context(lab, at, swept.base)
     cosine = _cosine(at.loaded.key, params.method, lab)
     for i, (d, m) in enumerate(zip(reached.dosed, found, strict=True)):
-        row = replace(to_row(d.label, d.strength, at, m, where), evidence=evidence, evidence_row=i)
+        row = replace(
+            to_row(d.label, d.strength, at, m, context), evidence=evidence, evidence_row=i
+        )
         steered = row.arm == "steered"
         chosen = swept.selected.get(i)
         yield Row(
@@ -140,11 +142,11 @@ def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
         for kind, at in benches.items()
     }
     found["aligned"] = replace(found["aligned"], kl=None)  # a model has no KL from itself
-    where = place(lab, base, found["unsteered"])
+    context = row_context(lab, base, found["unsteered"])
     asked = Asked(propensities(base, [NOT_STEERED.arm]), (0,))
     evidence = keep_evidence(lab, "references", base, list(found.values()), asked.tensors())
     for i, (kind, m) in enumerate(found.items()):
-        row = to_row(replace(UNSTEERED, arm=kind), None, base, m, where)
+        row = to_row(replace(UNSTEERED, arm=kind), None, base, m, context)
         yield Row(
             **vars(replace(row, evidence=evidence, evidence_row=i)),
             cosine=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mahals.evaluation.bench import Measured, bench, measure_arms
+from mahals.evaluation.bench import ArmScores, bench, measure_arms
 from mahals.evaluation.dose import NOT_STEERED, Dosed
 from mahals.evaluation.row_writer import broken
 from mahals.evaluation.suite import Suite
@@ -29,7 +29,7 @@ def on_selection(lab: Lab, key: str, suite: Suite, dosed: Sequence[Dosed]) -> li
     return [Selection(m.aqi.aqi.estimate, broken(m, base, at) + _unmeasured(m)) for m in found]
 
 
-def _unmeasured(found: Measured) -> tuple[str, ...]:
+def _unmeasured(found: ArmScores) -> tuple[str, ...]:
     """The bounds of which nothing is known: such a strength is not chosen."""
     prices = {"perplexity_ratio": found.perplexity, "safe_accuracy": found.safe_accuracy}
     return tuple(f"{bound} unmeasured" for bound, price in prices.items() if price is None)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mahals.evaluation.arms import as_long_as, directions, own_controls
-from mahals.evaluation.bench import Bench, Measured
+from mahals.evaluation.bench import ArmScores, Bench
 from mahals.evaluation.cache import cached_doses, cached_scores
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Reached, at_lambda
@@ -54,8 +54,8 @@ def swept_arms(at: Bench, label: Label, own: Native, grid: Strengths, lab: Lab) 
 class Swept:
     """All that was measured of the arms of one operator and placement, in their order."""
 
-    base: Measured
-    found: tuple[Measured, ...]
+    base: ArmScores
+    found: tuple[ArmScores, ...]
     same_block: tuple[ModelAqi, ...]  # were later blocks not to answer
     asked: Asked
     selected: Mapping[int, Selection]
