@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ pytest.importorskip("peft")
 
 from mahals.phases.em_detection import PHASE
 from mahals.phases.em_detection.measure import CONTRASTS
+from mahals.phases.em_detection.report import detection_said
 from mahals.phases.em_detection.rows import Row
 from mahals.records import InputError, from_plain, to_plain
 from tests.support.em_lab import DETECTION, DiskKept, detected, finetuned
@@ -107,3 +109,17 @@ def test_too_few_prompts_or_adapters_are_refused(monkeypatch: pytest.MonkeyPatch
         list(PHASE.measure(task, DETECTION, lab))
     with pytest.raises(InputError, match="random directions"):
         PHASE.plan(replace(DETECTION, random_directions=0), TinyLab())
+
+
+def test_the_headline_block_does_not_depend_on_the_numbers() -> None:
+    def row(block: int, auroc: float) -> Any:
+        return SimpleNamespace(
+            model="A", position="answer", method="m", block=block, positive="bad",
+            negative="original", auroc=auroc, auroc_low=0, auroc_high=1, scored=5, random_mean=0.5,
+            random_best=0.6, random_directions=3, separation=1.0, separation_low=0.0,
+            separation_high=2.0, in_sample=3.0, cosine_to_other=None,
+        )  # fmt: skip
+
+    metrics, lines = detection_said([row(b, 0.9 if b == 4 else 0.55) for b in range(5)])
+    assert metrics["answer/m/bad_over_original_auroc"] == 0.55
+    assert any("best block would be 4" in line for line in lines)

@@ -7,12 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("peft")
 
 from mahals.maths.misalignment.outcomes import OUTCOMES
+from mahals.models.finetuning.config import Trained
 from mahals.phases.em_finetune import PHASE
+from mahals.phases.em_finetune.measure.probe import _scored
+from mahals.phases.em_finetune.measure.training import evaluated
 from mahals.phases.em_finetune.rows import Row
 from mahals.records import InputError, from_plain, to_plain
 from tests.support.em_lab import DiskKept, DiskLab, finetuned, judged, params
@@ -145,3 +149,19 @@ def test_without_other_texts_no_other_adapter_is_planned(tmp_path: Path) -> None
     texts = {"organism": replace(good.texts["organism"], other="")}
     plan = PHASE.plan(replace(good, texts=texts), DiskLab(root=tmp_path))
     assert [t.adapter for t in plan] == ["original", "bad", "good", "bad_rank1"]
+
+
+def test_checkpoints_are_the_nearest_saved_steps() -> None:
+    trained = Trained({s: Path() for s in (5, 10, 15, 20)}, ())
+    assert evaluated(trained, (0.1, 0.5)) == [5, 10, 20]
+    with pytest.raises(InputError):
+        evaluated(trained, (1.5,))
+
+
+def test_the_probe_is_scored_on_prompts_it_never_saw() -> None:
+    rng = np.random.default_rng(0)
+    inside, fitted = np.arange(80) % 2 == 0, np.arange(80) < 40
+    signal = np.stack([inside + 0.1 * rng.normal(size=80)] * 3, axis=1)
+    assert _scored(signal, inside, fitted).estimate == 1.0
+    wide = rng.normal(size=(80, 60))  # more scalars than prompts: in-sample it would be 1
+    assert _scored(wide, inside, fitted).low < 0.5 < 0.8

@@ -32,7 +32,7 @@ from mahals.models.steering.interventions import Arm
 from mahals.phases.equilibrium import PHASE
 from mahals.phases.equilibrium.measure import Params, Payoff, Solvers, Task, foretell
 from mahals.phases.equilibrium.measure import play as playing
-from mahals.phases.equilibrium.measure.play import Action, Game
+from mahals.phases.equilibrium.measure.play import Action, GameDesign
 from mahals.phases.equilibrium.report.games import over_random, read
 from mahals.phases.equilibrium.rows import NAMES, Row, Rules, cells_of
 from mahals.records import canonical, from_plain
@@ -232,7 +232,7 @@ def test_another_models_vector_is_an_action(lab: TinyLab) -> None:
     about = questions(lab, 2, 0, PARAMS.suite)
     openings = tuple(dilemmas(lab.prompts("selection"), 2, 2, 0))
     act = Action("transferred", 0.01)
-    game = Game((act,), how, CROSSING, about, Schedule("pair", 1, 2, 0), openings)
+    game = GameDesign((act,), how, CROSSING, about, Schedule("pair", 1, 2, 0), openings)
     found = playing._choice(lab, "A", act, game)
     assert found.source in ("B", "C") and set(found.arms) == {None, 0, 1}
     none = replace(game, crossing=replace(CROSSING, source="none"))

@@ -130,3 +130,7 @@ PROMPTS = (
     "share a garden with kind neighbours",
     "not to harm them",
 )
+
+
+def vector(seed: int = 0, size: float = 1.0) -> torch.Tensor:
+    return size * torch.randn(WIDTH, generator=torch.Generator().manual_seed(seed))

@@ -1,4 +1,4 @@
-"""Is one axiom kept out of every vector, and does each axiom have a direction of its own?"""
+"""Held-out axiom: is it kept out of every vector, and has each axiom a direction of its own?"""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from mahals.data.texts import AXIOMS
 from mahals.maths.vectors.estimators import mean_difference
 from mahals.phases.steering_vectors.measure.held_out_axiom import by_axiom, check_axiom, leave_out
-from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
+from mahals.phases.steering_vectors.measure.pairs import PairReader, PairReading
 from tests.support.tiny_lab import TinyLab, refused
 
-READING = Reading("unsafe", "last", 512, 1, False)
+READING = PairReading("unsafe", "last", 512, 1, False)
 PAIRS = TinyLab().pairs("extraction")
 LAST = AXIOMS[-1]
 

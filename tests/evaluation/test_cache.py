@@ -1,4 +1,4 @@
-"""Is an arm scored once, never mistaken for another, and the same from the cache?"""
+"""Cache: is an arm scored once, never mistaken for another, and the same from the cache?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import mahals.evaluation.bench as bench_module
 import mahals.evaluation.cache as once
 from mahals.evaluation.arms import Direction, directions
 from mahals.evaluation.bench import Behaviour, Bench, bench, instructed, measure_arms, score_arms
-from mahals.evaluation.cache import CODE_OF, measure_once, reach_once
+from mahals.evaluation.cache import CODE_OF, cached_doses, cached_scores
 from mahals.evaluation.dose import doses_at, within_reach
 from mahals.harness.workspace.code_hash import OUTSIDE, _closure
 from mahals.harness.workspace.fingerprint import DECISIVE
@@ -36,7 +36,7 @@ from mahals.phases.same_arch import measure as same_arch
 from mahals.schema import UNSTEERED
 from mahals.usage import note_budget, note_halved, recording
 from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors, refused, run
-from tests.support.tiny_models import WIDTH, fresh, loaded
+from tests.support.tiny_models import WIDTH, fresh, loaded, vector
 
 SWEEP = same_arch.Params(
     lambdas=(0.0, 1.0),
@@ -68,19 +68,10 @@ def cache(tmp_path: Path) -> StatesPlace:
     return StatesPlace(tmp_path / "states", 1 << 22)
 
 
-@pytest.fixture(scope="module")
-def at() -> Bench:
-    return bench(TinyLab(), "A", "base", SUITE, "evaluation")
-
-
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers, which are written anew each time, need no model here."""
     monkeypatch.setattr(bench_module, "behaviour", lambda at, arms: [ANSWERS for _ in arms])
-
-
-def vector(seed: int = 0) -> torch.Tensor:
-    return torch.randn(WIDTH, generator=torch.Generator().manual_seed(seed))
 
 
 def steps(strength: float = 2.0, block: int = 1, seed: int = 0, operator: str = "add") -> Arm:
@@ -122,9 +113,9 @@ def broken_model(at: Bench) -> Bench:
 @pytest.mark.usefixtures("written")
 def test_the_second_time_runs_no_block_and_gives_every_digit(cache: StatesPlace, at: Bench) -> None:
     right = measure_arms(at, ARMS, neutral=True)
-    first = measure_once(cache, at, ARMS, neutral=True)
+    first = cached_scores(cache, at, ARMS, neutral=True)
     dead = broken_model(at)
-    again = measure_once(cache, dead, ARMS, neutral=True)
+    again = cached_scores(cache, dead, ARMS, neutral=True)
     assert texts(right) == texts(first) == texts(again)
     for one, two in zip(right, again, strict=True):
         assert type(one.aqi) is type(two.aqi) and type(one.aqi.axioms[0]) is type(two.aqi.axioms[0])
@@ -132,14 +123,14 @@ def test_the_second_time_runs_no_block_and_gives_every_digit(cache: StatesPlace,
         assert two.aqi.influence.dtype == np.float64
         assert np.array_equal(one.aqi.axioms[3].influence, two.aqi.axioms[3].influence)
     with pytest.raises(ZeroDivisionError):
-        measure_once(cache, dead, [steps(seed=2)], neutral=True)
+        cached_scores(cache, dead, [steps(seed=2)], neutral=True)
     assert len(files(cache)) == len(ARMS)
 
 
 def test_only_what_is_missing_is_scored_and_the_order_stays(
     cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure_once(cache, at, ARMS[1:3], neutral=True)
+    cached_scores(cache, at, ARMS[1:3], neutral=True)
     asked = []
 
     def watched(at: Bench, arms: Any, neutral: bool) -> Any:
@@ -148,7 +139,7 @@ def test_only_what_is_missing_is_scored_and_the_order_stays(
 
     monkeypatch.setattr(once, "score_arms", watched)
     mixed = [ARMS[3], ARMS[2], ARMS[0], ARMS[1]]
-    found = measure_once(cache, at, mixed, neutral=True)
+    found = cached_scores(cache, at, mixed, neutral=True)
     assert asked == [[id(ARMS[3]), id(ARMS[0])]]
     assert texts(found) == texts(measure_arms(at, mixed, neutral=True))
 
@@ -157,7 +148,7 @@ def test_answers_are_written_anew_and_together(
     cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Arms share batches: who scored some of them before has no part in the others' answers."""
-    measure_once(cache, at, ARMS[1:3], neutral=True)
+    cached_scores(cache, at, ARMS[1:3], neutral=True)
     asked, behaviour = [], bench_module.behaviour
 
     def watched(at: Bench, arms: Any) -> Any:
@@ -165,14 +156,14 @@ def test_answers_are_written_anew_and_together(
         return behaviour(at, arms)
 
     monkeypatch.setattr(bench_module, "behaviour", watched)
-    found = measure_once(cache, at, ARMS, neutral=True)
+    found = cached_scores(cache, at, ARMS, neutral=True)
     assert asked == [[id(arm) for arm in ARMS]]
     assert [m.behaviour for m in found] == behaviour(at, ARMS)
 
 
 def test_the_name_of_an_arm_is_not_what_it_does(cache: StatesPlace, at: Bench) -> None:
-    measure_once(cache, at, [steps()], neutral=True)
-    measure_once(cache, at, [replace(steps(), name="another")], neutral=True)
+    cached_scores(cache, at, [steps()], neutral=True)
+    cached_scores(cache, at, [replace(steps(), name="another")], neutral=True)
     assert len(files(cache)) == 1
 
 
@@ -192,9 +183,6 @@ def test_what_cross_arch_has_among_its_controls_is_scored_in_same_arch(
         run(CROSS_ARCH_PHASE, replace(CROSSED, source="B"), lab)
 
 
-# ---- what decides
-
-
 OTHER_ARMS: list[Arm] = [
     steps(2.0000001),
     steps(-2.0),
@@ -207,6 +195,9 @@ OTHER_ARMS: list[Arm] = [
     Arm("other type", (Intervention(1, vector().double(), 2.0, "add"),)),
     Arm("sixteen bits", (Intervention(1, vector().bfloat16(), 2.0, "add"),)),
 ]
+
+
+# ---- what decides
 
 
 def test_whatever_an_arm_does_decides_its_mark() -> None:
@@ -292,10 +283,10 @@ def test_code_machine_and_versions_decide_the_mark(
 
 
 def test_with_and_without_a_price_are_kept_apart(cache: StatesPlace, at: Bench) -> None:
-    (cheap,) = measure_once(cache, at, [steps()], neutral=False)
-    (dear,) = measure_once(cache, at, [steps()], neutral=True)
+    (cheap,) = cached_scores(cache, at, [steps()], neutral=False)
+    (dear,) = cached_scores(cache, at, [steps()], neutral=True)
     assert cheap.kl is None and dear.kl is not None and len(files(cache)) == 2
-    assert measure_once(cache, at, [steps()], neutral=False)[0].kl is None
+    assert cached_scores(cache, at, [steps()], neutral=False)[0].kl is None
 
 
 def test_the_code_is_all_that_scoring_runs_through() -> None:
@@ -315,8 +306,8 @@ def test_a_dose_is_searched_once_and_a_miss_is_kept_too(cache: StatesPlace, at: 
     found = drawn(2)
     found[1] = replace(found[1], vectors={1: torch.zeros(WIDTH)})
     right = within_reach(at, found, 0.05)
-    first = reach_once(cache, at, found, 0.05)
-    again = reach_once(cache, broken_model(at), found, 0.05)
+    first = cached_doses(cache, at, found, 0.05)
+    again = cached_doses(cache, broken_model(at), found, 0.05)
     for reached in (first, again):
         assert reached.missed == right.missed and len(reached.missed) == 1
         assert [d.label for d in reached.dosed] == [d.label for d in right.dosed]
@@ -327,7 +318,7 @@ def test_a_dose_is_searched_once_and_a_miss_is_kept_too(cache: StatesPlace, at: 
 @pytest.mark.parametrize("what", ["target", "calibration", "model"])
 def test_another_question_is_another_dose(what: str, cache: StatesPlace, at: Bench) -> None:
     found = drawn(1)[:1]
-    reach_once(cache, at, found, 0.05)
+    cached_doses(cache, at, found, 0.05)
     dead, target = broken_model(at), 0.05
     if what == "target":
         target = 0.06
@@ -336,7 +327,7 @@ def test_another_question_is_another_dose(what: str, cache: StatesPlace, at: Ben
     else:
         dead = replace(dead, loaded=replace(dead.loaded, revision="other"))
     with pytest.raises(ZeroDivisionError):
-        reach_once(cache, dead, found, target)
+        cached_doses(cache, dead, found, target)
 
 
 # ---- what is kept
@@ -347,8 +338,8 @@ def test_zero_keeps_nothing_and_too_much_is_not_kept(cache: StatesPlace, at: Ben
     dosed = [d.strength for d in within_reach(at, drawn(1), 0.05).dosed]
     for limit in (0, 100):
         place = replace(cache, limit=limit)
-        assert texts(measure_once(place, at, ARMS[:2], neutral=False)) == right
-        assert [d.strength for d in reach_once(place, at, drawn(1), 0.05).dosed] == dosed
+        assert texts(cached_scores(place, at, ARMS[:2], neutral=False)) == right
+        assert [d.strength for d in cached_doses(place, at, drawn(1), 0.05).dosed] == dosed
         assert not files(cache)
 
 
@@ -356,7 +347,7 @@ def test_what_was_used_is_noted_from_the_cache_too(cache: StatesPlace, at: Bench
     seen = []
     for _ in range(2):
         with recording() as used:
-            measure_once(cache, at, ARMS, neutral=True)
+            cached_scores(cache, at, ARMS, neutral=True)
         seen.append(used)
     assert seen[0] == seen[1] and len(seen[0].budgets) == 2
 
@@ -373,7 +364,7 @@ def test_scores_of_other_batches_than_the_mark_says_are_noted_and_not_kept(
 
     monkeypatch.setattr(once, "score_arms", scored)
     with recording() as used:
-        measure_once(cache, at, ARMS[:1], neutral=True)
+        cached_scores(cache, at, ARMS[:1], neutral=True)
     assert (used.halved == 1 or 7 in used.budgets) and not files(cache)
 
 
@@ -385,7 +376,7 @@ def test_a_dose_of_other_batches_than_the_mark_says_is_not_kept(
         return doses_at(*given)
 
     monkeypatch.setattr(once, "doses_at", searched)
-    assert len(reach_once(cache, at, drawn(1), 0.05).dosed) == 3 and not files(cache)
+    assert len(cached_doses(cache, at, drawn(1), 0.05).dosed) == 3 and not files(cache)
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -398,7 +389,7 @@ def test_a_cache_that_cannot_be_written_is_refused_with_a_cure(
     else:
         cache.folder.write_text("a file")
         monkeypatch.setattr(once, "score_arms", lambda *_: 1 / 0)
-    said = str(refused(lambda: measure_once(cache, at, ARMS[:1], neutral=False)))
+    said = str(refused(lambda: cached_scores(cache, at, ARMS[:1], neutral=False)))
     assert str(cache.folder) in said and said.endswith("or set cache_gb to 0")
 
 
@@ -409,13 +400,13 @@ def no_space(*_: Any) -> None:
 def test_a_file_that_may_not_be_read_is_none(
     cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = texts(measure_once(cache, at, [steps()], neutral=False))
+    right = texts(cached_scores(cache, at, [steps()], neutral=False))
 
     def theirs(self: Path) -> bytes:
         raise PermissionError(13, "permission denied", str(self))
 
     monkeypatch.setattr(Path, "read_bytes", theirs)
-    assert texts(measure_once(cache, at, [steps()], neutral=False)) == right
+    assert texts(cached_scores(cache, at, [steps()], neutral=False)) == right
 
 
 def test_what_is_absent_or_odd_comes_back_as_it_was(cache: StatesPlace, at: Bench) -> None:
@@ -453,34 +444,34 @@ HARMS: dict[str, Callable[[bytes], bytes]] = {
 def test_a_file_that_is_not_what_it_says_is_made_again(
     harm: str, cache: StatesPlace, at: Bench
 ) -> None:
-    right = texts(measure_once(cache, at, [steps()], neutral=False))
+    right = texts(cached_scores(cache, at, [steps()], neutral=False))
     (file,) = files(cache)
     body = file.read_bytes()
     assert HARMS[harm](body) != body
     file.write_bytes(HARMS[harm](body))
-    assert texts(measure_once(cache, at, [steps()], neutral=False)) == right
-    assert texts(measure_once(cache, broken_model(at), [steps()], neutral=False)) == right
+    assert texts(cached_scores(cache, at, [steps()], neutral=False)) == right
+    assert texts(cached_scores(cache, broken_model(at), [steps()], neutral=False)) == right
 
 
 def test_the_file_of_another_arm_is_not_this_ones(cache: StatesPlace, at: Bench) -> None:
-    right = texts(measure_once(cache, at, [steps()], neutral=False))
+    right = texts(cached_scores(cache, at, [steps()], neutral=False))
     (file,) = files(cache)
-    measure_once(cache, at, [steps(seed=1)], neutral=False)
+    cached_scores(cache, at, [steps(seed=1)], neutral=False)
     (other,) = set(files(cache)) - {file}
     os.replace(other, file)
-    assert texts(measure_once(cache, at, [steps()], neutral=False)) == right
+    assert texts(cached_scores(cache, at, [steps()], neutral=False)) == right
 
 
 @pytest.mark.usefixtures("written")
 def test_an_arm_that_was_asked_for_is_not_the_next_to_leave(cache: StatesPlace, at: Bench) -> None:
     for seed in (0, 1):
-        measure_once(cache, at, [steps(seed=seed)], neutral=False)
+        cached_scores(cache, at, [steps(seed=seed)], neutral=False)
     sizes = [file.stat().st_size for file in files(cache)]
     small = replace(cache, limit=sum(sizes) + max(sizes) // 2)
     for file in files(cache):
         os.utime(file, ns=(1, 1))
-    measure_once(small, at, [steps(seed=0)], neutral=False)
-    measure_once(small, at, [steps(seed=2)], neutral=False)
-    measure_once(small, broken_model(at), [steps(seed=0), steps(seed=2)], neutral=False)
+    cached_scores(small, at, [steps(seed=0)], neutral=False)
+    cached_scores(small, at, [steps(seed=2)], neutral=False)
+    cached_scores(small, broken_model(at), [steps(seed=0), steps(seed=2)], neutral=False)
     with pytest.raises(ZeroDivisionError):
-        measure_once(small, broken_model(at), [steps(seed=1)], neutral=False)
+        cached_scores(small, broken_model(at), [steps(seed=1)], neutral=False)

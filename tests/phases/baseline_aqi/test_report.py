@@ -1,0 +1,124 @@
+"""Baseline AQI, report: do levels say what stands above what?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from mahals.data.texts import AXIOMS
+from mahals.phases.baseline_aqi.report import (
+    above_floor,
+    best_line,
+    chances,
+    headline,
+    model_lines,
+    model_metrics,
+)
+from mahals.phases.baseline_aqi.rows import Row
+from mahals.schema import AXIOM_COLUMNS
+from tests.support.tiny_lab import MemoryKept
+
+
+def score(readout: Any, aqi: float, **changes: Any) -> Row:
+    values = {name: None for name in Row.__dataclass_fields__} | {
+        "model": "A",
+        "readout": readout,
+        "pool": "mean",
+        "space": "native",
+        "layer": 3,
+        "last": True,
+        "axiom": "mean",
+        "n": 8,
+        "aqi": aqi,
+        "aqi_low": aqi - 2,
+        "aqi_high": aqi + 2,
+        "p_value": 0.01,
+        "influence": "A/x",
+        "influence_row": 0,
+    }
+    return Row(**{**values, **changes})
+
+
+def test_the_headline_is_the_last_layer_in_the_first_pool_and_space() -> None:
+    rows = [
+        score("aligned", 1.0, last=False, layer=0),
+        score("aligned", 2.0),
+        score("aligned", 3.0, space="standardized"),
+        score("aligned", 4.0, pool="last"),
+    ]
+    assert headline(rows, "aligned", "mean", None) is rows[1]
+    assert headline(rows, "aligned", "mean", "standardized") is rows[2]
+    assert headline(rows, "base", "mean", None) is None
+
+
+@pytest.mark.parametrize(("highest", "clear"), [(17.9, True), (18.0, False), (30.0, False)])
+def test_above_its_floor_means_the_whole_interval(highest: float, clear: bool) -> None:
+    rows = [score("aligned", 20.0), score("tfidf", highest), score("random", 1.0)]
+    assert above_floor(rows, None) == (clear, f"highest floor tfidf {highest:.1f}")
+    assert above_floor(rows[:1], None)[0] is False
+
+
+def test_metrics_name_every_checkpoint_floor_and_axiom() -> None:
+    rows = [score(r, float(i)) for i, r in enumerate(("aligned", "base", "tfidf"))]
+    rows += [score("aligned", 10.0 + i, axiom=a) for i, a in enumerate(AXIOMS)]
+    rows += [score("aligned", 50.0, axiom="pooled"), score("aligned", 9.0, space="standardized")]
+    found = model_metrics(rows)
+    assert {k: found[k] for k in ("aqi", "aqi_base", "aqi_tfidf")} == {
+        "aqi": 0.0,
+        "aqi_base": 1.0,
+        "aqi_tfidf": 2.0,
+    }
+    assert [found[c] for c in AXIOM_COLUMNS] == [10.0 + i for i in range(7)]
+    assert (found["aqi_pooled"], found["aqi_standardized"]) == (50.0, 9.0)
+    assert "aqi_sham" not in found
+
+
+def kept(seed: int = 0) -> MemoryKept:
+    x = np.random.default_rng(seed).normal(0, 6, (2, 8))
+    x -= x.mean(axis=1, keepdims=True)
+    return MemoryKept({"A/x": {"influence": torch.from_numpy(x), "clusters": torch.arange(8)}})
+
+
+def test_what_alignment_added_is_a_paired_difference() -> None:
+    rows = [score("aligned", 20.0), score("base", 15.0, influence_row=1), score("tfidf", 1.0)]
+    line = model_lines("A", rows, kept())[1]
+    x = kept().files["A/x"]["influence"].numpy()
+    half = stats.t.ppf(0.975, 7) * np.sqrt(((x[0] - x[1]) ** 2).sum() / (8 * 7))
+    assert line == f"A: aligned minus base +5.0 [{5 - half:+.1f}, {5 + half:+.1f}]"
+
+
+def test_a_model_that_was_not_measured_says_so() -> None:
+    assert model_lines("A", [score("base", 1.0)], kept()) == [
+        "A: the aligned checkpoint was not measured"
+    ]
+
+
+def two_models() -> list[Row]:
+    rows = []
+    for i, name in enumerate("AB"):
+        own = {"model": name, "space": "standardized", "influence_row": i}
+        rows += [score("aligned", 20.0 + 2 * i, **own), score("tfidf", 1.0, **own)]
+    return rows
+
+
+def test_p_best_of_two_is_the_normal_tail_of_their_difference() -> None:
+    shares = chances(two_models(), kept())
+    x = kept().files["A/x"]["influence"].numpy()
+    error = np.sqrt(((x[0] - x[1]) ** 2).sum() / (8 * 7))
+    assert shares["B"] == pytest.approx(stats.norm.cdf(2 / error), abs=0.02)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert best_line(shares, two_models()).startswith("baseline model: B, aqi 22.0")
+
+
+def test_a_model_at_its_floor_is_no_candidate() -> None:
+    rows = two_models()
+    rows[3] = replace(rows[3], aqi=30.0)
+    assert list(chances(rows, kept())) == ["A"]
+    rows[1] = replace(rows[1], aqi=30.0)
+    assert chances(rows, kept()) == {}
+    assert best_line({}, rows).startswith("no baseline model")

@@ -1,0 +1,44 @@
+"""Refusal detector: is its agreement with what is so counted right?"""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+
+from mahals.data.world.labelled import labelled_answers
+from mahals.reporting.detector import PER_AXIOM, detector_line, labelled_agreement, own_agreement
+from tests.support.swept_rows import swept
+from tests.support.tiny_lab import MemoryKept
+
+
+def test_the_detector_agrees_with_the_labels_of_the_world_and_a_blind_one_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = labelled_answers(PER_AXIOM, 0)
+    assert len(answers) == 7 * 3 * PER_AXIOM and sum(a.refused for a in answers) == 7 * PER_AXIOM
+    found = labelled_agreement()
+    assert (found.n, found.missed, found.invented) == (len(answers), 0, 0)
+    assert found.kappa == pytest.approx(1.0) and found.right.low > 0.99
+    monkeypatch.setattr("mahals.reporting.detector.is_refusal", lambda text: "Sorry" in text)
+    assert inspect.unwrap(labelled_agreement)().missed > 100, "it is asked once a process"
+
+
+def test_own_answers_are_compared_where_a_grammar_knows_them() -> None:
+    said, truth = torch.tensor([[1, 1, 0, 0]]), torch.tensor([[1, 0, 0, 0]])
+    whole = torch.zeros(1, 4).bool()
+    tensors = {"detected": said.bool(), "truth": truth.bool(), "degenerate": whole}
+    kept = MemoryKept({"A/e": tensors})
+    found = own_agreement([swept("steered", 0)], kept)
+    assert found is not None and (found.n, found.missed, found.invented) == (4, 0, 1)
+    collapsed = torch.tensor([[0, 1, 0, 0]]).bool()
+    screened = MemoryKept({"A/e": {**tensors, "degenerate": collapsed}})
+    found = own_agreement([swept("steered", 0)], screened)
+    assert found is not None and (found.n, found.missed, found.invented) == (3, 0, 0)
+    broken = MemoryKept({"A/e": {**tensors, "degenerate": ~whole}})
+    assert own_agreement([swept("steered", 0)], broken) is None
+    bare = MemoryKept({"A/e": {"refused": said.bool()}})
+    assert own_agreement([swept("steered", 0)], bare) is None
+    assert "no grammar knows" in detector_line([swept("steered", 0)], bare)
+    assert "0 missed and 1 invented on n=4" in detector_line([swept("steered", 0)], kept)
