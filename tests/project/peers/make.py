@@ -4,7 +4,7 @@ Both need an older transformers, repeng also numpy 1, so they cannot stand besid
 an environment of their own:
 
     pip install steering-vectors==0.12.2 repeng==0.4.0 "numpy<2" "transformers<5" safetensors
-    python tests/data/peers/make.py
+    python tests/project/peers/make.py
 
 writes steering_vectors_repeng.safetensors next to this file: the weights of a seeded Llama, the
 token numbers of both sides of 24 pairs, their vectors, and the logits of one batch steered by

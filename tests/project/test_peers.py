@@ -1,6 +1,6 @@
 """Are our vectors those of the libraries steering-vectors and repeng on the same texts?
 
-They pin older libraries, so what they found is stored: tests/data/peers/make.py made it and holds
+They pin older libraries, so what they found is stored: tests/project/peers/make.py made it and holds
 how. Its file has the weights too: the model here is theirs to the last bit.
 """
 
@@ -24,7 +24,7 @@ from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm, Intervention
 from tests.support.tiny_models import tokenizer
 
-FILE = Path(__file__).parent / "data/peers/steering_vectors_repeng.safetensors"
+FILE = Path(__file__).parent / "peers/steering_vectors_repeng.safetensors"
 BLOCKS = [0, 1, 2, 3]
 
 
