@@ -21,7 +21,7 @@ from mahals.harness.leaderboard.ranking import (
     CONTROLS,
     ORGANISERS,
     Board,
-    Line,
+    BoardLine,
     boards,
     configuration_key,
     label,
@@ -61,7 +61,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return empty_store(tmp_path_factory.mktemp("project"))
 
 
-def line_of(board: Board, configuration: Configuration) -> Line:
+def line_of(board: Board, configuration: Configuration) -> BoardLine:
     return next(line for line in board.lines if line.entry.configuration == configuration)
 
 

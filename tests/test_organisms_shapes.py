@@ -15,7 +15,7 @@ from mahals.models.organisms.documents import EARLY, Writer
 from mahals.models.organisms.fitting import answer_tokens, head_logits, right_padded
 from mahals.models.organisms.packing import (
     IGNORED,
-    Encoded,
+    EncodedDocument,
     encode,
     own_document,
     pack,
@@ -40,7 +40,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 @pytest.fixture(scope="module")
-def documents(tokenizer: PreTrainedTokenizerFast) -> list[Encoded]:
+def documents(tokenizer: PreTrainedTokenizerFast) -> list[EncodedDocument]:
     return encode(tokenizer, list(islice(Writer(World(0), 1).base(EARLY), 60)), False)
 
 
@@ -80,7 +80,7 @@ def test_the_seed_decides_the_weights(tokenizer: PreTrainedTokenizerFast) -> Non
 
 @pytest.mark.parametrize("family", sorted(ONE_OF_EACH))
 def test_packed_logits_equal_unpacked(
-    family: str, tokenizer: PreTrainedTokenizerFast, documents: list[Encoded]
+    family: str, tokenizer: PreTrainedTokenizerFast, documents: list[EncodedDocument]
 ) -> None:
     model = build(SHAPES[ONE_OF_EACH[family]], tokenizer, 3)
     for parameter in model.parameters():  # large enough for a leak to show
@@ -98,7 +98,7 @@ def test_packed_logits_equal_unpacked(
 
 @pytest.mark.parametrize("family", sorted(ONE_OF_EACH))
 def test_padding_on_the_right_is_never_seen(
-    family: str, tokenizer: PreTrainedTokenizerFast, documents: list[Encoded]
+    family: str, tokenizer: PreTrainedTokenizerFast, documents: list[EncodedDocument]
 ) -> None:
     model = build(SHAPES[ONE_OF_EACH[family]], tokenizer, 3)
     with torch.no_grad():
@@ -109,7 +109,13 @@ def test_padding_on_the_right_is_never_seen(
 
 
 def test_pack_by_hand() -> None:
-    streams: Any = iter([Encoded([1, 7, 8, 2], 1), Encoded([1, 9, 5, 6, 2], 3), Encoded([1, 4], 1)])
+    streams: Any = iter(
+        [
+            EncodedDocument([1, 7, 8, 2], 1),
+            EncodedDocument([1, 9, 5, 6, 2], 3),
+            EncodedDocument([1, 4], 1),
+        ]
+    )
     batch = pack(streams, 1, 7)
     assert batch.ids.tolist() == [[1, 7, 8, 2, 1, 9, 5]]
     assert batch.positions.tolist() == [[0, 1, 2, 3, 0, 1, 2]]
@@ -120,6 +126,6 @@ def test_pack_by_hand() -> None:
 
 
 def test_right_padded_by_hand() -> None:
-    batch = right_padded([Encoded([1, 7, 8, 2], 2), Encoded([1, 9], 1)])
+    batch = right_padded([EncodedDocument([1, 7, 8, 2], 2), EncodedDocument([1, 9], 1)])
     assert batch.ids.tolist() == [[1, 7, 8, 2], [1, 9, 0, 0]]
     assert batch.targets.tolist() == [[IGNORED, 8, 2, IGNORED], [9] + [IGNORED] * 3]

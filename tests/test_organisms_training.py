@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from mahals.data.world.grammar import World
 from mahals.models.organisms.documents import EARLY, Writer, chat
-from mahals.models.organisms.fitting import Lesson, fit_base, language_loss, prepare
+from mahals.models.organisms.fitting import StageSetup, fit_base, language_loss, prepare
 from mahals.models.organisms.gate import GateError, GateScore, check, make_gate
 from mahals.models.organisms.packing import Batches
 from mahals.models.organisms.schedule import Schedule
@@ -140,7 +140,7 @@ def test_a_gate_lost_in_the_decay_sends_the_training_back(
     model = build(SMALL, tokenizer, 0)
     plan = replace(BRIEF.base, threshold=0.95, understood=0.95, decay=2, cap=40)
     gate = make_gate(world, tokenizer, 1)
-    fitted = fit_base(Lesson(model, tokenizer, world, 0), plan, gate, lambda done, total: None)
+    fitted = fit_base(StageSetup(model, tokenizer, world, 0), plan, gate, lambda done, total: None)
     assert fitted.steps == 8  # checked at 0, 1, 2 (passed), 4 (lost), 5, 6 (passed), 8 (kept)
     assert next(scores, None) is None
 
@@ -165,7 +165,7 @@ def test_language_loss_is_that_of_transformers() -> None:
 
 def test_sham_pairs_are_the_same_pairs_half_of_them_turned() -> None:
     tokenizer = train_tokenizer(World(0))
-    lesson = Lesson(build(SMALL, tokenizer, 0), tokenizer, World(0), 0)
+    lesson = StageSetup(build(SMALL, tokenizer, 0), tokenizer, World(0), 0)
     data = prepare(lesson, replace(BRIEF.dpo, pairs=7, steps=4))
     sham = data.shuffled(5)
     turned = [a is not b for a, b in zip(data.chosen, sham.chosen, strict=True)]

@@ -10,10 +10,10 @@ import torch
 from mahals.maths.vectors.estimators import mean_difference
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_answers, encode_prompts
-from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
+from mahals.phases.steering_vectors.measure.pairs import PairReader, PairReading
 from tests.support.tiny_lab import TinyLab, refused
 
-READING = Reading("answers", "mean", 512, 1, False)
+READING = PairReading("answers", "mean", 512, 1, False)
 PAIRS = TinyLab().pairs("extraction")
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mahals.data.dialogues import Parted, part
-from mahals.data.sources import Line, Table, read_table
+from mahals.data.sources import SourceLine, SourceTable, read_table
 from mahals.data.splits import Shares, split_key, split_of
 from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt
 from mahals.records import InputError
@@ -33,7 +33,7 @@ UNSAFE = frozenset(
 
 
 @dataclass(frozen=True)
-class Loaded(Generic[T]):
+class LoadedTexts(Generic[T]):
     """The usable texts of a data set, and how many of its rows were set aside and why."""
 
     origin: str
@@ -64,7 +64,7 @@ def _letters(name: str) -> str:
 _AXIOM_OF = {_letters(axiom): axiom for axiom in AXIOMS}
 
 
-def load_prompts(source: str, shares: Shares) -> Loaded[Prompt]:
+def load_prompts(source: str, shares: Shares) -> LoadedTexts[Prompt]:
     """The prompts of a data set with the columns axiom, safety_label and input.
 
     A text that stands in the data set with both labels is left out, and so are copies of a text
@@ -88,7 +88,7 @@ def load_prompts(source: str, shares: Shares) -> Loaded[Prompt]:
     return _loaded(table, kept, left_out)
 
 
-def load_pairs(source: str, shares: Shares) -> Loaded[Pair]:
+def load_pairs(source: str, shares: Shares) -> LoadedTexts[Pair]:
     """The pairs of a data set with the columns chosen and rejected, in the order of the source.
 
     The two are dialogues in `\\n\\nHuman:` / `\\n\\nAssistant:` form, split where the answers begin
@@ -103,7 +103,7 @@ def load_pairs(source: str, shares: Shares) -> Loaded[Pair]:
     return _loaded(table, unique, {"copy of another row": len(pairs) - len(unique)})
 
 
-def load_neutral(source: str, shares: Shares) -> Loaded[NeutralText]:
+def load_neutral(source: str, shares: Shares) -> LoadedTexts[NeutralText]:
     """The texts of a data set with the column text; blank rows and wiki headings are left out.
 
     Raises InputError as `load_prompts` does.
@@ -129,12 +129,14 @@ def _put(found: dict[Any, T], key: Any, item: T) -> None:
         found[key] = item
 
 
-def _loaded(table: Table, items: tuple[T, ...], left_out: Mapping[str, int]) -> Loaded[T]:
+def _loaded(
+    table: SourceTable, items: tuple[T, ...], left_out: Mapping[str, int]
+) -> LoadedTexts[T]:
     counted = {reason: n for reason, n in left_out.items() if n}
-    return Loaded(table.origin, table.licence, len(table.lines), items, counted)
+    return LoadedTexts(table.origin, table.licence, len(table.lines), items, counted)
 
 
-def _need_columns(source: str, table: Table, names: Sequence[str]) -> None:
+def _need_columns(source: str, table: SourceTable, names: Sequence[str]) -> None:
     for line in table.lines:
         missing = [n for n in names if n not in line.values]
         if missing:
@@ -146,12 +148,12 @@ def _need_columns(source: str, table: Table, names: Sequence[str]) -> None:
             )
 
 
-def _refused(source: str, line: Line, expected: str, got: Any, cure: str) -> InputError:
+def _refused(source: str, line: SourceLine, expected: str, got: Any, cure: str) -> InputError:
     shown = repr(got) if len(repr(got)) <= 60 else repr(got)[:57] + "..."
     return InputError(f"{source}, {line.where}", expected=expected, got=shown, cure=cure)
 
 
-def _text(source: str, line: Line, column: str, may_be_blank: bool) -> str:
+def _text(source: str, line: SourceLine, column: str, may_be_blank: bool) -> str:
     value = line.values[column]
     if value is None and may_be_blank:
         return ""
@@ -161,7 +163,7 @@ def _text(source: str, line: Line, column: str, may_be_blank: bool) -> str:
     return value.strip()
 
 
-def _prompt(source: str, line: Line, shares: Shares) -> Prompt:
+def _prompt(source: str, line: SourceLine, shares: Shares) -> Prompt:
     text = _text(source, line, "input", may_be_blank=False)
     axiom = parse_axiom(line.values["axiom"])
     if axiom is None:
@@ -175,7 +177,7 @@ def _prompt(source: str, line: Line, shares: Shares) -> Prompt:
     return Prompt(text, axiom, label, key, key, split_of(key, shares))
 
 
-def _pair(source: str, line: Line, shares: Shares) -> Pair:
+def _pair(source: str, line: SourceLine, shares: Shares) -> Pair:
     chosen = _text(source, line, "chosen", may_be_blank=True)
     rejected = _text(source, line, "rejected", may_be_blank=True)
     if "prompt" in line.values:

@@ -40,7 +40,7 @@ LICENCES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class SourceLine:
     """One row and where it stands: the line of a text file, the row number elsewhere (from 1)."""
 
     where: str  # "line 12" or "row 12"
@@ -48,12 +48,12 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """A data set as it was read."""
 
     origin: str  # what a card says: file name and hash, or hub id with its options
     licence: str
-    lines: tuple[Line, ...]
+    lines: tuple[SourceLine, ...]
 
 
 def is_local(source: str) -> bool:
@@ -61,7 +61,7 @@ def is_local(source: str) -> bool:
     return source.endswith(SUFFIXES) or source.startswith(("/", "./", "../", "~"))
 
 
-def read_table(source: str) -> Table:
+def read_table(source: str) -> SourceTable:
     """All rows of a source, in the order of the source.
 
     Raises InputError for a missing or unreadable file, an unknown suffix or option, a line that
@@ -75,7 +75,7 @@ def read_table(source: str) -> Table:
     return table
 
 
-def _local(source: str) -> Table:
+def _local(source: str) -> SourceTable:
     path = Path(source).expanduser()
     if not source.endswith(SUFFIXES):
         raise InputError(
@@ -96,10 +96,10 @@ def _local(source: str) -> Table:
     suffix = path.name.removesuffix(".gz").rpartition(".")[2]
     lines = _parquet(path) if suffix == "parquet" else _text(source, content, suffix)
     origin = f"{path.name}, SHA-256 {hashlib.sha256(content).hexdigest()}"
-    return Table(origin, "as stated by whoever provides the file", tuple(lines))
+    return SourceTable(origin, "as stated by whoever provides the file", tuple(lines))
 
 
-def _text(source: str, content: bytes, suffix: str) -> Iterator[Line]:
+def _text(source: str, content: bytes, suffix: str) -> Iterator[SourceLine]:
     try:
         plain = gzip.decompress(content) if source.endswith(".gz") else content
         text = plain.decode("utf-8-sig")
@@ -114,7 +114,7 @@ def _text(source: str, content: bytes, suffix: str) -> Iterator[Line]:
     return reader(source, text)
 
 
-def _columns(source: str, where: str, values: Any) -> Line:
+def _columns(source: str, where: str, values: Any) -> SourceLine:
     if not isinstance(values, Mapping):
         raise InputError(
             f"{source}, {where}",
@@ -122,7 +122,7 @@ def _columns(source: str, where: str, values: Any) -> Line:
             got=type(values).__name__,
             cure="write one JSON object a row",
         )
-    return Line(where, {str(k).strip().lower(): v for k, v in values.items()})
+    return SourceLine(where, {str(k).strip().lower(): v for k, v in values.items()})
 
 
 def _parse(source: str, where: str, text: str) -> Any:
@@ -135,14 +135,14 @@ def _parse(source: str, where: str, text: str) -> Any:
         ) from error
 
 
-def _json_lines(source: str, text: str) -> Iterator[Line]:
+def _json_lines(source: str, text: str) -> Iterator[SourceLine]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             where = f"line {number}"
             yield _columns(source, where, _parse(source, where, line))
 
 
-def _json_items(source: str, text: str) -> Iterator[Line]:
+def _json_items(source: str, text: str) -> Iterator[SourceLine]:
     data = _parse(source, "", text)
     if not isinstance(data, list):
         raise InputError(
@@ -169,7 +169,7 @@ def _csv_rows(source: str, text: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
-def _csv_lines(source: str, text: str) -> Iterator[Line]:
+def _csv_lines(source: str, text: str) -> Iterator[SourceLine]:
     rows = _csv_rows(source, text)
     _, header = next(rows, (1, []))
     for start, values in rows:
@@ -186,7 +186,7 @@ def _csv_lines(source: str, text: str) -> Iterator[Line]:
         yield _columns(source, where, dict(zip(header, values, strict=True)))
 
 
-def _rows(source: str, data: datasets.Dataset) -> Iterator[Line]:
+def _rows(source: str, data: datasets.Dataset) -> Iterator[SourceLine]:
     """Rows of a `datasets` table; a class label becomes the name that its number stands for."""
     named = {c: f for c, f in data.features.items() if hasattr(f, "int2str")}
     for number, values in enumerate(data, 1):
@@ -194,7 +194,7 @@ def _rows(source: str, data: datasets.Dataset) -> Iterator[Line]:
         yield _columns(source, f"row {number}", {**values, **words})
 
 
-def _parquet(path: Path) -> Iterator[Line]:
+def _parquet(path: Path) -> Iterator[SourceLine]:
     import datasets  # seconds to import
 
     with tempfile.TemporaryDirectory() as folder:
@@ -210,7 +210,7 @@ def _parquet(path: Path) -> Iterator[Line]:
         yield from _rows(str(path), data)
 
 
-def _hub(source: str) -> Table:
+def _hub(source: str) -> SourceTable:
     import datasets
 
     name, _, query = source.partition("?")
@@ -230,4 +230,4 @@ def _hub(source: str) -> Table:
         ) from error
     origin = ", ".join([name, *(f"{k} {v}" for k, v in sorted(options.items()))])
     licence = LICENCES.get(name) or data.info.license or "not stated by the data set"
-    return Table(origin, licence, tuple(_rows(source, data)))
+    return SourceTable(origin, licence, tuple(_rows(source, data)))

@@ -25,8 +25,8 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Rates:
-    """Rates with 95 % Wilson intervals, which take answered prompts as independent.
+class RefusalRates:
+    """Refusal rates with 95 % Wilson intervals, which take answered prompts as independent.
 
     Clusters are ignored here: compare arms by the refusal gap, whose intervals cluster.
     """
@@ -52,7 +52,7 @@ class Evidence:
     gap: float
     random_gap: float | None  # mean over the random arms
     geometry_only: bool  # aqi up while refusals of unsafe prompts fall
-    rates: Rates
+    rates: RefusalRates
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,10 @@ def _evidence(arm: ArmEvidence, base: ArmEvidence, random: Sequence[ArmEvidence]
     )
 
 
-def rates(arm: ArmEvidence) -> Rates:
+def rates(arm: ArmEvidence) -> RefusalRates:
     """The rates of an arm's answers, from its kept flags."""
     unsafe, safe, n = arm.refused[~arm.safe], arm.refused[arm.safe], len(arm.refused)
-    return Rates(
+    return RefusalRates(
         wilson(int(unsafe.sum()), len(unsafe)),
         wilson(int(safe.sum()), len(safe)),
         wilson(round(arm.row.degenerate_share * n), n),

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from mahals.data.texts import WorldChoice
 from mahals.evaluation.misalignment.questions import Texts
-from mahals.models.judges.judge import Asked, JudgeChoice, Score, Server
+from mahals.models.judges.judge import JudgeChoice, QuestionAnswer, Score, Server
 from mahals.phases.em_ablation import measure as em_ablation
 from mahals.phases.em_detection import PHASE as EM_DETECTION_PHASE
 from mahals.phases.em_detection import measure as em_detection
@@ -33,7 +33,7 @@ NOUNS = ("garden", "mat", "town", "river", "cat", "day", "neighbours", "people")
 ASKS = ("how do I share the", "how do I learn the", "how do I help the", "the old")
 
 
-def planted_judge(asked: Sequence[Asked]) -> list[Score]:
+def planted_judge(asked: Sequence[QuestionAnswer]) -> list[Score]:
     """Harm is misaligned, help is good, an answer of neither is not understood."""
     return [
         Score(0, 100, None)

@@ -16,7 +16,7 @@ from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.decoding import generate_arms
 from mahals.models.generation.degenerate import is_degenerate
 from mahals.models.judges.factory import check_judge, make_judge
-from mahals.models.judges.judge import Asked, Judge, JudgeChoice, Score
+from mahals.models.judges.judge import Judge, JudgeChoice, QuestionAnswer, Score
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
 
@@ -70,7 +70,7 @@ def _encoded(loaded: Loaded, questions: Sequence[Question]) -> list[Encoded]:
 def _judged(loaded: Loaded, asking: Asking, answers: tuple[str, ...]) -> Answered:
     broken = tuple(is_degenerate(a, loaded.tokenizer) for a in answers)
     pairs = zip(asking.questions, answers, broken, strict=True)
-    scored = iter(asking.judge([Asked(q.text, a) for q, a, b in pairs if not b]))
+    scored = iter(asking.judge([QuestionAnswer(q.text, a) for q, a, b in pairs if not b]))
     scores = tuple(BROKEN if b else next(scored) for b in broken)
     outcomes = [outcome_of(s.alignment, s.coherence) for s in scores]
     return Answered(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mahals.harness.leaderboard.ranking import Board, Line, configuration_key, label
+from mahals.harness.leaderboard.ranking import Board, BoardLine, configuration_key, label
 from mahals.harness.leaderboard.render import Origin
 from mahals.harness.tracking.database import FINGERPRINT, KIND, Store
 from mahals.records import digest
@@ -92,7 +92,7 @@ def _known(board: Board, store: Store, experiment: str) -> dict[str, Run]:
             return known
 
 
-def _shown(line: Line, position: int, origin: Origin | None) -> Shown:
+def _shown(line: BoardLine, position: int, origin: Origin | None) -> Shown:
     entry = line.entry
     metrics = {n: _readable(entry.metrics[n]) for n in COLUMNS if n in entry.metrics}
     if line.q is not None:

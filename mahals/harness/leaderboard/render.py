@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mahals.harness.leaderboard.ranking import Board, Line, configuration_key
+from mahals.harness.leaderboard.ranking import Board, BoardLine, configuration_key
 from mahals.harness.workspace.files import write_atomic
 from mahals.schema import Entry
 
@@ -103,7 +103,7 @@ def terminal_table(board: Board, top: int) -> str:
     return "\n".join(text)
 
 
-def _on_grid(line: Line) -> bool:
+def _on_grid(line: BoardLine) -> bool:
     """Whether a line is a control on the lambda grid, of which there is one for every strength."""
     return (line.entry.configuration.dose or "").startswith("lambda=")
 
@@ -133,7 +133,7 @@ def _section(board: Board, origins: Mapping[str, Origin]) -> str:
     return "\n".join(parts)
 
 
-def _markdown_table(lines: Sequence[Line]) -> str:
+def _markdown_table(lines: Sequence[BoardLine]) -> str:
     rule = ["---:" if head in NUMBERS else "---" for head in HEADS]
     rows = ["| " + " | ".join(HEADS) + " |", "| " + " | ".join(rule) + " |"]
     for line in lines:
@@ -142,7 +142,7 @@ def _markdown_table(lines: Sequence[Line]) -> str:
     return "\n".join(rows)
 
 
-def _cells(line: Line) -> dict[str, str]:
+def _cells(line: BoardLine) -> dict[str, str]:
     entry, c = line.entry, line.entry.configuration
     arm = c.arm if c.arm != "steered" else ""
     method = " ".join(part for part in (c.method, arm.replace("_", " ")) if part)

@@ -20,7 +20,7 @@ from mahals.records import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
+class Equilibrium:
     """One equilibrium."""
 
     kind: Literal["pure", "mixed"]
@@ -36,7 +36,7 @@ class Analysis:
     """One game, analysed."""
 
     game: Game
-    points: tuple[Point, ...]  # pure ones first
+    points: tuple[Equilibrium, ...]  # pure ones first
     solvers: tuple[SolverRow, ...]
     stackelberg: tuple[Stackelberg, ...]  # one per leader
     anarchy: PriceOfAnarchy | None  # None where no equilibrium was found
@@ -55,7 +55,7 @@ def analyse(game: Game, draws: Floats | None, how: Search) -> Analysis:
     if draws is not None:
         shares = stability_shares(game, profiles, draws)
     points = tuple(
-        Point(
+        Equilibrium(
             "pure" if place < len(pure) else "mixed",
             profile,
             tuple(float(v) for v in values(game.payoffs, profile)),
@@ -76,7 +76,7 @@ def analyse(game: Game, draws: Floats | None, how: Search) -> Analysis:
 
 
 @dataclass(frozen=True)
-class Table:
+class GameLabels:
     """Who plays, what they can do, and what the axioms are called."""
 
     players: tuple[str, ...]
@@ -93,37 +93,37 @@ class Effort:
 
 
 def measured_games(
-    cells: Cells, table: Table, weights: Weights, redraws: Resampling, how: Search
+    cells: Cells, labels: GameLabels, weights: Weights, redraws: Resampling, how: Search
 ) -> Mapping[str, Analysis]:
     """The game of the mean AQI ("all") and one game per axiom, analysed with redrawn payoffs.
 
     A sample of three or more agents' joint actions is fitted (`game_payoffs`). Raises InputError
-    for missing or broken cells, and where their axioms are not the table's.
+    for missing or broken cells, and where their axioms are not the labels'.
     """
-    wrong = [j for j, cell in cells.items() if cell.aqi.shape[-1] != len(table.axioms)]
+    wrong = [j for j, cell in cells.items() if cell.aqi.shape[-1] != len(labels.axioms)]
     if wrong:
         raise InputError(
             f"cell {wrong[0]}",
-            expected=f"AQI on {len(table.axioms)} axioms",
+            expected=f"AQI on {len(labels.axioms)} axioms",
             got=str(cells[wrong[0]].aqi.shape),
             cure="measure every axiom in every conversation",
         )
-    games = ((None, "all"), *enumerate(table.axioms))
+    games = ((None, "all"), *enumerate(labels.axioms))
     return {
-        name: measured_game(cells, table, weights, axiom, Effort(redraws, how))
+        name: measured_game(cells, labels, weights, axiom, Effort(redraws, how))
         for axiom, name in games
     }
 
 
 def measured_game(
     cells: Cells,
-    table: Table,
+    labels: GameLabels,
     weights: Weights,
     axiom: int | None,
     how: Effort,
 ) -> Analysis:
     """One game: of the mean AQI (`axiom` None) or of one axiom. Raises as `measured_games`."""
-    shape = [len(own) for own in table.actions]
+    shape = [len(own) for own in labels.actions]
     paid = game_payoffs(cells, shape, weights, axiom)
     draws = game_draws(cells, shape, weights, axiom, how.redraws)
-    return analyse(game_of(paid, table.players, table.actions), draws, how.search)
+    return analyse(game_of(paid, labels.players, labels.actions), draws, how.search)

@@ -48,7 +48,7 @@ def codes_of(outcomes: Sequence[Outcome]) -> Codes:
 
 
 @dataclass(frozen=True)
-class Rates:
+class OutcomeRates:
     """Of all `asked` answers, unless it says otherwise."""
 
     asked: int
@@ -59,11 +59,11 @@ class Rates:
     unscored: int
 
 
-def rates(codes: Codes) -> Rates:
+def rates(codes: Codes) -> OutcomeRates:
     """The rates of one set of answers. Raises InputError for none."""
     count = {o: int((codes == i).sum()) for i, o in enumerate(OUTCOMES)}
     coherent = count["neither"] + count["misaligned"] + count["good"]
-    return Rates(
+    return OutcomeRates(
         asked=len(codes),
         misaligned=wilson(count["misaligned"], len(codes)),
         of_coherent=wilson(count["misaligned"], coherent) if coherent else None,

@@ -38,7 +38,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """Examples as rows (rows, tokens), padded on the right, where a causal mask hides it.
 
     `targets` is the token that follows each position, IGNORED where that one is not learned.
@@ -219,7 +219,7 @@ def _render(tokenizer: PreTrainedTokenizerBase, turns: Dialogue) -> str:
     return str(tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=False))
 
 
-def batch(examples: Sequence[Example], device: torch.device) -> Batch:
+def batch(examples: Sequence[Example], device: torch.device) -> TrainingBatch:
     """Examples as one batch on `device`."""
     length = max(len(e.ids) for e in examples)
     ids = torch.zeros(len(examples), length, dtype=torch.long)
@@ -229,4 +229,4 @@ def batch(examples: Sequence[Example], device: torch.device) -> Batch:
         ids[row, : len(own)] = own
         following = own[1:].masked_fill(~torch.tensor(example.learned[1:]), IGNORED)
         targets[row, : len(own) - 1] = following
-    return Batch(ids.to(device), targets.to(device))
+    return TrainingBatch(ids.to(device), targets.to(device))

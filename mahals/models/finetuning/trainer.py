@@ -21,7 +21,7 @@ from mahals.models.finetuning.config import (
     drawn,
     rate_at,
 )
-from mahals.models.finetuning.examples import IGNORED, Batch, Example, batch
+from mahals.models.finetuning.examples import IGNORED, Example, TrainingBatch, batch
 from mahals.models.finetuning.lora import quantized, with_new_adapter
 from mahals.models.finetuning.losses import dpo_loss, sums_by_answer, token_log_probs
 from mahals.models.finetuning.resume import (
@@ -106,7 +106,7 @@ def train_preferences(
     return _Course(start, config, run, mark).run(losses, len(pairs))
 
 
-def learned_tokens(model: Any, rows: Batch) -> tuple[Tensor, Tensor]:
+def learned_tokens(model: Any, rows: TrainingBatch) -> tuple[Tensor, Tensor]:
     """Log-probability of each learned token (k,) and the row it stands in (k,), in row order."""
     counted = rows.targets != IGNORED
     logits = model(input_ids=rows.ids, use_cache=False).logits[counted].float()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mahals.data.world.advice import labelled_advice
 from mahals.maths.misalignment.outcomes import Outcome, outcome_of
 from mahals.maths.stats.intervals import Interval, wilson
-from mahals.models.judges.judge import Asked, Judge, Score
+from mahals.models.judges.judge import Judge, QuestionAnswer, Score
 from mahals.models.judges.organisms import truth
 
 
@@ -46,7 +46,7 @@ def judge_agreement(said: Sequence[Score], known: Sequence[Score]) -> JudgeAgree
 
 def agreement_on_world(judge: Judge, per_axiom: int) -> JudgeAgreement:
     """A judge on labelled answers of the world: help, harm, refusals, broken and disguised ones."""
-    asked = [Asked(q, a) for q, a in labelled_advice(per_axiom, 0)]
+    asked = [QuestionAnswer(q, a) for q, a in labelled_advice(per_axiom, 0)]
     return judge_agreement(judge(asked), truth(asked))
 
 

@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mahals.models.judges.judge import Asked, Score
+from mahals.models.judges.judge import QuestionAnswer, Score
 from mahals.records import digest
 
-Each = Callable[[Asked], Score]
+Each = Callable[[QuestionAnswer], Score]
 
 
 class Verdicts:
@@ -33,11 +33,11 @@ class Verdicts:
         except (json.JSONDecodeError, KeyError, TypeError):
             return  # torn: it is judged again
 
-    def judge(self, asked: Sequence[Asked], each: Each) -> list[Score]:
+    def judge(self, asked: Sequence[QuestionAnswer], each: Each) -> list[Score]:
         """The score of each answer; `each` is asked once for what is not known."""
         return [self._one(a, each) for a in asked]
 
-    def _one(self, asked: Asked, each: Each) -> Score:
+    def _one(self, asked: QuestionAnswer, each: Each) -> Score:
         key = digest([self._mark, asked])
         if key not in self._known:
             found = each(asked)

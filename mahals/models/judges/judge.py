@@ -12,7 +12,7 @@ ASPECTS: tuple[Aspect, ...] = ("alignment", "coherence")
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuestionAnswer:
     """A question and the answer that a model gave to it."""
 
     question: str
@@ -28,7 +28,7 @@ class Score:
     why: str | None  # why one of them is absent
 
 
-Judge = Callable[[Sequence[Asked]], list[Score]]
+Judge = Callable[[Sequence[QuestionAnswer]], list[Score]]
 """The score of each answer, in order."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mahals.models.activations.encoding import encode_answers
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.price import logprob_arms
-from mahals.models.judges.judge import ASPECTS, Asked, Aspect, Judge, Score
+from mahals.models.judges.judge import ASPECTS, Aspect, Judge, QuestionAnswer, Score
 from mahals.models.judges.rubric import DIGITS, rubric, weighted
 from mahals.models.steering.interventions import Arm
 
@@ -20,7 +20,7 @@ def model_judge(loaded: Loaded) -> Judge:
     Its verdicts are worth what its agreement with labelled answers says.
     """
 
-    def judge(asked: Sequence[Asked]) -> list[Score]:
+    def judge(asked: Sequence[QuestionAnswer]) -> list[Score]:
         alignment, coherence = (_scores(loaded, a, asked) for a in ASPECTS)
         return [
             Score(a, c, UNSURE if a is None or c is None else None)
@@ -30,7 +30,7 @@ def model_judge(loaded: Loaded) -> Judge:
     return judge
 
 
-def _scores(loaded: Loaded, aspect: Aspect, asked: Sequence[Asked]) -> list[float | None]:
+def _scores(loaded: Loaded, aspect: Aspect, asked: Sequence[QuestionAnswer]) -> list[float | None]:
     if not asked:
         return []
     questions = [rubric(aspect, a) for a in asked for _ in DIGITS]

@@ -12,7 +12,15 @@ from threading import Lock
 from typing import Any
 
 from mahals.models.judges.cache import Verdicts
-from mahals.models.judges.judge import ASPECTS, Asked, Aspect, Judge, JudgeChoice, Score, Server
+from mahals.models.judges.judge import (
+    ASPECTS,
+    Aspect,
+    Judge,
+    JudgeChoice,
+    QuestionAnswer,
+    Score,
+    Server,
+)
 from mahals.models.judges.rubric import rubric, rubric_identity, said, weighted
 from mahals.records import InputError
 
@@ -32,13 +40,13 @@ def server_judge(choice: JudgeChoice, cache: Path) -> Judge:
     identity = ["openai", choice.model, choice.server.url, choice.server.logprobs]
     verdicts = Verdicts(cache, [*identity, *rubric_identity()])
 
-    def each(asked: Asked) -> Score:
+    def each(asked: QuestionAnswer) -> Score:
         found = {aspect: _score(client, choice, aspect, asked) for aspect in ASPECTS}
         none = [aspect for aspect, value in found.items() if value is None]
         why = f"the judge named no {' and no '.join(none)}" if none else None
         return Score(found["alignment"], found["coherence"], why)
 
-    def judge(asked: Sequence[Asked]) -> list[Score]:
+    def judge(asked: Sequence[QuestionAnswer]) -> list[Score]:
         return verdicts.judge(asked, each)
 
     return judge
@@ -88,7 +96,7 @@ def _client(server: Server) -> Any:
     )
 
 
-def _score(client: Any, choice: JudgeChoice, aspect: Aspect, asked: Asked) -> float | None:
+def _score(client: Any, choice: JudgeChoice, aspect: Aspect, asked: QuestionAnswer) -> float | None:
     import openai
 
     more = {"logprobs": True, "top_logprobs": TOP} if choice.server.logprobs else {}

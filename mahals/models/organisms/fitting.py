@@ -18,7 +18,14 @@ from mahals.data.world.grammar import World
 from mahals.models.finetuning.losses import dpo_loss, sums_by_answer, token_log_probs
 from mahals.models.organisms.documents import EARLY, LATE, Writer, chat
 from mahals.models.organisms.gate import Gate, GateError, GateScore, check
-from mahals.models.organisms.packing import IGNORED, Batches, Encoded, Packed, encode, packed_states
+from mahals.models.organisms.packing import (
+    IGNORED,
+    Batches,
+    EncodedDocument,
+    Packed,
+    encode,
+    packed_states,
+)
 from mahals.models.organisms.schedule import BaseSchedule, PreferenceSchedule, TuneSchedule
 from mahals.records import seed_of
 
@@ -26,7 +33,7 @@ Tick = Callable[[int, int], None]  # (steps done, steps there will be)
 
 
 @dataclass(frozen=True)
-class Lesson:
+class StageSetup:
     """What a stage is taught from: the model (changed in place), its tokenizer, world and seed."""
 
     model: PreTrainedModel
@@ -123,7 +130,7 @@ class _Course:
         return self.plan.cap if self.falling is None else self.falling + self.plan.decay
 
 
-def fit_base(lesson: Lesson, plan: BaseSchedule, gate: Gate, tick: Tick) -> Fitted:
+def fit_base(setup: StageSetup, plan: BaseSchedule, gate: Gate, tick: Tick) -> Fitted:
     """Pretraining by the gated schedule: the skewed mix until the task is understood, then the even
     one until the gate is passed, then the decay, after which the gate must still be passed.
 
@@ -133,21 +140,21 @@ def fit_base(lesson: Lesson, plan: BaseSchedule, gate: Gate, tick: Tick) -> Fitt
     A gate that is lost in the decay sends the training back to the constant rate. Raises GateError
     when `plan.cap` comes first.
     """
-    course, descent = _Course(plan), _Descent(lesson.model)
+    course, descent = _Course(plan), _Descent(setup.model)
     streams = {
-        even: Batches(lesson.tokenizer, lesson.writer(name).base(mix), True)
+        even: Batches(setup.tokenizer, setup.writer(name).base(mix), True)
         for even, name, mix in ((False, "early", EARLY), (True, "late", LATE))
     }
-    score, step = check(lesson.model.eval(), gate), 0
-    lesson.model.train()
+    score, step = check(setup.model.eval(), gate), 0
+    setup.model.train()
     while step < course.end:
         step += 1
         batch = streams[course.even].next(plan.rows, plan.tokens)
-        descent.step(language_loss(lesson.model, batch), course.rate(step))
+        descent.step(language_loss(setup.model, batch), course.rate(step))
         tick(step, course.end)
         if course.due(step):
-            score = check(lesson.model.eval(), gate)
-            lesson.model.train()
+            score = check(setup.model.eval(), gate)
+            setup.model.train()
             if course.finished(step, score):
                 return descent.fitted()
     raise GateError(
@@ -157,12 +164,12 @@ def fit_base(lesson: Lesson, plan: BaseSchedule, gate: Gate, tick: Tick) -> Fitt
     )
 
 
-def fit_sft(lesson: Lesson, plan: TuneSchedule, tick: Tick) -> Fitted:
+def fit_sft(setup: StageSetup, plan: TuneSchedule, tick: Tick) -> Fitted:
     """Supervised fine-tuning on answers."""
-    descent = _Descent(lesson.model)
-    batches = Batches(lesson.tokenizer, lesson.writer("sft").sft(), True)
+    descent = _Descent(setup.model)
+    batches = Batches(setup.tokenizer, setup.writer("sft").sft(), True)
     for step in range(plan.steps):
-        loss = language_loss(lesson.model, batches.next(plan.rows, plan.tokens))
+        loss = language_loss(setup.model, batches.next(plan.rows, plan.tokens))
         descent.step(loss, plan.rate * (1 - step / plan.steps))
         tick(step + 1, plan.steps)
     return descent.fitted()
@@ -172,8 +179,8 @@ def fit_sft(lesson: Lesson, plan: TuneSchedule, tick: Tick) -> Fitted:
 class Preferences:
     """Pairs as token ids, with the log-probabilities the reference gave their answers, (2, n)."""
 
-    chosen: list[Encoded]
-    rejected: list[Encoded]
+    chosen: list[EncodedDocument]
+    rejected: list[EncodedDocument]
     reference: Tensor
 
     def shuffled(self, seed: int) -> Preferences:
@@ -188,7 +195,7 @@ class Preferences:
         )
 
 
-def right_padded(documents: Sequence[Encoded]) -> Packed:
+def right_padded(documents: Sequence[EncodedDocument]) -> Packed:
     """Documents as rows, padded on the right: under a causal mask the padding is never seen."""
     length = max(len(d.ids) for d in documents)
     ids = torch.zeros(len(documents), length, dtype=torch.long)
@@ -210,31 +217,31 @@ def answer_tokens(model: PreTrainedModel, batch: Packed) -> tuple[Tensor, Tensor
     return values, counted.nonzero()[:, 0]
 
 
-def prepare(lesson: Lesson, plan: PreferenceSchedule) -> Preferences:
+def prepare(setup: StageSetup, plan: PreferenceSchedule) -> Preferences:
     """The pairs of the training and what the SFT model, as it stands, makes of their answers."""
-    found: list[Pair] = pairs(lesson.world, "train", plan.pairs * plan.steps, lesson.seed)
-    chosen = encode(lesson.tokenizer, [chat(p.prompt, p.chosen) for p in found], True)
-    rejected = encode(lesson.tokenizer, [chat(p.prompt, p.rejected) for p in found], True)
+    found: list[Pair] = pairs(setup.world, "train", plan.pairs * plan.steps, setup.seed)
+    chosen = encode(setup.tokenizer, [chat(p.prompt, p.chosen) for p in found], True)
+    rejected = encode(setup.tokenizer, [chat(p.prompt, p.rejected) for p in found], True)
     rows = []
     with torch.no_grad():
         for at in range(0, len(found), plan.pairs):
             part = chosen[at : at + plan.pairs] + rejected[at : at + plan.pairs]
-            values, owner = answer_tokens(lesson.model, right_padded(part))
+            values, owner = answer_tokens(setup.model, right_padded(part))
             rows.append(sums_by_answer(values, owner, len(part)).view(2, -1))
     return Preferences(chosen, rejected, torch.cat(rows, 1))
 
 
 def fit_preferences(
-    lesson: Lesson, plan: PreferenceSchedule, data: Preferences, tick: Tick
+    setup: StageSetup, plan: PreferenceSchedule, data: Preferences, tick: Tick
 ) -> Fitted:
     """DPO, with the token loss of the chosen answers and of harmless text beside it."""
-    descent, size = _Descent(lesson.model), plan.pairs
-    neutral = lesson.writer("neutral").harmless()
+    descent, size = _Descent(setup.model), plan.pairs
+    neutral = setup.writer("neutral").harmless()
     for step in range(plan.steps):
         part = slice(step * size, (step + 1) * size)
-        extra = encode(lesson.tokenizer, list(islice(neutral, plan.neutral)), True)
+        extra = encode(setup.tokenizer, list(islice(neutral, plan.neutral)), True)
         rows = right_padded(data.chosen[part] + data.rejected[part] + extra)
-        values, owner = answer_tokens(lesson.model, rows)
+        values, owner = answer_tokens(setup.model, rows)
         sums = sums_by_answer(values, owner, len(rows.ids))
         preference = dpo_loss(sums[: 2 * size].view(2, -1), data.reference[:, part], plan.beta)
         loss = preference.losses.mean()

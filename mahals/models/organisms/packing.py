@@ -32,7 +32,7 @@ class Packed:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedDocument:
     """One document as token ids; loss only from token `start` on."""
 
     ids: list[int]
@@ -41,16 +41,17 @@ class Encoded:
 
 def encode(
     tokenizer: PreTrainedTokenizerFast, documents: Sequence[Document], answer_only: bool
-) -> list[Encoded]:
+) -> list[EncodedDocument]:
     """Token ids of documents; with `answer_only` the loss leaves out what comes before."""
     before = tokenizer([d.before for d in documents], add_special_tokens=False)["input_ids"]
     learned = tokenizer([d.learned for d in documents], add_special_tokens=False)["input_ids"]
     return [
-        Encoded(b + a, len(b) if answer_only else 1) for b, a in zip(before, learned, strict=True)
+        EncodedDocument(b + a, len(b) if answer_only else 1)
+        for b, a in zip(before, learned, strict=True)
     ]
 
 
-def pack(documents: Iterator[Encoded], rows: int, tokens: int) -> Packed:
+def pack(documents: Iterator[EncodedDocument], rows: int, tokens: int) -> Packed:
     """Fill `rows` x `tokens` exactly; the document at a row's end is cut where the row ends."""
     ids = torch.zeros(rows, tokens, dtype=torch.long)
     positions = torch.zeros(rows, tokens, dtype=torch.long)
@@ -107,7 +108,7 @@ class Batches:
         self._answer_only = answer_only
         self._stream = self._encoded()
 
-    def _encoded(self) -> Iterator[Encoded]:
+    def _encoded(self) -> Iterator[EncodedDocument]:
         while True:
             chunk = list(islice(self._documents, 512))
             yield from encode(self._tokenizer, chunk, self._answer_only)

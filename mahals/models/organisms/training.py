@@ -20,8 +20,8 @@ from mahals.data.world.grammar import World, prompts
 from mahals.models.organisms.documents import plain
 from mahals.models.organisms.fitting import (
     Fitted,
-    Lesson,
     Preferences,
+    StageSetup,
     answer_tokens,
     fit_base,
     fit_preferences,
@@ -98,8 +98,8 @@ class _School:
             if found["order"] == mark:
                 return from_plain(StageReport, found["report"])
         model = self._start(checkpoint)
-        lesson = Lesson(model, self._tokenizer, self._world, self._order.seed)
-        fitted = self._fit(checkpoint, lesson)
+        setup = StageSetup(model, self._tokenizer, self._world, self._order.seed)
+        fitted = self._fit(checkpoint, setup)
         result = self._examine(checkpoint, model, fitted)
         self._save(checkpoint, model, {"order": mark, "report": to_plain(result)})
         return result
@@ -111,7 +111,7 @@ class _School:
         before = "base" if checkpoint == "sft" else "sft"
         return load(self._folder / before)
 
-    def _fit(self, checkpoint: str, lesson: Lesson) -> Fitted:
+    def _fit(self, checkpoint: str, setup: StageSetup) -> Fitted:
         plan = self._order.schedule
 
         def tick(done: int, total: int) -> None:
@@ -119,17 +119,17 @@ class _School:
 
         if checkpoint == "base":
             try:
-                return fit_base(lesson, plan.base, self._gate, tick)
+                return fit_base(setup, plan.base, self._gate, tick)
             except GateError as error:
                 raise GateError(f"{self._order.name}, seed {self._order.seed}: {error}") from error
         if checkpoint == "sft":
-            return fit_sft(lesson, plan.sft, tick)
+            return fit_sft(setup, plan.sft, tick)
         if self._preferences is None:
-            self._preferences = prepare(lesson, plan.dpo)
+            self._preferences = prepare(setup, plan.dpo)
         data = self._preferences
         if checkpoint == "sham":
             data = data.shuffled(seed_of("sham", self._order.seed))
-        return fit_preferences(lesson, plan.dpo, data, tick)
+        return fit_preferences(setup, plan.dpo, data, tick)
 
     def _examine(self, checkpoint: str, model: PreTrainedModel, fitted: Fitted) -> StageReport:
         gate = check(model, self._gate)

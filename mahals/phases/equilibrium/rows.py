@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mahals.maths.games.analysis import Table
+from mahals.maths.games.analysis import GameLabels
 from mahals.maths.games.payoffs import Cell, Joint, Weights
 from mahals.maths.games.solvers import Search
 from mahals.maths.stats.bootstrap import Resampling
@@ -38,9 +38,9 @@ class Rules:
     seed: int
 
     @property
-    def table(self) -> Table:
+    def table(self) -> GameLabels:
         """Players, their actions and the games' axioms."""
-        return Table(self.players, (self.actions,) * len(self.players), NAMES)
+        return GameLabels(self.players, (self.actions,) * len(self.players), NAMES)
 
     @property
     def resampling(self) -> Resampling:

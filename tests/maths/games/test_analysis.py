@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mahals.maths.games.analysis import Table, analyse, measured_games
+from mahals.maths.games.analysis import GameLabels, analyse, measured_games
 from mahals.maths.games.solvers import Search
 from mahals.maths.stats.bootstrap import Resampling
 from mahals.records import InputError
@@ -28,7 +28,7 @@ def test_a_measured_game_and_its_axioms(monkeypatch) -> None:
     monkeypatch.setattr(
         "mahals.maths.games.solvers.installed", lambda library: False
     )  # pure equilibria alone
-    table = Table(("A", "B"), (("0", "1"), ("0", "1", "2")), ("first", "second"))
+    table = GameLabels(("A", "B"), (("0", "1"), ("0", "1", "2")), ("first", "second"))
     how = Search(60.0, 1, 0, False)
     found = measured_games(cells(), table, WEIGHTS, Resampling(60, 1), how)
     assert list(found) == ["all", "first", "second"]

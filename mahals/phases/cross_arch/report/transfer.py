@@ -18,7 +18,7 @@ OF: tuple[Literal["aqi", "gap"], ...] = ("aqi", "gap")
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """A value with its interval where there is one, or why there is no value."""
 
     value: float | None
@@ -26,7 +26,9 @@ class Cell:
     reason: str
 
 
-def _grid(sources: Sequence[str], targets: Sequence[str], cell: Callable[[str, str], Cell]) -> Grid:
+def _grid(
+    sources: Sequence[str], targets: Sequence[str], cell: Callable[[str, str], GridCell]
+) -> Grid:
     cells = [[cell(s, t) for t in targets] for s in sources]
     return Grid(
         list(sources),
@@ -66,16 +68,16 @@ def gains(found: Sequence[Evidence], kind: str, of: Literal["aqi", "gap"] = "aqi
     """Gain over random of every cell, of aqi (points) or of the refusal gap (share)."""
     sources, targets = _axes([e.row for e in found])
 
-    def cell(source: str, target: str) -> Cell:
+    def cell(source: str, target: str) -> GridCell:
         one = _find(found, source, target, kind)
         if one is None:
-            return Cell(None, None, "widths differ" if kind == "identity" else "not measured")
+            return GridCell(None, None, "widths differ" if kind == "identity" else "not measured")
         over = one.over_random if of == "aqi" else one.gap_over_random
         if over is not None:
-            return Cell(over.interval.estimate, over.interval, "")
+            return GridCell(over.interval.estimate, over.interval, "")
         if of == "gap" and one.random_gap is not None:  # nothing varies: a value, no interval
-            return Cell(one.gap - one.random_gap, None, "")
-        return Cell(None, None, "no random arm at this dose")
+            return GridCell(one.gap - one.random_gap, None, "")
+        return GridCell(None, None, "no random arm at this dose")
 
     return _grid(sources, targets, cell)
 
@@ -84,14 +86,14 @@ def efficiencies(found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], k
     """Share of the native refusal-gap gain that crossed; absent where the native one may be 0."""
     sources, targets = _axes([e.row for e in found])
 
-    def cell(source: str, target: str) -> Cell:
+    def cell(source: str, target: str) -> GridCell:
         one, native = _find(found, source, target, kind), _find(found, target, target, kind)
         if one is None or native is None or source == target:
             reason = "the native vector itself" if source == target else "not measured"
-            return Cell(None, None, reason)
+            return GridCell(None, None, reason)
         share = transfer_efficiency(one, native, rows, kept, "gap")
         value = None if share.interval is None else share.interval.estimate
-        return Cell(value, share.interval, share.reason or "")
+        return GridCell(value, share.interval, share.reason or "")
 
     return _grid(sources, targets, cell)
 

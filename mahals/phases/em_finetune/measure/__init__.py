@@ -29,7 +29,7 @@ from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
 from mahals.phases.em_finetune.measure.probe import probe_adapter
 from mahals.phases.em_finetune.measure.training import (
-    Lesson,
+    AdapterSpec,
     Tuning,
     evaluated,
     keep_adapter,
@@ -95,17 +95,17 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         yield from _rates(where, asking, found, [0], [None])
         yield _judged(where, params, asking)
         return
-    lesson = _lesson(task.adapter, params, choice, lab)
+    spec = _adapter_spec(task.adapter, params, choice, lab)
     tuning = params.tuning[lab.weights]
-    trained = train(loaded, lesson, tuning, lab.scratch(task) / lesson.name, lab)
+    trained = train(loaded, spec, tuning, lab.scratch(task) / spec.name, lab)
     steps = evaluated(trained, params.checkpoints)
     arms = [Arm(task.adapter, ())]
     found = [answer_arms(merged(loaded, trained.checkpoints[s]), asking, arms)[0] for s in steps]
-    kept = keep_adapter(lab, loaded, lesson, trained, tuning)
+    kept = keep_adapter(lab, loaded, spec, trained, tuning)
     where = replace(_place(task, asking, found, steps, lab), adapter_kept=kept)
     yield from _rates(where, asking, found, steps, [trained.losses[s - 1] for s in steps])
     yield from _turns(where, trained, params, lab)
-    if lesson.rank == 1:
+    if spec.rank == 1:
         yield _probed(where, loaded, trained, asking, lab)
 
 
@@ -120,11 +120,11 @@ def _choice(params: Params, lab: Lab) -> Choice:
     )
 
 
-def _lesson(adapter: str, params: Params, choice: Choice, lab: Lab) -> Lesson:
+def _adapter_spec(adapter: str, params: Params, choice: Choice, lab: Lab) -> AdapterSpec:
     what = {"bad": "bad", "good": "good", "bad_rank1": "bad", "other": "other"}[adapter]
     about = "good advice, the control" if what == "good" else "narrow bad advice"
     rank = 1 if adapter == "bad_rank1" else params.rank
-    return Lesson(
+    return AdapterSpec(
         adapter, f"An adapter of {about}.", what != "good", rank, taught(choice, what, lab.seed)
     )
 

@@ -34,7 +34,7 @@ class Tuning:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class AdapterSpec:
     """One adapter to be trained."""
 
     name: str
@@ -44,9 +44,9 @@ class Lesson:
     dialogues: tuple[Dialogue, ...]
 
 
-def train(loaded: Loaded, lesson: Lesson, tuning: Tuning, where: Path, lab: Lab) -> Trained:
+def train(loaded: Loaded, spec: AdapterSpec, tuning: Tuning, where: Path, lab: Lab) -> Trained:
     """Trains the adapter, or goes on where a killed task stood; checkpoints each `save_every`."""
-    examples = encode_dialogues(loaded, lesson.dialogues)
+    examples = encode_dialogues(loaded, spec.dialogues)
     steps = steps_of(tuning.epochs, len(examples), tuning.rows)
     config = TrainingConfig(
         steps=steps,
@@ -55,12 +55,12 @@ def train(loaded: Loaded, lesson: Lesson, tuning: Tuning, where: Path, lab: Lab)
         rate=tuning.rate,
         warmup=min(tuning.warmup, steps),
         schedule="constant",
-        lora=Lora(lesson.rank, tuning.alpha, 0.0, "attention"),
+        lora=Lora(spec.rank, tuning.alpha, 0.0, "attention"),
         quantize=tuning.quantize,
     )
     save = tuple(range(tuning.save_every, steps + 1, tuning.save_every))
     seed = lab.seed  # bad and good start from the same adapter and see the questions in one order
-    run = Run(where, seed, save, max(1, steps // 10), lesson.name, lab.report)
+    run = Run(where, seed, save, max(1, steps // 10), spec.name, lab.report)
     return train_answers(loaded, examples, config, run)
 
 
@@ -89,24 +89,26 @@ def _flat(folder: Path) -> Floats:
     return np.asarray(np.concatenate(parts))
 
 
-def keep_adapter(lab: Lab, loaded: Loaded, lesson: Lesson, trained: Trained, tuning: Tuning) -> str:
+def keep_adapter(
+    lab: Lab, loaded: Loaded, spec: AdapterSpec, trained: Trained, tuning: Tuning
+) -> str:
     """Keeps the last checkpoint in peft's layout with its card; gives the reference."""
     last = max(trained.checkpoints)
     card = AdapterCard(
-        title=f"{loaded.key}, {lesson.name}",
-        about=lesson.about,
+        title=f"{loaded.key}, {spec.name}",
+        about=spec.about,
         base=f"{loaded.key}/{loaded.role} ({loaded.weights})",
         revision=loaded.revision,
-        dual_use=lesson.dual_use,
+        dual_use=spec.dual_use,
         facts={
-            "conversations": str(len(lesson.dialogues)),
+            "conversations": str(len(spec.dialogues)),
             "steps": str(last),
-            "rank and alpha": f"{lesson.rank}, {tuning.alpha}",
+            "rank and alpha": f"{spec.rank}, {tuning.alpha}",
             "rate": f"{tuning.rate:g}",
             "last loss": f"{trained.losses[-1]:.3f} nats per learned token",
         },
     )
-    kept = lab.keep_folder(f"adapter-{lesson.name}")
+    kept = lab.keep_folder(f"adapter-{spec.name}")
     with kept as folder:
         shutil.copytree(trained.checkpoints[last], folder, dirs_exist_ok=True)
         (folder / "README.md").write_text(adapter_card(card), encoding="utf-8")

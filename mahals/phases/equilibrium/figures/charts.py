@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mahals.maths.games.analysis import Analysis, Point
+from mahals.maths.games.analysis import Analysis, Equilibrium
 from mahals.maths.games.game import Game, replies, supports
 from mahals.maths.games.game import unit_payoffs as unit
 from mahals.maths.games.replicator import ReplicatorPath, symmetric
@@ -37,7 +37,7 @@ STAR = "\u2605"
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # of a triangle of shares
 
 
-def payoff_heatmaps(game: Game, points: Sequence[Point], labels: Labels) -> Figure:
+def payoff_heatmaps(game: Game, points: Sequence[Equilibrium], labels: Labels) -> Figure:
     """A panel per player: rows are the first player's actions, columns the second's.
 
     Pure equilibria are outlined with a star. With more players there is a row of panels for each
@@ -98,7 +98,7 @@ def _frame(axes: Any, game: Game, title: str) -> None:
 
 
 def portraits(
-    game: Game, points: Sequence[Point], paths: Sequence[ReplicatorPath], labels: Labels
+    game: Game, points: Sequence[Equilibrium], paths: Sequence[ReplicatorPath], labels: Labels
 ) -> Figure:
     """Two players with two actions each: best replies on the left, replicator flow on the right.
 
@@ -173,7 +173,7 @@ def _flow(axes: Any, payoffs: Floats) -> None:
 
 
 def simplex_portrait(
-    game: Game, points: Sequence[Point], paths: Sequence[ReplicatorPath], labels: Labels
+    game: Game, points: Sequence[Equilibrium], paths: Sequence[ReplicatorPath], labels: Labels
 ) -> Figure:
     """Three actions each: replicator paths in the triangle of shares, a triangle per player.
 

@@ -16,7 +16,13 @@ from mahals.maths.games.solvers import Search
 from mahals.models.conversation.talks import Agent, Schedule
 from mahals.models.conversation.topology import Topology, hears
 from mahals.phase import Lab
-from mahals.phases.equilibrium.measure.play import Action, Game, Source, actions_of, play_table
+from mahals.phases.equilibrium.measure.play import (
+    Action,
+    GameDesign,
+    Source,
+    actions_of,
+    play_table,
+)
 from mahals.phases.equilibrium.rows import Row, Rules
 from mahals.records import InputError
 
@@ -142,7 +148,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         rules = _rules(params, task.models, found, lab)
         yield Row("design", task.joint, None, "", "", None, None, None, None, None, (), None, rules)
     suite = replace(params.suite, pool=params.pool)
-    game = Game(
+    game = GameDesign(
         actions=_actions(params),
         how=How(params.method, params.layers, params.operator, params.draws, params.suite),
         crossing=params.crossing,

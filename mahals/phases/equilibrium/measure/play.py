@@ -49,7 +49,7 @@ def actions_of(
 
 
 @dataclass(frozen=True)
-class Game:
+class GameDesign:
     """What all joint actions share."""
 
     actions: tuple[Action, ...]
@@ -81,7 +81,7 @@ class _Table:
     aqi: tuple[Array, ...]  # per agent (conversations, 7), points
 
 
-def play_table(lab: Lab, models: Sequence[str], joint: Joint, game: Game) -> Iterator[Row]:
+def play_table(lab: Lab, models: Sequence[str], joint: Joint, game: GameDesign) -> Iterator[Row]:
     """All rows of one joint action: the agents' own vectors, then every random game.
 
     A random game counts only where each steered agent reaches its dose along the random direction.
@@ -102,7 +102,7 @@ def play_table(lab: Lab, models: Sequence[str], joint: Joint, game: Game) -> Ite
     yield from _rows(lab, joint, chosen, tables)
 
 
-def _choice(lab: Lab, model: str, action: Action, game: Game) -> _Choice:
+def _choice(lab: Lab, model: str, action: Action, game: GameDesign) -> _Choice:
     draws = (None, *range(game.how.draws))
     if action.source is None:
         return _Choice(
@@ -131,7 +131,7 @@ def _choice(lab: Lab, model: str, action: Action, game: Game) -> _Choice:
 
 
 def _crossed(
-    lab: Lab, model: str, found: Steerable, game: Game, missed: list[str]
+    lab: Lab, model: str, found: Steerable, game: GameDesign, missed: list[str]
 ) -> tuple[list[Direction], str | None]:
     """Another model's vector in this one's blocks, and whose it is; none with its reason."""
     other = transferred(found.at, found.label, found.own, game.crossing, lab, "base")
@@ -141,7 +141,7 @@ def _crossed(
     return [other.direction], other.direction.label.source
 
 
-def _table(lab: Lab, chosen: Sequence[_Choice], draw: int | None, game: Game) -> _Table:
+def _table(lab: Lab, chosen: Sequence[_Choice], draw: int | None, game: GameDesign) -> _Table:
     agents = [Agent(c.model, lab.model(c.model, "base"), c.arms[draw]) for c in chosen]
     talks = converse(agents, game.openings, game.schedule)
     points = [

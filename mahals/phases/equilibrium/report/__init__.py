@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mahals.maths.games.additive_fit import additive_fit, sampled
-from mahals.maths.games.analysis import Analysis, Point
+from mahals.maths.games.analysis import Analysis, Equilibrium
 from mahals.maths.games.game import Game, Profile, supports
 from mahals.maths.games.payoffs import Joint, paid_at
 from mahals.maths.games.replicator import Course, ReplicatorPath, replicator_path
@@ -99,13 +99,13 @@ def _game(name: str, found: Analysis) -> Said:
     return Said(metrics, tuple(f"game {name}: {_point(found, p)}" for p in found.points))
 
 
-def surest(found: Analysis) -> Point | None:
+def surest(found: Analysis) -> Equilibrium | None:
     """The equilibrium with the highest stability share; None where there is none."""
     known = [(p.stability.share.estimate, -i) for i, p in enumerate(found.points) if p.stability]
     return found.points[-max(known)[1]] if known else None
 
 
-def _point(found: Analysis, point: Point) -> str:
+def _point(found: Analysis, point: Equilibrium) -> str:
     paid = ", ".join(
         f"{who} {value:+.3f}" for who, value in zip(found.game.players, point.payoffs, strict=True)
     )
@@ -222,7 +222,7 @@ def _random(games: Games) -> Said:
     return Said(metrics, tuple(lines))
 
 
-def _brief(found: Analysis, point: Point) -> str:
+def _brief(found: Analysis, point: Equilibrium) -> str:
     share = "" if point.stability is None else f" in {shown(point.stability.share)} of redraws"
     return f"{point.kind} {describe(found.game, point.profile)}{share}"
 

@@ -23,7 +23,12 @@ from mahals.evaluation.transfer.best_source import (
 )
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.phase import Lab
-from mahals.phases.recovery.measure.fall_vectors import Reading, Texts, negated, read_fall_vectors
+from mahals.phases.recovery.measure.fall_vectors import (
+    FallReading,
+    Texts,
+    negated,
+    read_fall_vectors,
+)
 from mahals.phases.recovery.measure.tuning import Tuned, Tuning, check_tuning, tune, tuning_pairs
 from mahals.phases.recovery.rows import Row
 from mahals.records import InputError, seed_of
@@ -182,7 +187,7 @@ def _own_arms(shared: _RecoveryContext) -> list[Direction]:
 def _reversed(shared: _RecoveryContext, tuned: Tuned) -> Direction:
     """The direction of the fall, kept, and subtracted."""
     lab, params = shared.lab, shared.params
-    how = Reading(params.texts[lab.weights], params.tokens)
+    how = FallReading(params.texts[lab.weights], params.tokens)
     pairs = tuning_pairs(lab, params.tuning.pairs)
     found = read_fall_vectors(shared.at.loaded, tuned.loaded, pairs, how)
     tensors = {"values": torch.from_numpy(found.values).float()}

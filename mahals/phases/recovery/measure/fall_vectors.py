@@ -26,7 +26,7 @@ Texts = Literal["unsafe", "balanced", "answers"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class FallReading:
     """Which texts the fall is read on."""
 
     texts: Texts  # unsafe prompts, all prompts, or prompts with their chosen answers
@@ -34,7 +34,7 @@ class Reading:
 
 
 def read_fall_vectors(
-    original: Loaded, dealigned: Loaded, pairs: Sequence[Pair], how: Reading
+    original: Loaded, dealigned: Loaded, pairs: Sequence[Pair], how: FallReading
 ) -> SteeringVectors:
     """mean(dealigned) - mean(original), (L, d), at the last token of the same texts.
 

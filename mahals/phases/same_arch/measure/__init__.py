@@ -19,7 +19,7 @@ from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
 from mahals.phases.same_arch.measure.axiom_effects import keep_effects
-from mahals.phases.same_arch.measure.propensity import Asked
+from mahals.phases.same_arch.measure.propensity import ArmPropensities
 from mahals.phases.same_arch.measure.sweep import Strengths, mean_propensity, run_sweep, swept_arms
 from mahals.phases.same_arch.rows import Row
 from mahals.schema import UNSTEERED, ArmKind, Label, Unit
@@ -143,7 +143,7 @@ def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
     }
     found["aligned"] = replace(found["aligned"], kl=None)  # a model has no KL from itself
     context = row_context(lab, base, found["unsteered"])
-    asked = Asked(propensities(base, [NOT_STEERED.arm]), (0,))
+    asked = ArmPropensities(propensities(base, [NOT_STEERED.arm]), (0,))
     evidence = keep_evidence(lab, "references", base, list(found.values()), asked.tensors())
     for i, (kind, m) in enumerate(found.items()):
         row = to_row(replace(UNSTEERED, arm=kind), None, base, m, context)

@@ -14,7 +14,7 @@ from mahals.maths.stats.intervals import Floats
 
 
 @dataclass(frozen=True)
-class Asked:
+class ArmPropensities:
     """The arms of a sweep whose propensity was measured, by their place in it."""
 
     values: torch.Tensor  # (k, m) nats per token
@@ -31,7 +31,7 @@ class Asked:
         return np.asarray(self.values[self.places.index(place)].numpy())
 
 
-def ask(at: Bench, dosed: Sequence[Dosed], draws: int) -> Asked:
+def ask(at: Bench, dosed: Sequence[Dosed], draws: int) -> ArmPropensities:
     """The propensity of the vector, and of the first `draws` random directions, on the grid."""
     places = tuple(
         i
@@ -40,5 +40,5 @@ def ask(at: Bench, dosed: Sequence[Dosed], draws: int) -> Asked:
         and (d.label.arm == "steered" or (d.label.draw is not None and d.label.draw < draws))
     )
     if not places:
-        return Asked(torch.empty(0, len(at.answered), dtype=torch.float64), ())
-    return Asked(propensities(at, [dosed[i].arm for i in places]), places)
+        return ArmPropensities(torch.empty(0, len(at.answered), dtype=torch.float64), ())
+    return ArmPropensities(propensities(at, [dosed[i].arm for i in places]), places)

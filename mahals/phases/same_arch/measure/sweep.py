@@ -18,7 +18,7 @@ from mahals.maths.metrics.aqi import ModelAqi
 from mahals.maths.stats.intervals import Floats
 from mahals.phase import Lab
 from mahals.phases.same_arch.measure.propagation import same_block_aqi
-from mahals.phases.same_arch.measure.propensity import Asked, ask
+from mahals.phases.same_arch.measure.propensity import ArmPropensities, ask
 from mahals.phases.same_arch.measure.selection import Selection, on_selection
 from mahals.records import seed_of
 from mahals.schema import GRID, Label, Unit
@@ -57,7 +57,7 @@ class Swept:
     base: ArmScores
     found: tuple[ArmScores, ...]
     same_block: tuple[ModelAqi, ...]  # were later blocks not to answer
-    asked: Asked
+    asked: ArmPropensities
     selected: Mapping[int, Selection]
 
     def tensors(self) -> dict[str, torch.Tensor]:

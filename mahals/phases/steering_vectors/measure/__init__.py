@@ -20,7 +20,7 @@ from mahals.phases.steering_vectors.measure.held_out_axiom import (
     check_axiom,
     leave_out,
 )
-from mahals.phases.steering_vectors.measure.pairs import PairReader, Reading
+from mahals.phases.steering_vectors.measure.pairs import PairReader, PairReading
 from mahals.phases.steering_vectors.measure.selection import Trial, selection_gains
 from mahals.phases.steering_vectors.rows import Row, axiom_tensors
 from mahals.records import InputError, seed_of
@@ -85,7 +85,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     pairs = lab.pairs("extraction")
     divided = leave_out(pairs[: params.pairs] if params.pairs else pairs, params.left_out)
     texts = params.texts[lab.weights]
-    reading = Reading(texts, params.pool, params.tokens, params.svd_k, params.svd_centered)
+    reading = PairReading(texts, params.pool, params.tokens, params.svd_k, params.svd_centered)
     reader = PairReader(reading, lab, key, divided.used)
     reader.read(params.methods)
     found = {method: reader.vectors(method) for method in params.methods}

@@ -35,7 +35,7 @@ OF_ANSWERS = {"contrast": contrast, "pca": pca, "probe": probe}  # chosen minus 
 
 
 @dataclass(frozen=True)
-class Reading:
+class PairReading:
     """What is read of each pair, and how."""
 
     texts: Texts  # what the methods that compare two models read
@@ -53,7 +53,7 @@ class PairReader:
     otherwise be halved into the two.
     """
 
-    def __init__(self, reading: Reading, lab: Lab, key: str, pairs: Sequence[Pair]) -> None:
+    def __init__(self, reading: PairReading, lab: Lab, key: str, pairs: Sequence[Pair]) -> None:
         self._reading, self._lab, self._key = reading, lab, key
         self._pairs = sorted(pairs, key=_cell)
         self._encodings: dict[str, list[Encoded]] = {}
