@@ -89,7 +89,7 @@ def test_checkpoints_take_a_power_of_two_of_tokens_that_memory_holds(monkeypatch
 def test_writing_counts_the_keys_and_values_that_a_cache_holds(family, monkeypatch):
     at = loaded(family)
     cache = DynamicCache(config=at.model.config)
-    at.model(torch.ones(1, 5, dtype=torch.long), past_key_values=cache, use_cache=True)
+    at.model(torch.ones(1, 5, dtype=torch.long), cache=cache, use_cache=True)
     held = sum(t.numel() * t.element_size() for x in cache.layers for t in (x.keys, x.values))
     assert held == 5 * cached_bytes(at)
     short_of(monkeypatch, 1, at)

@@ -174,7 +174,7 @@ def _run(loaded: Loaded, batch: Batch, before: int, cache: DynamicCache | None) 
         "input_ids": batch.ids,
         "attention_mask": torch.cat([seen, batch.mask], dim=1),
         "use_cache": cache is not None,
-        "past_key_values": cache,
+        "cache": cache,
     }
     if takes(loaded, "position_ids"):
         inputs["position_ids"] = batch.positions + before

@@ -132,7 +132,7 @@ def _next(
     if takes(loaded, "logits_to_keep"):
         inputs = inputs | {"logits_to_keep": 1}
     with nullcontext() if shared is None else shared.in_place(loaded):
-        logits: Tensor = loaded.model(**inputs, past_key_values=cache, use_cache=True).logits
+        logits: Tensor = loaded.model(**inputs, cache=cache, use_cache=True).logits
     if shared is not None:
         shared.complete(cache)
     return logits[:, -1].argmax(-1)

@@ -82,7 +82,7 @@ def read_prompts(
     handle = decoder_blocks(loaded.model)[last].register_forward_hook(stop)
     try:
         with torch.inference_mode():
-            loaded.model(**model_inputs(loaded, batch), past_key_values=cache, use_cache=True)
+            loaded.model(**model_inputs(loaded, batch), cache=cache, use_cache=True)
     except StopForward:
         pass
     finally:
