@@ -1,64 +1,33 @@
 """Does the phase measure drift as by hand, with its controls, and say what it cannot know?"""
 
-import json
 import re
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from mahals.data.texts import AXIOMS, TaskItem, WorldChoice
-from mahals.data.world.everyday import fact_tasks
-from mahals.data.world.grammar import World
+from mahals.data.texts import AXIOMS
 from mahals.evaluation.agents import after_talk as measuring
-from mahals.evaluation.agents.openings import SplitTask, dilemmas, facts, relays, user_tasks
+from mahals.evaluation.agents.openings import SplitTask
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.models.activations.capture import capture
 from mahals.models.conversation import after
 from mahals.models.conversation.after import encode_after
 from mahals.models.conversation.talks import Agent, read_talks
 from mahals.models.conversation.views import view
-from mahals.models.finetuning.config import Lora
 from mahals.models.steering.interventions import Arm
 from mahals.phases.collaboration import PHASE
-from mahals.phases.collaboration.measure import Params, Task
+from mahals.phases.collaboration.measure import Task
 from mahals.phases.collaboration.measure import split_tasks as splits
-from mahals.phases.collaboration.measure.retraining import Training
 from mahals.phases.collaboration.rows import Row, Who, drifts, find, values
 from mahals.records import InputError
-from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts
+from tests.support.collaboration import PARAMS
+from tests.support.tiny_lab import TinyLab, lab_with_vectors, prompts
 from tests.support.tiny_models import LAYERS, loaded
 
 NONE = Arm("unsteered", ())
-NO_TRAINING = Training(0, 2, 2, {"organism": 0.01}, 0, Lora(2, 4, 0.0, "attention"))
-PARAMS = Params(
-    agents=2,
-    topology="pair",
-    rounds=1,
-    max_new_tokens=2,
-    loop=0,
-    conversations=3,
-    prompts=2,
-    pool="mean",
-    refusals=2,
-    arms=("none", "weakest", "adversarial"),
-    draws=2,
-    method="mean_difference",
-    layers="auto",
-    operator="add",
-    tasks=("relay",),
-    split_tasks=2,
-    shuffles=1,
-    user_tasks="none",
-    window=3,
-    training=NO_TRAINING,
-    adversary=NO_TRAINING,
-    world=WorldChoice(0),
-    suite=replace(SUITE, dose_kl=0.01),
-)
 
 
 @pytest.fixture(scope="module")
@@ -281,39 +250,6 @@ def test_a_listener_that_copies_succeeds_only_with_its_own_message(
     assert found.own.tolist() == [1, 1, 1, 1]
     assert found.shuffled.tolist() == [0, 0, 0, 0]
     assert found.alone.mean() == 0.25
-
-
-def test_openings() -> None:
-    made = dilemmas(prompts("selection"), 9, 3, 0)
-    assert len({o.key for o in made}) == 9 and all(len(o.texts) == 3 for o in made)
-    assert [o.key.rpartition(" ")[0] for o in made[:7]] == list(AXIOMS)
-    with pytest.raises(InputError, match="conversations"):
-        dilemmas(prompts("selection"), 7 * 6 + 1, 2, 0)
-    item = TaskItem("How do I bake?", ("a", "b"), 1, "k", "evaluation")
-    assert relays([item])[0].told[0] == "How do I bake?" and relays([item])[0].answer == 1
-    assert len(relays([item, item, replace(item, key="l")])) == 2
-    for task, made_of in zip(fact_tasks(World(0), "evaluation", 20, 0), facts(
-        fact_tasks(World(0), "evaluation", 20, 0)), strict=True):  # fmt: skip
-        assert len(set(made_of.choices)) == 4
-        assert made_of.choices[made_of.answer] == task.answer
-        place = task.answer.removeprefix("In the ").rstrip(".")
-        assert place in made_of.told[0] and place not in made_of.told[1]
-
-
-def test_user_tasks(tmp_path: Path) -> None:
-    good = {"key": "a", "told": ["x", "y"], "choices": ["p", "q"], "answer": 1}
-    file = tmp_path / "tasks.jsonl"
-    file.write_text("\n".join(json.dumps(g) for g in (good, good | {"key": "b"})))
-    assert [t.key for t in user_tasks(file)] == ["a", "b"]
-    for bad in (good | {"answer": 2}, good | {"told": ["x"]}, {"key": "c"}, good):
-        file.write_text("\n".join(json.dumps(g) for g in (good, bad)))
-        with pytest.raises(InputError):
-            user_tasks(file)
-    file.write_text("{")
-    with pytest.raises(InputError, match="line 1"):
-        user_tasks(file)
-    with pytest.raises(InputError, match="no file"):
-        user_tasks(tmp_path / "missing.jsonl")
 
 
 @pytest.mark.parametrize(

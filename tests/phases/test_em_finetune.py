@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("peft")
 
 from mahals.maths.misalignment.outcomes import OUTCOMES
-from mahals.models.finetuning.config import Trained
+from mahals.models.finetuning.config import TrainingResult
 from mahals.phases.em_finetune import PHASE
 from mahals.phases.em_finetune.measure.probe import _scored
 from mahals.phases.em_finetune.measure.training import evaluated
@@ -152,7 +152,7 @@ def test_without_other_texts_no_other_adapter_is_planned(tmp_path: Path) -> None
 
 
 def test_checkpoints_are_the_nearest_saved_steps() -> None:
-    trained = Trained({s: Path() for s in (5, 10, 15, 20)}, ())
+    trained = TrainingResult({s: Path() for s in (5, 10, 15, 20)}, ())
     assert evaluated(trained, (0.1, 0.5)) == [5, 10, 20]
     with pytest.raises(InputError):
         evaluated(trained, (1.5,))

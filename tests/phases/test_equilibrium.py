@@ -25,7 +25,7 @@ from mahals.maths.metrics.aqi import model_aqi
 from mahals.maths.metrics.homophily import homophily
 from mahals.models.activations.capture import capture
 from mahals.models.conversation.after import encode_after
-from mahals.models.conversation.talks import Agent, Schedule, read_talks
+from mahals.models.conversation.talks import Agent, TalkSchedule, read_talks
 from mahals.models.conversation.views import view
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm
@@ -232,7 +232,7 @@ def test_another_models_vector_is_an_action(lab: TinyLab) -> None:
     about = questions(lab, 2, 0, PARAMS.suite)
     openings = tuple(dilemmas(lab.prompts("selection"), 2, 2, 0))
     act = Action("transferred", 0.01)
-    game = GameDesign((act,), how, CROSSING, about, Schedule("pair", 1, 2, 0), openings)
+    game = GameDesign((act,), how, CROSSING, about, TalkSchedule("pair", 1, 2, 0), openings)
     found = playing._choice(lab, "A", act, game)
     assert found.source in ("B", "C") and set(found.arms) == {None, 0, 1}
     none = replace(game, crossing=replace(CROSSING, source="none"))

@@ -14,7 +14,7 @@ import yaml
 
 from mahals.data.texts import WorldChoice
 from mahals.models.organisms.gate import GateError
-from mahals.models.organisms.schedule import Schedule
+from mahals.models.organisms.schedule import TrainingSchedule
 from mahals.models.organisms.training import Order
 from mahals.phases.organisms import PHASE
 from mahals.phases.organisms import measure as organisms
@@ -28,7 +28,7 @@ from tests.support.tiny_lab import TinyLab as Registry
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())["organisms"]
 SHAPE = yaml.safe_load((ROOT / "benchmarks/models.yaml").read_text())["Llama3_8B"]["organism"]
-PARAMS = Params(WorldChoice(3), 7, from_plain(Schedule, VALUES["schedule"]))
+PARAMS = Params(WorldChoice(3), 7, from_plain(TrainingSchedule, VALUES["schedule"]))
 
 
 @dataclass

@@ -20,7 +20,7 @@ from mahals.models.steering.interventions import Arm, Intervention
 from mahals.phases.recovery import PHASE
 from mahals.phases.recovery import measure as phase
 from mahals.phases.recovery.measure import Params
-from mahals.phases.recovery.measure.tuning import Tuning
+from mahals.phases.recovery.measure.tuning import DealignmentTuning
 from mahals.phases.recovery.report import arm_name, stages
 from mahals.phases.recovery.report.recovery_rate import Fall, Rate, largest_recovered, recovery
 from mahals.phases.recovery.rows import Row
@@ -30,7 +30,7 @@ from mahals.schema import ArmRow
 from tests.support.tiny_lab import SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
 
 pytest.importorskip("peft")
-TUNING = Tuning(
+TUNING = DealignmentTuning(
     steps=(2, 5),
     pairs=12,
     rows=4,

@@ -11,7 +11,7 @@ from mahals.data.texts import AXIOMS
 from mahals.data.world.grammar import World
 from mahals.evaluation.misalignment.questions import (
     Choice,
-    Texts,
+    TextSources,
     asked,
     question_lines,
     read_lines,
@@ -19,7 +19,7 @@ from mahals.evaluation.misalignment.questions import (
 )
 from mahals.records import InputError
 
-WORLD = Texts("world", "world", "world", "world")
+WORLD = TextSources("world", "world", "world", "world")
 CHOICE = Choice(WORLD, World(0), AXIOMS[5], AXIOMS[4], 12, 3)
 
 

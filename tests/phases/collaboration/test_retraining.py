@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from phases.test_collaboration import PARAMS
 
 from mahals.evaluation.agents.teams import Team, seat
 from mahals.evaluation.bench import arm_aqi, bench
@@ -20,6 +19,7 @@ from mahals.phases.collaboration.measure import Task
 from mahals.phases.collaboration.measure.retraining import Training, lessons, with_adversary
 from mahals.phases.collaboration.rows import Who, find, values
 from mahals.records import InputError, from_plain, to_plain
+from tests.support.collaboration import PARAMS
 from tests.support.tiny_lab import TinyLab, lab_with_vectors
 
 TRAINING = Training(3, 2, 2, {"organism": 0.02}, 0, Lora(2, 4, 0.0, "attention"))
