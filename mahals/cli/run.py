@@ -81,23 +81,16 @@ def study(options: Namespace, keys: Keys) -> int:
 
 
 def gather(options: Namespace, keys: Keys) -> int:
-    """Sums up the finished units of a phase, without a model."""
+    """Tells and draws the finished units of a phase where that is to be done, and sums them up."""
     from mahals.harness.runner.summarize import gather as gather_units
 
     workspace, settings = read_settings(options, keys, options.phase)
-    if workspace.phase(options.phase).per == "study":
-        raise InputError(
-            f"gather {options.phase}",
-            expected="a phase that is measured per model",
-            got="one that is measured once for all models",
-            cure=f"mahals draw {options.phase} draws its figures again",
-        )
 
     def work(session: Session) -> list[Results]:
-        return [gather_units(options.phase, settings, workspace, session)]
+        return gather_units(options.phase, settings, workspace, session)
 
     def show(results: list[Results], store: Store | None) -> None:
-        print("\n".join(_conclusions(results)))
+        print("\n".join(_conclusions(results[-1:])))
 
     _measure(workspace, 1, None, work, show)
     return 0
@@ -268,7 +261,7 @@ def _foretold(names: Iterable[str], settings: Settings, workspace: Workspace) ->
 
 def _plan(plans: Sequence[Forecast], units: Sequence[str] | None) -> str:
     """The units of planned phases, each once, with tasks, time and room, and the sums."""
-    from mahals.cli.tables import table
+    from mahals.cli.tables import UNKNOWN, table
     from mahals.harness.runner.progress import duration
 
     seen = {}
@@ -282,7 +275,7 @@ def _plan(plans: Sequence[Forecast], units: Sequence[str] | None) -> str:
             item.phase,
             item.unit,
             item.state,
-            "?" if item.tasks is None else item.tasks,
+            UNKNOWN if item.tasks is None else item.tasks,
             item.done,
             ", ".join(item.models),
             duration(item.seconds),

@@ -21,6 +21,9 @@ ENGINES: tuple[str, ...] = ("local",)
 LEAVING_SECONDS = 2.0  # that a worker without work has to end
 RESIDENT = 4  # models that a process is taken to hold
 
+Watch = Callable[[Sequence[str | None]], None]
+"""Gets the label of the job that each worker is at; None for an idle one."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -91,12 +94,13 @@ class _Worker:
 class LocalPool:
     """Worker processes, started when first needed and kept until the pool is left."""
 
-    def __init__(self, workers: int = 0) -> None:
+    def __init__(self, workers: int = 0, watch: Watch | None = None) -> None:
+        """`watch` is told a few times a second what each worker is at, spare jobs too."""
         if workers < 0:
             raise InputError(
                 "workers", expected="0 or more", got=str(workers), cure="0 is one per core"
             )
-        self.workers = workers or cores()
+        self.workers, self._watch = workers or cores(), watch
         self._pool: list[_Worker] = []
         self._waiting: OrderedDict[tuple[str, ...], deque[Job]] = OrderedDict()
         self._spare: deque[tuple[Job, Handler]] = deque()
@@ -167,6 +171,8 @@ class LocalPool:
                 for worker in busy:
                     if worker.pipe in ready:
                         self._receive(worker, handler)
+                if self._watch is not None:
+                    self._watch([each.job.label if each.job else None for each in self._pool])
                 handler.tick()
         except BaseException:
             self.stop()
@@ -277,8 +283,8 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def open_pool(engine: str, workers: int) -> LocalPool:
+def open_pool(engine: str, workers: int, watch: Watch | None = None) -> LocalPool:
     """The pool of that engine. Raises InputError for an unknown one."""
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    return LocalPool(workers)
+    return LocalPool(workers, watch)

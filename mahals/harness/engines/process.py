@@ -89,6 +89,7 @@ def _work(pipe: Connection, lifeline: Connection, unneeded: Sequence[Connection]
     for connection in unneeded:
         connection.close()
     _keep_freed_memory()
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # its parent's may draw bars
     gc.freeze()  # what was imported stays: collections need not walk it each time
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from mahals.harness.manifests.dvc_stages import BOARD, PUBLISH, stage_of
+from mahals.harness.manifests.dvc_stages import BOARD, PUBLISH, gather_of
 from mahals.harness.manifests.sources import Sources
 from mahals.harness.workspace.fingerprint import Resolver
-from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, find
 from mahals.harness.workspace.settings import Settings
-from mahals.phase import STUDY
+from mahals.harness.workspace.telling import is_told
+from mahals.phase import STUDY, Phase
 from mahals.records import InputError
 
 TICK = 0.3  # seconds between two calls of what shows that DVC is waited for
@@ -78,50 +78,42 @@ def ends(sources: Sources, stages: Sequence[str]) -> tuple[str, ...]:
     resolver = _resolver(sources)
     behind: set[str] = set()
     for name, phase in sources.studied.items():
-        gathered = stage_of(phase, STUDY)
-        units = {stage_of(phase, unit) for unit in sources.units(phase)} - {gathered}
-        if gathered in stages:
-            behind |= units
-        for unit in sources.units(phase):
-            if stage_of(phase, unit) in stages:
-                needs = resolver.upstream(name, unit)
-                behind |= {stage_of(sources.phases[need], other) for need, other in needs}
+        if gather_of(phase) in stages:
+            behind.add(name)
+        if name in stages:
+            needs = (resolver.upstream(name, unit) for unit in _measured(sources, phase))
+            behind |= {need for found in needs for need, _ in found}
     return tuple(stage for stage in stages if stage not in behind)
 
 
 def valid_stages(sources: Sources) -> tuple[str, ...]:
     """The stages all of whose results lie under results/ and are those of the present values,
     code and versions, in the order of dvc.yaml."""
-    valid = {(r.phase, r.unit) for r in _valid_results(sources)}
-    stages: dict[str, bool] = {}
+    from mahals.harness.runner.prepare import gather_place
+
+    workspace, resolver = sources.workspace, _resolver(sources)
+    done: list[str] = []
     for name, phase in sources.studied.items():
-        for unit in sources.units(phase):
-            stage = stage_of(phase, unit)
-            stages[stage] = stages.get(stage, True) and (name, unit) in valid
-    done = tuple(stage for stage, whole in stages.items() if whole)
-    published = len(done) == len(stages) and (sources.root / BOARD).is_file()
-    return (*done, PUBLISH) if published else done
+        units = _measured(sources, phase)
+        found = [resolver.find(name, unit) for unit in units]
+        whole = [r for r in found if r and r.folder.is_relative_to(workspace.results)]
+        if len(whole) < len(units):
+            continue
+        done.append(name)
+        told: list[Results | None] = [*whole]
+        if phase.per == "model":
+            mark = gather_place(resolver, name, whole).fingerprint
+            told.append(find(workspace, name, STUDY, mark))
+        if all(r and r.folder.is_relative_to(workspace.results) and is_told(r) for r in told):
+            done.append(gather_of(phase))
+    published = len(done) == 2 * len(sources.studied) and (sources.root / BOARD).is_file()
+    return (*done, PUBLISH) if published else tuple(done)
+
+
+def _measured(sources: Sources, phase: Phase) -> tuple[str, ...]:
+    """The units that the phase's measuring stage makes."""
+    return sources.models if phase.per == "model" else (STUDY,)
 
 
 def _resolver(sources: Sources) -> Resolver:
     return Resolver(sources.workspace, Settings(values=sources.params, plain=sources.params))
-
-
-def _valid_results(sources: Sources) -> Iterator[Results]:
-    from mahals.harness.runner.prepare import gather_place
-
-    workspace, resolver = sources.workspace, _resolver(sources)
-    for name, phase in sources.studied.items():
-        units = sources.models if phase.per == "model" else (STUDY,)
-        found = list(_canonical(workspace, (resolver.find(name, unit) for unit in units)))
-        yield from found
-        if phase.per == "model" and len(found) == len(units):
-            mark = gather_place(resolver, name, found).fingerprint
-            yield from _canonical(workspace, [find(workspace, name, STUDY, mark)])
-
-
-def _canonical(workspace: Workspace, results: Iterable[Results | None]) -> Iterator[Results]:
-    """Those that are there, under results/ and drawn."""
-    for each in results:
-        if each and each.is_shown() and each.folder.is_relative_to(workspace.results):
-            yield each

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mahals.harness.manifests.sources import Sources
-from mahals.harness.workspace.code_hash import code_closure
+from mahals.harness.workspace.code_hash import code_closure, telling_closure
 from mahals.harness.workspace.settings import upstream_names
 from mahals.phase import SHARED_KEYS, STUDY, Phase
 from mahals.records import InputError
@@ -17,9 +17,8 @@ BOARD = "benchmarks/LEADERBOARD.md"
 PUBLISH = "publish"
 ORGANISM, HUB = ("organism",), ("base", "aligned")
 PERSIST = {"persist": True}
-"""Of what was measured: DVC deletes other outs before a stage runs, and one that was killed would
-measure again what it had finished. The runner checks the hashes of these, and makes metrics,
-summary and figures again from them."""
+"""DVC deletes other outs before a stage runs, and one that was killed would measure again what it
+had finished. The runner checks the hashes of what was measured, and by which code it was told."""
 
 
 def pipeline(sources: Sources) -> dict[str, Any]:
@@ -27,15 +26,14 @@ def pipeline(sources: Sources) -> dict[str, Any]:
     stages: dict[str, Any] = {}
     for name, phase in sources.studied.items():
         stages[name] = _measure_stage(sources, name, phase)
-        if phase.per == "model":
-            stages[f"{name}_gather"] = _gather_stage(sources, name)
+        stages[gather_of(phase)] = _gather_stage(sources, name, phase)
     stages[PUBLISH] = _publish_stage(sources)
     return {"stages": stages}
 
 
-def stage_of(phase: Phase, unit: str) -> str:
-    """The DVC stage that makes the results of a phase's unit."""
-    return f"{phase.name}_gather" if phase.per == "model" and unit == STUDY else phase.name
+def gather_of(phase: Phase) -> str:
+    """The DVC stage that tells and draws a phase's units, and sums them up."""
+    return f"{phase.name}_gather"
 
 
 def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
@@ -50,29 +48,35 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
     stage["deps"] = [
         *_upstream(sources, phase),
         *sorted(_files_named(sources.root, sources.params.get(name))),
-        *_code(sources, name),
+        *_paths(sources, code_closure(phase)),
     ]
     about_models = [] if phase.reads == "none" else ["models", *_registered(sources, phase)]
     stage["params"] = [name, *phase.shared, *SHARED_KEYS, *about_models]
-    stage["outs"] = [out for unit in units for out in _outs(name, phase, unit)]
-    stage["metrics"] = [_metric(name, unit) for unit in units]
+    stage["outs"] = [{path: {**PERSIST}} for unit in units for path in _measured(name, phase, unit)]
     return stage
 
 
-def _gather_stage(sources: Sources, name: str) -> dict[str, Any]:
-    """What sums the units up; stale after each new run of a unit, and with other models.
+def _gather_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
+    """What tells and draws the units and sums them up: stale after each new run of a unit, with
+    other models, and when the code that tells is another; it measures nothing.
 
     A unit's run.json tells of its rows, kept files, values and code, which are the gather's too:
     to name them again would cost each `dvc repro` as much time as a unit does.
     """
-    folder = f"results/{name}/{STUDY}"
-    return {
-        "cmd": f"python -m mahals gather {name} --upstream require",
-        "deps": [f"results/{name}/{model}/run.json" for model in sources.models],
-        "params": ["models"],
-        "outs": [f"{folder}/run.json", f"{folder}/summary.json", f"{folder}/figures"],
-        "metrics": [_metric(name, STUDY)],
-    }
+    gathered = phase.per == "model"
+    units = sources.models if gathered else (STUDY,)
+    folders = [f"results/{name}/{unit}" for unit in (*units, *([STUDY] if gathered else []))]
+    told = [path for f in folders for path in (f"{f}/summary.json", f"{f}/figures")]
+    own = [f"results/{name}/{STUDY}/run.json"] if gathered else []
+    stage: dict[str, Any] = {"cmd": f"python -m mahals gather {name} --upstream require"}
+    runs = [f"results/{name}/{unit}/run.json" for unit in units]
+    stage["deps"] = [*runs, *_paths(sources, telling_closure(phase))]
+    if gathered:
+        stage["params"] = ["models"]
+    stage["outs"] = [*own, *({path: {**PERSIST}} for path in told)]
+    metrics = (f"{folder}/metrics.json" for folder in folders)
+    stage["metrics"] = [{path: {"cache": False, **PERSIST}} for path in metrics]
+    return stage
 
 
 def _publish_stage(sources: Sources) -> dict[str, Any]:
@@ -113,24 +117,16 @@ def _files_named(root: Path, value: Any) -> Iterator[str]:
         yield value
 
 
-def _outs(name: str, phase: Phase, unit: str) -> list[Any]:
-    folder = f"results/{name}/{unit}"
-    measured = [*_left(name, phase, unit), f"{folder}/run.json"]
-    return [
-        *({path: {**PERSIST}} for path in measured),
-        f"{folder}/summary.json",
-        f"{folder}/figures",
-    ]
+def _measured(name: str, phase: Phase, unit: str) -> Iterator[str]:
+    """What measuring a unit leaves."""
+    yield from _left(name, phase, unit)
+    yield f"results/{name}/{unit}/run.json"
 
 
-def _metric(name: str, unit: str) -> dict[str, Any]:
-    return {f"results/{name}/{unit}/metrics.json": {"cache": False}}
-
-
-def _code(sources: Sources, name: str) -> list[str]:
-    """The modules a phase runs through; a package that is run whole is named once, as DVC reads
-    long files slowly."""
-    files = set(code_closure(sources.phases[name]))
+def _paths(sources: Sources, closure: Iterable[Path]) -> list[str]:
+    """The modules of a closure; a package that is run whole is named once, as DVC reads long files
+    slowly."""
+    files = set(closure)
     outside = min((path for path in files if not path.is_relative_to(sources.root)), default=None)
     if outside is not None:
         raise InputError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from mahals.harness.runner.finish import FinishArgs, finish_unit
 from mahals.harness.runner.journal import Done, Journal
 from mahals.harness.runner.lab import LabSpec
 from mahals.harness.runner.output import Unit
-from mahals.harness.runner.progress import Bar, Session
+from mahals.harness.runner.progress import Bar, Session, Steps
 from mahals.harness.runner.worker import MeasureArgs, measure_task
 from mahals.harness.workspace.files import make_folder, remove_if_empty
 from mahals.harness.workspace.results import Results, find
@@ -69,14 +68,14 @@ def digests(label: str, tasks: Sequence[Any]) -> tuple[str, ...]:
     return order
 
 
-class Batch:
+class PhaseBatch:
     """The units of one phase while the pool works on them (an engine's Handler)."""
 
     def __init__(self, session: Session, after: Callable[[str], None] | None = None) -> None:
         """`after` is told of each unit that is finished."""
         self._session, self._after = session, after
-        self._parts: dict[str, tuple[float, str]] = {}  # of jobs under way: share done, words
-        self._began: dict[tuple[str, str], float] = {}
+        self._steps: dict[str, Steps] = {}  # of jobs under way
+        self._stages: int | None = None  # that a job of this phase had
         self.works: dict[str, Work] = {}  # by unit
         self.finished: set[str] = set()
         self.spoiled: list[Job] = []  # what ended with an error
@@ -122,19 +121,18 @@ class Batch:
 
     def progress(self, job: Job, what: str, done: int, total: int) -> None:
         """Notes how far a job is."""
-        began = self._began.setdefault((job.label, what), time.monotonic())
-        seconds = time.monotonic() - began
-        rate = f" ({done / seconds:.3g}/s)" if seconds > 1 else ""
-        words = f"{job.unit} {what} {done}/{total}{rate}"
-        self._parts[job.label] = (min(done / total, 1.0) if total else 0.0, words)
+        steps = self._steps.setdefault(job.label, Steps(self._stages))
+        steps.step(what, done, total)
+        self._session.console.step(job.label, steps)
 
     def done(self, job: Job, value: Any) -> Iterable[Job]:
         """A task goes into its journal; the last one of a unit leads to the unit's finish."""
-        work = self.works[job.unit]
-        self._parts.pop(job.label, None)
+        work, steps = self.works[job.unit], self._steps.pop(job.label, None)
         if not isinstance(value, Done):
             self._finish(work)
             return ()
+        if steps is not None:
+            self._stages = max(self._stages or 1, steps.ended + 1)
         work.journal.append(value)
         count, total = len(work.order) - len(work.journal.missing(work.order)), len(work.order)
         at = work.place
@@ -143,19 +141,19 @@ class Batch:
 
     def tick(self) -> None:
         """Shows tasks done and parts of those under way."""
-        parts, observer = list(self._parts.values()), self._session.observer
+        observer = self._session.observer
         observer.tick()
         measured, total = self.counts()
-        done = measured + sum(share for share, _ in parts)
+        done = measured + sum(steps.share for steps in self._steps.values())
         if self.works:
             observer.under_way(next(iter(self.works.values())).place.phase, done, total)
         if self.bar is not None:
-            self.bar.update(done, "; ".join(words for _, words in parts))
+            self.bar.update(done)
 
     def failed(self, job: Job, error: BaseException) -> None:
         """Tells the observer which unit will not be finished."""
         self.spoiled.append(job)
-        self._parts.pop(job.label, None)
+        self._steps.pop(job.label, None)
         self._session.observer.failed(self.works[job.unit].place.phase, job.unit, error)
 
     def stopped(self, error: BaseException) -> None:

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mahals.harness.engines.process import Report
-from mahals.harness.runner.lab import LabSpec
-from mahals.harness.runner.output import Cost, Output, Unit, install, pretty, show_again
+from mahals.harness.runner.output import Output, TaskCost, Unit, install, pretty, show_again
 from mahals.harness.workspace.artifacts import KeptFiles, KeptPlace
+from mahals.harness.workspace.code_hash import telling_digest
 from mahals.harness.workspace.results import Results
 from mahals.records import from_plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from mahals.harness.engines.process import Report
+    from mahals.harness.runner.lab import LabSpec
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def finish_unit(argument: FinishArgs, report: Report) -> None:
             rows="".join(f"{line}\n" for line in lines).encode(),
             kept_from=spec.journal.kept,
             kept=dict(sorted(hashes.items())),
-            tasks=tuple(Cost(e.seconds, e.budgets, e.halved) for e in entries),
+            tasks=tuple(TaskCost(e.seconds, e.budgets, e.halved) for e in entries),
             **shown(place, rows, kept),
         ),
     )
@@ -84,13 +86,13 @@ def shown(place: Unit, rows: Sequence[Any], kept: KeptFiles) -> dict[str, Any]:
     """metrics.json, summary.json and the figures of `rows`, as bytes by field of Output."""
     phase = place.workspace.phase(place.phase)
     summary = phase.summarize(rows, kept)
+    figures = {f"{name}.png": picture(figure) for name, figure in phase.draw(rows, kept).items()}
     head = {"fingerprint": place.fingerprint, "phase": place.phase, "unit": place.unit}
+    told = {"code": telling_digest(phase), "figures": sorted(figures), "summary": summary}
     return {
         "metrics": pretty(dict(summary.metrics)),
-        "summary": pretty({**head, "summary": summary}),
-        "figures": {
-            f"{name}.png": picture(figure) for name, figure in phase.draw(rows, kept).items()
-        },
+        "summary": pretty({**head, **told}),
+        "figures": figures,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mahals.harness.engines.pool import LocalPool
-from mahals.harness.runner.batch import Batch, Work
+from mahals.harness.runner.batch import PhaseBatch, Work
 from mahals.harness.runner.prepare import prepare
 from mahals.harness.runner.progress import Session
 from mahals.harness.workspace.fingerprint import Resolver, units_of
@@ -31,7 +31,7 @@ class Lookahead:
     ) -> None:
         self._workspace, self._session, self._pool = workspace, session, pool
         self._resolvers = {name: Resolver(workspace, settings) for name, settings in later}
-        self._batches: dict[str, Batch] = {}
+        self._batches: dict[str, PhaseBatch] = {}
 
     def __enter__(self) -> Lookahead:
         return self
@@ -43,23 +43,23 @@ class Lookahead:
                 batch.stopped(error)
             batch.close()
 
-    def begin(self, name: str) -> Batch:
+    def begin(self, name: str) -> PhaseBatch:
         """The phase runs from now on; gives its batch, with the units measured ahead of it."""
         self._resolvers.pop(name, None)
-        return self._batches.pop(name, None) or Batch(self._session, self.unit_done)
+        return self._batches.pop(name, None) or PhaseBatch(self._session, self.unit_done)
 
     def unit_done(self, unit: str) -> None:
         """Offers to idle workers what the end of this unit's measuring makes possible."""
         for name, resolver in self._resolvers.items():
             phase = self._workspace.phase(name)
-            batch = self._batches.setdefault(name, Batch(self._session, self.unit_done))
+            batch = self._batches.setdefault(name, PhaseBatch(self._session, self.unit_done))
             known = phase.per == "model" and unit in units_of(phase, resolver.settings)
             if not known or unit in batch.works or resolver.inputs(name, unit) is None:
                 continue
             if resolver.find(name, unit) is None:
                 self._offer(prepare(resolver, name, unit), batch)
 
-    def _offer(self, work: Work, batch: Batch) -> None:
+    def _offer(self, work: Work, batch: PhaseBatch) -> None:
         try:
             jobs = batch.begin(work)
         except InputError:  # another process is at it, or it cannot be written: if it is still so

@@ -38,7 +38,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Cost:
+class TaskCost:
     """What a task took: seconds, the padded tokens of its batches, how many of them were halved."""
 
     seconds: float
@@ -53,7 +53,7 @@ class Output:
     rows: bytes | None
     kept_from: Path | None
     kept: Mapping[str, str]
-    tasks: tuple[Cost, ...]  # in plan order
+    tasks: tuple[TaskCost, ...]  # in plan order
     metrics: bytes
     summary: bytes
     figures: Mapping[str, bytes]
@@ -130,7 +130,6 @@ def _run(place: Unit, output: Output) -> dict[str, Any]:
         "rows": rows,
         "kept": kept,
         "content": digest({"rows": rows, "kept": kept}),
-        "figures": sorted(output.figures),
         "seconds": {"total": round(sum(seconds), 3), "tasks": seconds},
         "batches": batches,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from mahals.harness.engines.pool import Job, LocalPool, open_pool
-from mahals.harness.runner.batch import Batch, name_of
+from mahals.harness.runner.batch import PhaseBatch, name_of
 from mahals.harness.runner.forecast import guess
 from mahals.harness.runner.lookahead import Lookahead
 from mahals.harness.runner.prepare import command, prepare
@@ -135,7 +135,7 @@ class Study:
 
     def _measure(self, name: str, units: Sequence[str]) -> list[Results]:
         """The units' results, in order; finished ones are taken as they are."""
-        batch = self.ahead.begin(name) if self.ahead else Batch(self.session)
+        batch = self.ahead.begin(name) if self.ahead else PhaseBatch(self.session)
         resolver = Resolver(self.workspace, self.settings)
         told = batch.finished  # by the line of their end
         found = {
@@ -171,7 +171,7 @@ class Study:
     def _summarizer(self, settings: Settings) -> Summarizer:
         return Summarizer(settings, self.workspace, self.session, self.pool)
 
-    def _work(self, name: str, batch: Batch, units: Sequence[str]) -> None:
+    def _work(self, name: str, batch: PhaseBatch, units: Sequence[str]) -> None:
         """Measures units together; each is finished as soon as its last task is done.
 
         What of them is under way already, ahead of their phase, goes on.
@@ -196,7 +196,7 @@ class Study:
                 batch.stopped(error)
                 raise
 
-    def _begin(self, resolver: Resolver, name: str, unit: str, batch: Batch) -> list[Job]:
+    def _begin(self, resolver: Resolver, name: str, unit: str, batch: PhaseBatch) -> list[Job]:
         """The unit's jobs; what keeps it from beginning is told to the observer, too."""
         try:
             return batch.begin(prepare(resolver, name, unit))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PAGE = 1000
 TABLE_BYTES = 4_000_000  # larger files are no tables to look at
 BATCH = 100  # params or tags that MLflow takes at once
+TOLD = "mahals.told"  # tag: by which code a unit's sentences and figures were made
 RUN_TAGS = ("commit", "dirty", "weights", "seed")
 
 
@@ -44,7 +45,8 @@ def publish(
     """The runs that are missing, one per unit, in the experiment of the unit's phase.
 
     Idempotent: a fingerprint that has a finished run is left alone; one whose run another process
-    left running is marked killed and made anew. Each run holds params, metrics (one batch), tags,
+    left running is marked killed and made anew, one that was told and drawn again takes the place
+    of the run that shows the old sentences and figures. Each run holds params, metrics (one batch), tags,
     input digests, figures and the versions of its vectors. An error marks the run FAILED and is
     raised again. `report` is told how many of the results are in MLflow, and of how many.
     """
@@ -62,6 +64,9 @@ def publish(
             finished[item.phase] = _finished(store, experiment, marks[item.phase])
         known = finished[item.phase]
         run = known.get(item.fingerprint)
+        if run is not None and run.data.tags.get(TOLD) != item.telling()["code"]:
+            store.client.delete_run(run.info.run_id)
+            run = None
         if run is None:
             try:
                 run = _publish_one(item, store, experiment)
@@ -177,6 +182,7 @@ def _tags(item: Results, facts: Mapping[str, Any]) -> dict[str, str]:
     tags = {KIND: "unit", FINGERPRINT: item.fingerprint, "phase": item.phase, "unit": item.unit}
     tags["canonical"] = str(item.is_canonical).lower()
     tags["gather"] = str(item.is_gather).lower()
+    tags[TOLD] = item.telling()["code"]
     summary = item.summary()
     suites = sorted({entry.configuration.suite for entry in summary.entries})
     if suites:

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,6 +23,9 @@ ROOTS: tuple[str, ...] = (
 OUTSIDE: tuple[str, ...] = ("mahals", "mahals.phases.registry")
 """What only names: the package's face, and the list of phases."""
 
+TELLING_ROOTS: tuple[str, ...] = ("mahals.harness.runner.finish",)
+"""What every phase is told and drawn through besides its own `report` and `figures`."""
+
 
 def code_closure(phase: Phase) -> tuple[Path, ...]:
     """The files of the package that rows and kept files depend on, sorted.
@@ -35,10 +39,29 @@ def code_closure(phase: Phase) -> tuple[Path, ...]:
     return _closure((*parts, *ROOTS), frozenset((*OUTSIDE, phase.module)))
 
 
+def telling_closure(phase: Phase) -> tuple[Path, ...]:
+    """The files of the package that metrics, sentences and figures depend on, given rows, sorted.
+
+    All that the phase's `rows`, `report` and `figures` and the root of the runner import, read as
+    in `code_closure`. They are in no fingerprint: what they make is made again in seconds.
+    """
+    parts = (f"{phase.module}.{part}" for part in ("rows", "report", "figures"))
+    return _closure((*parts, *TELLING_ROOTS), frozenset((*OUTSIDE, phase.module)))
+
+
 def code_digest(phase: Phase) -> str:
     """SHA-256 over names and bytes of `code_closure`, 64 hexadecimal digits."""
+    return _digest(code_closure(phase))
+
+
+def telling_digest(phase: Phase) -> str:
+    """SHA-256 over names and bytes of `telling_closure`, 64 hexadecimal digits."""
+    return _digest(telling_closure(phase))
+
+
+def _digest(files: Iterable[Path]) -> str:
     total = hashlib.sha256()
-    for path in code_closure(phase):
+    for path in files:
         total.update(f"{'/'.join(path.parts[-2:])} {sha256(path)}\n".encode())
     return total.hexdigest()
 

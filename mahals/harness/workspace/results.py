@@ -14,9 +14,6 @@ from mahals.harness.workspace.paths import Workspace
 from mahals.phase import Summary
 from mahals.records import InputError, from_plain
 
-SHOWN: tuple[str, ...] = ("metrics.json", "summary.json")
-"""What is made again from rows and kept files, without a model."""
-
 
 @dataclass(frozen=True)
 class Results:
@@ -59,8 +56,12 @@ class Results:
 
     def summary(self) -> Summary:
         """What the phase says of these rows."""
-        data = _read_json(self.folder / "summary.json")
-        return from_plain(Summary, data["summary"], self.workspace.relative(self.folder))
+        where = self.workspace.relative(self.folder)
+        return from_plain(Summary, self.telling()["summary"], where)
+
+    def telling(self) -> dict[str, Any]:
+        """summary.json: the summary, and by which code it was told with which figures."""
+        return _read_json(self.folder / "summary.json")
 
     def run(self) -> dict[str, Any]:
         """How they were made: fingerprint and what went into it, commit, versions, seconds."""
@@ -90,12 +91,6 @@ class Results:
             place = self.kept()
             return broken or first_broken(place.folder, place.hashes)
         return None
-
-    def is_shown(self) -> bool:
-        """Whether metrics, summary and all figures are there."""
-        drawn = {path.name for path in self.figures()}
-        files = all((self.folder / name).is_file() for name in SHOWN)
-        return files and drawn >= set(self.run()["figures"])
 
 
 def _read(path: Path) -> str:
