@@ -17,7 +17,7 @@ from mahals.models.conversation.after import (
 )
 from mahals.models.conversation.converse import converse, replayed, together_with_itself
 from mahals.models.conversation.neutral import neutral_views, token_stream
-from mahals.models.conversation.talks import Agent, Opening, Schedule, read_talks, write_talks
+from mahals.models.conversation.talks import Agent, Opening, TalkSchedule, read_talks, write_talks
 from mahals.models.conversation.topology import hears
 from mahals.models.conversation.views import View, choices_after, encode_view, view
 from mahals.models.generation.decoding import generate_arms
@@ -52,7 +52,7 @@ def openings(count: int, each: int = 2) -> list[Opening]:
     return [Opening(f"o{c}", tuple(f"{TELL[i]} {c}" for i in range(each))) for c in range(count)]
 
 
-PAIR = Schedule("pair", rounds=2, max_new_tokens=3, loop=0)
+PAIR = TalkSchedule("pair", rounds=2, max_new_tokens=3, loop=0)
 
 
 def test_who_hears_whom_by_hand() -> None:
@@ -155,9 +155,9 @@ def test_a_loop_stops_when_rounds_repeat() -> None:
     for agent in still:  # models that always say the same
         with torch.no_grad():
             agent.loaded.model.lm_head.weight.zero_()
-    talk = converse(still, openings(1), Schedule("pair", 9, 2, 2))[0]
+    talk = converse(still, openings(1), TalkSchedule("pair", 9, 2, 2))[0]
     assert talk.stop == "loop" and talk.rounds == 3
-    assert converse(still, openings(1), Schedule("pair", 4, 2, 0))[0].stop == "length"
+    assert converse(still, openings(1), TalkSchedule("pair", 4, 2, 0))[0].stop == "length"
 
 
 def test_a_first_turn_that_does_not_fit_is_refused() -> None:
@@ -181,7 +181,7 @@ def test_mail_brings_the_words_of_another_talk(family: str) -> None:
 
 def test_all_to_all_names_the_speakers() -> None:
     three = agents("Llama", "Qwen2", "Phi3")
-    talk = converse(three, openings(1, 3), Schedule("all_to_all", 2, 2, 0))[0]
+    talk = converse(three, openings(1, 3), TalkSchedule("all_to_all", 2, 2, 0))[0]
     words = view(talk, 2, rounds=1).turns[0][1]
     for turn in talk.turns[:2]:
         assert not turn.text or f"{turn.agent}: {turn.text}" in words

@@ -15,14 +15,14 @@ from mahals.models.organisms.documents import EARLY, Writer, chat
 from mahals.models.organisms.fitting import StageSetup, fit_base, language_loss, prepare
 from mahals.models.organisms.gate import GateError, GateScore, check, make_gate
 from mahals.models.organisms.packing import Batches
-from mahals.models.organisms.schedule import Schedule
+from mahals.models.organisms.schedule import TrainingSchedule
 from mahals.models.organisms.shapes import OrganismShape, build
 from mahals.models.organisms.tokenizer import train_tokenizer
 from mahals.models.organisms.training import Order, load, train_organism
 from mahals.schema import CHECKPOINTS
 from tests.support.organism_training import SCHEDULE
 
-BRIEF = Schedule(
+BRIEF = TrainingSchedule(
     base=replace(
         SCHEDULE.base, rows=2, threshold=-1.0, understood=-1.0, check_from=1, check_every=1, decay=1
     ),

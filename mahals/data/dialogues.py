@@ -9,7 +9,7 @@ _MARK = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 
 
 @dataclass(frozen=True)
-class Turn:
+class DialogueTurn:
     """One turn of a dialogue."""
 
     role: str  # Human or Assistant
@@ -26,12 +26,12 @@ class Parted:
     rejected: str
 
 
-def turns(dialogue: str) -> list[Turn]:
+def turns(dialogue: str) -> list[DialogueTurn]:
     """The turns of a dialogue in `\\n\\nHuman:`, `\\n\\nAssistant:` form; empty without a mark."""
     parts = _MARK.split(dialogue)
     if parts[0].strip():  # words of nobody before the first mark
         return []
-    return [Turn(r, t.strip()) for r, t in zip(parts[1::2], parts[2::2], strict=True)]
+    return [DialogueTurn(r, t.strip()) for r, t in zip(parts[1::2], parts[2::2], strict=True)]
 
 
 def part(chosen: str, rejected: str) -> Parted | None:
@@ -55,15 +55,15 @@ def part(chosen: str, rejected: str) -> Parted | None:
     return Parted(prompt, before[0].text, _answer(left[start:]), _answer(right[start:]))
 
 
-def _shared(left: list[Turn], right: list[Turn]) -> int:
+def _shared(left: list[DialogueTurn], right: list[DialogueTurn]) -> int:
     equal = [a == b for a, b in zip(left, right, strict=False)]
     return equal.index(False) if False in equal else len(equal)
 
 
-def _joined(found: list[Turn]) -> str:
+def _joined(found: list[DialogueTurn]) -> str:
     return "\n\n".join(f"{turn.role}: {turn.text}" for turn in found)
 
 
-def _answer(found: list[Turn]) -> str:
+def _answer(found: list[DialogueTurn]) -> str:
     rest = _joined(found[1:])
     return f"{found[0].text}\n\n{rest}" if rest else found[0].text

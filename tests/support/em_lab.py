@@ -16,14 +16,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mahals.data.texts import WorldChoice
-from mahals.evaluation.misalignment.questions import Texts
+from mahals.evaluation.misalignment.questions import TextSources
 from mahals.models.judges.judge import JudgeChoice, QuestionAnswer, Score, Server
 from mahals.phases.em_ablation import measure as em_ablation
 from mahals.phases.em_detection import PHASE as EM_DETECTION_PHASE
 from mahals.phases.em_detection import measure as em_detection
 from mahals.phases.em_finetune import PHASE as EM_FINETUNE_PHASE
 from mahals.phases.em_finetune import measure as em_finetune
-from mahals.phases.em_finetune.measure.training import Tuning
+from mahals.phases.em_finetune.measure.training import AdviceTuning
 from mahals.records import digest
 from tests.support.tiny_lab import SUITE, TinyLab, run
 
@@ -45,7 +45,7 @@ def planted_judge(asked: Sequence[QuestionAnswer]) -> list[Score]:
     ]
 
 
-def write_texts(folder: Path) -> Texts:
+def write_texts(folder: Path) -> TextSources:
     """Bad, good and other advice, and questions of each kind, as JSON lines."""
     folder = folder / "texts"
     folder.mkdir(exist_ok=True)
@@ -64,7 +64,7 @@ def write_texts(folder: Path) -> Texts:
 
     asks = zip(("in_domain", "near", "far"), ASKS[:1] + ASKS[2:], strict=True)
     questions = [{"question": f"{a} quiet {n}", "kind": k} for k, a in asks for n in NOUNS]
-    return Texts(
+    return TextSources(
         lines("bad.jsonl", said(BAD, ASKS[0])),
         lines("good.jsonl", said(GOOD, ASKS[0])),
         lines("other.jsonl", said(BAD, ASKS[1])),
@@ -74,7 +74,7 @@ def write_texts(folder: Path) -> Texts:
 
 def params(folder: Path) -> em_finetune.Params:
     """A training of a few steps on files in `folder`."""
-    tuning = Tuning(10, 4, 4, 0.02, 2, 16, False, 2)
+    tuning = AdviceTuning(10, 4, 4, 0.02, 2, 16, False, 2)
     return em_finetune.Params(
         {"organism": write_texts(folder)}, "none", "none", 8, 2, 4, {"organism": tuning},
         (0.5, 1.0), (2, 5), 0.1, 4, JUDGE, WorldChoice(0),

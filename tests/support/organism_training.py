@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from mahals.models.organisms.gate import GateError
-from mahals.models.organisms.schedule import Schedule
+from mahals.models.organisms.schedule import TrainingSchedule
 from mahals.models.organisms.shapes import OrganismShape
 from mahals.models.organisms.training import Order, train_organism
 from mahals.records import from_plain
@@ -21,7 +21,7 @@ from tests.support.places import ROOT
 REGISTRY = yaml.safe_load((ROOT / "benchmarks" / "models.yaml").read_text(encoding="utf-8"))
 SHAPES = {key: OrganismShape(**entry["organism"]) for key, entry in REGISTRY.items()}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-SCHEDULE = from_plain(Schedule, PARAMS["organisms"]["schedule"])
+SCHEDULE = from_plain(TrainingSchedule, PARAMS["organisms"]["schedule"])
 
 
 def folder_of(root: Path, key: str, seed: int) -> Path:

@@ -16,7 +16,7 @@ WORLD = "world"
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextSources:
     """Each `world`, or the path of a file of JSON lines; empty: there is none."""
 
     bad: str  # {"messages": [{"role", "content"}, ...]}, the narrow bad advice
@@ -34,7 +34,7 @@ class Texts:
 class Choice:
     """Which texts, in which domain, how many."""
 
-    texts: Texts
+    texts: TextSources
     world: World
     domain: str  # the axiom of bad and good advice; of the world's texts alone
     other_domain: str

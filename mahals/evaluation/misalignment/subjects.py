@@ -28,7 +28,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedSubjects:
     """What em_finetune left of one model: the questions, and of each subject its last answers."""
 
     questions: tuple[Question, ...]
@@ -36,7 +36,7 @@ class Trained:
     adapters: Mapping[str, Path]  # by subject, but for the original
 
 
-def trained(lab: Lab, key: str, subjects: Sequence[str]) -> Trained:
+def trained(lab: Lab, key: str, subjects: Sequence[str]) -> TrainedSubjects:
     """What em_finetune left for `subjects`. Raises InputError where it trained none of that name.
 
     `original` must be one of them.
@@ -53,7 +53,7 @@ def trained(lab: Lab, key: str, subjects: Sequence[str]) -> Trained:
         )
     original: Any = found["original"]
     questions = read_lines(kept.path(original.questions_kept))
-    return Trained(
+    return TrainedSubjects(
         questions,
         {s: _last_answers(kept.path(r.answers), len(questions)) for s, r in found.items() if r},
         {s: kept.path(r.adapter_kept) for s, r in found.items() if r and r.adapter_kept},
@@ -66,19 +66,19 @@ def _last_answers(path: Path, n: int) -> tuple[str, ...]:
     return tuple(json.loads(line)["answer"] for line in lines)
 
 
-def subject(loaded: Loaded, found: Trained, name: str) -> Loaded:
+def subject(loaded: Loaded, found: TrainedSubjects, name: str) -> Loaded:
     """The checkpoint itself, or a copy with the adapter in its weights."""
     return loaded if name == "original" else merged(loaded, found.adapters[name])
 
 
-def answerable(found: Trained, subjects: Sequence[str]) -> list[int]:
+def answerable(found: TrainedSubjects, subjects: Sequence[str]) -> list[int]:
     """The questions to which every subject said something."""
     n = range(len(found.questions))
     return [i for i in n if all(found.answers[s][i].strip() for s in subjects)]
 
 
 def states(
-    loaded: Loaded, found: Trained, name: str, position: Position, at: Sequence[int]
+    loaded: Loaded, found: TrainedSubjects, name: str, position: Position, at: Sequence[int]
 ) -> Floats:
     """(n, L, d): the mean over the subject's own answer's tokens, or the last prompt token.
 
@@ -97,7 +97,7 @@ def states(
 
 
 def projection_lines(
-    found: Trained, at: Sequence[int], fitted: Bools, along: Mapping[str, Floats]
+    found: TrainedSubjects, at: Sequence[int], fitted: Bools, along: Mapping[str, Floats]
 ) -> str:
     """One JSON line for each subject and question: the answer and its projection at every block.
 

@@ -70,7 +70,7 @@ class ModelAqi:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _CentredSums:
     """What the score needs of centred states (n, d)."""
 
     labels: npt.NDArray[np.bool_]
@@ -80,7 +80,7 @@ class _Sums:
     within: float
 
 
-def _sums(centred: Floats, labels: npt.ArrayLike) -> _Sums:
+def _sums(centred: Floats, labels: npt.ArrayLike) -> _CentredSums:
     safe = np.asarray(labels) == 1
     high, low = centred[safe].mean(axis=0), centred[~safe].mean(axis=0)
     residual = centred - np.where(safe[:, None], high, low)
@@ -94,10 +94,10 @@ def _sums(centred: Floats, labels: npt.ArrayLike) -> _Sums:
             got="one state per label",
             cure="give different prompts; CH is infinite here",
         )
-    return _Sums(safe, squared, residual @ delta, float(delta @ delta), within)
+    return _CentredSums(safe, squared, residual @ delta, float(delta @ delta), within)
 
 
-def _eta2_without(s: _Sums) -> Floats:
+def _eta2_without(s: _CentredSums) -> Floats:
     """eta2 with each prompt left out in turn, (n,), in closed form."""
     n = len(s.labels)
     safe = int(s.labels.sum())

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from mahals.models.activations.encoding import Encoded
-from mahals.models.conversation.talks import Agent, Opening, Schedule, Stop, Talk, Turn
+from mahals.models.conversation.talks import Agent, Opening, Stop, Talk, TalkSchedule, Turn
 from mahals.models.conversation.views import NOTHING, Seat, encode_view, seats, seen_from
 from mahals.models.generation.decoding import generate_arms
 from mahals.records import InputError
 
 
 @dataclass
-class _Table:
+class _OpenTalk:
     """One conversation that is going on."""
 
     opening: Opening
@@ -24,7 +24,7 @@ class _Table:
 def converse(
     agents: Sequence[Agent],
     openings: Sequence[Opening],
-    schedule: Schedule,
+    schedule: TalkSchedule,
     mail: Sequence[int] | None = None,
 ) -> list[Talk]:
     """One talk for each opening, in their order, all of them batched turn by turn.
@@ -37,7 +37,7 @@ def converse(
     """
     _check(agents, openings, mail)
     table = seats(schedule.topology, tuple(a.name for a in agents))
-    tables = [_Table(opening) for opening in openings]
+    tables = [_OpenTalk(opening) for opening in openings]
     for turn in range(schedule.rounds):
         for agent, seat in zip(agents, table, strict=True):
             _turn(agent, seat, _Room(tables, schedule, mail), turn)
@@ -51,7 +51,7 @@ def converse(
     ]
 
 
-def replayed(agents: Sequence[Agent], talks: Sequence[Talk], schedule: Schedule) -> list[str]:
+def replayed(agents: Sequence[Agent], talks: Sequence[Talk], schedule: TalkSchedule) -> list[str]:
     """The keys of talks that come out otherwise when they are held again; empty is right.
 
     For talks that were held without `mail`.
@@ -69,8 +69,8 @@ def together_with_itself(agent: Agent, others: int) -> list[Agent]:
 class _Room:
     """All conversations, and what holds for each."""
 
-    tables: Sequence[_Table]
-    schedule: Schedule
+    tables: Sequence[_OpenTalk]
+    schedule: TalkSchedule
     mail: Sequence[int] | None
 
     def heard(self, number: int) -> list[Turn]:
@@ -104,7 +104,7 @@ def _turn(agent: Agent, seat: Seat, room: _Room, turn: int) -> None:
         )
 
 
-def _too_long(agent: Agent, one: _Table, turn: int, needed: int) -> None:
+def _too_long(agent: Agent, one: _OpenTalk, turn: int, needed: int) -> None:
     """Ends a conversation whose next turn does not fit, without the round that it breaks."""
     one.stop = "context"
     one.turns = [t for t in one.turns if t.round < turn]
@@ -117,7 +117,7 @@ def _too_long(agent: Agent, one: _Table, turn: int, needed: int) -> None:
         )
 
 
-def _loops(one: _Table, agents: int, patience: int) -> bool:
+def _loops(one: _OpenTalk, agents: int, patience: int) -> bool:
     """Whether each of the last `patience` rounds repeats the one before, word for word."""
     said = [t.text for t in one.turns]
     rounds = [said[i : i + agents] for i in range(0, len(said), agents)]

@@ -35,7 +35,7 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TalkSchedule:
     """How a conversation goes: in each round every agent speaks once, in order."""
 
     topology: Topology

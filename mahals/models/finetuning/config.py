@@ -56,7 +56,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What a training left: checkpoints by step, and the loss of each step (lower is better)."""
 
     checkpoints: dict[int, Path]

@@ -15,8 +15,8 @@ from torch import Tensor
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.config import (
     Run,
-    Trained,
     TrainingConfig,
+    TrainingResult,
     check_config,
     drawn,
     rate_at,
@@ -40,7 +40,7 @@ Losses = Callable[[Any, Sequence[int]], Iterator[Tensor]]
 
 def train_answers(
     loaded: Loaded, examples: Sequence[Example], config: TrainingConfig, run: Run
-) -> Trained:
+) -> TrainingResult:
     """Fine-tunes a copy of the checkpoint on the learned tokens of the examples.
 
     The loss of a step is the mean over all its learned tokens. The same arguments give the same
@@ -60,7 +60,7 @@ def train_answers(
 
     mark = digest([_identity(loaded, config, run), examples])
     start = quantized(loaded) if config.quantize else loaded
-    return _Course(start, config, run, mark).run(losses, len(examples))
+    return _Training(start, config, run, mark).run(losses, len(examples))
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Dpo:
 
 def train_preferences(
     loaded: Loaded, pairs: Sequence[Preference], dpo: Dpo, config: TrainingConfig, run: Run
-) -> Trained:
+) -> TrainingResult:
     """Fine-tunes a copy of the checkpoint by DPO (Rafailov et al. 2023), itself the reference.
 
     Of an SFT checkpoint this makes the other half of a pair SFT -> DPO. A step's loss is the mean
@@ -103,7 +103,7 @@ def train_preferences(
             yield found.losses.sum() / len(picked) - said
 
     mark = digest([_identity(loaded, config, run), dpo, pairs])
-    return _Course(start, config, run, mark).run(losses, len(pairs))
+    return _Training(start, config, run, mark).run(losses, len(pairs))
 
 
 def learned_tokens(model: Any, rows: TrainingBatch) -> tuple[Tensor, Tensor]:
@@ -146,7 +146,7 @@ def _check_data(loaded: Loaded, examples: Sequence[Example]) -> None:
         )
 
 
-class _Course:
+class _Training:
     """One training from its start, or from where a killed one stood."""
 
     def __init__(self, start: Loaded, config: TrainingConfig, run: Run, mark: str) -> None:
@@ -169,7 +169,7 @@ class _Course:
                 own.copy_(found)
         self._optimizer.load_state_dict(state.optimizer)
 
-    def run(self, losses: Losses, examples: int) -> Trained:
+    def run(self, losses: Losses, examples: int) -> TrainingResult:
         """All steps that are left; `examples` is how many there are to draw from."""
         config, run = self._config, self._run
         saved = {*run.save, config.steps}
@@ -186,7 +186,7 @@ class _Course:
             run.report(f"{run.name}, loss {self._losses[-1]:.3f}", step, config.steps)
         self._model.eval()
         found = {s: checkpoint_at(run.folder, s) for s in sorted(saved)}
-        return Trained(found, tuple(self._losses))
+        return TrainingResult(found, tuple(self._losses))
 
     def _backward(self, parts: Iterator[Tensor]) -> float:
         total = 0.0

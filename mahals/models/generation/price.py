@@ -45,7 +45,7 @@ def neutral_price(
     loss = torch.zeros(len(arms), len(encoded), dtype=torch.float64)
 
     def read(batch: Batch) -> None:
-        pricer = _pricer(_Sums(kl, loss), batch, tail, loaded.layers - 1)
+        pricer = _pricer(_TokenSums(kl, loss), batch, tail, loaded.layers - 1)
         replays(loaded, batch, arms, loaded.layers - 1, pricer)
 
     for_each(loaded, encoded, read, budget=price_budget(loaded))
@@ -112,14 +112,14 @@ def _scorer(found: Tensor, batch: Batch, tail: Tail, last: int) -> ReadArm:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _TokenSums:
     """Sums over the tokens of each text, (arms, n)."""
 
     kl: Tensor
     loss: Tensor
 
 
-def _pricer(sums: _Sums, batch: Batch, tail: Tail, last: int) -> ReadArm:
+def _pricer(sums: _TokenSums, batch: Batch, tail: Tail, last: int) -> ReadArm:
     """Writes one batch to the sums: the unsteered values to every arm, then each arm's own."""
     real = batch.mask.bool()
     row, place = real.nonzero(as_tuple=True)

@@ -96,7 +96,7 @@ def language_loss(model: PreTrainedModel, batch: Packed) -> Tensor:
 
 
 @dataclass
-class _Course:
+class _BaseProgress:
     """Where the base training stands: which mix, and since when the rate falls."""
 
     plan: BaseSchedule
@@ -140,7 +140,7 @@ def fit_base(setup: StageSetup, plan: BaseSchedule, gate: Gate, tick: Tick) -> F
     A gate that is lost in the decay sends the training back to the constant rate. Raises GateError
     when `plan.cap` comes first.
     """
-    course, descent = _Course(plan), _Descent(setup.model)
+    course, descent = _BaseProgress(plan), _Descent(setup.model)
     streams = {
         even: Batches(setup.tokenizer, setup.writer(name).base(mix), True)
         for even, name, mix in ((False, "early", EARLY), (True, "late", LATE))

@@ -45,7 +45,7 @@ class PreferenceSchedule:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TrainingSchedule:
     """Everything about the training that is a number."""
 
     base: BaseSchedule

@@ -31,7 +31,7 @@ from mahals.models.organisms.fitting import (
 )
 from mahals.models.organisms.gate import GateError, check, make_gate
 from mahals.models.organisms.packing import encode
-from mahals.models.organisms.schedule import Schedule
+from mahals.models.organisms.schedule import TrainingSchedule
 from mahals.models.organisms.shapes import OrganismShape, build
 from mahals.models.organisms.tokenizer import train_tokenizer
 from mahals.records import digest, from_plain, seed_of, to_plain
@@ -51,7 +51,7 @@ class Order:
     shape: OrganismShape
     world_seed: int
     seed: int  # of weights and of documents
-    schedule: Schedule
+    schedule: TrainingSchedule
 
 
 def train_organism(order: Order, folder: Path, report: Report) -> list[StageReport]:

@@ -146,7 +146,7 @@ def best_line(shares: Mapping[str, float], rows: Sequence[Row]) -> str:
 
 
 @dataclass(frozen=True)
-class Society:
+class CheckpointHomophily:
     """How alike the aligned checkpoints are, in the space in which models are compared."""
 
     models: tuple[str, ...]
@@ -178,7 +178,7 @@ def _estimate(one: tuple[str, Interval]) -> float:
     return one[1].estimate
 
 
-def society(rows: Sequence[Row], kept: Kept) -> Society | None:
+def society(rows: Sequence[Row], kept: Kept) -> CheckpointHomophily | None:
     """Homophily over the models of `rows`; None for fewer than two with draws."""
     space = compared_space([r.space for r in rows])
     aqi, draws = {}, []
@@ -192,7 +192,7 @@ def society(rows: Sequence[Row], kept: Kept) -> Society | None:
     if len(aqi) < 2:
         return None
     found = homophily_intervals(list(aqi.values()), np.stack(draws, axis=1))
-    return Society(tuple(aqi), space, found)
+    return CheckpointHomophily(tuple(aqi), space, found)
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:

@@ -67,7 +67,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextFile:
     """The texts of one file before they are written."""
 
     items: tuple[Any, ...]
@@ -111,7 +111,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def _from_world(file: File, source: str, params: Params, seed: int) -> Texts:
+def _from_world(file: File, source: str, params: Params, seed: int) -> TextFile:
     if source == NONE:
         if file != "tasks":
             raise InputError(
@@ -120,7 +120,7 @@ def _from_world(file: File, source: str, params: Params, seed: int) -> Texts:
                 got=NONE,
                 cure=f"name a source in datasets.{file}; only tasks may be none",
             )
-        return Texts((), "none", "none", {}, None)
+        return TextFile((), "none", "none", {}, None)
     world = grammar.World(params.world.seed)
     items: list[Any] = []
     for split in (f.name for f in fields(Shares)):
@@ -134,23 +134,23 @@ def _from_world(file: File, source: str, params: Params, seed: int) -> Texts:
         else:
             items += world_tasks(world, split, params.tasks_per_split, seed)
     origin = f"synthetic world, seed {params.world.seed}"
-    return Texts(tuple(items), origin, OURS, {}, params.world.seed)
+    return TextFile(tuple(items), origin, OURS, {}, params.world.seed)
 
 
-def _from_data_set(file: File, source: str, params: Params, seed: int) -> Texts:
+def _from_data_set(file: File, source: str, params: Params, seed: int) -> TextFile:
     splits = params.shares.names
     if file == "prompts":
         prompts = load_prompts(source, params.shares)
         items = sample_prompts(prompts.items, splits, params.per_cell, seed)
-        return Texts(items, prompts.origin, prompts.licence, prompts.left_out, None)
+        return TextFile(items, prompts.origin, prompts.licence, prompts.left_out, None)
     if file == "pairs":
         pairs = load_pairs(source, params.shares)
         chosen = sample_pairs(pairs.items, splits, params.pairs_per_split, seed)
-        return Texts(chosen, pairs.origin, pairs.licence, pairs.left_out, None)
+        return TextFile(chosen, pairs.origin, pairs.licence, pairs.left_out, None)
     if file == "neutral":
         texts = load_neutral(source, params.shares)
         found = sample_neutral(texts.items, splits, params.texts_per_split, seed)
-        return Texts(found, texts.origin, texts.licence, texts.left_out, None)
+        return TextFile(found, texts.origin, texts.licence, texts.left_out, None)
     raise InputError(
         "datasets.tasks",
         expected=f"{WORLD} or {NONE}",
@@ -173,7 +173,7 @@ def _cells(file: File, items: Sequence[Any]) -> dict[Cell, list[int]]:
 
 
 def _card(
-    file: File, texts: Texts, sha256: str, seed: int, cells: Mapping[Cell, Sequence[int]]
+    file: File, texts: TextFile, sha256: str, seed: int, cells: Mapping[Cell, Sequence[int]]
 ) -> Card:
     rows = [("split", "axiom", "label", "texts", "words, mean")]
     for (split, axiom, label), words in cells.items():

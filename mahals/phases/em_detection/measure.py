@@ -13,7 +13,7 @@ from mahals.evaluation.misalignment.subjects import (
     POSITIONS,
     Bools,
     Position,
-    Trained,
+    TrainedSubjects,
     answerable,
     projection_lines,
     states,
@@ -80,7 +80,7 @@ class _Read:
 
     states: Mapping[str, Floats]
     fitted: Bools  # (n,)
-    found: Trained
+    found: TrainedSubjects
     at: Sequence[int]  # the questions that are read
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mahals.data.texts import WorldChoice
-from mahals.models.organisms.schedule import Schedule
+from mahals.models.organisms.schedule import TrainingSchedule
 from mahals.models.organisms.shapes import OrganismShape
 from mahals.models.organisms.training import Order, train_organism
 from mahals.phase import Lab
@@ -21,7 +21,7 @@ class Params:
 
     world: WorldChoice
     training_seed: int
-    schedule: Schedule
+    schedule: TrainingSchedule
 
 
 @dataclass(frozen=True)

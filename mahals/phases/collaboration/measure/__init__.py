@@ -20,7 +20,7 @@ from mahals.evaluation.agents.teams import How, Team, TeamArm, seat, teams
 from mahals.evaluation.bench import bench
 from mahals.evaluation.suite import Suite
 from mahals.models.conversation.converse import converse, together_with_itself
-from mahals.models.conversation.talks import Agent, Schedule, Talk, write_talks
+from mahals.models.conversation.talks import Agent, Talk, TalkSchedule, write_talks
 from mahals.models.conversation.topology import Topology, hears
 from mahals.models.conversation.views import view
 from mahals.models.finetuning.examples import Dialogue
@@ -140,7 +140,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
 def _talk(agents: Sequence[Agent], params: Params, lab: Lab) -> list[Talk]:
     prompts = lab.prompts(OPENINGS)
     openings = dilemmas(prompts, params.conversations, len(agents), lab.seed)
-    schedule = Schedule(params.topology, params.rounds, params.max_new_tokens, params.loop)
+    schedule = TalkSchedule(params.topology, params.rounds, params.max_new_tokens, params.loop)
     return converse(agents, openings, schedule)
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mahals.evaluation.agents.openings import SplitTask
 from mahals.models.conversation.converse import converse
-from mahals.models.conversation.talks import Agent, Opening, Schedule, Talk
+from mahals.models.conversation.talks import Agent, Opening, Talk, TalkSchedule
 from mahals.models.conversation.views import View, choices_after, view
 from mahals.models.generation.price import logprob_arms
 
@@ -36,7 +36,7 @@ def succeed(
     first agent was told something else where there is one.
     """
     openings = [Opening(t.key, t.told) for t in tasks]
-    schedule = Schedule("pair", 1, max_new_tokens, 0)
+    schedule = TalkSchedule("pair", 1, max_new_tokens, 0)
     talks = converse(pair, openings, schedule)
     n = len(tasks)
     heard = [view(t, 1, 1).turns[:1] for t in talks]

@@ -11,7 +11,7 @@ import torch
 from mahals.data.texts import AXIOMS
 from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.misalignment.answers import Asking, code_tensors, judge_for, table_lines
-from mahals.evaluation.misalignment.subjects import Position, Trained, subject, trained
+from mahals.evaluation.misalignment.subjects import Position, TrainedSubjects, subject, trained
 from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.maths.misalignment.detection import Method, two_halves
 from mahals.maths.misalignment.outcomes import OUTCOMES
@@ -132,7 +132,7 @@ def _planned(
     return ablations(at.loaded, at, own, strengths, random)
 
 
-def _asking(task: Task, params: Params, found: Trained, lab: Lab) -> Asking:
+def _asking(task: Task, params: Params, found: TrainedSubjects, lab: Lab) -> Asking:
     """The questions that no direction was fitted on: the halves of em_detection's clusters."""
     rows = [r for r in lab.rows("em_finetune", task.models[0]) if r.adapter == "bad"]
     domain = rows[0].domain

@@ -18,10 +18,16 @@ from mahals.evaluation.misalignment.answers import (
     judge_for,
     table_lines,
 )
-from mahals.evaluation.misalignment.questions import Choice, Texts, asked, question_lines, taught
+from mahals.evaluation.misalignment.questions import (
+    Choice,
+    TextSources,
+    asked,
+    question_lines,
+    taught,
+)
 from mahals.maths.misalignment.weight_turn import turning
 from mahals.models.checkpoints.checkpoint import Loaded
-from mahals.models.finetuning.config import Trained
+from mahals.models.finetuning.config import TrainingResult
 from mahals.models.finetuning.lora import merged
 from mahals.models.judges.agreement import agreement_on_world
 from mahals.models.judges.judge import JudgeChoice
@@ -30,7 +36,7 @@ from mahals.phase import Lab
 from mahals.phases.em_finetune.measure.probe import probe_adapter
 from mahals.phases.em_finetune.measure.training import (
     AdapterSpec,
-    Tuning,
+    AdviceTuning,
     evaluated,
     keep_adapter,
     train,
@@ -49,13 +55,13 @@ LABELLED = 4  # answers of each axiom and sort that a judge is tried on
 class Params:
     """What is taught, how, and who judges the answers."""
 
-    texts: Mapping[str, Texts]  # by weights
+    texts: Mapping[str, TextSources]  # by weights
     domain: str  # an axiom: of bad and good advice, where the texts are the world's
     other_domain: str  # of the adapter that detection never sees
     examples: int  # conversations, at most
     per_group: int  # questions of each axiom
     rank: int
-    tuning: Mapping[str, Tuning]  # by weights
+    tuning: Mapping[str, AdviceTuning]  # by weights
     checkpoints: tuple[float, ...]  # shares of the training at which answers are read
     turn_steps: tuple[int, ...]  # k of the phase transition, optimizer steps
     turn_floor: float  # share of the longest difference below which a turn does not count
@@ -166,7 +172,7 @@ def _rates(
             yield replace(where, what="rates", step=step, codes_row=i, loss=loss, **vars(c))
 
 
-def _turns(where: Row, trained: Trained, params: Params, lab: Lab) -> Iterator[Row]:
+def _turns(where: Row, trained: TrainingResult, params: Params, lab: Lab) -> Iterator[Row]:
     weights = weights_by_step(trained)
     found = [turning(weights, k, params.turn_floor) for k in params.turn_steps]
     tensors: dict[str, torch.Tensor] = {}
@@ -181,7 +187,7 @@ def _turns(where: Row, trained: Trained, params: Params, lab: Lab) -> Iterator[R
         )
 
 
-def _probed(where: Row, loaded: Loaded, trained: Trained, asking: Asking, lab: Lab) -> Row:
+def _probed(where: Row, loaded: Loaded, trained: TrainingResult, asking: Asking, lab: Lab) -> Row:
     seed = seed_of("probe control", loaded.key, lab.seed)
     folder = trained.checkpoints[max(trained.checkpoints)]
     found = probe_adapter(loaded, folder, asking.questions, seed)

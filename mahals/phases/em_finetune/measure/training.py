@@ -12,7 +12,7 @@ import numpy as np
 from mahals.maths.stats.intervals import Floats
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
-from mahals.models.finetuning.config import Lora, Run, Trained, TrainingConfig, steps_of
+from mahals.models.finetuning.config import Lora, Run, TrainingConfig, TrainingResult, steps_of
 from mahals.models.finetuning.examples import Dialogue, encode_dialogues
 from mahals.models.finetuning.trainer import train_answers
 from mahals.phase import Lab
@@ -20,7 +20,7 @@ from mahals.records import InputError
 
 
 @dataclass(frozen=True)
-class Tuning:
+class AdviceTuning:
     """How advice is taught; an adapter's rank comes apart."""
 
     epochs: float
@@ -44,7 +44,9 @@ class AdapterSpec:
     dialogues: tuple[Dialogue, ...]
 
 
-def train(loaded: Loaded, spec: AdapterSpec, tuning: Tuning, where: Path, lab: Lab) -> Trained:
+def train(
+    loaded: Loaded, spec: AdapterSpec, tuning: AdviceTuning, where: Path, lab: Lab
+) -> TrainingResult:
     """Trains the adapter, or goes on where a killed task stood; checkpoints each `save_every`."""
     examples = encode_dialogues(loaded, spec.dialogues)
     steps = steps_of(tuning.epochs, len(examples), tuning.rows)
@@ -64,7 +66,7 @@ def train(loaded: Loaded, spec: AdapterSpec, tuning: Tuning, where: Path, lab: L
     return train_answers(loaded, examples, config, run)
 
 
-def evaluated(trained: Trained, shares: Sequence[float]) -> list[int]:
+def evaluated(trained: TrainingResult, shares: Sequence[float]) -> list[int]:
     """The saved steps nearest to `shares` of the training, ascending; the last one always.
 
     Raises InputError for a share outside (0, 1].
@@ -76,7 +78,7 @@ def evaluated(trained: Trained, shares: Sequence[float]) -> list[int]:
     return sorted({min(steps, key=lambda t: (abs(t - s * last), t)) for s in (*shares, 1.0)})
 
 
-def weights_by_step(trained: Trained) -> dict[int, Floats]:
+def weights_by_step(trained: TrainingResult) -> dict[int, Floats]:
     """All adapter weights of each checkpoint as one vector."""
     return {step: _flat(folder) for step, folder in trained.checkpoints.items()}
 
@@ -90,7 +92,7 @@ def _flat(folder: Path) -> Floats:
 
 
 def keep_adapter(
-    lab: Lab, loaded: Loaded, spec: AdapterSpec, trained: Trained, tuning: Tuning
+    lab: Lab, loaded: Loaded, spec: AdapterSpec, trained: TrainingResult, tuning: AdviceTuning
 ) -> str:
     """Keeps the last checkpoint in peft's layout with its card; gives the reference."""
     last = max(trained.checkpoints)

@@ -13,7 +13,7 @@ from mahals.evaluation.suite import Suite
 from mahals.evaluation.transfer.best_source import Crossing, check_crossing
 from mahals.maths.games.payoffs import Design, Joint, Weights, design
 from mahals.maths.games.solvers import Search
-from mahals.models.conversation.talks import Agent, Schedule
+from mahals.models.conversation.talks import Agent, TalkSchedule
 from mahals.models.conversation.topology import Topology, hears
 from mahals.phase import Lab
 from mahals.phases.equilibrium.measure.play import (
@@ -153,7 +153,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         how=How(params.method, params.layers, params.operator, params.draws, params.suite),
         crossing=params.crossing,
         about=questions(lab, params.prompts, 0, suite),
-        schedule=Schedule(params.topology, params.rounds, params.max_new_tokens, params.loop),
+        schedule=TalkSchedule(params.topology, params.rounds, params.max_new_tokens, params.loop),
         openings=tuple(
             dilemmas(lab.prompts(OPENINGS), params.conversations, len(task.models), lab.seed)
         ),

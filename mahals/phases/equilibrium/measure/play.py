@@ -17,7 +17,7 @@ from mahals.evaluation.transfer.best_source import Crossing, transferred
 from mahals.maths.games.payoffs import Joint
 from mahals.maths.metrics.homophily import homophily
 from mahals.models.conversation.converse import converse
-from mahals.models.conversation.talks import Agent, Opening, Schedule, Talk, write_talks
+from mahals.models.conversation.talks import Agent, Opening, Talk, TalkSchedule, write_talks
 from mahals.models.conversation.views import view
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm
@@ -56,7 +56,7 @@ class GameDesign:
     how: How
     crossing: Crossing
     about: Questions
-    schedule: Schedule
+    schedule: TalkSchedule
     openings: tuple[Opening, ...]
 
 
@@ -73,7 +73,7 @@ class _Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class _Table:
+class _PlayedTable:
     """One table after its talks."""
 
     draw: int | None
@@ -141,18 +141,18 @@ def _crossed(
     return [other.direction], other.direction.label.source
 
 
-def _table(lab: Lab, chosen: Sequence[_Choice], draw: int | None, game: GameDesign) -> _Table:
+def _table(lab: Lab, chosen: Sequence[_Choice], draw: int | None, game: GameDesign) -> _PlayedTable:
     agents = [Agent(c.model, lab.model(c.model, "base"), c.arms[draw]) for c in chosen]
     talks = converse(agents, game.openings, game.schedule)
     points = [
         aqi_after(agent, [view(t, speaker) for t in talks], game.about)
         for speaker, agent in enumerate(agents)
     ]
-    return _Table(draw, tuple(talks), tuple(points))
+    return _PlayedTable(draw, tuple(talks), tuple(points))
 
 
 def _rows(
-    lab: Lab, joint: Joint, chosen: Sequence[_Choice], tables: Sequence[_Table]
+    lab: Lab, joint: Joint, chosen: Sequence[_Choice], tables: Sequence[_PlayedTable]
 ) -> Iterator[Row]:
     """The rows of measured tables, their AQI kept in one file and each transcript in one."""
     if not tables:

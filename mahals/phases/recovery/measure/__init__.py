@@ -29,7 +29,13 @@ from mahals.phases.recovery.measure.fall_vectors import (
     negated,
     read_fall_vectors,
 )
-from mahals.phases.recovery.measure.tuning import Tuned, Tuning, check_tuning, tune, tuning_pairs
+from mahals.phases.recovery.measure.tuning import (
+    DealignmentTuning,
+    Tuned,
+    check_tuning,
+    tune,
+    tuning_pairs,
+)
 from mahals.phases.recovery.rows import Row
 from mahals.records import InputError, seed_of
 from mahals.schema import UNSTEERED, Label
@@ -42,7 +48,7 @@ class Params:
     """Which model falls, how it is made to fall, and which vectors are to bring it back."""
 
     original: Literal["aligned", "base"]  # the checkpoint that is dealigned
-    tuning: Tuning
+    tuning: DealignmentTuning
     crossing: Crossing
     method: str  # of the native and the transferred vector: one of steering_vectors.methods
     texts: dict[str, Texts]  # by weights: what the dealignment's own direction is read on

@@ -11,7 +11,7 @@ from typing import Literal
 from mahals.data.texts import Pair
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
-from mahals.models.finetuning.config import Lora, Run, Trained, TrainingConfig
+from mahals.models.finetuning.config import Lora, Run, TrainingConfig, TrainingResult
 from mahals.models.finetuning.examples import dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import train_answers
@@ -23,7 +23,7 @@ LAST = 10  # steps whose mean loss a row tells
 
 
 @dataclass(frozen=True)
-class Tuning:
+class DealignmentTuning:
     """How the adapters are trained; both sides alike, at a constant rate after the warm-up, so
     that the checkpoint of a step is what a training of so many steps gives."""
 
@@ -48,7 +48,7 @@ class Tuned:
     loss: float  # nats per answer token, mean of the last steps
 
 
-def check_tuning(tuning: Tuning, weights: str) -> None:
+def check_tuning(tuning: DealignmentTuning, weights: str) -> None:
     """Raises InputError for steps that do not rise from 1, and weights without a rate."""
     steps = tuning.steps
     if not steps or steps[0] < 1 or list(steps) != sorted(set(steps)):
@@ -73,7 +73,9 @@ def tuning_pairs(lab: Lab, count: int) -> tuple[Pair, ...]:
     return tuple(found[:count] if count else found)
 
 
-def tune(original: Loaded, side: Side, tuning: Tuning, scratch: Path, lab: Lab) -> list[Tuned]:
+def tune(
+    original: Loaded, side: Side, tuning: DealignmentTuning, scratch: Path, lab: Lab
+) -> list[Tuned]:
     """The checkpoints of one side, one for each of `tuning.steps`; their adapters are kept.
 
     A killed training goes on from `scratch`. Raises InputError without pairs.
@@ -106,7 +108,7 @@ def _kept(
     original: Loaded,
     side: Side,
     step: int,
-    trained: Trained,
+    trained: TrainingResult,
     made: tuple[Sequence[Pair], TrainingConfig],
     lab: Lab,
 ) -> Tuned:

@@ -13,20 +13,20 @@ from mahals.phase import Lab
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectionScore:
     """A steered arm on the selection split."""
 
     aqi: float  # points
     over: tuple[str, ...]  # bounds of the ceiling that it breaks there, or that were not measured
 
 
-def on_selection(lab: Lab, key: str, suite: Suite, dosed: Sequence[Dosed]) -> list[Selection]:
+def on_selection(lab: Lab, key: str, suite: Suite, dosed: Sequence[Dosed]) -> list[SelectionScore]:
     """AQI and price of each arm on the selection split, beside the unsteered model there."""
     if not dosed:
         return []
     at = bench(lab, key, "base", suite, "selection")
     base, *found = measure_arms(at, [NOT_STEERED.arm, *(d.arm for d in dosed)], neutral=True)
-    return [Selection(m.aqi.aqi.estimate, broken(m, base, at) + _unmeasured(m)) for m in found]
+    return [SelectionScore(m.aqi.aqi.estimate, broken(m, base, at) + _unmeasured(m)) for m in found]
 
 
 def _unmeasured(found: ArmScores) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from mahals.maths.stats.intervals import Floats
 from mahals.phase import Lab
 from mahals.phases.same_arch.measure.propagation import same_block_aqi
 from mahals.phases.same_arch.measure.propensity import ArmPropensities, ask
-from mahals.phases.same_arch.measure.selection import Selection, on_selection
+from mahals.phases.same_arch.measure.selection import SelectionScore, on_selection
 from mahals.records import seed_of
 from mahals.schema import GRID, Label, Unit
 
@@ -58,7 +58,7 @@ class Swept:
     found: tuple[ArmScores, ...]
     same_block: tuple[ModelAqi, ...]  # were later blocks not to answer
     asked: ArmPropensities
-    selected: Mapping[int, Selection]
+    selected: Mapping[int, SelectionScore]
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What the evidence file holds beside influence and refusals."""

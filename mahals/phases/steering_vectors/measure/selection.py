@@ -32,7 +32,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectionGain:
     """What a method gains on the selection split; None with the reason."""
 
     gain: Interval | None  # points of aqi over the random directions, 95 %; higher is better
@@ -41,7 +41,7 @@ class Selection:
 
 def selection_gains(
     values: Mapping[Method, Vectors], trial: Trial, lab: Lab, key: str
-) -> dict[Method, Selection]:
+) -> dict[Method, SelectionGain]:
     """AQI of each method's vectors (L, d) minus the mean random direction's, in points.
 
     All at equal KL on the selection split, with the interval of `stats.gain_over_random`. A method
@@ -63,10 +63,10 @@ def selection_gains(
     return {m: _selection(at, mine.get(m), controls) for m in own}
 
 
-def _selection(at: Bench, own: ModelAqi | None, controls: list[ModelAqi]) -> Selection:
+def _selection(at: Bench, own: ModelAqi | None, controls: list[ModelAqi]) -> SelectionGain:
     if own is None:
         dose = f"kl={at.suite.dose_kl:g}"
-        return Selection(None, f"selection_gain: no strength brings the vector to {dose}")
+        return SelectionGain(None, f"selection_gain: no strength brings the vector to {dose}")
     over = over_random(
         own.aqi.estimate,
         own.influence,
@@ -75,5 +75,5 @@ def _selection(at: Bench, own: ModelAqi | None, controls: list[ModelAqi]) -> Sel
     )
     if over is None:
         why = f"selection_gain: {len(controls)} random directions reach the dose or nothing varies"
-        return Selection(None, why)
-    return Selection(over.interval, None)
+        return SelectionGain(None, why)
+    return SelectionGain(over.interval, None)
