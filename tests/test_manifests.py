@@ -13,7 +13,7 @@ import yaml
 
 from mahals.harness.manifests.completeness import gaps
 from mahals.harness.manifests.dvc_commit import ends
-from mahals.harness.manifests.dvc_stages import BOARD, PUBLISH, pipeline, stage_of
+from mahals.harness.manifests.dvc_stages import BOARD, PUBLISH, gather_of, pipeline
 from mahals.harness.manifests.generate import generated, stale, write
 from mahals.harness.manifests.sources import Sources, read_sources
 from mahals.harness.workspace.code_hash import OUTSIDE, ROOTS
@@ -53,6 +53,7 @@ def test_generated_files_are_up_to_date(sources: Sources) -> None:
 
 def test_what_is_stale_is_written_again(sources: Sources, monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setattr("mahals.harness.manifests.dvc_stages.code_closure", lambda phase: ())
+    monkeypatch.setattr("mahals.harness.manifests.dvc_stages.telling_closure", lambda phase: ())
     elsewhere = replace(sources, workspace=Workspace(tmp_path))
     names = {"MLproject", "conda.yaml", "dvc.yaml"}
     assert set(write(elsewhere)) == names
@@ -107,12 +108,27 @@ def test_conda_holds_the_dependencies_of_the_package(sources: Sources) -> None:
 
 
 def test_stages_are_phases_and_gathers(sources: Sources, stages: dict[str, Any]) -> None:
-    wanted = {PUBLISH, *sources.studied}
-    wanted |= {f"{n}_gather" for n, phase in sources.studied.items() if phase.per == "model"}
-    named = {
-        stage_of(phase, unit) for phase in sources.studied.values() for unit in sources.units(phase)
-    }
-    assert set(stages) == wanted == named | {PUBLISH}
+    gathers = {f"{name}_gather" for name in sources.studied}
+    assert gathers == {gather_of(phase) for phase in sources.studied.values()}
+    assert set(stages) == {PUBLISH, *sources.studied, *gathers}
+
+
+def test_what_tells_is_a_dependency_of_gathers_alone(
+    sources: Sources, stages: dict[str, Any]
+) -> None:
+    """A sentence or a figure makes no measuring stale, and a gather hangs on no model's code."""
+    for name in sources.studied:
+        measured = modules_in(inside(stages[name].deps))
+        told = modules_in(inside(stages[f"{name}_gather"].deps))
+        own = f"mahals/phases/{name}"
+        parts = {"measure": measured, "report": told, "figures": told}
+        for part, code in parts.items():
+            files = {p.relative_to(ROOT).as_posix() for p in (ROOT / own).glob(f"{part}*")}
+            assert any(f in code or f"{f}/__init__.py" in code for f in files), (name, part)
+            other = told if code is measured else measured
+            assert not any(f in other or f"{f}/__init__.py" in other for f in files), (name, part)
+        assert not [f for f in measured if f.startswith("mahals/reporting")], name
+        assert not [f for f in told if f.startswith(("mahals/models", "mahals/evaluation"))], name
 
 
 def test_every_result_comes_out_of_one_stage(sources: Sources, stages: dict[str, Any]) -> None:
@@ -139,11 +155,12 @@ def test_results_that_are_read_come_out_of_a_stage(stages: dict[str, Any]) -> No
 def test_a_gather_follows_every_run_of_a_unit(sources: Sources, stages: dict[str, Any]) -> None:
     """run.json is new in each run, whatever made its unit stale: code, values or upstream."""
     for name, phase in sources.studied.items():
-        if phase.per == "model":
-            gather = stages[f"{name}_gather"]
-            assert [d.params for d in gather.deps if hasattr(d, "params")] == [["models"]]
-            deps = inside(gather.deps) - {"params.yaml"}
-            assert deps == {f"results/{name}/{model}/run.json" for model in sources.models}
+        gather, several = stages[f"{name}_gather"], phase.per == "model"
+        params = [d.params for d in gather.deps if hasattr(d, "params")]
+        assert params == ([["models"]] if several else [])
+        deps = {d for d in inside(gather.deps) if d.startswith("results/")}
+        units = sources.models if several else ["study"]
+        assert deps == {f"results/{name}/{unit}/run.json" for unit in units}
 
 
 def test_stages_follow_what_phases_need(sources: Sources, stages: dict[str, Any]) -> None:

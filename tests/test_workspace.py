@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mahals.harness.workspace.telling import is_told
 from mahals.harness.workspace import code_hash as closure
 from mahals.harness.workspace.code_hash import code_closure, code_digest
 from mahals.harness.workspace.files import first_broken, write_atomic
@@ -275,7 +276,7 @@ def test_results_are_typed_and_whole(done: Workspace) -> None:
     assert rows[0] == type(rows[0])("A", 0, 0, rows[0].value, "A/values0")
     assert grow.summary().metrics == grow.metrics()
     assert [path.name for path in grow.figures()] == ["values.png"]
-    assert grow.is_canonical and grow.broken() is None and grow.is_shown()
+    assert grow.is_canonical and grow.broken() is None and is_told(grow)
     gathered = results["grow", STUDY]
     assert gathered.is_gather and gathered.rows() == () and gathered.broken() is None
     assert results["words", STUDY].kept().folder == done.root / "data"

@@ -168,7 +168,10 @@ def write_results(place: Workspace, made: Made) -> Results:
         "finished": "2026-01-02T03:04:05+00:00",
     }
     _json(folder / "metrics.json", dict(made.metrics))
-    _json(folder / "summary.json", {"fingerprint": mark, "summary": to_plain(summary)})
+    _json(
+        folder / "summary.json",
+        {"fingerprint": mark, "code": "c" * 64, "figures": [], "summary": to_plain(summary)},
+    )
     _json(folder / "run.json", run)
     return Results(place, made.phase, made.unit, folder, mark)
 
