@@ -407,3 +407,4 @@ def test_the_package_as_built_holds_the_package_alone(tmp_path: Path) -> None:
     names = run(tmp_path, "python", "-m", "zipfile", "--list", str(wheel)).stdout
     tops = {line.split("/")[0] for line in names.splitlines()[1:]}
     assert {top for top in tops if not top.endswith("dist-info")} == {"mahals"}
+    assert "mahals/py.typed" in names
