@@ -1,1 +1,1 @@
-"""The harness: where do files, processes, MLflow, DVC and Ray meet the phases?"""
+"""The harness: where do files, processes, MLflow and DVC meet the phases?"""
