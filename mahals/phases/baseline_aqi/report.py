@@ -178,7 +178,7 @@ def _estimate(one: tuple[str, Interval]) -> float:
     return one[1].estimate
 
 
-def society(rows: Sequence[Row], kept: Kept) -> CheckpointHomophily | None:
+def checkpoint_homophily(rows: Sequence[Row], kept: Kept) -> CheckpointHomophily | None:
     """Homophily over the models of `rows`; None for fewer than two with draws."""
     space = compared_space([r.space for r in rows])
     aqi, draws = {}, []
@@ -214,7 +214,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
         best = chances(rows, kept)
         metrics |= {f"{model}/p_best": p for model, p in best.items()}
         lines.append(best_line(best, rows))
-        alike = society(rows, kept)
+        alike = checkpoint_homophily(rows, kept)
         if alike is not None:
             metrics |= alike.metrics()
             lines.append(alike.line())
