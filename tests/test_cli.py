@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import gc
+import io
 import json
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,7 +25,17 @@ from mahals.phases.registry import PHASES
 from mahals.records import InputError
 from tests.support.places import ROOT
 
-HEAVY = ("torch", "transformers", "mlflow", "sklearn", "scipy", "pandas", "matplotlib", "numpy")
+HEAVY = (
+    *("torch", "transformers", "mlflow", "sklearn", "scipy", "pandas", "matplotlib", "numpy"),
+    *("rich", "yaml"),
+)
+
+
+class Terminal(io.StringIO):
+    """What a terminal was told."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +152,7 @@ BAD_LINES = {
     "study": (["study", "--study", "cor"], "did you mean 'core'"),
     "set": (["run", "datasets", "--set", "seed"], "key=value"),
     "twice": (["run", "datasets", "--seed", "1", "--set", "seed=2"], "give seed once"),
-    "gather": (["gather", "datasets"], "measured per model"),
+    "gather": (["gather", "datasets"], "expected finished results"),
 }
 
 
@@ -244,7 +258,50 @@ def test_ctrl_c_is_no_traceback(
 
 def test_table_columns_are_aligned() -> None:
     lines = table(("name", "n"), [("a", 5), ("longer", 12)]).splitlines()
-    assert lines == ["name    n", "------  --", "a        5", "longer  12"]
+    assert lines == ["name     n", "------- --", "a        5", "longer  12"]
+
+
+@given(st.lists(st.tuples(st.text("ab [/]:é", max_size=300), st.integers(0)), max_size=5))
+def test_a_table_in_a_pipe_is_whole(rows: list[tuple[str, int]]) -> None:
+    lines = table(("name", "count"), rows).splitlines()
+    read = [line.rsplit(maxsplit=1) for line in lines[2:]]
+    assert [int(cells[-1]) for cells in read] == [count for _, count in rows]
+    assert [" ".join(cells[:-1]).strip() for cells in read] == [name.strip() for name, _ in rows]
+    assert lines[0].split() == ["name", "count"] and set(lines[1]) == {"-", " "}
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_a_table_on_a_terminal_is_as_wide_and_loses_nothing(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout", Terminal())
+    cells = ["steering_vectors", "A_model_of_a_long_name", "waits for upstream", "x" * 90]
+    heads = ("phase", "unit", "state", "models")
+    styled = table(heads, [cells])
+    lines = re.sub(r"\x1b\[[\d;]*m", "", styled).splitlines()
+    assert styled != "\n".join(lines) and max(map(len, lines)) <= width
+    rule = next(line for line in lines if set(line) == {"─"})
+    drawn = "".join(lines).replace(rule, "")
+    assert Counter(drawn.replace(" ", "")) == Counter("".join([*heads, *cells]).replace(" ", ""))
+
+
+def test_rich_is_imported_where_it_is_needed_alone() -> None:
+    """Inside functions of the two modules that draw: neither the start nor a phase pays for it."""
+    found = {}
+    for path in (ROOT / "mahals").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        outside = {id(node) for node in tree.body}
+        for node in ast.walk(tree):
+            named = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            named += [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if any(name.split(".")[0] == "rich" for name in named):
+                found.setdefault(path.relative_to(ROOT / "mahals").as_posix(), []).append(node)
+                assert id(node) not in outside, path
+    assert set(found) == {"cli/tables.py", "harness/runner/display.py"}
 
 
 def test_the_phases_in_the_help_are_the_phases(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What do `publish`, `leaderboard`, `export`, `models`, `manifests` and `cache` do?"""
+"""Commands that show: what do `publish`, `leaderboard`, `export`, `models` and their like do?"""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Meter:
 
         self._console, self._label, self._stack = Console(), label, ExitStack()
         self._bar: Bar | None = None
-        self._began, self._total, self._unit = 0.0, 1, unit
+        self._began, self._total, self._unit = 0.0, 0, unit
 
     def __enter__(self) -> Meter:
         return self
@@ -90,8 +90,8 @@ class Meter:
 
         if self._bar is not None and kind is None:
             seconds = time.monotonic() - self._began
-            if self._console.stream.isatty():
-                self._bar.update(self._total, "")
+            if self._console.live:
+                self._bar.update(self._total)
             elif seconds >= SHOW_AFTER:
                 many = f"{self._total} in " if self._total > 1 else ""
                 self._console.line(f"{self._label}: {many}{duration(seconds)}")
@@ -99,16 +99,16 @@ class Meter:
 
     def count(self, done: int, total: int) -> None:
         """`done` of `total` are there."""
-        self._opened(done, total).update(done, "")
+        self._opened(done, total).update(done)
 
     def wait(self) -> None:
         """It is not there yet, and how much of it is cannot be known."""
-        bar = self._opened(0, 1)
+        bar = self._opened(0, None)
         bar.update(0.0, f"{time.monotonic() - self._began:.0f} s so far")
 
-    def _opened(self, done: int, total: int) -> Bar:
+    def _opened(self, done: int, total: int | None) -> Bar:
         if self._bar is None:
-            self._began, self._total = time.monotonic(), total
+            self._began, self._total = time.monotonic(), total or 0
             self._bar = self._stack.enter_context(
                 self._console.bar(self._label, total, done, self._unit)
             )

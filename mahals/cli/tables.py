@@ -1,30 +1,64 @@
-"""What do the registry and the stored files look like as tables in a terminal?"""
+"""Tables: what do the registry and the stored files look like in a terminal?"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from rich.box import Box
+
     from mahals.harness.workspace.paths import Workspace
     from mahals.harness.workspace.results import Results
     from mahals.models.checkpoints.registry import ModelEntry
+
+GAP = 2  # between two columns
+SHORT = 7  # a column of no more characters stays as wide in a narrow terminal
+UNKNOWN = "?"  # where a whole number is not known yet
+Side = Literal["left", "right"]
 
 MODEL_HEADS = ("key", "family", "kind of pair", "layers", "width", "licence", "here")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Aligned columns under their heads; whole numbers to the right."""
+    """Columns under their heads as standard output shows them; whole numbers to the right.
+
+    On a terminal at its width, long cells over several lines; elsewhere plain and uncut.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(c) for c in column) for column in zip(heads, *cells, strict=True)]
-    lines = [heads, ["-" * w for w in widths], *cells]
-    return "\n".join(
-        "  ".join(
-            c.rjust(w) if c.isdigit() else c.ljust(w) for c, w in zip(line, widths, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    columns = list(zip(heads, *cells, strict=True))
+    console = Console(highlight=False)
+    screen = sys.stdout.isatty() and not console.is_dumb_terminal
+    if not screen:
+        widest = sum(max(map(cell_len, column)) + GAP for column in columns)
+        console = Console(width=widest, color_system=None, force_terminal=False)
+    box, around = SIMPLE_HEAD if screen else _plain(), (0, GAP - 1, 0, 0)
+    shown = Table(box=box, show_edge=False, pad_edge=False, padding=around)
+    for head, *column in columns:
+        short = max(map(cell_len, (head, *column))) <= SHORT
+        whole = all(cell.isdigit() or cell == UNKNOWN for cell in column)
+        right: Side = "right" if whole else "left"
+        shown.add_column(Text(head), justify=right, no_wrap=short, overflow="fold")
+    for line in cells:
+        shown.add_row(*map(Text, line))
+    with console.capture() as captured:
+        console.print(shown)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def _plain() -> Box:
+    """Two blanks between columns, a rule of ASCII dashes below the heads."""
+    from rich.box import Box
+
+    return Box("    \n    \n -  \n    \n    \n    \n    \n    \n", ascii=True)
 
 
 def model_table(entries: Iterable[ModelEntry], trained: frozenset[str]) -> str:

@@ -16,7 +16,7 @@ AROUND = 3  # lines of a terminal that worker bars leave free: the total bar and
 
 
 @dataclass(frozen=True)
-class Row:
+class BarRow:
     """One bar in words. `share` None: how much of it is done cannot be known."""
 
     name: str
@@ -43,7 +43,7 @@ class Display:
 
         self._console.print(Text(text))
 
-    def draw(self, workers: Sequence[Row], total: Row) -> None:
+    def draw(self, workers: Sequence[BarRow], total: BarRow) -> None:
         """Draws a bar for each worker and the total below, in place of what was drawn before."""
         from rich.live import Live
 
@@ -57,14 +57,14 @@ class Display:
             self._live.start()
         self._live.update(self._grid(workers, total), refresh=True)
 
-    def close(self, total: Row) -> None:
+    def close(self, total: BarRow) -> None:
         """Leaves the total alone, as it stands."""
         if self._live is not None:
             self._live.update(self._grid((), total), refresh=True)
             self._live.stop()
             self._live = None
 
-    def _grid(self, workers: Sequence[Row], total: Row) -> Table:
+    def _grid(self, workers: Sequence[BarRow], total: BarRow) -> Table:
         from rich.table import Table
 
         width, room = self._console.width, max(1, self._console.height - AROUND)
@@ -83,7 +83,7 @@ class Display:
         return grid
 
     @staticmethod
-    def _cells(row: Row) -> tuple[Any, ...]:
+    def _cells(row: BarRow) -> tuple[Any, ...]:
         from rich.text import Text
 
         return Text(row.name), Text(row.state), _bar(row.share), Text(row.time)

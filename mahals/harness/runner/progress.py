@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
-from mahals.harness.runner.display import Display, Row
+from mahals.harness.runner.display import BarRow, Display
 from mahals.harness.workspace.results import Results
 
 QUIET_SECONDS = 10.0  # between two lines of progress where there is no terminal
@@ -173,17 +173,17 @@ class Console:
         """How far a job under way is."""
         self._steps[job] = steps
 
-    def workers(self, phase: str) -> list[Row]:
+    def workers(self, phase: str) -> list[BarRow]:
         """A bar for each worker; the phase whose bar is the total is not named again."""
         rows, now = [], time.monotonic()
         for job in self._jobs:
             if job is None:
-                rows.append(Row(IDLE, "", 0.0, ""))
+                rows.append(BarRow(IDLE, "", 0.0, ""))
                 continue
             name = job[0].removeprefix(f"{phase} ").removeprefix(f"{phase}, ")
             steps = self._steps.get(job[0])
             words, share = (steps.words, steps.share) if steps else ("", None)
-            rows.append(Row(name, words, share, duration(now - job[1])))
+            rows.append(BarRow(name, words, share, duration(now - job[1])))
         return rows
 
     @contextmanager
@@ -244,16 +244,18 @@ class Bar:
             count += f", about {left} left" if left else ""
         return f"{self._label}: {'; '.join(part for part in (count, self._note, *at) if part)}"
 
-    def _row(self) -> Row:
+    def _row(self) -> BarRow:
         """The bar in a terminal; what matters less stands last, where it may be cut off."""
         seconds = duration(time.monotonic() - self._began)
         if self._total is None:
-            return Row(self._label, self._note, None, seconds)
+            return BarRow(self._label, self._note, None, seconds)
         rate, left = self._pace()
         count = f"{self._done:.{1 if self._done % 1 else 0}f}/{self._total}"
         state = ", ".join(part for part in (count, left and f"{left} left", rate) if part)
         share = self._done / self._total if self._total else 1.0
-        return Row(self._label, f"{state}; {self._note}" if self._note else state, share, seconds)
+        return BarRow(
+            self._label, f"{state}; {self._note}" if self._note else state, share, seconds
+        )
 
     def _pace(self) -> tuple[str, str]:
         """The rate, and the time left; "" where that is unknown or nothing is left."""
