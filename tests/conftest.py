@@ -75,7 +75,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
         return run_study(root)
 
 
-IDLE = ("test_runner.py", "test_engines.py", "test_solvers.py", "test_judges.py")
+IDLE = ("test_runner.py", "test_engines.py", "test_solvers.py", "test_server.py")
 """Files whose tests mostly wait for other processes."""
 
 

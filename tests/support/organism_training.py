@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -51,3 +52,16 @@ def train_all(
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         jobs = {(k, s): pool.submit(trained, root, k, s) for k, s in wanted}
         return {which: job.result() for which, job in jobs.items()}
+
+
+ONE_OF_EACH = {shape.family: key for key, shape in reversed(SHAPES.items())}
+BRIEF = TrainingSchedule(
+    base=replace(
+        SCHEDULE.base, rows=2, threshold=-1.0, understood=-1.0, check_from=1, check_every=1, decay=1
+    ),
+    sft=replace(SCHEDULE.sft, rows=2, steps=2),
+    dpo=replace(SCHEDULE.dpo, pairs=2, neutral=1, steps=2),
+    gate_per_cell=1,
+    report_per_cell=1,
+)
+SMALL = OrganismShape("Llama", 64, 2, 2, 2, 64, False)

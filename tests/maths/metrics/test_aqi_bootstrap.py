@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mahals.maths.metrics.aqi import axiom_aqi
 from mahals.maths.metrics.aqi_bootstrap import axiom_draws, resampled_omega2
+from mahals.maths.metrics.permutation import Permutations, null_omega2, permuted_labels
 from mahals.maths.stats.bootstrap import (
     Resampling,
     percentile_interval,
@@ -102,3 +104,30 @@ def test_states_that_cannot_be_resampled_are_refused(case: str) -> None:
     call, said = BAD_STATES[case]
     with pytest.raises(InputError, match=said):
         call()
+
+
+@pytest.mark.parametrize("d", [7, 200])  # 200 > n: through the Gram matrix
+@pytest.mark.parametrize("far", [0.0, 1e4])  # states far from the origin: centred first
+def test_every_resampling_equals_the_loop(d, far):
+    rng = np.random.default_rng(d)
+    y = np.arange(60) % 2
+    x = rng.normal(size=(60, d)) + 0.3 * y[:, None] + far
+    chance, how = Permutations(20, 3), Resampling(20, 4)
+    close = {"rtol": 0, "atol": 1e-9}
+    near = x - x.mean(axis=0)  # scikit-learn's own sums lose digits far from the origin
+    by_loop = [sklearn_score(near, drawn) for drawn in permuted_labels(y, None, chance)]
+    np.testing.assert_allclose(null_omega2(x, y, None, chance), by_loop, **close)
+    weights = resample_weights(60, None, None, how)
+    rows = [np.repeat(np.arange(60), w.astype(int)) for w in weights]
+    by_loop = [sklearn_score(near[r], y[r]) for r in rows]
+    np.testing.assert_allclose(resampled_omega2(x, y, weights), by_loop, **close)
+    keep = np.arange(60)
+    without = np.array([sklearn_score(near[keep != i], y[keep != i]) for i in keep])
+    expected = np.empty(60)
+    for side in (0, 1):  # the stratified jackknife's influence, as documented
+        k = int((y == side).sum())
+        own = without[y == side]
+        expected[y == side] = np.sqrt(60 * 59 * (k - 1) / k) * (own.mean() - own)
+    np.testing.assert_allclose(
+        axiom_aqi(x, y, None).influence, expected, rtol=0, atol=60 * close["atol"]
+    )
