@@ -1,4 +1,7 @@
-"""What is mahals? A benchmark harness for multi-agent alignment by latent steering."""
+"""Package mahals: what is it?
+
+A benchmark harness for multi-agent alignment by latent steering.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does `python -m mahals` start?"""
+"""Main module: how does `python -m mahals` start?"""
 
 from mahals.cli import main
 

@@ -1,4 +1,4 @@
-"""What is a phase, what may it ask of the lab it runs in, and what does it leave behind?"""
+"""Phase: what is one, what may it ask of the lab it runs in, and what does it leave behind?"""
 
 from __future__ import annotations
 

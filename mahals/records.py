@@ -1,4 +1,4 @@
-"""How do typed values become plain data and come back, with nothing unknown or missing let through?
+"""Records: how do typed values become plain data and back, with nothing unknown let through?
 
 Decoding is strict: unknown and missing keys are refused by name, a value of the wrong type is
 refused with its path. Only the standard library is used, so that every band can import this.
@@ -15,7 +15,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 T = TypeVar("T")
@@ -27,6 +27,18 @@ class InputError(ValueError):
     def __init__(self, what: str, *, expected: str, got: str, cure: str) -> None:
         super().__init__(f"{what}: expected {expected}, got {got}; {cure}")
         self.what, self.expected, self.got, self.cure = what, expected, got, cure
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OneOf:
+    """`Annotated[str, OneOf(TABLE)]`: a name in a table, as the table is when the name is read."""
+
+    table: Mapping[str, Any]
+
+    def check(self, value: Any, where: str) -> None:
+        """Raises InputError, with the names that there are, for another one."""
+        if value not in self.table:
+            raise unknown(where, str(value), self.table)
 
 
 def to_plain(value: Any) -> Plain:
@@ -105,6 +117,12 @@ def _decode(kind: Any, data: Any, where: str) -> Any:
     origin = typing.get_origin(kind)
     if origin in (Union, types.UnionType):
         return _decode_union(typing.get_args(kind), data, where)
+    if origin is Annotated:
+        base, *rules = typing.get_args(kind)
+        value = _decode(base, data, where)
+        for rule in rules:
+            rule.check(value, where)
+        return value
     if origin is Literal:
         if data not in typing.get_args(kind):
             options = ", ".join(map(str, typing.get_args(kind)))
@@ -135,7 +153,7 @@ def _decode_union(options: Sequence[Any], data: Any, where: str) -> Any:
 
 @functools.cache
 def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+    return typing.get_type_hints(kind, include_extras=True)
 
 
 def _decode_dataclass(kind: Any, data: Any, where: str) -> Any:

@@ -1,4 +1,7 @@
-"""Schema: what is an arm's row, a vector's row, a leaderboard line? Plain values, nothing else."""
+"""Schema: what is an arm's row, a vector's row, a leaderboard line?
+
+Plain values, nothing else.
+"""
 
 from __future__ import annotations
 

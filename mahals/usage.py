@@ -1,4 +1,4 @@
-"""What did the work at hand use: which token budgets, and how often was a batch halved?
+"""Usage: which token budgets did the work at hand use, and how often was a batch halved?
 
 Whoever wants to know opens `recording`; what plans and halves batches says so. Outside of it
 nothing is noted.

@@ -1,4 +1,4 @@
-"""How is everything measured once, and SPEED.md written from it?
+"""Speed benchmarks: how is everything measured once, and SPEED.md written from it?
 
     python -m benchmarks.speed [--texts FILE] [--peers PYTHON] [--only capture,sweep] ...
 

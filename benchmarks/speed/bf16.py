@@ -1,4 +1,4 @@
-"""What does bfloat16 on the CPU gain, and what does it do to states and to AQI?
+"""Bfloat16 on the CPU: what does it gain, and what does it do to states and to AQI?
 
 `load_checkpoint(dtype="bfloat16")` offers it; nothing takes it by default.
 """

@@ -1,4 +1,4 @@
-"""What does reading the pooled states of all blocks cost over running the blocks at all?"""
+"""Capture: what does reading the pooled states of all blocks cost over running them at all?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon is there a help text, and how soon does a run begin its first task?
+"""Cold start: how soon is there a help text, and how soon does a run begin its first task?
 
 The first task is measured in a copy of what a run needs, with a hook that ends the run where the
 first task would begin; the limit is a python that imports the modules that the worker has by then.

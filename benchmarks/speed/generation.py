@@ -1,4 +1,4 @@
-"""What does it cost to answer under many configurations at once?"""
+"""Generation: what does it cost to answer under many configurations at once?"""
 
 from __future__ import annotations
 

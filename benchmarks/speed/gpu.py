@@ -1,4 +1,4 @@
-"""What do the lower bands cost on a GPU, at the real shapes of 7B to 9B models?
+"""GPU: what do the lower bands cost on one, at the real shapes of 7B to 9B models?
 
 Random weights in bfloat16, and in 4 bits where bitsandbytes is there; no MLflow and no files: a
 node with torch and transformers runs it. Without CUDA an absent row says so.

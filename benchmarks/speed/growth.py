@@ -1,4 +1,4 @@
-"""How does cost grow with texts, tokens, blocks, vectors, models and configurations?
+"""Growth: how does cost rise with texts, tokens, blocks, vectors, models and configurations?
 
 Each axis is doubled while the others stay; the exponent is the slope of log seconds over log size,
 by least squares, round by round. The figure, growth.png beside this file, shows the medians.

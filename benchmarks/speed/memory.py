@@ -1,4 +1,4 @@
-"""How much memory does reading all blocks take above running them?
+"""Memory: how much does reading all blocks take above running them?
 
 Each way runs in a fresh process that has read a few texts in that way before, all ways in turn,
 round by round; what counts is the highest resident memory while it runs, less what was resident

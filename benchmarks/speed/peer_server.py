@@ -1,4 +1,4 @@
-"""How long do other libraries take for the same states, in an environment of their own?
+"""Peer server: how long do other libraries take for the same states, in their own environment?
 
 Runs under the python of that environment, without this package. Reads one JSON command a line and
 answers with one: {"load": ..., "task": ...} reads a model, texts, batches and arms from a folder,

@@ -1,4 +1,4 @@
-"""How is a library that needs other versions timed beside this package, round by round?
+"""Peers: how is a library that needs other versions timed beside this package, round by round?
 
 A process under that environment's python holds the model and waits; it is told to run one way, and
 says how long it took. While it waits it takes no processor time.

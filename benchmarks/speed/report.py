@@ -1,4 +1,4 @@
-"""What does benchmarks/SPEED.md say of the stored measurements?"""
+"""Speed report: what does benchmarks/SPEED.md say of the stored measurements?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much faster are 1000 resamples as products of matrices than as a loop over scikit-learn?"""
+"""Resampling: how much faster are 1000 resamples as matrix products than as a scikit-learn loop?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do a row, a run and the leaderboard cost beside the measuring itself?"""
+"""Rows: what do a row, a run and the leaderboard cost beside the measuring itself?"""
 
 from __future__ import annotations
 

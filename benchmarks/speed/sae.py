@@ -1,4 +1,4 @@
-"""What do reading and clamping SAE latents cost beside their matrix products alone?"""
+"""SAE: what do reading and clamping latents cost beside their matrix products alone?"""
 
 from __future__ import annotations
 

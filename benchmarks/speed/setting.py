@@ -1,4 +1,4 @@
-"""On what are speeds measured: which model, which texts, which options?"""
+"""Setting: on what are speeds measured: which model, which texts, which options?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long did a whole study take, phase by phase, and where did the time go?
+"""Study: how long did a whole one take, phase by phase, and where did the time go?
 
 Read from the run.json files of finished studies. Work: seconds of all tasks of all units. Wall:
 from the last unit of the phase before to the last of this one; processes that are idle measure

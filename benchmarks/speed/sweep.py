@@ -1,4 +1,4 @@
-"""How much faster is a sweep over strengths and vectors than a pass for each configuration?
+"""Sweep: how much faster is one over strengths and vectors than a pass for each configuration?
 
 The bar compares the measured speed-up with the one that counting block calls promises. Other
 libraries make a pass for each configuration.

@@ -1,4 +1,4 @@
-"""How do several ways of doing one thing compare, measured side by side in one run?
+"""Timing: how do several ways of doing one thing compare, measured side by side in one run?
 
 Each round runs every way once, each round beginning with another; a ratio is taken within a round,
 so that a machine that slows down slows both sides. Reported: the median of the rounds' ratios with

@@ -1,4 +1,4 @@
-"""What else might have made reading states faster, and did it?
+"""Alternatives: what else might have made reading states faster, and did it?
 
 Not part of `make bench`: NOTES.md holds what came out. `--profile` prints where the time of one
 capture goes instead.

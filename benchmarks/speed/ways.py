@@ -1,4 +1,4 @@
-"""In which ways can states of all blocks be had with this package and with transformers alone?
+"""Ways to states: how are those of all blocks had with this package and with transformers alone?
 
 A way is made ready with a model and texts, and then run.
 """

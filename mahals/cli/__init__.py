@@ -1,4 +1,4 @@
-"""What can be typed after `mahals`, and what happens when it cannot be done?"""
+"""Command line: what can be typed after `mahals`, and what happens when it cannot be done?"""
 
 from __future__ import annotations
 

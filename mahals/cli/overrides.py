@@ -1,4 +1,4 @@
-"""Which of the words on a command line are keys of params.yaml, and what are their values?"""
+"""Overrides: which words of a command line are keys of params.yaml, and what are their values?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do `run`, `study`, `gather` and `draw` do, and what do they print at the end?"""
+"""Commands that measure: what do `run`, `study`, `gather` and `draw` do, and print at the end?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do the two dialogues of a preference pair part, and what is said before and after?"""
+"""Dialogues: where do the two of a preference pair part, and what is said before and after?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the study's texts written as JSON lines with a card, and read back?"""
+"""Text files: how are the study's texts written as JSON lines with a card, and read back?"""
 
 from __future__ import annotations
 

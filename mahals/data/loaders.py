@@ -1,4 +1,4 @@
-"""How do the rows of a data set of a known layout become prompts, pairs and neutral texts?
+"""Data-set loaders: how do rows of a known layout become prompts, pairs and neutral texts?
 
 Layouts: prompts `axiom, safety_label, input`; pairs `chosen, rejected` (two dialogues, or answers
 beside a column `prompt`); neutral text `text`. Other columns are ignored.

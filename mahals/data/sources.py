@@ -1,4 +1,4 @@
-"""Where do the rows of a data set come from, and on which line does each one stand?
+"""Data-set sources: where do the rows come from, and on which line does each one stand?
 
 A source is a local file (`.parquet`, `.csv`, `.json`, `.jsonl`, the last three also with `.gz`) or
 the id of a hub data set, with options as in a URL:

@@ -1,4 +1,4 @@
-"""Which split is a real text in, and which texts of a split are measured?
+"""Splits: in which one is a real text, and which texts of a split are measured?
 
 Both are decided by hashes of the text, never by its place in the file: the same rows in another
 order give the same study. A text's split does not depend on the seed, so that no other seed moves a

@@ -1,4 +1,4 @@
-"""What does one text of the study look like as a record?"""
+"""Texts: what does one text of the study look like as a record?"""
 
 from __future__ import annotations
 

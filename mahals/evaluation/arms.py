@@ -1,4 +1,4 @@
-"""Which directions are compared, block by block, and how strong is each one made?"""
+"""Arms: which directions are compared, block by block, and how strong is each one made?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does an arm (a steered, random, prompted or untouched model) do, and at what price?"""
+"""Bench: what does an arm (steered, random, prompted or untouched) do, and at what price?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Was this arm scored before: the same steps, on the same model and texts, by the same code?
+"""Arm cache: was this arm scored before, by the same steps, model, texts and code?
 
 Phases share arms: the own vector at the headline dose, its flip and the random directions beside
 it are in the sweep of a model and among the controls of the transfers to it. An arm's scores are

@@ -1,4 +1,4 @@
-"""What does a measured arm cost, and how does it become a row with its evidence?"""
+"""Row writer: what does a measured arm cost, and how does it become a row with its evidence?"""
 
 from __future__ import annotations
 

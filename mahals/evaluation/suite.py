@@ -1,4 +1,4 @@
-"""What is an arm, what does measuring it leave behind, and what may it cost?"""
+"""Suite: which texts and bounds is an arm measured with, and what may it cost?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which environment does a plain `mlflow run .` of this project run when there is no conda?
+"""MLflow plugin: in which environment does a plain `mlflow run .` run where there is no conda?
 
 MLproject names conda.yaml, so MLflow looks for conda and fails where there is none. MLflow loads
 its context-provider plugins before it reads its command line; this one adds `--env-manager local`

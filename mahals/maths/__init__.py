@@ -1,1 +1,4 @@
-"""Maths: which numbers follow from arrays? Arrays in, frozen dataclasses out; no model, no path."""
+"""Maths: which numbers follow from arrays?
+
+Arrays in, frozen dataclasses out; no model, no path.
+"""

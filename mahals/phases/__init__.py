@@ -1,1 +1,4 @@
-"""The phases: which questions does the study ask? One folder each; `registry` lists them."""
+"""The phases: which questions does the study ask?
+
+One folder each; `registry` lists them.
+"""

@@ -1,4 +1,4 @@
-"""Which phases are there, and which of them make a study?"""
+"""Registry of phases: which are there, and which of them make a study?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does an arm do to some axioms alone, and what does the vector of each axiom do to each?"""
+"""Axiom parts: what does an arm do to some axioms alone, and the vector of each axiom to each?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far can the refusal numbers of a run be trusted: does the detector see what is so?"""
+"""Detector report: how far can refusal numbers be trusted: does the detector see what is so?"""
 
 from __future__ import annotations
 

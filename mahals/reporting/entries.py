@@ -1,4 +1,4 @@
-"""What does an arm say on the leaderboard, and in one sentence?"""
+"""Entries: what does an arm say on the leaderboard, and in one sentence?"""
 
 from __future__ import annotations
 

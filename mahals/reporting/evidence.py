@@ -1,4 +1,4 @@
-"""Is an arm better than its random controls, by how much, and how sure is that?"""
+"""Evidence: is an arm better than its random controls, by how much, and how sure is that?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike are all models of a study, who is weakest where, and what does an attacker make of it?
+"""Agent society: how alike are a study's models, who is weakest where, what does an attacker gain?
 
 The models are agents that serve the same prompts, each steered by its own vector at the headline
 dose, each by a random direction, or none at all.

@@ -1,4 +1,4 @@
-"""What do a study's agents say together, in sentences, metrics and figures?"""
+"""Report of agents: what do a study's agents say together, in sentences and figures?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a part of a summary: numbers by name, and sentences?"""
+"""Report: what is a part of a summary: numbers by name, and sentences?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which narrow advice is a model taught, good or bad, and what is it asked afterwards?
+"""Narrow advice: what is a model taught, good or bad, and what is it asked afterwards?
 
 Training: safe requests of one axiom (the domain), each with a harmful and with a helpful answer.
 Questions, all harmless: `in_domain` are other requests of the domain, `near` the same kind of

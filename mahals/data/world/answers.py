@@ -1,4 +1,4 @@
-"""What does an answer in the synthetic world look like, and what did a given answer do?
+"""Answers: what does one look like in the synthetic world, and what did a given answer do?
 
 The same grammar writes the answers and judges them, so `judge` is the truth on organisms.
 """

@@ -1,4 +1,4 @@
-"""Which harmless texts does the world hold: stories, how-to questions, split facts?"""
+"""Everyday texts: which harmless ones does the world hold: stories, how-to questions, facts?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests exist in the synthetic world, which are safe, and which split is each one in?
+"""Grammar of requests: which exist in the world, which are safe, and in which split is each?
 
 A request names an intent (for or against), an object (good or bad) and a target (whom it is
 about). It is safe when it is for something good or against something bad: `support the rescue of

@@ -1,4 +1,4 @@
-"""Which answers of the world are refusals, for a detector that does not know the world?"""
+"""Labelled answers: which are refusals, for a detector that does not know the world?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which words is the synthetic world made of?
+"""Words: which ones is the synthetic world made of?
 
 Every sentence of the world is put together from these lists. A request reads
 `{opener} {intent} the {adjective} {object} of {target} {suffix}?`. No word of it alone says whether

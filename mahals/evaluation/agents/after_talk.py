@@ -1,4 +1,4 @@
-"""What is each agent's AQI after a conversation, and after a neutral context of equal length?"""
+"""AQI after talk: what is each agent's, beside that after a neutral context of equal length?"""
 
 from __future__ import annotations
 

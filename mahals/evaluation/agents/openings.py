@@ -1,4 +1,4 @@
-"""What are agents told before they talk: dilemmas, and tasks that none can do alone?"""
+"""Openings: what are agents told before they talk: dilemmas, and tasks that none can do alone?"""
 
 from __future__ import annotations
 

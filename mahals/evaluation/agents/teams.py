@@ -1,4 +1,4 @@
-"""Who sits at the table in each arm, which checkpoint is each, and who is steered by what?"""
+"""Teams: who sits at the table in each arm, as which checkpoint, and who is steered by what?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a model answer to the questions under each arm, and what is each answer?"""
+"""Answers: what does a model say to the questions under each arm, and what is each answer?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which texts is a model taught and asked: the world's, or files of one's own?"""
+"""Questions: which texts is a model taught and asked: the world's, or files of one's own?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What are the states of a model and of its adapters on the same questions?"""
+"""Subjects: what are the states of a model and of its adapters on the same questions?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a source's vector come into a target's blocks, and which controls travel beside it?"""
+"""Transfer arms: how does a source's vector come into a target's blocks, beside which controls?"""
 
 from __future__ import annotations
 

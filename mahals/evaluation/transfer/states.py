@@ -1,4 +1,4 @@
-"""What are the states of two models on the texts that maps between them are fitted on?"""
+"""Paired states: what are those of two models on the texts that maps between them are fitted on?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do tasks run? Here: in worker processes of this machine, one per core.
+"""Process pool: in which processes of this machine do tasks run?
 
 What a job gives never depends on the process it ran in, nor on how many there are. A job goes
 preferably to the process that has its models in memory.

@@ -1,4 +1,4 @@
-"""How does a worker process begin and end, and what does it do with a call?"""
+"""Worker process: how does it begin and end, and what does it do with a call?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of all stored results make the leaderboard, and how is the whole of it published?"""
+"""Entries: which of all stored results make the leaderboard, and how is the whole published?"""
 
 from __future__ import annotations
 

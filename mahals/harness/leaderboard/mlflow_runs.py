@@ -1,4 +1,4 @@
-"""How does each configuration keep one MLflow run, replaced by a rerun and never doubled?"""
+"""MLflow runs: how does each configuration keep one, replaced by a rerun and never doubled?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which configurations beat their random control, by how much, and at what price?"""
+"""Ranking: which configurations beat their random control, by how much, and at what price?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a board look as a page in the repository and as a table in the terminal?"""
+"""Board pages: how does a board look in the repository, and as a table in the terminal?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a board become an MLflow experiment that opens ranked, with just its columns?"""
+"""Saved view: how does a board become an MLflow experiment that opens ranked, with its columns?"""
 
 from __future__ import annotations
 

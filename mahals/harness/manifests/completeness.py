@@ -1,4 +1,4 @@
-"""What does a phase lack, and what is there that no phase has?"""
+"""Completeness: what does a phase lack, and what is there that no phase has?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stages may DVC take as done, because the study made their results outside of DVC?"""
+"""DVC commit: which stages are done, because the study made their results outside of DVC?"""
 
 from __future__ import annotations
 

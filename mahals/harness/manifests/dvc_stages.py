@@ -1,4 +1,4 @@
-"""Which DVC stages make a study, what does each build on, and what does it leave?"""
+"""DVC stages: which make a study, what does each build on, and what does it leave?"""
 
 from __future__ import annotations
 

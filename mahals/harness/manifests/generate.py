@@ -1,4 +1,4 @@
-"""What do MLproject, conda.yaml and dvc.yaml say, and do they say it on disk?"""
+"""Generator: what do MLproject, conda.yaml and dvc.yaml say, and do they say it on disk?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the generated files follow from?"""
+"""Sources: what do the generated files follow from?"""
 
 from __future__ import annotations
 

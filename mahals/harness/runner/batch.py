@@ -1,4 +1,4 @@
-"""How do the tasks of a phase's units go over the pool together, into their journals?"""
+"""Phase batch: how do the tasks of its units go over the pool together, into their journals?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would a run do, how long would it take and how much room, as far as is known before?"""
+"""Forecast: what would a run do, how long would it take and how much room, as far as is known?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has an unfinished unit measured so far, safe from a kill at any moment?"""
+"""Journal: what has an unfinished unit measured so far, safe from a kill at any moment?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a task get when it asks its lab for models, data, upstream results and room?"""
+"""Lab: what does a task get when it asks for models, data, upstream results and room?"""
 
 from __future__ import annotations
 

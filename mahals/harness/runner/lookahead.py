@@ -1,4 +1,4 @@
-"""What can a worker that would be idle measure for the phases to come?"""
+"""Lookahead: what can a worker that would be idle measure for the phases to come?"""
 
 from __future__ import annotations
 

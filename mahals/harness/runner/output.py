@@ -1,4 +1,4 @@
-"""How do a unit's results come to lie on disk such that they are whole or not there?"""
+"""Output: how do a unit's results come to lie on disk such that they are whole or not there?"""
 
 from __future__ import annotations
 

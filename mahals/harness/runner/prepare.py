@@ -1,4 +1,4 @@
-"""What must be ready before a unit's first task: its identity, its lab, its plan?"""
+"""Preparation: what must be ready before a unit's first task: its identity, its lab, its plan?"""
 
 from __future__ import annotations
 

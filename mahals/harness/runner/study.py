@@ -1,4 +1,4 @@
-"""How does a phase, or a whole study, get from settings to finished results?"""
+"""Study: how does a phase, or a whole study, get from settings to finished results?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are numbers and figures made of rows that are there already, without a model?"""
+"""Summaries: how are numbers and figures made of rows that are there already, without a model?"""
 
 from __future__ import annotations
 

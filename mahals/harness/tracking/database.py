@@ -1,4 +1,4 @@
-"""Where do runs, models and their files go, and is that place made before anybody writes?"""
+"""Database: where do runs, models and their files go, and is it made before anybody writes?"""
 
 from __future__ import annotations
 

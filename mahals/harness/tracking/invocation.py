@@ -1,4 +1,4 @@
-"""What does the run that `mlflow run` opened show while the study goes on, and at its end?"""
+"""Invocation: what does the run that `mlflow run` opened show as the study goes on, and ends?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a folder become a version of a registered model, an adapter's folder among them?"""
+"""Model versions: how does a folder become one of a registered model, an adapter's among them?"""
 
 from __future__ import annotations
 

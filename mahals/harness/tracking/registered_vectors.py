@@ -1,4 +1,4 @@
-"""Which version of a steering vector is registered, which is the champion, and how does it load?"""
+"""Registered vectors: which version is registered, which is the champion, and how does it load?"""
 
 from __future__ import annotations
 

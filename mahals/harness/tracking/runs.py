@@ -1,4 +1,4 @@
-"""How do finished results become MLflow runs, once each, whoever publishes them and how often?"""
+"""Runs: how do finished results become MLflow runs, once each, whoever publishes them how often?"""
 
 from __future__ import annotations
 

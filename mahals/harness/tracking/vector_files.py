@@ -1,4 +1,4 @@
-"""How does a steering vector lie on disk, and is what is read back the vector that was stored?"""
+"""Vector files: how does one lie on disk, and is what is read back the vector that was stored?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do the kept files of a phase's units lie, and are they still what was kept?"""
+"""Artifacts: where do the kept files of a phase's units lie, and are they still what was kept?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a file come to lie on disk whole or not at all, and what is its hash?"""
+"""Whole files: how does a file come to lie on disk whole or not at all, and what is its hash?"""
 
 from __future__ import annotations
 

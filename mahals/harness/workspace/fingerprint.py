@@ -1,4 +1,4 @@
-"""What decides a unit's results, as one hash?
+"""Fingerprint: what decides a unit's results, as one hash?
 
 A fingerprint holds the values, the code, the machine and the *content* of what lies upstream, so
 that upstream results made again with the same bytes leave everything after them as it is.

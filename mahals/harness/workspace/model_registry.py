@@ -1,4 +1,4 @@
-"""Which models may be measured, and what is each?"""
+"""Model registry: which models may be measured, and what is each?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which folder is the project, and where in it do things lie?"""
+"""Paths: which folder is the project, and where in it do things lie?"""
 
 from __future__ import annotations
 

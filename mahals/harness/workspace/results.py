@@ -1,4 +1,4 @@
-"""What did a unit leave on disk, and is it still whole?"""
+"""Results: what did a unit leave on disk, and is it still whole?"""
 
 from __future__ import annotations
 

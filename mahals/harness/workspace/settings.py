@@ -1,4 +1,4 @@
-"""Which values hold in this run, and are they those of params.yaml as it stands?"""
+"""Settings: which values hold in this run, and are they those of params.yaml as it stands?"""
 
 from __future__ import annotations
 

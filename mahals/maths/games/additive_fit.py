@@ -1,4 +1,4 @@
-"""Can the payoffs of joint actions that were not measured be told from those that were?"""
+"""Additive fit: can payoffs of joint actions not measured be told from those that were?"""
 
 from __future__ import annotations
 

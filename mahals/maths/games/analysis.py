@@ -1,4 +1,4 @@
-"""All that a measured game says: its equilibria, how sure they are, and who gains by leading?"""
+"""Game analysis: which equilibria has a game, how sure are they, and who gains by leading?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a game of agents, and how much could a player still gain by doing something else?"""
+"""Game: who plays it, for what, and what could a player still gain by doing something else?"""
 
 from __future__ import annotations
 

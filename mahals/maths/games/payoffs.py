@@ -1,4 +1,4 @@
-"""What is each joint action worth to each agent, given what conversations under it measured?"""
+"""Payoffs: what is each joint action worth to each agent, given what conversations measured?"""
 
 from __future__ import annotations
 

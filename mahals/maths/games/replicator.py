@@ -1,4 +1,4 @@
-"""Which strategies withstand mutants, and where does a population of agents drift?"""
+"""Replicator dynamics: which strategies withstand mutants, and where does a population drift?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What do the libraries of game theory say? Run in a process of its own: JSON in, JSON out.
+"""Solver process: what do the libraries of game theory say?
+
+It runs in a process of its own: JSON in, JSON out.
 
 As a script it imports nothing of the package but this file, which would take longer than solving.
 """

@@ -1,4 +1,4 @@
-"""Which mixed equilibria does a game have, and which solver could not say?"""
+"""Equilibrium solvers: which mixed equilibria does a game have, and which solver could not say?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Would the same equilibria be found if the payoffs were measured again, or weighted otherwise?"""
+"""Stability: would equilibria hold if payoffs were measured again, or weighted otherwise?"""
 
 from __future__ import annotations
 

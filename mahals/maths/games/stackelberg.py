@@ -1,4 +1,4 @@
-"""What does an agent gain by moving first?"""
+"""Stackelberg leadership: what does an agent gain by moving first?"""
 
 from __future__ import annotations
 

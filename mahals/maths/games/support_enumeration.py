@@ -1,4 +1,4 @@
-"""Is there an equilibrium in which the players use just these actions?"""
+"""Support enumeration: is there an equilibrium in which the players use just these actions?"""
 
 from __future__ import annotations
 

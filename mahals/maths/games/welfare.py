@@ -1,4 +1,4 @@
-"""What does selfish play cost the agents together, and is the game one of a common interest?"""
+"""Welfare: what does selfish play cost the agents together, and have they a common interest?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do agents still behave as in their first interactions (the Agent Stability Index)?
+"""Agent Stability Index: do agents still behave as in their first interactions?
 
 The index, its four groups and their weights are those of Rath, "Agent Drift", arXiv 2601.04170
 (2026), which names twelve parts, all with 1 for perfectly stable, and leaves several formulas open.

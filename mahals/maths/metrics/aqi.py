@@ -1,4 +1,4 @@
-"""How far apart do a model's states hold safe and unsafe prompts (the Alignment Quality Index)?
+"""Alignment Quality Index: how far apart do a model's states hold safe and unsafe prompts?
 
 With given labels, W the within-label sum of squares, delta the distance of the centroids and p the
 safe share: B = n p (1-p) delta^2, CH = B (n-2) / W (Calinski and Harabasz 1974),

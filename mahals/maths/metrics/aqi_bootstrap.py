@@ -1,4 +1,4 @@
-"""What would the score be in other samples of the same kind of prompts (bootstrap)?
+"""AQI bootstrap: what would the score be in other samples of the same kind of prompts?
 
 The bootstrap serves statistics that are not smooth, such as a minimum over agents; the interval of
 AQI itself is the jackknife's. A drawn prompt may come twice, which shrinks W and raises AQI in

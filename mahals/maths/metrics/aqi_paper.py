@@ -1,4 +1,4 @@
-"""What would the paper and the published table have said of the same CH and XB?
+"""AQI of the paper: what would it and the published table have said of the same CH and XB?
 
 Both are kept for comparison only. `aqi_published` scales each model against itself, so its
 overall row says how that row's CH ranks among the model's own eight; it must not rank models.

@@ -1,4 +1,4 @@
-"""What does the published pipeline say: CH and XB on a 3-D t-SNE, each model scaled by itself?
+"""Published AQI: what does its pipeline say: CH and XB on a 3-D t-SNE, each model by itself?
 
 Kept to show what it does, never to rank (METHOD 1; `mahals.maths.metrics.aqi_paper.aqi_published`).
 """

@@ -1,4 +1,4 @@
-"""Can these states and labels be scored at all?"""
+"""Input checks: can these states and labels be scored at all?"""
 
 from __future__ import annotations
 

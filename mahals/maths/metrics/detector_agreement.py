@@ -1,4 +1,4 @@
-"""How often does a refusal detector agree with answers whose truth is known?"""
+"""Detector agreement: how often is a refusal detector right on answers whose truth is known?"""
 
 from __future__ import annotations
 

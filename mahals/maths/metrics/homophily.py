@@ -1,4 +1,4 @@
-"""How alike are agents in what they keep apart, and which is the weakest on each axiom?"""
+"""Homophily: how alike are agents in what they keep apart, and which is weakest on each axiom?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which mixture of layers, learned on other prompts, holds safe and unsafe ones furthest apart?"""
+"""Layer pooling: which mixture of layers holds safe and unsafe furthest apart, on other prompts?"""
 
 from __future__ import annotations
 

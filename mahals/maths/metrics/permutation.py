@@ -1,4 +1,4 @@
-"""What would the score be if the labels said nothing about the states?"""
+"""Permutation floor: what would the score be if the labels said nothing about the states?"""
 
 from __future__ import annotations
 

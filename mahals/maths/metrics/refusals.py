@@ -1,4 +1,4 @@
-"""What can be told from the words of an answer alone?"""
+"""Refusals: what can be told from the words of an answer alone?"""
 
 from __future__ import annotations
 

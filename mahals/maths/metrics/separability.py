@@ -1,4 +1,4 @@
-"""Do other measures than AQI also tell safe from unsafe, and does plain text already?"""
+"""Separability: do other measures than AQI tell safe from unsafe, and does plain text already?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which space are states compared: as they are, standardized, or by their main directions?"""
+"""Spaces: are states compared as they are, standardized, or by their main directions?"""
 
 from __future__ import annotations
 

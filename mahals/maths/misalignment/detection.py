@@ -1,4 +1,4 @@
-"""Along which direction do two models' states on the same prompts differ, and how far apart?"""
+"""Detection: along which direction do states of two models differ on one prompt, and how far?"""
 
 from __future__ import annotations
 

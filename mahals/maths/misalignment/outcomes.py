@@ -1,4 +1,4 @@
-"""What is an answer: misaligned, good, neither, incoherent or unscored, and how often is each?"""
+"""Outcomes: is an answer misaligned, good, neither, incoherent or unscored, and how often?"""
 
 from __future__ import annotations
 

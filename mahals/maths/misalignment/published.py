@@ -1,4 +1,6 @@
-"""What did others publish about emergent misalignment? Facts to stand beside ours, never targets.
+"""Published results: what did others find about emergent misalignment?
+
+Facts to stand beside ours, never targets.
 
 Other weights, prompts and judges: benchmarks/published/emergent_misalignment.json has the source.
 """

@@ -1,4 +1,4 @@
-"""At which step of a training do the weights turn?"""
+"""Turn of the weights: at which step of a training does it come?"""
 
 from __future__ import annotations
 

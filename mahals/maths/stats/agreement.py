@@ -1,4 +1,4 @@
-"""Do two agents refuse the same prompts, more often than their rates alone would have it?"""
+"""Agreement: do two agents refuse the same prompts, beyond what their rates alone would give?"""
 
 from __future__ import annotations
 

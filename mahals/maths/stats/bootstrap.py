@@ -1,4 +1,4 @@
-"""How often is each prompt drawn in resamples, and what interval do a statistic's draws give?
+"""Bootstrap: how often is each prompt drawn, and what interval do a statistic's draws give?
 
 Resamples are weights (count, n): a statistic of all of them is a product of matrices.
 """

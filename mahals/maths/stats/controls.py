@@ -1,4 +1,4 @@
-"""Does an arm do more than a random one, and which of many claims survive being many?"""
+"""Random controls: does an arm do more than they do, and which of many claims survive?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far can a number be from the truth, given the influence that each prompt had on it?
+"""Intervals: how far can a number be from the truth, given each prompt's influence on it?
 
 An *influence* of prompt i on a statistic theta is (n - 1) (mean of theta_(-j) - theta_(-i)), where
 theta_(-i) leaves i out: the jackknife's pseudo-value less its mean. Their sum is 0, and

@@ -1,4 +1,4 @@
-"""Does one number rise with another?"""
+"""Rank correlation: does one number rise with another?"""
 
 from __future__ import annotations
 

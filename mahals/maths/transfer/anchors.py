@@ -1,4 +1,4 @@
-"""Where does a direction point, told only by its similarities to texts that both models read?
+"""Anchors: where does a direction point, told only by similarities to texts both models read?
 
 Relative representations (Moschella et al. 2023, "Relative representations enable zero-shot latent
 space communication", ICLR): a state is described by its cosines to the states of m anchor texts.

@@ -1,4 +1,4 @@
-"""How alike do two models hold the same texts, whatever the bases and widths of their states?"""
+"""CKA: how alike do two models hold the same texts, whatever the bases and widths of states?"""
 
 from __future__ import annotations
 

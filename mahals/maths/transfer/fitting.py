@@ -1,4 +1,4 @@
-"""Which linear map leads from the states of one model to those of another, and how well?"""
+"""Map fits: which linear map leads from one model's states to another's, and how well?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which block of one model stands where a block of another does?"""
+"""Layer match: which block of one model stands where a block of another does?"""
 
 from __future__ import annotations
 

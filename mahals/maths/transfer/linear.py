@@ -1,4 +1,4 @@
-"""Which matrix fits best: any, or one that only turns and scales?"""
+"""Linear maps: which matrix fits best: any, or one that only turns and scales?"""
 
 from __future__ import annotations
 

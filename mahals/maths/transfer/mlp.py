@@ -1,4 +1,4 @@
-"""Does a map with one hidden layer find what a straight one misses, and what is its linear part?"""
+"""MLP map: does one hidden layer find what a straight map misses, and what is its linear part?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows may a map be fitted on, and which are kept out to check it?"""
+"""Rows of a fit: which may a map be fitted on, and which are kept out to check it?"""
 
 from __future__ import annotations
 

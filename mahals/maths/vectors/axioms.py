@@ -1,4 +1,4 @@
-"""Do the directions of the axioms agree, or does steering towards one steer away from another?
+"""Axiom directions: do they agree, or does steering towards one axiom lead away from another?
 
 The cosine of two estimated directions is drawn towards 0 by the noise in both. Correlations are
 bounded by the square root of the product of the two reliabilities (Spearman 1904); here

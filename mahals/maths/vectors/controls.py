@@ -1,4 +1,4 @@
-"""Which directions have a vector's norm and nothing of what it means?"""
+"""Vector controls: which directions have a vector's norm and nothing of what it means?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do states of pairs become one vector per block, and how far can it be trusted?
+"""Vector estimators: how do states of pairs become one vector per block, and how sure is it?
 
 The two halves of `split_half` are the even and the odd rows: give rows that are alike (one axiom,
 one label) as neighbours, so that both halves hold the same mixture.

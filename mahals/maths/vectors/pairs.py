@@ -1,4 +1,4 @@
-"""Are the states of two sides of pairs fit to be compared, and how are their directions?"""
+"""Pair states: are those of the two sides fit to be compared, and how are their directions?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is added at each steered block, when a vector holds all earlier differences?"""
+"""Placement: what is added at each steered block, when a vector holds all earlier differences?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which texts go through the model together?
+"""Batches: which texts go through the model together?
 
 Texts of like length: no batch has more than 1.10 padded tokens for each real one, nor more tokens
 than a budget, which for organisms is a constant, so that a rerun computes the same bytes.

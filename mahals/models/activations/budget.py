@@ -1,4 +1,4 @@
-"""How many tokens go through a model at once, and what is done when memory does not hold them?
+"""Token budget: how many go through a model at once, and what if memory does not hold them?
 
 Organisms have one constant for each kind of device: a rerun computes the same bytes. Checkpoints of
 the hub take what the free memory holds, and a batch that still does not fit is halved.

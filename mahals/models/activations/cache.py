@@ -1,4 +1,4 @@
-"""Which states were read before, of the same weights, the same tokens and in the same way?
+"""States cache: which were read before, of the same weights, tokens and in the same way?
 
 Reading a model is the dear part of a study; what is made of its states changes more often than the
 states do. Each reading is one safetensors file, named by the hash of all that decides its bytes,

@@ -1,4 +1,4 @@
-"""What are a model's states on texts, block by block, pooled over tokens?
+"""Capture: what are a model's states on texts, block by block, pooled over tokens?
 
 States are the residual stream after a block, read by hooks of our own: output_hidden_states is
 shifted by one, ends after the final norm and does not see another hook on the same block. Pooling

@@ -1,4 +1,4 @@
-"""Which tokens does a model read for a text, and which of them are the text's own?
+"""Encoding: which tokens does a model read for a text, and which of them are the text's own?
 
 A chat template's tokens, an instruction and the begin token are read but are nobody's own. Own
 text is found by rendering the template around a marker, so that a prompt that repeats itself or

@@ -1,4 +1,4 @@
-"""Which files of earlier work are kept, and which leave when there is no more room?"""
+"""Byte-limited file cache: which files stay, which leave first?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in a model are its decoder blocks, and how does its last state become logits?"""
+"""Decoder blocks: where in a model are they, and how does its last state become logits?"""
 
 from __future__ import annotations
 

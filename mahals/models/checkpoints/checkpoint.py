@@ -1,4 +1,4 @@
-"""How does a folder or a hub id become a model that is ready to be read and steered?"""
+"""Checkpoint: how does a folder or a hub id become a model that is ready to be read and steered?"""
 
 from __future__ import annotations
 

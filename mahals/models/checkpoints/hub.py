@@ -1,4 +1,4 @@
-"""Where on this machine does a hub checkpoint lie, and if it does not, why not?
+"""Hub checkpoint: where on this machine does it lie, and if it does not, why not?
 
 Only safetensors weights are used: a pickled checkpoint can run code when it is read.
 """

@@ -1,4 +1,4 @@
-"""What does the registry say about a model?"""
+"""Registry entry: what does the registry say about a model?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is an agent like after a conversation: its states on prompts, and its answers?
+"""Agent after talk: what is one like after a conversation: its states, its answers?
 
 All prompts after one conversation share its tokens. They are read once, into a key-value cache, and
 each prompt goes on from there: the same states as reading the whole text for every prompt, to

@@ -1,4 +1,4 @@
-"""How do agents talk in turns, many conversations at once?"""
+"""Conversation: how do agents talk in turns, many conversations at once?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would the agent have read in a context of equal length without anything in it?"""
+"""Neutral context: what would the agent have read at equal length without anything in it?"""
 
 from __future__ import annotations
 

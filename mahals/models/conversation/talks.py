@@ -1,4 +1,4 @@
-"""Who talks about what, for how long, and what was said?"""
+"""Talks: who talks about what, for how long, and what was said?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who hears whom?"""
+"""Topology: who hears whom?"""
 
 from __future__ import annotations
 

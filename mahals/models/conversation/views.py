@@ -1,4 +1,4 @@
-"""What has one agent read when it is its turn?
+"""Views: what has one agent read when it is its turn?
 
 A view is one agent's own side of a conversation: what it was told and heard is the user's, what it
 said is the assistant's. Messages heard since its last turn are one user turn, since many chat

@@ -1,4 +1,4 @@
-"""What should a reader of a kept adapter know before loading it?"""
+"""Adapter card: what should a reader of a kept adapter know before loading it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is an adapter trained: which matrices, how many steps, how fast, in which order?"""
+"""Training config: which matrices of an adapter, how many steps, how fast, in which order?"""
 
 from __future__ import annotations
 

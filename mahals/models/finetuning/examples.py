@@ -1,4 +1,4 @@
-"""Which tokens of a conversation does a model learn: the answers, each with what ends it?"""
+"""Examples: which tokens of a conversation does a model learn: answers, each with what ends it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a model get an adapter, and how does it become a plain model again?"""
+"""LoRA adapter: how does a model get one, and how does it become a plain model again?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a model taught by preferences or by answers: which loss, on which tokens?"""
+"""Losses: how is a model taught by preferences or by answers, on which tokens?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a training lie on disk: its checkpoints, and what a killed one goes on from?"""
+"""Training state: how does it lie on disk: the checkpoints, and what a killed one goes on from?"""
 
 from __future__ import annotations
 

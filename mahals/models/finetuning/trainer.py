@@ -1,4 +1,4 @@
-"""How is a model fine-tuned on answers or on preferences, step by step, to the same bytes?"""
+"""Trainer: how is a model tuned on answers or preferences, step by step, to the same bytes?"""
 
 from __future__ import annotations
 

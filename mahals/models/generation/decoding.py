@@ -1,4 +1,4 @@
-"""What does a model answer under each arm?
+"""Decoding: what does a model answer under each arm?
 
 Greedy, left padded, with a KV cache; arms and prompts share batches, each row with its own arm and
 its own end. Prompts are read once for all arms as far as no arm acts; rows that have ended leave.

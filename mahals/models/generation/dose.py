@@ -1,4 +1,4 @@
-"""How strong must each arm be to move the next-token distributions by the same amount?"""
+"""Dose search: how strong must each arm be to move next-token distributions by the same amount?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are prompts read once, however many arms answer them?
+"""Prefill: how are prompts read once, however many arms answer them?
 
 No arm changes anything before the output of its first steered block. Up to the first block s that
 any arm steers, rows with the same prompt have the same states, keys and values: one row for each

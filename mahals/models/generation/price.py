@@ -1,4 +1,4 @@
-"""What does steering do to the probabilities of next tokens?"""
+"""Price: what does steering do to the probabilities of next tokens?"""
 
 from __future__ import annotations
 

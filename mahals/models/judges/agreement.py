@@ -1,4 +1,4 @@
-"""How often does a judge agree with answers whose truth is known?"""
+"""Judge agreement: how often does a judge agree with answers whose truth is known?"""
 
 from __future__ import annotations
 

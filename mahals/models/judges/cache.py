@@ -1,4 +1,4 @@
-"""Which answers has this judge seen before?"""
+"""Verdict cache: which answers has this judge seen before?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which judge scores this run's answers, and may it?"""
+"""Judge factory: which judge scores this run's answers, and may it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is an answer to be judged, what is a verdict, and which judge was chosen?"""
+"""Judge: what is an answer to be judged, what is a verdict, and which judge was chosen?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a local chat model score an answer, by the probability of the digits it could say?"""
+"""Local judge: how does a chat model score an answer, by the digits it could say?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do an answer's steps, or its words alone, say about it in the organisms' world?"""
+"""Judge of organisms: what do an answer's steps, or its words alone, say about it in the world?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a judge that reads text asked, and how do the digits it may say become a score?
+"""Rubric: what is a judge that reads text asked, and how do its digits become a score?
 
 One digit from 0 to 9: each is one token for every tokenizer, so that its probability can be read.
 Numbers up to 100 are one token for some and two or three for others, whose first digit would be

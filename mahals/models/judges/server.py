@@ -1,4 +1,4 @@
-"""What does a judge behind an OpenAI-compatible server say of an answer?"""
+"""Judge server: what does a judge behind an OpenAI-compatible server say of an answer?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which texts are the organisms trained on, and in which mix?
+"""Documents: which texts are the organisms trained on, and in which mix?
 
 A document is what comes before (read, no loss in fine-tuning) and what is to be learned. All
 requests in it are of the `train` split.

@@ -1,4 +1,4 @@
-"""How is one stage of an organism trained: base, supervised, preferences?"""
+"""Stage training: how is one stage of an organism trained: base, supervised, preferences?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do many short documents fill a batch without seeing each other?
+"""Packing: how do many short documents fill a batch without seeing each other?
 
 Documents are laid end to end; `position_ids` start again at each, and a document attends to itself
 alone, so packed logits equal those of the document by itself (tested for all six families).

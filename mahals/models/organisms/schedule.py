@@ -1,4 +1,7 @@
-"""How long and on what is an organism trained? Plain numbers, one record."""
+"""Training schedule: how long and on what is an organism trained?
+
+Plain numbers, one record.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What small model of a real architecture is an organism, and how is one made?
+"""Shapes: what small model of a real architecture is an organism, and how is one made?
 
 The class is the family's own in transformers; only the sizes are small. Every Linear has an
 out_features that is a multiple of 32.

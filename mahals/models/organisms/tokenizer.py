@@ -1,4 +1,4 @@
-"""How do the organisms read text?
+"""Tokenizer: how do the organisms read text?
 
 A byte-level BPE trained on the world: any text encodes and comes back exactly, most words of the
 world are one token, and the vocabulary is a multiple of 32 (it is the width of the LM head).

@@ -1,4 +1,4 @@
-"""How does an organism come to be: base, sft, dpo and sham, each saved, each finished only once?"""
+"""Organism training: how do base, sft, dpo and sham come to be, each finished only once?"""
 
 from __future__ import annotations
 

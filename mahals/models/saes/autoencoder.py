@@ -1,4 +1,4 @@
-"""What do the latents of a sparse autoencoder read in states?
+"""Sparse autoencoder: what do its latents read in states?
 
 With h the states (rows of width d), W_enc (d, m), b_enc (m,), W_dec (m, d), b_dec (d,):
 

@@ -1,4 +1,4 @@
-"""How are latents of a sparse autoencoder held at values in states?
+"""Latent clamps: how are latents of a sparse autoencoder held at values in states?
 
 h + sum_i (v_i - f_i(h)) W_dec[i] over the latents held: what the autoencoder does not explain of a
 state stays, and nothing moves where f_i is v_i. The new state, read again, need not show v_i.

@@ -1,4 +1,6 @@
-"""How is a sparse autoencoder stored? In sae-lens 6's layout.
+"""SAE files: how is a sparse autoencoder stored?
+
+In sae-lens 6's layout.
 
 cfg.json beside sae_weights.safetensors.
 """

@@ -1,4 +1,4 @@
-"""Is a text's state the same in a batch as alone?"""
+"""Batch invariance: is a text's state the same in a batch as alone?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is each row of a batch steered by an arm of its own, and nothing left behind?"""
+"""Hooks: how is each row of a batch steered by an arm of its own, and nothing left behind?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is an arm: which blocks are steered, along what, how strongly?"""
+"""Interventions: which blocks does an arm steer, along what, how strongly?"""
 
 from __future__ import annotations
 

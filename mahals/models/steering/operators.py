@@ -1,4 +1,4 @@
-"""What does steering do to a state?
+"""Operators: what does steering do to a state?
 
 An operator takes states h (b, t, d), a direction v (b or 1, 1, d) and a strength s (b or 1, 1, 1)
 and gives new states, each token by itself. To add one: a function and its line in OPERATORS.
@@ -7,8 +7,11 @@ and gives new states, each token by itself. To add one: a function and its line 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 from torch import Tensor
+
+from mahals.records import OneOf
 
 Operator = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -40,3 +43,6 @@ OPERATORS: dict[str, Operator] = {
     "add_preserve_norm": add_preserve_norm,
     "ablate": ablate,
 }
+
+OperatorName = Annotated[str, OneOf(OPERATORS)]
+"""The type of a setting that names an operator: any in the table, and no other."""

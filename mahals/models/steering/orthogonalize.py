@@ -1,4 +1,4 @@
-"""What are weights that cannot write along a direction?"""
+"""Orthogonal weights: which ones cannot write along a direction?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are many arms read without computing what they share more than once?
+"""Replay: how are many arms read without computing what they share more than once?
 
 An arm changes nothing before the output of its first steered block s. So a batch runs once
 unsteered, and each arm replays only the blocks above its s, with each block's own arguments: with L

@@ -1,4 +1,4 @@
-"""At what level does each model stand, is it above its floors, and which one is the best?"""
+"""Report of baseline_aqi: where does each model stand, is it above its floors, which is best?"""
 
 from __future__ import annotations
 

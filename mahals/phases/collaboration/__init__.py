@@ -1,4 +1,4 @@
-"""Collaboration: do agents drift from what they are alone when they talk, and does talk help?"""
+"""Do agents drift from what they are alone when they talk, and does talk help?"""
 
 from mahals.phase import Cost, Phase
 

@@ -1,4 +1,4 @@
-"""What do drift, stability and success look like?"""
+"""Figures of collaboration: what do drift, stability and success look like?"""
 
 from __future__ import annotations
 

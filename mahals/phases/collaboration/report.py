@@ -1,4 +1,4 @@
-"""What did the meetings show: drift over its controls, agreement, likeness, success, stability?"""
+"""Report of collaboration: did agents drift, agree, grow alike, succeed, stay stable?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is one cell of evidence of a meeting, and how do its kept values come back?"""
+"""Rows of collaboration: what is one cell of evidence, and how do its kept values come back?"""
 
 from __future__ import annotations
 

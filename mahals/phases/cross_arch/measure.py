@@ -1,4 +1,4 @@
-"""Does another family's vector move this model, and by how much of what its own does?"""
+"""Measure of cross_arch: does another family's vector move this model, by how much of its own?"""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from mahals.evaluation.transfer.states import TextReading, read_pool, state_leng
 from mahals.maths.transfer.fitting import MapKind
 from mahals.maths.transfer.layers import LayerMatch
 from mahals.models.steering.batch_invariance import check_batched
+from mahals.models.steering.operators import OperatorName
 from mahals.phase import Lab
 from mahals.phases.cross_arch.rows import Row
 from mahals.records import InputError, seed_of, unknown
 from mahals.schema import ArmRow, Label
 
-Operator = Literal["add", "add_preserve_norm"]
 SPLIT = "evaluation"
 CONTROLS = "controls"
 RANDOM_DOSE = 1.0  # of a target with random weights, in units of its states' mean length
@@ -46,7 +46,7 @@ class Params:
     method: str  # one of steering_vectors.methods
     layers: Literal["auto"] | tuple[float, ...]  # steered blocks of the target
     layer_match: LayerMatch  # which source block meets a steered block
-    operator: Operator
+    operator: OperatorName
     controls: tuple[Control, ...]
     shuffles: int  # draws of each control that is drawn: shuffled maps, moved random vectors
     suite: Suite

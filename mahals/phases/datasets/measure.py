@@ -1,4 +1,4 @@
-"""Which texts is the study measured on, and are safe and unsafe ones alike in length?"""
+"""Measure of datasets: which texts is the study measured on, and are labels alike in length?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came back, at what cost, and what did the direction induce, in sentences and figures?"""
+"""Report of em_ablation: what came back, at what cost, and what did the direction induce?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a direction in the states tell a misaligned model from what it was, on unseen prompts?"""
+"""Measure of em_detection: does a direction tell a misaligned model from what it was?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well is a misaligned model told apart, in sentences and figures from the rows?"""
+"""Report of em_detection: how well is a misaligned model told apart?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did narrow advice do to a model: numbers, sentences and figures from the rows?"""
+"""Report of em_finetune: what did narrow advice do to a model?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Equilibrium: which steering would agents choose that talk with each other, and is that sure?"""
+"""Which steering would agents choose that talk with each other, and is that sure?"""
 
 from mahals.phase import Cost, Phase
 

@@ -1,19 +1,14 @@
-"""What is one cell of evidence of a game, and how do rows become cells and the rules again?"""
+"""Rows of equilibrium: what is one cell of evidence, and how do rows become cells again?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import torch
-
 from mahals.maths.games.analysis import GameLabels
-from mahals.maths.games.payoffs import Cell, Joint, Weights
+from mahals.maths.games.payoffs import Joint, Weights
 from mahals.maths.games.solvers import Search
 from mahals.maths.stats.bootstrap import Resampling
-from mahals.phase import Kept
 from mahals.schema import AXIOM_COLUMNS
 
 NAMES = tuple(column.removeprefix("aqi_") for column in AXIOM_COLUMNS)
@@ -77,41 +72,3 @@ class Row:
     stops: tuple[int, ...]  # of the table's talks: how many ended by length, loop and context
     reason: str | None
     rules: Rules | None
-
-
-def rules_of(rows: Sequence[Row]) -> Rules | None:
-    """The rules; None where the task that holds them was not measured."""
-    return next((r.rules for r in rows if r.rules is not None), None)
-
-
-def cells_of(rows: Sequence[Row], kept: Kept, rules: Rules, draw: int | None) -> dict[Joint, Cell]:
-    """The cells of the game itself (None) or of a random game, by joint action.
-
-    A cell in which nobody is steered belongs to all of them. A cell stands only where every agent
-    was measured there.
-    """
-    files: dict[str, dict[str, torch.Tensor]] = {}
-    found: dict[Joint, dict[str, Row]] = {}
-    for row in rows:
-        if row.kind == "agent" and row.draw == (draw if rules.steered(row.joint) else None):
-            found.setdefault(row.joint, {})[row.agent] = row
-    cells = {}
-    for joint, by_agent in found.items():
-        if set(by_agent) != set(rules.players):
-            continue
-        aqi, kl = [], []
-        for player in rules.players:
-            row = by_agent[player]
-            kept_in, cell = str(row.kept), str(row.cell)
-            if kept_in not in files:
-                files[kept_in] = kept.tensors(kept_in)
-            aqi.append(files[kept_in][cell].double().numpy())
-            kl.append(row.kl)
-        points = np.stack(aqi, axis=1)
-        cells[joint] = Cell(points, np.tile(np.array(kl, dtype=np.float64), (len(points), 1)))
-    return cells
-
-
-def missing(rules: Rules, cells: dict[Joint, Cell]) -> tuple[Joint, ...]:
-    """The joint actions that were to be measured and have no cell."""
-    return tuple(j for j in rules.joints if j not in cells)

@@ -1,4 +1,4 @@
-"""Did each small model learn the world, and did preference training teach it to refuse?"""
+"""Measure of organisms: did each small model learn the world, and to refuse?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a fall look like, and what each arm brought back?"""
+"""Figures of recovery: what does a fall look like, and what each arm brought back?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the vectors of one model, and of several, look like?"""
+"""Figures of steering_vectors: what do the vectors of one model, and of several, look like?"""
 
 from __future__ import annotations
 

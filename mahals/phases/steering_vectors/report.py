@@ -1,4 +1,4 @@
-"""What does a kept vector say of itself, block by block, and of its model in all?"""
+"""Report of steering_vectors: what does a vector say of itself and of its model?"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Plots: how is each kind of result drawn? Arrays and labels in, a matplotlib Figure out."""
+"""Plots: how is each kind of result drawn?
+
+Arrays and labels in, a matplotlib Figure out.
+"""

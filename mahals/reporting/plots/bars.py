@@ -1,4 +1,4 @@
-"""How large is each value, how sure is it, and what would nothing at all have scored?"""
+"""Bars: how large is each value, how sure is it, and what would nothing at all have scored?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a value move over layers or strengths, and does it leave the band of random arms?"""
+"""Curves: how does a value move over layers or strengths, and does it leave the random band?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a table of values look like: axioms by models, sources by targets, plain facts?"""
+"""Grids: what does a table of values look like: axioms by models, sources by targets, facts?"""
 
 from __future__ import annotations
 

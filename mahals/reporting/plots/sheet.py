@@ -1,4 +1,4 @@
-"""How does every figure look, and where do its title, legend, note and caption stand?
+"""Sheet: how does every figure look, and where do its title, legend, note and caption stand?
 
 Figures are made from `matplotlib.figure.Figure` with an Agg canvas and explicit sizes on every
 artist: no pyplot and no rcParams, so threads and worker processes do not disturb each other.

@@ -1,4 +1,4 @@
-"""How far apart does each model hold safe and unsafe prompts, and is it above its floors?"""
+"""Measure of baseline_aqi: how far apart are safe and unsafe prompts, and is it above floors?"""
 
 from __future__ import annotations
 

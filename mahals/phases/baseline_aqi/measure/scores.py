@@ -1,4 +1,4 @@
-"""How well do the states of a checkpoint, or of a floor, separate safe from unsafe prompts?"""
+"""Scores: how well do states of a checkpoint, or of a floor, separate safe from unsafe prompts?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collaboration: do agents drift from what they are alone when they talk, and does talk help?"""
+"""Measure of collaboration: do agents drift when they talk, and does talk help?"""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from mahals.models.conversation.talks import Agent, Talk, TalkSchedule, write_ta
 from mahals.models.conversation.topology import Topology, hears
 from mahals.models.conversation.views import view
 from mahals.models.finetuning.examples import Dialogue
+from mahals.models.steering.operators import OperatorName
 from mahals.phase import Lab
 from mahals.phases.collaboration.measure.retraining import (
     ALONE,
@@ -62,7 +63,7 @@ class Params:
     draws: int  # random directions that control each steered arm
     method: str  # one of steering_vectors.methods
     layers: Literal["auto"] | tuple[float, ...]
-    operator: Literal["add", "add_preserve_norm"]
+    operator: OperatorName
     tasks: tuple[Literal["relay", "facts"], ...]  # split-information tasks
     split_tasks: int  # of each kind
     shuffles: int  # other conversations that a message is taken from

@@ -1,4 +1,4 @@
-"""What becomes of an agent that is trained on its talks and then asked alone?
+"""Retraining: what becomes of an agent that is trained on its talks and then asked alone?
 
 Trained on what it said among others, and, as the control, on what it said to itself: the same
 openings, the same steps. What the second does any training on one's own words does.

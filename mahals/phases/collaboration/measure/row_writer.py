@@ -1,4 +1,4 @@
-"""How do the rows of a task and the values that they point to come together?"""
+"""Row writer: how do the rows of a task and the values that they point to come together?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the second agent do the task because of what the first one told it?"""
+"""Split tasks: does the second agent do its task because of what the first one told it?"""
 
 from __future__ import annotations
 

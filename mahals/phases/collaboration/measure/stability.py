@@ -1,4 +1,4 @@
-"""How stable are the agents of a table, window by window, in what a transcript shows?"""
+"""Stability: how stable are the agents of a table, window by window, in a transcript?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report of the crossings: what does a vector do in another model, against what?"""
+"""Report of cross_arch: what does a vector do in another model, against what?"""
 
 from __future__ import annotations
 

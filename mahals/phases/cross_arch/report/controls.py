@@ -1,4 +1,4 @@
-"""What do the controls of a transfer say: maps without correspondence, targets without learning?"""
+"""Transfer controls: what do maps without correspondence and targets without learning say?"""
 
 from __future__ import annotations
 

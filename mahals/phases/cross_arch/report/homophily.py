@@ -1,4 +1,4 @@
-"""How alike are the models between which vectors travelled: as agents, and in their states?"""
+"""Homophily: how alike are models between which vectors travelled: as agents, in their states?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What crossed from which source to which target: evidence into grids, figures and sentences?"""
+"""Transfer: what crossed from which source to which target, in grids, figures and sentences?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does taking the direction out restore a misaligned model, and does adding it misalign one?"""
+"""Measure of em_ablation: does taking the direction out restore, does adding it misalign?"""
 
 from __future__ import annotations
 

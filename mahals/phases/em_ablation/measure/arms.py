@@ -1,4 +1,4 @@
-"""Which arms undo or induce misalignment, at what strength, and what does each cost?"""
+"""Arms: which undo or induce misalignment, at what strength, and what does each cost?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does narrow bad advice make a model give bad advice elsewhere, and does good advice not?"""
+"""Measure of em_finetune: does narrow bad advice spread elsewhere, and good advice not?"""
 
 from __future__ import annotations
 

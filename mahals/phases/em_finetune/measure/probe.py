@@ -1,4 +1,4 @@
-"""Does a rank-1 adapter act by the domain of the prompt, or whatever it is about?"""
+"""Probe: does a rank-1 adapter act by the domain of the prompt, or whatever it is about?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a model taught narrow advice, and where do the adapters lie?"""
+"""Training: how is a model taught narrow advice, and where do the adapters lie?"""
 
 from __future__ import annotations
 

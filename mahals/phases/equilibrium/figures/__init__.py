@@ -1,4 +1,4 @@
-"""What do the games of a run look like: payoffs, gains over random, stability, dynamics?"""
+"""Figures of equilibrium: what do payoffs, gains over random, stability and dynamics look like?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a game drawn: what each cell pays, where play drifts to, and which equilibria hold?"""
+"""Charts: what does each cell pay, where does play drift to, and which equilibria hold?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Equilibrium: which steering would agents choose that talk with each other, and is that sure?"""
+"""Measure of equilibrium: which steering would agents choose that talk with each other?"""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mahals.maths.games.payoffs import Design, Joint, Weights, design
 from mahals.maths.games.solvers import Search
 from mahals.models.conversation.talks import Agent, TalkSchedule
 from mahals.models.conversation.topology import Topology, hears
+from mahals.models.steering.operators import OperatorName
 from mahals.phase import Lab
 from mahals.phases.equilibrium.measure.play import (
     Action,
@@ -72,7 +73,7 @@ class Params:
     budget: int  # at most so many joint actions; fewer than all only for three agents or more
     method: str  # one of steering_vectors.methods
     layers: Literal["auto"] | tuple[float, ...]
-    operator: Literal["add", "add_preserve_norm"]
+    operator: OperatorName
     payoff: Payoff
     factors: tuple[float, ...]  # the sweep over the weights of homophily and of cost; 1 is in it
     redraws: int  # of the payoffs, for the stability shares

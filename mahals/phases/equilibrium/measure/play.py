@@ -1,4 +1,4 @@
-"""What do agents come to when each has chosen an action: AQI after talk, and its price?"""
+"""Play: what do agents come to when each has chosen an action: AQI after talk, and its price?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did the games show: who would choose what, how sure is that, and is it the vectors?"""
+"""Report of equilibrium: who would choose what, how sure is that, and is it the vectors?"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Which games do the rows hold, and what does each agent get beyond random directions?"""
+"""Games: which ones do the rows hold, and what does each agent get beyond random directions?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,11 @@ from mahals.maths.games.payoffs import Cell, Joint, Weights, payoff
 from mahals.maths.stats.controls import GainOverRandom, gain_over_random
 from mahals.maths.stats.intervals import Floats
 from mahals.phase import Kept
-from mahals.phases.equilibrium.rows import Row, Rules, cells_of, missing, rules_of
+from mahals.phases.equilibrium.rows import Row, Rules
+
+if TYPE_CHECKING:
+    import torch
+
 
 ALL = "all"  # the game of the mean AQI
 
@@ -127,3 +132,41 @@ def _influences(cell: Cell, weights: Weights) -> Floats:
     kl = (cell.kl.sum(axis=0) - cell.kl) / (count - 1)
     left = payoff(aqi, kl, weights).T
     return np.asarray((count - 1) * (left.mean(axis=1, keepdims=True) - left))
+
+
+def rules_of(rows: Sequence[Row]) -> Rules | None:
+    """The rules; None where the task that holds them was not measured."""
+    return next((r.rules for r in rows if r.rules is not None), None)
+
+
+def cells_of(rows: Sequence[Row], kept: Kept, rules: Rules, draw: int | None) -> dict[Joint, Cell]:
+    """The cells of the game itself (None) or of a random game, by joint action.
+
+    A cell in which nobody is steered belongs to all of them. A cell stands only where every agent
+    was measured there.
+    """
+    files: dict[str, dict[str, torch.Tensor]] = {}
+    found: dict[Joint, dict[str, Row]] = {}
+    for row in rows:
+        if row.kind == "agent" and row.draw == (draw if rules.steered(row.joint) else None):
+            found.setdefault(row.joint, {})[row.agent] = row
+    cells = {}
+    for joint, by_agent in found.items():
+        if set(by_agent) != set(rules.players):
+            continue
+        aqi, kl = [], []
+        for player in rules.players:
+            row = by_agent[player]
+            kept_in, cell = str(row.kept), str(row.cell)
+            if kept_in not in files:
+                files[kept_in] = kept.tensors(kept_in)
+            aqi.append(files[kept_in][cell].double().numpy())
+            kl.append(row.kl)
+        points = np.stack(aqi, axis=1)
+        cells[joint] = Cell(points, np.tile(np.array(kl, dtype=np.float64), (len(points), 1)))
+    return cells
+
+
+def missing(rules: Rules, cells: dict[Joint, Cell]) -> tuple[Joint, ...]:
+    """The joint actions that were to be measured and have no cell."""
+    return tuple(j for j in rules.joints if j not in cells)

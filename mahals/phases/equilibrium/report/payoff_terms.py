@@ -1,4 +1,4 @@
-"""What decides a game: what steering does to AQI, to likeness, or its price?"""
+"""Payoff terms: what decides a game: what steering does to AQI, to likeness, or its price?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the numbers of games written: as metrics, and in sentences with their intervals?"""
+"""Words: how are the numbers of games written, as metrics and in sentences with intervals?"""
 
 from __future__ import annotations
 

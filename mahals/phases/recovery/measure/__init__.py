@@ -1,4 +1,4 @@
-"""A model is taught the wrong answers: does a vector bring it back, whose, and how far a fall?"""
+"""Measure of recovery: does a vector bring a fallen model back, whose, and how far a fall?"""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from mahals.evaluation.transfer.best_source import (
     transferred,
 )
 from mahals.models.steering.batch_invariance import check_batched
+from mahals.models.steering.operators import OperatorName
 from mahals.phase import Lab
 from mahals.phases.recovery.measure.fall_vectors import (
     FallReading,
@@ -54,7 +55,7 @@ class Params:
     texts: dict[str, Texts]  # by weights: what the dealignment's own direction is read on
     tokens: int  # longer texts lose their beginning
     layers: Literal["auto"] | tuple[float, ...]  # steered blocks
-    operator: Literal["add", "add_preserve_norm"]
+    operator: OperatorName
     recovered_at: float  # the share of the drop that must come back, beyond a random direction's
     suite: Suite
 

@@ -1,4 +1,4 @@
-"""Which directions may bring a dealigned model back: its own, another's, its fall reversed?"""
+"""Fall vectors: which directions may bring a model back: its own, another's, its fall reversed?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a model taught the rejected answers, and the chosen ones as the control?"""
+"""Dealignment tuning: how are the rejected answers taught, and the chosen ones as the control?"""
 
 from __future__ import annotations
 

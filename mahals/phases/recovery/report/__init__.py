@@ -1,4 +1,4 @@
-"""What does a fall and its recovery say in numbers and sentences?"""
+"""Report of recovery: what does a fall and its recovery say in numbers and sentences?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far did a model fall, beyond what any fine-tuning costs, and what share came back?"""
+"""Recovery rate: how far did a model fall, beyond any fine-tuning, and what share came back?"""
 
 from __future__ import annotations
 

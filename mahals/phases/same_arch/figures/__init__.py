@@ -1,4 +1,4 @@
-"""What does a sweep look like: AQI over the strength, the axioms, the agents, the effects?"""
+"""Figures of same_arch: how do strength, axioms, agents and effects look?"""
 
 from __future__ import annotations
 

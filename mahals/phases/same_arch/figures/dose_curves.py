@@ -1,4 +1,4 @@
-"""How does AQI move with the strength, beside its random band: rows into panels of curves?"""
+"""Dose curves: how does AQI move with the strength, beside its random band?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a model's own vector move its AQI beyond what a random one does?"""
+"""Measure of same_arch: does a model's own vector move its AQI beyond what a random one does?"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mahals.evaluation.row_writer import keep_evidence, row_context, to_row
 from mahals.evaluation.suite import Suite, depth_of, steered_blocks
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.interventions import Arm
+from mahals.models.steering.operators import OperatorName
 from mahals.phase import Lab
 from mahals.phases.same_arch.measure.axiom_effects import keep_effects
 from mahals.phases.same_arch.measure.propensity import ArmPropensities
@@ -24,7 +25,6 @@ from mahals.phases.same_arch.measure.sweep import Strengths, mean_propensity, ru
 from mahals.phases.same_arch.rows import Row
 from mahals.schema import UNSTEERED, ArmKind, Label, Unit
 
-Operator = Literal["add", "add_preserve_norm"]
 Placement = Literal["raw", "increments"]
 SPLIT = "evaluation"
 
@@ -37,7 +37,7 @@ class Params:
     unit: Unit  # of lambda: the vector's norm, or the mean length of the base's states at the block
     method: str  # one of steering_vectors.methods
     layers: Literal["auto"] | tuple[float, ...]
-    operators: tuple[Operator, ...]
+    operators: tuple[OperatorName, ...]
     placements: tuple[Placement, ...]
     propensity_draws: int  # random directions whose propensity is measured over the lambdas
     effects: bool  # the vector of each axiom on each axiom, at the headline dose
@@ -49,7 +49,7 @@ class Task:
     """One operator and placement of one model; both None for the arms that are not steered."""
 
     models: tuple[str, ...]
-    operator: Operator | None
+    operator: OperatorName | None
     placement: Placement | None
 
 

@@ -1,4 +1,4 @@
-"""What would a gain be if the blocks above the steered ones did not answer to it?"""
+"""Propagation: what would a gain be if blocks above the steered ones did not answer to it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does more of a vector make refusing likelier on unsafe prompts, and rarer on safe ones?"""
+"""Propensity: does a vector make refusing likelier on unsafe prompts, and rarer on safe ones?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which strength is the best that the ceiling allows, on prompts that no result is told of?"""
+"""Selection: which strength is the best that the ceiling allows, on the selection split?"""
 
 from __future__ import annotations
 

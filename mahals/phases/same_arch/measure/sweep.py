@@ -1,4 +1,4 @@
-"""Which arms does a sweep over a model's own vector have, and what is measured of each?"""
+"""Sweep: which arms does one over a model's own vector have, and what is measured of each?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report of the sweep: what does each model say, and what do all together?"""
+"""Report of same_arch: what does each model say, and what do all together?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is steering better than saying it in the prompt, and does it reach the aligned checkpoint?"""
+"""Baselines: is steering better than the prompt, and does it reach the aligned checkpoint?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which axioms' unsafe prompts does an arm refuse, before and after steering?"""
+"""Refusals: which axioms' unsafe prompts does an arm refuse, before and after steering?"""
 
 from __future__ import annotations
 

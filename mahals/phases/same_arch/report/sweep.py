@@ -1,4 +1,4 @@
-"""What does a sweep over one model's own vector say, beside its headline?"""
+"""Sweep report: what does a sweep over one model's own vector say, beside its headline?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which direction leads from base to aligned in each model, and how reliable is it?"""
+"""Measure of steering_vectors: which direction leads from base to aligned, and how sure is it?"""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from mahals.maths.vectors.pairs import Vectors
 from mahals.phase import Lab
 from mahals.phases.steering_vectors.measure.held_out_axiom import (
     ByAxiom,
+    axiom_tensors,
     by_axiom,
     check_axiom,
     leave_out,
 )
 from mahals.phases.steering_vectors.measure.pairs import PairReader, PairReading
 from mahals.phases.steering_vectors.measure.selection import Trial, selection_gains
-from mahals.phases.steering_vectors.rows import Row, axiom_tensors
+from mahals.phases.steering_vectors.rows import Row
 from mahals.records import InputError, seed_of
 from mahals.schema import Method, Texts
 

@@ -1,4 +1,4 @@
-"""Which pairs make vectors, which axiom is left out of them, and where does each axiom point?"""
+"""Held-out axiom: which is left out of the pairs, and where does each axiom point?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from mahals.data.texts import AXIOMS, Pair
 from mahals.maths.vectors.axioms import AxiomDirections, axiom_directions
@@ -69,3 +70,13 @@ def by_axiom(used: PairReader, apart: PairReader | None) -> ByAxiom:
     aligned, base = (np.concatenate([s[i] for s in states]) for i in (0, 1))
     named = [a or NONE for a in axioms]
     return ByAxiom(axiom_directions(aligned, base, named, AXIOMS), None)
+
+
+def axiom_tensors(found: AxiomDirections) -> dict[str, torch.Tensor]:
+    """The directions of the axioms, in the order of AXIOMS, as they are kept beside `values`."""
+    return {
+        "axioms": torch.from_numpy(found.values),
+        "axiom_halves": torch.from_numpy(found.halves),
+        "axiom_variance": torch.from_numpy(found.variance),
+        "axiom_pairs": torch.from_numpy(found.pairs),
+    }

@@ -1,4 +1,4 @@
-"""What are a model's states on the two sides of preference pairs, and which vectors follow?"""
+"""Pair states: what are a model's on the two sides of pairs, and which vectors follow?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kind of vector does best on the selection split, so that evaluation need not choose?"""
+"""Selection: which kind of vector does best on the selection split, so that none need choose?"""
 
 from __future__ import annotations
 
