@@ -13,7 +13,6 @@ from mahals.maths.metrics.homophily import homophily
 from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.intervals import wilson
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import ArmEvidence
 from mahals.reporting.multi_agent import (
     Societies,
     Society,
@@ -24,26 +23,8 @@ from mahals.reporting.multi_agent import (
     societies,
 )
 from mahals.schema import ArmRow
-from tests.support.swept_rows import swept
+from tests.support.swept_rows import agent, swept
 from tests.support.tiny_lab import MemoryKept
-
-
-def agent(target: str, aqi: float, refusals: list[int], seed: int = 0) -> ArmEvidence:
-    rng = np.random.default_rng(seed)
-    influence = rng.normal(0, 5, 28)
-    n = len(refusals)
-    return ArmEvidence(
-        row=swept("unsteered", 0, target=target, aqi_axioms=tuple(aqi + i for i in range(7))),
-        influence=influence - influence.mean(),
-        axioms=np.arange(28) % 7,
-        clusters=[str(i) for i in range(28)],
-        gap=0.0,
-        gap_influence=np.zeros(n),
-        gap_clusters=[str(i) for i in range(n)],
-        refused=np.array(refusals, dtype=bool),
-        safe=np.arange(n) % 2 == 1,
-        answered_axioms=np.arange(n) % 7,
-    )
 
 
 def test_every_unsafe_prompt_goes_to_the_agent_weakest_on_its_axiom() -> None:

@@ -20,7 +20,6 @@ from tests.support.places import ROOT
 
 BIN = Path(sys.executable).parent
 MODELS = ["Llama3_8B", "Mistral_7B"]
-
 STAND_IN = {
     "__init__": '''"""Does all that is around {name} work?"""
 

@@ -11,7 +11,6 @@ from mahals.data.texts import AXIOMS
 from mahals.reporting.plots.bars import bars_with_intervals, grouped_bars, histogram
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
 from mahals.reporting.plots.grids import Grid, axiom_heatmap, matrix, table
-from mahals.reporting.plots.points import Point, scatter_with_labels
 from mahals.reporting.plots.sheet import Estimates, Labels
 
 MODELS = (
@@ -82,10 +81,6 @@ def every_figure() -> dict[str, Figure]:
         m: around([3.0 * (k + 1) / depth * (i + 2) for k in range(depth)], 1.0)
         for i, (m, depth) in enumerate(zip(MODELS, DEPTHS, strict=True))
     }
-    points = [
-        Point(m, 0.90 + 0.01 * (i % 3), 3.0 * math.sin(5 * i), 3.0 * math.sin(5 * i) - 1, 4.0)
-        for i, m in enumerate(MODELS)
-    ]
     facts = {"model": MODELS, "blocks": [str(d) for d in DEPTHS], "width": ["128"] * 8}
     return {
         "bars": bars_with_intervals(MODELS, BARS, WORDS, FLOORS, "Llama3_8B"),
@@ -100,12 +95,11 @@ def every_figure() -> dict[str, Figure]:
         "matrix": matrix(square(8, 19.0), WORDS, signed=True),
         "nothing": matrix(ABSENT, WORDS, signed=True),
         "efficiency": matrix(square(6, 600.0), WORDS, signed=True),
-        "scatter": scatter_with_labels(points, WORDS),
         "table": table(facts, WORDS),
     }
 
 
 NAMES = (
     "bars", "grouped", "histogram", "heatmap", "layers", "models", "far", "one", "axioms", "matrix",
-    "nothing", "efficiency", "scatter", "table",
+    "nothing", "efficiency", "table",
 )  # fmt: skip

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mahals.phases.same_arch.rows import Row
+from mahals.reporting.evidence import ArmEvidence
 from mahals.schema import UNSTEERED
 from tests.support.arm_rows import OWN
 
@@ -24,3 +27,21 @@ def swept(arm: str, index: int, **changes: Any) -> Row:
         "selection_over": None, "effects": None, "missed": (),
     }  # fmt: skip
     return Row(**{**values, **changes})
+
+
+def agent(target: str, aqi: float, refusals: list[int], seed: int = 0) -> ArmEvidence:
+    rng = np.random.default_rng(seed)
+    influence = rng.normal(0, 5, 28)
+    n = len(refusals)
+    return ArmEvidence(
+        row=swept("unsteered", 0, target=target, aqi_axioms=tuple(aqi + i for i in range(7))),
+        influence=influence - influence.mean(),
+        axioms=np.arange(28) % 7,
+        clusters=[str(i) for i in range(28)],
+        gap=0.0,
+        gap_influence=np.zeros(n),
+        gap_clusters=[str(i) for i in range(n)],
+        refused=np.array(refusals, dtype=bool),
+        safe=np.arange(n) % 2 == 1,
+        answered_axioms=np.arange(n) % 7,
+    )
