@@ -140,6 +140,7 @@ def load_settings(
     or of a shared section. Raises InputError on unknown keys, by name.
     """
     plain = read_yaml(workspace.params_file)
+    _check_top(workspace, plain)
     chosen = overlay if overlay is not None else sets.get("overlay", plain.get("overlay", "none"))
     values: dict[str, Any] = dict(plain)
     if chosen not in (None, "none"):
@@ -153,6 +154,14 @@ def load_settings(
     values["overlay"] = chosen or "none"
     values["models"] = list(run_keys(values).models)
     return Settings(values, plain, {**placed, **({"overlay": overlay} if overlay else {})})
+
+
+def _check_top(workspace: Workspace, values: Mapping[str, Any]) -> None:
+    """Raises InputError for a top-level key that is neither a run key nor a section's name."""
+    known = (*RunKeys.__dataclass_fields__, *SHARED_SECTIONS, *workspace.names)
+    for key in values:
+        if key not in known:
+            raise unknown(f"key in {workspace.params_file.name}", str(key), known)
 
 
 def _place(key: str, values: Mapping[str, Any], phase: str | None) -> list[str]:
