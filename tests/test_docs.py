@@ -146,7 +146,7 @@ def test_the_sentences_on_the_published_score_hold() -> None:
 
 
 def test_the_table_on_intervals_is_the_stored_simulation() -> None:
-    """`tests/maths/metrics/test_aqi_coverage.py` holds the stored one to the simulation."""
+    """`tests/project/test_coverage.py` holds the stored one to the simulation."""
     from docs import draw_method
 
     assert draw_method.coverage_table() in METHOD

@@ -1,7 +1,7 @@
 """Are our vectors those of the libraries steering-vectors and repeng on the same texts?
 
-They pin older libraries, so what they found is stored: tests/project/peers/make.py made it and holds
-how. Its file has the weights too: the model here is theirs to the last bit.
+They pin older libraries, so what they found is stored: tests/project/peers/make.py made it and
+holds how. Its file has the weights too: the model here is theirs to the last bit.
 """
 
 from __future__ import annotations
