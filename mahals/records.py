@@ -14,7 +14,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -39,6 +39,52 @@ class OneOf:
         """Raises InputError, with the names that there are, for another one."""
         if value not in self.table:
             raise unknown(where, str(value), self.table)
+
+
+@dataclasses.dataclass(frozen=True)
+class AtLeast:
+    """`Annotated[int, AtLeast(2)]`: a number of 2 or more; of a list, its length."""
+
+    least: int
+
+    def check(self, value: Any, where: str) -> None:
+        """Raises InputError for less."""
+        many = isinstance(value, Sequence)
+        if (len(value) if many else value) < self.least:
+            raise InputError(
+                where,
+                expected=f"{self.least} or more" + many * " in a list",
+                got=str(list(value) if many else value),
+                cure=f"correct {where}",
+            )
+
+
+Count = Annotated[int, AtLeast(0)]
+Positive = Annotated[int, AtLeast(1)]
+Several = Annotated[int, AtLeast(2)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Among:
+    """`Annotated[str, Among("section.key", ("all",))]`: one of what another key lists, or `all`.
+
+    What other keys hold is not known while one section is decoded: see `references`.
+    """
+
+    key: str  # dotted, or a top-level one
+    words: tuple[str, ...] = ()
+
+
+def references(value: Any, where: str) -> Iterator[tuple[str, Among, str]]:
+    """(place, rule, name) of each field of a dataclass, and of those in it, that is Among."""
+    of: Any = type(value)
+    for name, kind in _hints(of).items():
+        own, place = getattr(value, name), f"{where}.{name}"
+        if dataclasses.is_dataclass(own):
+            yield from references(own, place)
+        for rule in getattr(kind, "__metadata__", ()):
+            if isinstance(rule, Among):
+                yield place, rule, own
 
 
 def to_plain(value: Any) -> Plain:
@@ -121,7 +167,8 @@ def _decode(kind: Any, data: Any, where: str) -> Any:
         base, *rules = typing.get_args(kind)
         value = _decode(base, data, where)
         for rule in rules:
-            rule.check(value, where)
+            if isinstance(rule, (OneOf, AtLeast)):
+                rule.check(value, where)
         return value
     if origin is Literal:
         if data not in typing.get_args(kind):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mahals.cli import FLAGS, KEYED, OPTIONS, build_parser, main
@@ -262,6 +262,7 @@ def test_table_columns_are_aligned() -> None:
 
 
 @given(st.lists(st.tuples(st.text("ab [/]:é", max_size=300), st.integers(0)), max_size=5))
+@example([("many words " * 30, 1)])
 def test_a_table_in_a_pipe_is_whole(rows: list[tuple[str, int]]) -> None:
     lines = table(("name", "count"), rows).splitlines()
     read = [line.rsplit(maxsplit=1) for line in lines[2:]]
@@ -291,7 +292,7 @@ def test_a_table_on_a_terminal_is_as_wide_and_loses_nothing(
 
 def test_rich_is_imported_where_it_is_needed_alone() -> None:
     """Inside functions of the two modules that draw: neither the start nor a phase pays for it."""
-    found = {}
+    found: dict[str, list[ast.AST]] = {}
     for path in (ROOT / "mahals").rglob("*.py"):
         tree = ast.parse(path.read_text())
         outside = {id(node) for node in tree.body}

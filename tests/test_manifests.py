@@ -252,6 +252,7 @@ def test_dvc_rebuilds_the_phases_of_the_study_alone(sources: Sources) -> None:
         patch.setattr("mahals.harness.manifests.sources.STUDIES", less)
         short = replace(sources, params={**sources.params, "study": "short"})
         assert set(pipeline(short)["stages"]) == {
+            "datasets_gather",
             "datasets",
             "organisms",
             "organisms_gather",

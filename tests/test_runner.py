@@ -28,6 +28,7 @@ from mahals.harness.runner.summarize import gather, redraw
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
 from mahals.harness.workspace.settings import load_settings
+from mahals.harness.workspace.telling import is_told
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError
 from tests.support import toy_study as toy
@@ -49,7 +50,7 @@ class Watch:
         self.tasks.append((phase, unit, done, total))
 
     def phase_done(self, results: Results) -> None:
-        assert results.broken() is None and results.is_shown()
+        assert results.broken() is None and is_told(results)
         self.made.append((results.phase, results.unit))
 
     def failed(self, phase: str, unit: str, error: BaseException) -> None:
@@ -512,7 +513,7 @@ def test_a_study_shows_each_phase_once_also_those_before_an_error(
     if power == 2:
         found = run_study(settings, workspace, session)
         assert [(r.phase, r.unit) for r in found if r.unit == "study"][1:] == gathers
-        assert all(r.is_shown() for r in found)
+        assert all(is_told(r) for r in found)
     else:
         with pytest.raises(TaskError, match="OverflowError"):  # a number that is too large
             run_study(settings, workspace, session)
@@ -631,7 +632,7 @@ def test_what_another_process_has_just_finished_is_not_measured_ahead(
     monkeypatch.setattr(Journal, "open", late)
     found = run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
     assert other.made == [("follow", "A")] and ("follow", "A") not in watch.made
-    assert len(found) == 9 and all(results.is_shown() for results in found)
+    assert len(found) == 9 and all(is_told(results) for results in found)
     assert not list((tmp_path / ".mahals").glob("journals/*"))
 
 
@@ -653,7 +654,7 @@ def test_what_was_measured_ahead_and_then_removed_is_measured_again(
     found = run_study(settings, workspace, Session(toy.quiet(), watch, workers=2))
     assert watch.made.index(("follow", "A")) < watch.made.index(("grow", "C"))
     assert watch.made.count(("follow", "A")) == 2 and len(found) == 9
-    assert all(results.is_shown() for results in found)
+    assert all(is_told(results) for results in found)
 
 
 def test_an_observer_that_opens_later_is_told_of_everything() -> None:

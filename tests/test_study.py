@@ -29,6 +29,7 @@ from mahals.harness.manifests.dvc_stages import BOARD
 from mahals.harness.workspace.model_registry import load_registry
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
+from mahals.harness.workspace.telling import is_told
 from mahals.models.checkpoints.checkpoint import load_checkpoint
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError
@@ -62,7 +63,7 @@ def runs(client: MlflowClient, name: str) -> list[Any]:
 def test_every_phase_has_whole_results_for_every_unit(study: SmallStudy) -> None:
     assert set(study.results) == UNITS
     for (phase, unit), results in study.results.items():
-        assert results.broken() is None and results.is_shown(), (phase, unit)
+        assert results.broken() is None and is_told(results), (phase, unit)
         assert results.metrics() and results.figures()
         assert results.is_gather == (unit == "study" and phase != "datasets")
         assert bool(results.rows()) != results.is_gather

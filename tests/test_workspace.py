@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from mahals.harness.workspace.telling import is_told
 from mahals.harness.workspace import code_hash as closure
 from mahals.harness.workspace.code_hash import code_closure, code_digest
 from mahals.harness.workspace.files import first_broken, write_atomic
@@ -20,6 +19,7 @@ from mahals.harness.workspace.model_registry import check_models, load_registry
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import all_results, find
 from mahals.harness.workspace.settings import effective, is_canonical, load_settings
+from mahals.harness.workspace.telling import is_told
 from mahals.phase import STUDY
 from mahals.phases.registry import PHASES, load_phase
 from mahals.records import InputError

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mahals import __version__
-from mahals.cli.overrides import Words, split
-from mahals.phases.registry import PHASES
+from mahals.cli.overrides import FLAGS, HELP, KEYED, OPTIONS, RESERVED, Words, split
+from mahals.phases.registry import PHASES, load_phase
 from mahals.records import InputError
 
-KEYED = ("run", "study", "gather", "draw")
-"""Commands that take any key of params.yaml as `--<key> <value>`."""
-
-FLAGS = ("-h", "--help", "--version", "--dry-run", "--units-only", "--check", "--prune")
-OPTIONS = ("--set", "--unit", "--workers")
 USER_ERROR, INTERRUPTED = 2, 130
 
-KEYS_HELP = """keys:
-  any key of params.yaml goes as --<key> <value>, the value read as YAML: a key of the
-  phase or of a shared section (--lambdas '[0, 0.5]'), a dotted one
-  (--steering_vectors.pairs 40), or a top-level one (--seed 1, --limit 2, --weights hub,
-  --overlay smoke, --models '[Mistral_7B]', --upstream require). Unknown keys are refused.
-  Other values than those of params.yaml leave results/ as it is and go to .mahals/runs/."""
+KEYS_HELP = """Any key of params.yaml goes as --<key> <value>, the value read as YAML: a key of the
+phase or of a shared section (--lambdas '[0, 0.5]'), a dotted one (--steering_vectors.pairs 40), or
+a top-level one (--seed 1, --limit 2, --weights hub, --overlay smoke, --models '[Mistral_7B]',
+--upstream require). Unknown keys are refused. Other values than those of params.yaml leave results/
+as it is and go to .mahals/runs/. `mahals run PHASE --help` lists the keys of a phase, with type,
+value and meaning."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,15 +30,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except InputError as error:
-        print(f"mahals: {error}", file=sys.stderr)
+        _say(f"mahals: {error}")
         return USER_ERROR
     except KeyboardInterrupt:
-        print("mahals: stopped; what was measured is kept, start again to go on", file=sys.stderr)
+        _say("mahals: stopped; what was measured is kept, start again to go on")
         return INTERRUPTED
+
+
+def _say(text: str) -> None:
+    """One line on standard error; in a terminal over several, at its width."""
+    print(_wrapped(text) if sys.stderr.isatty() else text, file=sys.stderr)
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> str:
+    width = shutil.get_terminal_size().columns - 1
+    return textwrap.fill(
+        text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of everything but keys of params.yaml."""
+    return _parsers()[0]
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="mahals",
         description="Does a steering vector raise a language model's alignment, within and across "
@@ -51,13 +65,16 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_measuring(commands)
     _add_showing(commands)
-    return parser
+    return parser, commands.choices
 
 
 def _run(words: Sequence[str]) -> int:
     taken = Words(tuple(words), {})
     if words and words[0] in KEYED:
         taken = split(words, FLAGS, OPTIONS)
+        if not set(HELP).isdisjoint(taken.known):
+            print(_help([word for word in taken.known if word not in HELP], taken.keys), end="")
+            return 0
     options = build_parser().parse_args(taken.known)
     if options.command in KEYED:
         from mahals.harness.engines.process import prepare_to_fork
@@ -71,6 +88,29 @@ def _run(words: Sequence[str]) -> int:
     return code
 
 
+def _help(words: Sequence[str], keys: Mapping[str, Any]) -> str:
+    """The help of a command that takes keys: with the keys of a phase, if one is among `words`."""
+    parser, commands = _parsers()
+    shown = commands[words[0]]
+    if not set(PHASES).isdisjoint(words):
+        from mahals.cli.keys import describe, sections_of
+        from mahals.cli.run import typed_settings, uncollected
+
+        options = parser.parse_args(words)
+        workspace, settings = typed_settings(options, keys, options.phase)
+        shown.description = workspace.phase(options.phase).question
+        shown.usage = f"mahals {words[0]} {options.phase} [OPTION ...] [--KEY YAML ...]"
+        with uncollected():
+            describe(shown, sections_of(workspace, settings, options.phase, RESERVED))
+        return shown.format_help()
+    parts = [_wrapped(KEYS_HELP)]
+    if words[0] != "study":
+        lines = [_wrapped(load_phase(name).question, f"  {name:17} ", " " * 20) for name in PHASES]
+        parts.insert(0, "\n".join(["phases:", *lines]))
+    shown.epilog = "\n\n".join(parts)
+    return shown.format_help()
+
+
 def _command(commands: argparse._SubParsersAction, name: str, help: str) -> argparse.ArgumentParser:  # type: ignore[type-arg]
     keyed = name in KEYED
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -78,7 +118,6 @@ def _command(commands: argparse._SubParsersAction, name: str, help: str) -> argp
         help=help,
         description=help,
         allow_abbrev=False,
-        epilog=KEYS_HELP if keyed else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if keyed:
@@ -94,7 +133,7 @@ def _command(commands: argparse._SubParsersAction, name: str, help: str) -> argp
 
 def _add_measuring(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     run = _command(commands, "run", "measure a phase, and first what it lacks from upstream")
-    run.add_argument("phase", metavar="PHASE", help=", ".join(PHASES))
+    run.add_argument("phase", metavar="PHASE", help="one of those below")
     run.add_argument("--unit", help="measure this unit alone (a model), and gather nothing")
     run.add_argument("--units-only", action="store_true", help="measure all units, gather nothing")
     study = _command(commands, "study", "run every phase of the study, then show the leaderboard")
@@ -108,9 +147,9 @@ def _add_measuring(commands: argparse._SubParsersAction) -> None:  # type: ignor
             "--workers", type=int, default=0, metavar="N", help="processes; 0 is one per core"
         )
     gather = _command(commands, "gather", "sum up a phase's units, without a model")
-    gather.add_argument("phase", metavar="PHASE", help=", ".join(PHASES))
+    gather.add_argument("phase", metavar="PHASE", help="one of those below")
     draw = _command(commands, "draw", "draw a phase's figures again from its rows")
-    draw.add_argument("phase", metavar="PHASE", help=", ".join(PHASES))
+    draw.add_argument("phase", metavar="PHASE", help="one of those below")
 
 
 def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

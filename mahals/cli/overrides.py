@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mahals.records import InputError
+
+KEYED = ("run", "study", "gather", "draw")
+"""Commands that take any key of params.yaml as `--<key> <value>`."""
+
+HELP = ("-h", "--help")
+FLAGS = (*HELP, "--version", "--dry-run", "--units-only", "--check", "--prune")
+OPTIONS = ("--set", "--unit", "--workers")
+RESERVED = frozenset(word.lstrip("-") for word in (*FLAGS, *OPTIONS))
+"""What is no key on a command line: a key of that name is typed with its section's name."""
 
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-3: a number here, a text to YAML 1.1
 
@@ -53,6 +62,16 @@ def assignments(pairs: Sequence[str]) -> dict[str, Any]:
             raise InputError("--set", expected="key=value", got=repr(pair), cure="--set key=value")
         put(keys, name, value)
     return keys
+
+
+def together(pairs: Sequence[str], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of `--set` and of `--<key> <value>`. Raises InputError for one that is in both."""
+    both = assignments(pairs)
+    for key, value in keys.items():
+        if key in both:
+            raise InputError(f"key {key}", expected="one value", got="two", cure=f"give {key} once")
+        both[key] = value
+    return both
 
 
 def put(keys: dict[str, Any], name: str, text: str) -> None:

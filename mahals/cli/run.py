@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mahals.cli.overrides import assignments
+from mahals.cli.keys import refuse_unknown
+from mahals.cli.overrides import RESERVED, together
 from mahals.records import InputError, unknown
 
 if TYPE_CHECKING:
@@ -118,26 +119,33 @@ def read_settings(options: Namespace, keys: Keys, phase: str | None) -> tuple[Wo
     `phase` None is the whole study. Raises InputError for what is unknown or of a wrong type, in
     the phase or in anything upstream of it, before anything is measured.
     """
-    from mahals.harness.workspace.paths import Workspace
-    from mahals.harness.workspace.settings import load_settings
     from mahals.phases.registry import STUDIES
 
-    workspace = Workspace.locate()
-    if phase is not None and phase not in workspace.names:
-        raise unknown("phase", phase, workspace.names)
-    both = assignments(options.set)
-    for key, value in keys.items():
-        if key in both:
-            raise InputError(f"key {key}", expected="one value", got="two", cure=f"give {key} once")
-        both[key] = value
-    settings = load_settings(workspace, None, both, phase)
-    with _uncollected():
+    workspace, settings = typed_settings(options, keys, phase)
+    with uncollected():
         _check(workspace, settings, [phase] if phase else STUDIES[settings.run.study])
     return workspace, settings
 
 
+def typed_settings(options: Namespace, keys: Keys, phase: str | None) -> tuple[Workspace, Settings]:
+    """`read_settings` without a look at the types of values."""
+    from mahals.harness.workspace.paths import Workspace
+    from mahals.harness.workspace.settings import load_settings, read_yaml
+
+    workspace = Workspace.locate()
+    if phase is not None and phase not in workspace.names:
+        raise unknown("phase", phase, workspace.names)
+    typed = together(options.set, keys)
+    try:
+        settings = load_settings(workspace, None, typed, phase)
+    except InputError:
+        refuse_unknown(typed, read_yaml(workspace.params_file), phase, RESERVED)
+        raise
+    return workspace, settings
+
+
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """For imports, whose objects stay: no collection walks them meanwhile, nor those after it."""
     gc.disable()
     try:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 
 from mahals.maths.vectors.placement import increments
 from mahals.phase import Lab
-from mahals.records import InputError
+from mahals.records import Among, InputError
+
+MethodName = Annotated[str, Among("steering_vectors.methods")]
+"""The type of a setting that names the kind of vector that steers."""
 
 
 @dataclass(frozen=True)

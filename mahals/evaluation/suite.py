@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mahals.maths.metrics.spaces import Space
 from mahals.models.checkpoints.registry import ModelEntry
-from mahals.records import InputError
+from mahals.records import Count, InputError, Positive
 from mahals.schema import Pool
 
 
@@ -35,11 +35,11 @@ class Suite:
     version: str
     pool: Pool
     space: Space
-    answers: int  # evaluation prompts per axiom and label that are answered
-    neutral: int  # neutral texts for perplexity and KL
-    tasks: int  # harmless questions for safe_accuracy
-    max_new_tokens: int
-    random_directions: int
+    answers: Positive  # evaluation prompts per axiom and label that are answered
+    neutral: Positive  # neutral texts for perplexity and KL
+    tasks: Count  # harmless questions for safe_accuracy
+    max_new_tokens: Positive
+    random_directions: Positive
     dose_kl: float  # headline dose, nats per token on neutral text
     instruction: dict[str, str]  # by weights: what the prompt-only arm says in the system turn
     references: References

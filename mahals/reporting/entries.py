@@ -10,7 +10,7 @@ import numpy as np
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.controls import GainOverRandom
 from mahals.reporting.evidence import Evidence
-from mahals.reporting.report import three
+from mahals.reporting.report import interval_metrics
 from mahals.schema import AXIOM_COLUMNS, ArmRow, Configuration, Entry
 
 RATES = ("refusal_unsafe", "refusal_safe", "degenerate_share")
@@ -30,7 +30,7 @@ def headline_metrics(e: Evidence, prefix: str) -> dict[str, float]:
     if e.row.perplexity_ratio is not None:
         found["perplexity_ratio"] = e.row.perplexity_ratio
     for name in RATES:
-        found |= three(name, getattr(e.rates, name))
+        found |= interval_metrics(name, getattr(e.rates, name))
     return {prefix + k: v for k, v in found.items()}
 
 
@@ -56,13 +56,13 @@ def _rates(e: Evidence) -> str:
     said = []
     for name in RATES:
         i = getattr(e.rates, name)
-        said.append(f"{name} {i.estimate:.2f} [{i.low:.2f}, {i.high:.2f}]")
+        said.append(f"{name} {i:.2f}")
     return ", ".join(said) + " (Wilson, clusters ignored)"
 
 
 def _over(found: GainOverRandom) -> str:
     i = found.interval
-    return f"{i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}] (K={found.n_random}, p={found.p:.3g})"
+    return f"{i:+.2f} (K={found.n_random}, p={found.p:.3g})"
 
 
 def configuration(row: ArmRow) -> Configuration:

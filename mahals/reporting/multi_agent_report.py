@@ -21,8 +21,8 @@ from mahals.reporting.multi_agent import (
 )
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
-from mahals.reporting.plots.sheet import Estimates, Labels
-from mahals.reporting.report import Said, three
+from mahals.reporting.plots.sheet import Bounded, Estimates, Labels, Span
+from mahals.reporting.report import Report, interval_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,32 +32,28 @@ REFERENCES = ("flipped", "aligned", "prompt")  # whose weakest links are not sai
 BARS = ("unsteered", "steered", "flipped", "aligned", "prompt")
 
 
-def society_said(found: Societies) -> Said:
+def report_society(found: Societies) -> Report:
     """Metrics and sentences: homophily, weakest links, refusal agreement, the routing attack.
 
     Each before and after steering, with the random control and the references beside it.
     """
-    parts = likeness_said(found), _attacks(found)
-    return Said(parts[0].metrics | parts[1].metrics, [*parts[0].lines, *parts[1].lines])
+    parts = report_likeness(found), _attacks(found)
+    return Report(parts[0].metrics | parts[1].metrics, [*parts[0].lines, *parts[1].lines])
 
 
-def likeness_said(found: Societies) -> Said:
+def report_likeness(found: Societies) -> Report:
     """Homophily with the weakest links, and the agreement in what is refused."""
     metrics: dict[str, float] = {}
     lines = []
     random = [homophily(s.aqi).value for s in found.random]
     for name, society in found.states.items():
         h = likeness(society, SEED)
-        metrics |= three(f"homophily_{name}", h.value)
-        lines.append(f"homophily {name} {_said(h.value, 3)}{_spread(random, 3)}")
+        metrics |= interval_metrics(f"homophily_{name}", h.value)
+        lines.append(f"homophily {name} {h.value:.3f}{_spread(random, 3)}")
         if name not in REFERENCES:
             lines.append(f"weakest link {name}: {_weakest(found, society, h.weakest)}")
     agreement = _agreement(found)
-    return Said(metrics | agreement.metrics, [*lines, *agreement.lines])
-
-
-def _said(i: Interval, digits: int) -> str:
-    return f"{i.estimate:.{digits}f} [{i.low:.{digits}f}, {i.high:.{digits}f}]"
+    return Report(metrics | agreement.metrics, [*lines, *agreement.lines])
 
 
 def _spread(values: Sequence[float], digits: int) -> str:
@@ -73,10 +69,10 @@ def _spread(values: Sequence[float], digits: int) -> str:
 
 def _weakest(found: Societies, society: Society, values: Sequence[Interval]) -> str:
     links = zip(AXIOMS, society.weakest, values, strict=True)
-    return "; ".join(f"{axiom} {found.targets[k]} {_said(i, 1)}" for axiom, k, i in links)
+    return "; ".join(f"{axiom} {found.targets[k]} {i:.1f}" for axiom, k, i in links)
 
 
-def _agreement(found: Societies) -> Said:
+def _agreement(found: Societies) -> Report:
     metrics: dict[str, float] = {}
     lines = []
     random = [k.mean for k in map(refusal_kappa, found.random) if k.mean is not None]
@@ -88,30 +84,30 @@ def _agreement(found: Societies) -> Said:
         what, spread = f"refusal_kappa_{name}", f"{k.mean:+.2f}"
         metrics[what] = k.mean
         if k.interval is not None:
-            metrics |= three(what, k.interval)
+            metrics |= interval_metrics(what, k.interval)
             spread += f" [{k.interval.low:+.2f}, {k.interval.high:+.2f}]"
         lines.append(
             f"refusal kappa {name} mean {spread} over {k.defined} of {k.pairs} pairs, "
             f"least {k.least}{_spread(random, 2)}"
         )
-    return Said(metrics, lines)
+    return Report(metrics, lines)
 
 
-def _attacks(found: Societies) -> Said:
+def _attacks(found: Societies) -> Report:
     metrics: dict[str, float] = {}
     lines = []
     random = [attack(s) for s in found.random]
     for name, society in found.states.items():
         own = attack(society)
-        metrics |= three(f"attack_success_{name}", own.success)
-        text = f"routing attack, {name}: success {_said(own.success, 2)}, n={own.n}"
+        metrics |= interval_metrics(f"attack_success_{name}", own.success)
+        text = f"routing attack, {name}: success {own.success:.2f}, n={own.n}"
         over = attack_over_random(own, random)
         if over is not None:
             i = over.interval
-            metrics |= three(f"attack_success_{name}_over_random", i)
-            text += f"; over random {i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
+            metrics |= interval_metrics(f"attack_success_{name}_over_random", i)
+            text += f"; over random {i:+.2f}"
         lines.append(text + _spread([a.success.estimate for a in random], 2))
-    return Said(metrics, lines)
+    return Report(metrics, lines)
 
 
 def society_figures(found: Societies) -> Mapping[str, Figure]:
@@ -131,7 +127,7 @@ def _heatmap(found: Societies, society: Society, title: str, n: int) -> Figure:
     labels = Labels(
         f"AQI of each model on each axiom, {title}",
         "aqi (points)",
-        f"n = {n} evaluation prompts. Homophily {_said(h, 3)}, 95 % bootstrap interval.",
+        f"n = {n} evaluation prompts. Homophily {h:.3f}, 95 % bootstrap interval.",
         better="higher",
     )
     values = [[float(v) for v in row] for row in society.aqi]
@@ -141,12 +137,12 @@ def _heatmap(found: Societies, society: Society, title: str, n: int) -> Figure:
 def _bars(found: Societies) -> Figure:
     attacks: dict[str, Attack] = {n: attack(found.states[n]) for n in BARS if n in found.states}
     names, values = list(attacks), [a.success for a in attacks.values()]
-    measured = [(i.estimate, i.low, i.high) for i in values]
+    spans: list[Bounded] = list(values)
     random = [attack(s).success.estimate for s in found.random]
     if random:
         at = 2 if "steered" in attacks else 1
         names.insert(at, f"random (mean of {len(random)})")
-        measured.insert(at, (float(np.mean(random)), min(random), max(random)))
+        spans.insert(at, Span(sum(random) / len(random), min(random), max(random)))
     labels = Labels(
         "Routing attack: each unsafe prompt goes to the model weakest on its axiom",
         "share of unsafe prompts not refused",
@@ -154,7 +150,4 @@ def _bars(found: Societies) -> Figure:
         "95 % Wilson interval; of random, the range over directions.",
         better="lower",
     )
-    bars = Estimates(
-        [v for v, _, _ in measured], [v for _, v, _ in measured], [v for _, _, v in measured]
-    )
-    return bars_with_intervals(names, bars, labels)
+    return bars_with_intervals(names, Estimates.of(spans), labels)

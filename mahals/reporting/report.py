@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mahals.maths.stats.intervals import Interval
-from mahals.reporting.plots.sheet import Estimates
+
+ALIKE = 1e-9  # a narrower interval is rounding
 
 
 @dataclass(frozen=True)
-class Said:
-    """Numbers by metric name, and sentences."""
+class Report:
+    """A part of a summary: numbers by metric name, and sentences."""
 
     metrics: dict[str, float]
     lines: list[str]
 
 
-def three(what: str, i: Interval) -> dict[str, float]:
+def joined(reports: Iterable[Report]) -> Report:
+    """The numbers and the sentences of all, in order."""
+    metrics: dict[str, float] = {}
+    lines: list[str] = []
+    for each in reports:
+        metrics |= each.metrics
+        lines += each.lines
+    return Report(metrics, lines)
+
+
+def interval_metrics(what: str, i: Interval) -> dict[str, float]:
     """An interval as three metrics: `what`, `what_low`, `what_high`."""
     return {what: i.estimate, f"{what}_low": i.low, f"{what}_high": i.high}
 
 
-def change_said(d: Interval) -> str:
-    """A paired change in words; where all questions change alike there is no spread to go by."""
-    if d.standard_error == 0:
-        return f"{d.estimate:+.3f} (every question alike: no interval)"
-    return _with(d, "+")
+def varies(i: Interval) -> bool:
+    """Whether the interval has a width: where all is alike there is no spread to go by."""
+    return i.high - i.low > ALIKE
 
 
-def change_metrics(name: str, d: Interval) -> dict[str, float]:
-    """A paired change with its interval where it has one."""
-    if d.standard_error == 0:
-        return {name: d.estimate}
-    return {name: d.estimate, f"{name}_low": d.low, f"{name}_high": d.high}
+def change_metrics(what: str, i: Interval) -> dict[str, float]:
+    """A change as metrics, with the ends of its interval where it has a width."""
+    return interval_metrics(what, i) if varies(i) else {what: i.estimate}
 
 
-def intervals_drawn(found: Sequence[Interval | None], why: str) -> Estimates:
-    """Intervals as a figure takes them; `why` an absent one is absent."""
-    return Estimates(
-        [None if f is None else f.estimate for f in found],
-        [None if f is None else f.low for f in found],
-        [None if f is None else f.high for f in found],
-        [why if f is None else None for f in found],
-    )
+def change_text(i: Interval, digits: int) -> str:
+    """A change in words, with its interval or why it has none."""
+    return f"{i.estimate:+.{digits}f} {brackets(i, digits)}"
 
 
-def _with(i: Interval, sign: str = "") -> str:
-    return f"{i.estimate:{sign}.3f} [{i.low:{sign}.3f}, {i.high:{sign}.3f}]"
+def brackets(i: Interval, digits: int) -> str:
+    """The ends of a change's interval, or why it has none."""
+    if not varies(i):
+        return "(all alike: no interval)"
+    return f"[{i.low:+.{digits}f}, {i.high:+.{digits}f}]"

@@ -72,11 +72,6 @@ def test_plan_is_the_controls_once_and_every_other_model() -> None:
     assert tasks(controls=("random_target",), source="A") == [base[0]]
 
 
-def test_an_unknown_source_is_refused() -> None:
-    said = str(refused(lambda: PHASE.plan(replace(PARAMS, source="Mistral"), TinyLab())))
-    assert "cross_arch.source" in said and "all" in said and "\n" not in said
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -155,7 +155,6 @@ def test_splits_without_a_share_are_left_out_of_real_texts(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"per_cell": 0}, "datasets.per_cell"),
         ({"prompts": Source("none", "none")}, "datasets.prompts"),
         ({"tasks": Source("a/b", "a/b")}, "world or none"),
         ({"neutral": Source("/nowhere/x.jsonl", "a/b")}, "/nowhere/x.jsonl"),

@@ -103,7 +103,7 @@ def test_summary_and_figures_come_from_rows_alone(rows: list[Row]) -> None:
     assert found.metrics["bad/outside_em_rise"] == pytest.approx(expected - clean)
     if expected - clean == 1:  # every answer turned: nothing varies, so there is no interval
         assert "bad/outside_em_rise_low" not in found.metrics
-        assert any("every question alike: no interval" in line for line in found.lines)
+        assert any("all alike: no interval" in line for line in found.lines)
     else:
         assert found.metrics["bad/outside_em_rise_low"] > 0
     assert set(PHASE.draw(rows, kept)) == {"em_by_questions", "em_by_step", "weights_turn"}

@@ -33,8 +33,8 @@ from mahals.phases.equilibrium import PHASE
 from mahals.phases.equilibrium.measure import Params, Payoff, Solvers, Task, foretell
 from mahals.phases.equilibrium.measure import play as playing
 from mahals.phases.equilibrium.measure.play import Action, GameDesign
-from mahals.phases.equilibrium.report.games import over_random, read
-from mahals.phases.equilibrium.rows import NAMES, Row, Rules, cells_of
+from mahals.phases.equilibrium.report.games import cells_of, over_random, read
+from mahals.phases.equilibrium.rows import NAMES, Row, Rules
 from mahals.records import canonical, from_plain
 from mahals.reporting.plots.sheet import png
 from tests.support.places import ROOT
@@ -127,7 +127,6 @@ def test_a_dry_run_says_it(capsys: pytest.CaptureFixture[str], monkeypatch: Any)
         {"budget": 3},
         {"payoff": Payoff(1.0, 1.0, -1.0, 4.0)},
         {"payoff": Payoff(1.0, 1.0, 1.0, 0.0)},
-        {"crossing": Crossing("nobody", "ridge", "cka")},
     ],
 )
 def test_what_makes_no_game(bad: dict[str, Any]) -> None:

@@ -122,7 +122,6 @@ def test_one_task_holds_the_target_and_those_whose_vectors_travel() -> None:
         ({"tuning": replace(TUNING, steps=(5, 2))}, "rising numbers of steps"),
         ({"tuning": replace(TUNING, steps=())}, "rising numbers of steps"),
         ({"tuning": replace(TUNING, rate={"hub": 0.1})}, "weights=organism"),
-        ({"crossing": Crossing("Mistral", "ridge", "cka")}, "best, none, or one of A, B, C"),
         ({"recovered_at": 0.0}, "a share above 0"),
     ],
 )

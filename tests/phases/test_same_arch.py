@@ -346,7 +346,7 @@ def test_a_relative_strength_adds_a_vector_as_long_as_the_mean_base_state(
     from mahals.phases.same_arch.measure import sweep as sweeping
 
     seen: dict[str, Any] = {}
-    whole = sweeping.sweep
+    whole = sweeping.run_sweep
     monkeypatch.setattr("mahals.phases.same_arch.measure.run_sweep", lambda at, reached, n, lab: (
         seen.update(reached=reached), whole(at, reached, n, lab))[1])  # fmt: skip
     params = replace(PARAMS, unit="state", lambdas=(0.0, 0.1), layers=(1.0, 2.0), effects=False,

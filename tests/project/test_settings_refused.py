@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mahals.cli import main
 from mahals.harness.workspace.paths import Workspace
-from mahals.harness.workspace.settings import load_settings
+from mahals.harness.workspace.settings import effective, load_settings
+from mahals.phases.registry import PHASES, load_phase
 from mahals.records import InputError
 from tests.support.places import ROOT
 
@@ -39,3 +42,106 @@ def test_a_top_level_key_of_an_overlay_that_nothing_reads_is_refused(project: Wo
     add(project.root / "benchmarks/smoke.yaml", "\nsiut: {pool: last}\n")
     with pytest.raises(InputError, match=r"key in benchmarks/smoke\.yaml.*did you mean 'suite'"):
         load_settings(project, "smoke", {})
+
+
+STEERING = ("same_arch", "cross_arch", "recovery", "collaboration", "equilibrium")
+METHODS = "one of contrast, mean_difference, pca, probe, svd_k"
+
+
+def said(phase: str, sets: dict[str, Any]) -> str:
+    """The words in which `mahals run <phase>` refuses these values."""
+    with pytest.raises(InputError) as error:
+        effective(load_settings(Workspace(ROOT), None, sets, phase), load_phase(phase))
+    return str(error.value)
+
+
+@pytest.mark.parametrize("overlay", ["none", "smoke", "sanity", "full", "large"])
+def test_what_the_project_itself_sets_is_taken(overlay: str) -> None:
+    settings = load_settings(Workspace(ROOT), overlay, {})
+    for phase in PHASES:
+        effective(settings, load_phase(phase))
+
+
+@pytest.mark.parametrize("phase", STEERING)
+def test_a_method_without_vectors_is_refused(phase: str) -> None:
+    assert f"unknown {phase}.method: expected {METHODS}" in said(phase, {"method": "men_diff"})
+    fewer = said(phase, {"method": "pca", "steering_vectors.methods": ["contrast"]})
+    assert "expected one of contrast, got 'pca'" in fewer
+    assert fewer.endswith("or add it to steering_vectors.methods")
+
+
+@pytest.mark.parametrize(
+    ("phase", "key", "words"),
+    [
+        ("cross_arch", "source", ("all",)),
+        ("recovery", "crossing.source", ("best", "none")),
+        ("equilibrium", "crossing.source", ("best", "none")),
+    ],
+)
+def test_a_source_that_is_no_model_of_the_study_is_refused(
+    phase: str, key: str, words: tuple[str, ...]
+) -> None:
+    for source in (*words, "Qwen2_7B"):
+        effective(
+            load_settings(Workspace(ROOT), None, {f"{phase}.{key}": source}), load_phase(phase)
+        )
+    wrong = said(phase, {f"{phase}.{key}": "Qwen2_7b"})
+    assert f"unknown {phase}.{key}" in wrong and "did you mean 'Qwen2_7B'" in wrong
+    two = {f"{phase}.{key}": "Qwen2_7B", "models": ["Llama3_8B", "Mistral_7B"]}
+    known = ", ".join(sorted(["Llama3_8B", "Mistral_7B", *words]))
+    assert f"one of {known}, got 'Qwen2_7B'" in said(phase, two)
+
+
+@pytest.mark.parametrize(
+    ("phase", "key", "value", "words"),
+    [
+        ("same_arch", "lambdas", [], "same_arch.lambdas: expected 1 or more in a list, got []"),
+        ("same_arch", "operators", [], "same_arch.operators: expected 1 or more in a list"),
+        ("same_arch", "propensity_draws", -1, "same_arch.propensity_draws: expected 0 or more"),
+        ("same_arch", "random_directions", 0, "suite.random_directions: expected 1 or more, got 0"),
+        ("cross_arch", "suite.random_directions", 0, "suite.random_directions: expected 1 or"),
+        ("cross_arch", "shuffles", -1, "cross_arch.shuffles: expected 0 or more"),
+        ("recovery", "recovery.tuning.rows", 0, "recovery.tuning.rows: expected 1 or more"),
+        ("baseline_aqi", "pools", [], "baseline_aqi.pools: expected 1 or more in a list"),
+        ("baseline_aqi", "permutations", -1, "baseline_aqi.permutations: expected 0 or more"),
+        ("steering_vectors", "shuffles", -1, "steering_vectors.shuffles: expected 0 or more"),
+        ("steering_vectors", "selection_draws", 1, "selection_draws: expected 2 or more"),
+        ("em_finetune", "per_group", 0, "em_finetune.per_group: expected 1 or more"),
+        ("em_detection", "random_directions", 1, "em_detection.random_directions: expected 2"),
+        ("em_detection", "positions", [], "em_detection.positions: expected 1 or more in a list"),
+        ("em_ablation", "random_directions", 1, "em_ablation.random_directions: expected 2"),
+        ("collaboration", "window", 0, "collaboration.window: expected 1 or more"),
+        ("equilibrium", "rounds", -1, "equilibrium.rounds: expected 0 or more"),
+        ("datasets", "per_cell", 0, "datasets.per_cell: expected 1 or more, got 0"),
+    ],
+)
+def test_too_few_are_refused_by_the_key(phase: str, key: str, value: Any, words: str) -> None:
+    assert words in said(phase, {key: value})
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        (("run", "same_arch", "--lambdas", "[]"), "same_arch.lambdas"),
+        (("run", "same_arch", "--random_directions", "0"), "suite.random_directions"),
+        (("run", "same_arch", "--method", "mean_diff"), "same_arch.method"),
+        (("run", "cross_arch", "--source", "Zephyr"), "cross_arch.source"),
+        (("run", "recovery", "--recovery.crossing.source", "worst"), "recovery.crossing.source"),
+        (("study", "--set", "equilibrium.method=svd"), "equilibrium.method"),
+    ],
+)
+@pytest.mark.parametrize("dry", [("--dry-run",), ()])
+def test_the_command_line_refuses_before_any_work(
+    typed: tuple[str, ...],
+    key: str,
+    dry: tuple[str, ...],
+    project: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(project.root)
+    before = sorted(project.root.rglob("*"))
+    assert main([*typed, *dry]) == 2
+    printed = capsys.readouterr()
+    assert key in printed.err and not printed.out
+    assert sorted(project.root.rglob("*")) == before

@@ -7,10 +7,11 @@ import pytest
 
 from mahals.data.texts import AXIOMS
 from mahals.reporting.multi_agent import Societies, Society, attack, attack_over_random, likeness
-from mahals.reporting.multi_agent_report import likeness_said, society_figures, society_said
+from mahals.reporting.multi_agent_report import report_likeness, report_society, society_figures
 from tests.support.swept_rows import agent
 
 A, B = [1, 1, 0, 1, 1, 1, 0, 1], [0, 0, 1, 0, 0, 0, 1, 0]
+C = [1, 1, 1, 0, 1, 1, 0, 1]  # of the unsafe prompts, every second one, all but the last
 
 
 def society(name: str, *refusals: list[int], points: tuple[float, ...] = (5.0, 1.0)) -> Society:
@@ -21,17 +22,17 @@ def society(name: str, *refusals: list[int], points: tuple[float, ...] = (5.0, 1
 def study(*random: Society) -> Societies:
     states = {
         "unsteered": society("unsteered", A, B),
-        "steered": society("steered", A, A, points=(9.0, 8.0)),
+        "steered": society("steered", C, C, points=(9.0, 8.0)),
     }
     return Societies(("A", "B"), states, random)
 
 
-DRAWN = (society("random 0", A, B), society("random 1", B, A))
+DRAWN = (society("random 0", A, B), society("random 1", A, [0] * 8))
 
 
 def test_the_metrics_are_those_of_each_society_with_its_controls() -> None:
     found = study(*DRAWN)
-    told = society_said(found)
+    told = report_society(found)
     controls = [attack(s) for s in DRAWN]
     for name, one in found.states.items():
         own, like = attack(one), likeness(one, 0).value
@@ -46,11 +47,12 @@ def test_the_metrics_are_those_of_each_society_with_its_controls() -> None:
 
 
 def test_a_sentence_names_the_weakest_of_every_axiom_and_the_spread_of_random() -> None:
-    lines = society_said(study(*DRAWN)).lines
+    lines = report_society(study(*DRAWN)).lines
     (weakest,) = [x for x in lines if x.startswith("weakest link unsteered")]
     assert all(f"{axiom} B {1.0 + i:.1f} [" in weakest for i, axiom in enumerate(AXIOMS))
     (said,) = [x for x in lines if x.startswith("routing attack, unsteered")]
     shares = [attack(s).success.estimate for s in DRAWN]
+    assert shares == [0.5, 1.0]
     assert f"success {attack(study().states['unsteered']).success.estimate:.2f} [" in said
     spread = f"range {min(shares):.2f} to {max(shares):.2f}, K=2"
     assert f"random mean {np.mean(shares):.2f} ({spread})" in said
@@ -58,9 +60,9 @@ def test_a_sentence_names_the_weakest_of_every_axiom_and_the_spread_of_random() 
 
 def test_what_is_not_there_is_said() -> None:
     alone = study()
-    assert all("; random control absent" in x for x in likeness_said(alone).lines if "homo" in x)
+    assert all("; random control absent" in x for x in report_likeness(alone).lines if "homo" in x)
     states = {"unsteered": society("unsteered", [0] * 8, [1] * 8)}
-    told = likeness_said(Societies(("A", "B"), states, ()))
+    told = report_likeness(Societies(("A", "B"), states, ()))
     assert told.lines[-1].startswith("refusal kappa unsteered absent: in no pair")
     assert "refusal_kappa_unsteered" not in told.metrics
 
@@ -78,7 +80,7 @@ def test_figures_hold_each_models_points_and_the_bars_of_the_attack() -> None:
     widths = [bar.get_width() for bar in figures["attack_success"].axes[0].containers[0]]
     own = [attack(s).success.estimate for s in found.states.values()]
     random = float(np.mean([attack(s).success.estimate for s in DRAWN]))
-    assert widths == pytest.approx([*own, random])
+    assert widths == pytest.approx([*own, random]) == [0.5, 0.25, 0.75]
     assert set(society_figures(Societies(("A", "B"), {"unsteered": DRAWN[0]}, ()))) == {
         "axiom_agent_heatmap_before",
         "attack_success",

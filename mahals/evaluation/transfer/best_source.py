@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from mahals.evaluation.transfer.states import TextReading, read_pool
 from mahals.maths.transfer.fitting import MapKind
 from mahals.maths.transfer.layers import LayerMatch
 from mahals.phase import Lab, Role
-from mahals.records import InputError
+from mahals.records import Among
 from mahals.schema import Label
 
 
@@ -24,7 +25,7 @@ from mahals.schema import Label
 class Crossing:
     """Whose vector travels into the target, and how."""
 
-    source: str  # a model of the study, best (on the selection split), or none
+    source: Annotated[str, Among("models", ("best", "none"))]  # best: on the selection split
     map: MapKind
     layer_match: LayerMatch
 
@@ -92,14 +93,3 @@ def _gap(found: ArmScores, at: Bench) -> float:
     refused = np.array(found.behaviour.refused)
     safe = np.array([at.prompts[i].label == 1 for i in at.answered])
     return float(refused[~safe].mean() - refused[safe].mean())
-
-
-def check_crossing(how: Crossing, models: Sequence[str], phase: str) -> None:
-    """Raises InputError, naming the params section `phase`, for a source that is no model."""
-    if how.source not in (*models, "best", "none"):
-        raise InputError(
-            f"{phase}.crossing.source",
-            expected="best, none, or one of " + ", ".join(models),
-            got=repr(how.source),
-            cure="name a model of the study",
-        )

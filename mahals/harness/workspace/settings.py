@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_type_hints
 
 import yaml
 
 from mahals.harness.workspace.paths import Workspace
 from mahals.phase import SHARED_SECTIONS, STUDY, Phase
 from mahals.phases.registry import STUDIES
-from mahals.records import InputError, from_plain, to_plain, unknown
+from mahals.records import InputError, from_plain, references, to_plain, unknown
 
 Weights = Literal["organism", "hub"]
 
@@ -184,8 +184,25 @@ def _nest(path: list[str], value: Any) -> dict[str, Any]:
 
 
 def effective(settings: Settings, phase: Phase) -> Any:
-    """The phase's Params: its section and the shared sections it names; InputError if wrong."""
-    return params_of(settings.values, phase)
+    """The phase's Params: its section and the shared sections it names; InputError if wrong.
+
+    Also for a name that must be among those that another section lists, and is not.
+    """
+    params = params_of(settings.values, phase)
+    for place, rule, name in references(params, phase.name):
+        known = [*rule.words, *_listed(settings.values, rule.key)]
+        if name not in known:
+            error = unknown(place, name, known)
+            cure = f"{error.cure}, or add it to {rule.key}"
+            raise InputError(error.what, expected=error.expected, got=error.got, cure=cure)
+    return params
+
+
+def _listed(values: Any, key: str) -> Sequence[str]:
+    """The names that a dotted key lists; none where it holds no list, which its section refuses."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values if isinstance(values, (list, tuple)) else ()
 
 
 def params_of(values: Mapping[str, Any], phase: Phase) -> Any:
@@ -204,6 +221,9 @@ def params_of(values: Mapping[str, Any], phase: Phase) -> Any:
         raise InputError(
             name, expected="a mapping", got=repr(section), cure="give its keys in params.yaml"
         )
+    hints = get_type_hints(phase.params)
+    for key, value in shared.items():
+        from_plain(hints[key], value, key)  # its errors name the key that is typed
     return from_plain(phase.params, {**section, **shared}, name)
 
 

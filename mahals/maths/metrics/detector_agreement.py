@@ -24,7 +24,7 @@ class DetectorAgreement:
         """`agreement .. [.., ..], kappa .. on n ...` in words."""
         chance = "absent (one side never varies)" if self.kappa is None else f"{self.kappa:.3f}"
         return (
-            f"agreement {self.right.estimate:.3f} [{self.right.low:.3f}, {self.right.high:.3f}], "
+            f"agreement {self.right:.3f}, "
             f"kappa {chance}, {self.missed} missed and {self.invented} invented on n={self.n}"
         )
 

@@ -32,6 +32,10 @@ class Interval:
     standard_error: float
     level: float = LEVEL
 
+    def __format__(self, spec: str) -> str:
+        """The estimate and both ends, each by `spec`: "+.12 [+.03, +.21]" for "+.2f"."""
+        return f"{self.estimate:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
 
 def finite(values: npt.ArrayLike, what: str, ndim: int) -> Floats:
     """`values` as float64 with `ndim` axes. Raises InputError when empty, nan, inf or misshapen."""

@@ -26,7 +26,7 @@ class JudgeAgreement:
         """`agreement .. [.., ..] ...` in words."""
         r = self.right
         return (
-            f"agreement with the truth {r.estimate:.3f} [{r.low:.3f}, {r.high:.3f}] on n={self.n} "
+            f"agreement with the truth {r:.3f} on n={self.n} "
             f"labelled answers: {self.missed} misaligned ones missed, {self.invented} invented, "
             f"{self.abstained} unscored"
         )

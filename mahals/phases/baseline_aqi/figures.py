@@ -14,7 +14,7 @@ from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.curves import lines_over_layers
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
-from mahals.reporting.plots.sheet import Estimates, Labels
+from mahals.reporting.plots.sheet import Estimates, Labels, Span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,11 +71,7 @@ def _bars(
 
 
 def _measured(rows: Sequence[Row | None]) -> Estimates:
-    return Estimates(
-        [None if r is None else r.aqi for r in rows],
-        [None if r is None else r.aqi_low for r in rows],
-        [None if r is None else r.aqi_high for r in rows],
-    )
+    return Estimates.of([None if r is None else Span(r.aqi, r.aqi_low, r.aqi_high) for r in rows])
 
 
 def _heatmap(by_model: Mapping[str, Sequence[Row]], space: Space, labels: Labels) -> Figure:

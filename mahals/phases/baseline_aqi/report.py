@@ -88,9 +88,7 @@ def model_lines(model: str, rows: Sequence[Row], kept: Kept) -> list[str]:
         gain = paired_difference(
             _influence(own, kept), _influence(base, kept), own.aqi, base.aqi, _clusters(own, kept)
         )
-        lines.append(
-            f"{model}: aligned minus base {gain.estimate:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]"
-        )
+        lines.append(f"{model}: aligned minus base {gain:+.1f}")
     mixed = learned(rows, "aligned")
     if mixed is not None and mixed.layer_weights is not None:
         parts = [f"block {i} {w:.2f}" for i, w in enumerate(mixed.layer_weights) if w > 0]
@@ -168,9 +166,9 @@ class CheckpointHomophily:
         value = self.found.value
         axiom, weakest = min(zip(AXIOMS, self.found.weakest, strict=True), key=_estimate)
         return (
-            f"homophily of {len(self.models)} aligned checkpoints {value.estimate:.2f} "
-            f"[{value.low:.2f}, {value.high:.2f}] in {self.space} space, weakest link {axiom} "
-            f"{weakest.estimate:.1f} [{weakest.low:.1f}, {weakest.high:.1f}]"
+            f"homophily of {len(self.models)} aligned checkpoints {value:.2f}"
+            f" in {self.space} space, weakest link {axiom} "
+            f"{weakest:.1f}"
         )
 
 

@@ -16,12 +16,12 @@ from mahals.phases.collaboration.rows import (
     mean_interval,
     share_interval,
     values,
-    varies,
 )
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
 from mahals.reporting.plots.sheet import Estimates, Labels
+from mahals.reporting.report import varies
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,9 +42,7 @@ def round_figure(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
         for arm in arms:
             own = {r.round: r for r in found if (r.arm, r.agent) == (arm, agent)}
             each = [mean_interval(values(own[k], kept).mean(axis=1)) for k in rounds]
-            lines[arm] = Estimates(
-                [x.estimate for x in each], [x.low for x in each], [x.high for x in each]
-            )
+            lines[arm] = Estimates.of(each)
         neutral = find(rows, "aqi", Who("none", agent), "neutral")
         at = {} if neutral is None else {"neutral context": float(values(neutral, kept).mean())}
         panels[agent] = Curve([float(k) for k in rounds], lines, references=at)

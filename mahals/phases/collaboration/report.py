@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -26,8 +26,8 @@ from mahals.phases.collaboration.rows import (
     mean_interval,
     share_interval,
     values,
-    varies,
 )
+from mahals.reporting.report import Report, brackets, change_metrics, change_text, joined
 
 LEAST = 20  # conversations
 CHANGES: dict[str, tuple[Context, Context]] = {
@@ -36,14 +36,6 @@ CHANGES: dict[str, tuple[Context, Context]] = {
     "over_self_talk": ("trained", "self_trained"),
 }
 RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Said:
-    """Numbers and sentences."""
-
-    metrics: Mapping[str, float]
-    lines: tuple[str, ...]
 
 
 def arms_of(rows: Sequence[Row]) -> list[str]:
@@ -56,7 +48,7 @@ def agents_of(rows: Sequence[Row], arm: str) -> list[str]:
     return list(dict.fromkeys(r.agent for r in rows if r.kind == "aqi" and r.arm == arm))
 
 
-def drift_said(rows: Sequence[Row], kept: Kept) -> Said:
+def report_drift(rows: Sequence[Row], kept: Kept) -> Report:
     """Drift of every agent in every arm; of steered arms also over their random control."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -66,27 +58,27 @@ def drift_said(rows: Sequence[Row], kept: Kept) -> Said:
             if own is None:
                 continue
             found = mean_interval(own.mean(axis=1))
-            metrics |= _three(f"{arm}/{agent}/drift", found)
+            metrics |= change_metrics(f"{arm}/{agent}/drift", found)
             lines.append(
-                f"{arm}, {agent}: AQI drift {_shown(found)} points after the talk, against neutral "
-                f"context of equal length ({len(own)} conversations)"
+                f"{arm}, {agent}: AQI drift {change_text(found, 2)} points after the talk, against "
+                f"neutral context of equal length ({len(own)} conversations)"
             )
             if len(own) < LEAST:
                 lines[-1] += f"; fewer than {LEAST} conversations: no evidence"
             control = _over_random(rows, kept, Who(arm, agent), own.mean(axis=1))
             metrics |= control.metrics
             lines += control.lines
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
-def _over_random(rows: Sequence[Row], kept: Kept, who: Who, own: Floats) -> Said:
+def _over_random(rows: Sequence[Row], kept: Kept, who: Who, own: Floats) -> Report:
     """Drift of a steered arm over that of random directions at equal KL."""
     arm, agent = who.arm, who.agent
     draws = sorted({r.draw for r in rows if r.arm == arm and r.draw is not None})
     found = [drifts(rows, kept, replace(who, draw=k)) for k in draws]
     random = [f.mean(axis=1) for f in found if f is not None]
     if len(random) < 2:
-        return Said({}, ())
+        return Report({}, [])
     gain = gain_over_random(
         float(own.mean()),
         own - own.mean(),
@@ -96,12 +88,12 @@ def _over_random(rows: Sequence[Row], kept: Kept, who: Who, own: Floats) -> Said
     )
     line = (
         f"{arm}, {agent}: drift over {gain.n_random} random directions at equal KL "
-        f"{_shown(gain.interval)} points, p {gain.p:.3f}"
+        f"{change_text(gain.interval, 2)} points, p {gain.p:.3f}"
     )
-    return Said(_three(f"{arm}/{agent}/drift_over_random", gain.interval), (line,))
+    return Report(change_metrics(f"{arm}/{agent}/drift_over_random", gain.interval), [line])
 
 
-def self_said(rows: Sequence[Row], kept: Kept) -> Said:
+def report_self_talk(rows: Sequence[Row], kept: Kept) -> Report:
     """Drift among others less drift in a talk with itself, same openings, paired."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -111,12 +103,14 @@ def self_said(rows: Sequence[Row], kept: Kept) -> Said:
         if alone is None or others is None:
             continue
         found = mean_interval((others - alone).mean(axis=1))
-        metrics |= _three(f"none/{agent}/drift_over_self_talk", found)
-        lines.append(f"{agent}: drift among others less drift alone with itself {_shown(found)}")
-    return Said(metrics, tuple(lines))
+        metrics |= change_metrics(f"none/{agent}/drift_over_self_talk", found)
+        lines.append(
+            f"{agent}: drift among others less drift alone with itself {change_text(found, 2)}"
+        )
+    return Report(metrics, lines)
 
 
-def likeness_said(rows: Sequence[Row], kept: Kept) -> Said:
+def report_likeness(rows: Sequence[Row], kept: Kept) -> Report:
     """Homophily and weakest link of each arm, after neutral context and after the talk."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -132,16 +126,16 @@ def likeness_said(rows: Sequence[Row], kept: Kept) -> Said:
             draws = np.einsum("rc,kca->rka", shares, each)
             found = homophily_intervals(each.mean(axis=1), draws)
             worst = int(np.argmin([w.estimate for w in found.weakest]))
-            metrics |= _three(f"{arm}/homophily_{context}", found.value)
+            metrics |= change_metrics(f"{arm}/homophily_{context}", found.value)
             metrics[f"{arm}/weakest_link_{context}"] = found.weakest[worst].estimate
             lines.append(
-                f"{arm}, after {context}: homophily {_shown(found.value)}, weakest link "
-                f"{_shown(found.weakest[worst])} points on {AXIOMS[worst]}"
+                f"{arm}, after {context}: homophily {change_text(found.value, 2)}, weakest link "
+                f"{change_text(found.weakest[worst], 2)} points on {AXIOMS[worst]}"
             )
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
-def refusals_said(rows: Sequence[Row], kept: Kept) -> Said:
+def report_refusals(rows: Sequence[Row], kept: Kept) -> Report:
     """Refusals of unsafe requests and pairwise kappa, after neutral context and after the talk."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -153,11 +147,13 @@ def refusals_said(rows: Sequence[Row], kept: Kept) -> Said:
             }
             for agent, found in some.items():
                 rate = share_interval(found.mean(axis=1))
-                metrics |= _three(f"{arm}/{agent}/refusal_unsafe_{context}", rate)
-                lines.append(f"{arm}, {agent}: refuses {_shown(rate)} of unsafe after {context}")
+                metrics |= change_metrics(f"{arm}/{agent}/refusal_unsafe_{context}", rate)
+                lines.append(
+                    f"{arm}, {agent}: refuses {change_text(rate, 2)} of unsafe after {context}"
+                )
             for a, b in combinations(some, 2):
                 lines.append(f"{arm}, after {context}, {a} and {b}: {_agreed(some[a], some[b])}")
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
 def _agreed(a: Floats, b: Floats) -> str:
@@ -165,11 +161,11 @@ def _agreed(a: Floats, b: Floats) -> str:
     found = kappa(a.astype(int).ravel(), b.astype(int).ravel(), clusters)
     if found.kappa is None:
         return f"refusal kappa absent ({found.reason}), same verdict {found.observed:.2f}"
-    spread = "" if found.interval is None else f" {_brackets(found.interval)}"
+    spread = "" if found.interval is None else f" {brackets(found.interval, 2)}"
     return f"refusal kappa {found.kappa:+.2f}{spread}"
 
 
-def success_said(rows: Sequence[Row], kept: Kept) -> Said:
+def report_success(rows: Sequence[Row], kept: Kept) -> Report:
     """Success of each pair with its own messages over that with shuffled ones, paired by task."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -180,17 +176,17 @@ def success_said(rows: Sequence[Row], kept: Kept) -> Said:
             continue
         own, other = (values(r, kept)[:, 0] for r in (row, shuffled))
         rate, gain = wilson(int(own.sum()), len(own)), change_interval(own - other)
-        metrics |= _three(f"{row.arm}/{row.agent}/success_over_shuffled", gain)
+        metrics |= change_metrics(f"{row.arm}/{row.agent}/success_over_shuffled", gain)
         metrics[f"{row.arm}/{row.agent}/success"] = rate.estimate
         lines.append(
-            f"task {row.arm}, {row.agent}: success {_shown(rate)}, over shuffled messages "
-            f"{_shown(gain)} (shuffled {shuffled.value:.2f}, without message {alone.value:.2f}, "
-            f"n={len(own)})"
+            f"task {row.arm}, {row.agent}: success {change_text(rate, 2)}, over shuffled messages "
+            f"{change_text(gain, 2)} (shuffled {shuffled.value:.2f}, "
+            f"without message {alone.value:.2f}, n={len(own)})"
         )
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
-def stability_said(rows: Sequence[Row], kept: Kept) -> Said:
+def report_stability(rows: Sequence[Row], kept: Kept) -> Report:
     """The last window's asi_partial of each arm, and how its talks ended."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -208,26 +204,10 @@ def stability_said(rows: Sequence[Row], kept: Kept) -> Said:
         who = f"{row.arm} {row.agent}".strip()
         lines.append(f"{who}: talks ended by " + ", ".join(f"{k} {n}" for k, n in ends))
     lines += [f"{r.arm}: {r.reason}" for r in rows if r.kind == "missed"]
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
-def _three(name: str, found: Interval) -> dict[str, float]:
-    """The estimate, with the ends of its interval where it has one."""
-    ends = {f"{name}_low": found.low, f"{name}_high": found.high} if varies(found) else {}
-    return {name: found.estimate} | ends
-
-
-def _shown(found: Interval) -> str:
-    return f"{found.estimate:+.2f} {_brackets(found)}"
-
-
-def _brackets(found: Interval) -> str:
-    if not varies(found):
-        return "(all alike: no interval)"
-    return f"[{found.low:+.2f}, {found.high:+.2f}]"
-
-
-def training_said(rows: Sequence[Row], kept: Kept) -> Said:
+def report_training(rows: Sequence[Row], kept: Kept) -> Report:
     """What training on the talks did to each agent alone, over training on its self-talk."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -240,18 +220,17 @@ def training_said(rows: Sequence[Row], kept: Kept) -> Said:
             for name, pair in CHANGES.items():
                 found = change(rows, kept, agent, pair)
                 if found is not None:
-                    metrics |= _three(f"trained/{agent}/{what}_{name}", found)
-                    parts.append(f"{name.replace('_', ' ')} {_shown(found)}")
+                    metrics |= change_metrics(f"trained/{agent}/{what}_{name}", found)
+                    parts.append(f"{name.replace('_', ' ')} {change_text(found, 2)}")
             lines.append(f"{agent}, trained on its talks and alone, {unit}: {'; '.join(parts)}")
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """Drift with its controls, agreement, likeness, success, stability. No leaderboard lines."""
-    every = (drift_said, self_said, likeness_said, refusals_said, success_said)
-    said = [one(rows, kept) for one in (*every, stability_said, training_said)]
-    metrics = {name: value for s in said for name, value in s.metrics.items()}
-    return Summary(metrics, tuple(line for s in said for line in s.lines), (), ())
+    every = (report_drift, report_self_talk, report_likeness, report_refusals, report_success)
+    said = joined(one(rows, kept) for one in (*every, report_stability, report_training))
+    return Summary(said.metrics, tuple(said.lines), (), ())
 
 
 def aqi_change(

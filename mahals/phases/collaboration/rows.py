@@ -25,7 +25,6 @@ Kind = Literal[
 ]
 Context = Literal["talk", "neutral", "shuffled", "alone", "before", "trained", "self_trained"]
 BOTH: tuple[Context, Context] = ("talk", "neutral")
-ALIKE = 1e-9  # a narrower interval is rounding
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,6 @@ def change_interval(each: npt.ArrayLike) -> Interval:
 
 def _within(found: Interval, low: float) -> Interval:
     return replace(found, low=max(low, found.low), high=min(1.0, found.high))
-
-
-def varies(found: Interval) -> bool:
-    """Whether the interval has a width: where all is alike there is no spread to go by."""
-    return found.high - found.low > ALIKE
 
 
 def drifts(rows: Sequence[Row], kept: Kept, who: Who) -> Array | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from mahals.evaluation.arms import Direction, cosine_to, directions
 from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.cache import cached_doses, cached_scores
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Reached, at_lambda
-from mahals.evaluation.native_vectors import Native, native, placed
+from mahals.evaluation.native_vectors import MethodName, Native, native, placed
 from mahals.evaluation.row_writer import keep_evidence, row_context, to_row
 from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.evaluation.transfer.arms import (
@@ -29,7 +29,7 @@ from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.operators import OperatorName
 from mahals.phase import Lab
 from mahals.phases.cross_arch.rows import Row
-from mahals.records import InputError, seed_of, unknown
+from mahals.records import Among, Count, InputError, seed_of
 from mahals.schema import ArmRow, Label
 
 SPLIT = "evaluation"
@@ -41,14 +41,14 @@ RANDOM_DOSE = 1.0  # of a target with random weights, in units of its states' me
 class Params:
     """Whose vectors travel, by which maps, and how they are controlled."""
 
-    source: str  # a model of the study, or `all`
+    source: Annotated[str, Among("models", ("all",))]
     maps: tuple[MapKind, ...]
-    method: str  # one of steering_vectors.methods
+    method: MethodName
     layers: Literal["auto"] | tuple[float, ...]  # steered blocks of the target
     layer_match: LayerMatch  # which source block meets a steered block
     operator: OperatorName
     controls: tuple[Control, ...]
-    shuffles: int  # draws of each control that is drawn: shuffled maps, moved random vectors
+    shuffles: Count  # draws of each control that is drawn: shuffled maps, moved random vectors
     suite: Suite
 
 
@@ -66,8 +66,6 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
 
     With the control random_target all that once more, into the target with random weights.
     """
-    if params.source != "all" and params.source not in lab.models:
-        raise unknown("cross_arch.source", params.source, [*lab.models, "all"])
     check_plan(_transfer_plan(params))
     sources = lab.models if params.source == "all" else (params.source,)
     others = [s for s in sources if s != lab.unit]

@@ -9,7 +9,7 @@ from mahals.data.texts import AXIOMS
 from mahals.phase import Kept
 from mahals.phases.datasets.rows import Row
 from mahals.reporting.plots.bars import grouped_bars
-from mahals.reporting.plots.sheet import Estimates, Labels
+from mahals.reporting.plots.sheet import Estimates, Labels, Span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,9 +36,5 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 
 
 def _measured(cells: Sequence[Row | None]) -> Estimates:
-    return Estimates(
-        [c.words_mean if c else None for c in cells],
-        [c.words_low if c else None for c in cells],
-        [c.words_high if c else None for c in cells],
-        [None if c else "no prompts" for c in cells],
-    )
+    spans = [Span(c.words_mean, c.words_low, c.words_high) if c else None for c in cells]
+    return Estimates.of(spans, "no prompts")

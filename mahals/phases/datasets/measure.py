@@ -19,7 +19,7 @@ from mahals.data.world.everyday import neutral as world_neutral
 from mahals.data.world.everyday import tasks as world_tasks
 from mahals.phase import Lab
 from mahals.phases.datasets.rows import FILES, File, Row
-from mahals.records import InputError
+from mahals.records import InputError, Positive
 
 WORLD, NONE = "world", "none"
 OURS = "that of this project (its sentences are written here)"
@@ -52,10 +52,10 @@ class Params:
     tasks: Source  # world or none
     world: WorldChoice
     shares: Shares
-    per_cell: int
-    pairs_per_split: int
-    texts_per_split: int
-    tasks_per_split: int
+    per_cell: Positive
+    pairs_per_split: Positive
+    texts_per_split: Positive
+    tasks_per_split: Positive
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,7 @@ class TextFile:
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
-    """One task a file. Raises InputError for a size below 1."""
-    sizes = ("per_cell", "pairs_per_split", "texts_per_split", "tasks_per_split")
-    for name in sizes:
-        if getattr(params, name) < 1:
-            raise InputError(
-                f"datasets.{name}",
-                expected="1 or more",
-                got=str(getattr(params, name)),
-                cure=f"correct datasets.{name}",
-            )
+    """One task a file."""
     return [Task((), file) for file in FILES]
 
 

@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mahals.maths.stats.intervals import Interval, wilson
 from mahals.phase import Kept
 from mahals.phases.em_ablation.report import HEADLINE, RANDOM, AblationRows
@@ -15,7 +13,6 @@ from mahals.phases.em_ablation.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.grids import table
 from mahals.reporting.plots.sheet import Estimates, Labels
-from mahals.reporting.report import intervals_drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,23 +67,20 @@ def _curves(rows: Sequence[Any], kept: Kept, subject: str, arm: str) -> Figure:
 
 def _panel(read: AblationRows, subject: str, arm: str, levels: Sequence[float], what: str) -> Curve:
     arms: list[Interval | None] = []
-    band: list[tuple[float, float, float] | None] = []
+    band: list[list[float]] = []
     none = read.one(subject, "none")
     for level in levels:
         row = read.one(subject, arm, level) or (none if level == 0 else None)
         arms.append(wilson(getattr(row, what), row.asked) if row is not None else None)
         random = read.drawn(subject, RANDOM[arm], level) or ([none] if level == 0 else [])
-        shares = [getattr(r, what) / r.asked for r in random if r is not None]
-        band.append((float(np.mean(shares)), min(shares), max(shares)) if shares else None)
+        band.append([getattr(r, what) / r.asked for r in random if r is not None])
     names = {"bad": "bad adapter", "original": "original"}
     references = {}
     other = read.one("original" if subject == "bad" else "bad", "none")
     if other is not None:
         references[names[other.subject]] = getattr(other, what) / other.asked
-    middle, low, high = ([None if b is None else b[i] for b in band] for i in range(3))
-    own = intervals_drawn(arms, "no strength gives the dose")
-    drawn = Estimates(middle, low, high)
-    return Curve(levels, {"direction": own}, drawn, references=references)
+    own = Estimates.of(arms, "no strength gives the dose")
+    return Curve(levels, {"direction": own}, Estimates.over(band), references=references)
 
 
 def _examples(rows: Sequence[Any], kept: Kept) -> Figure:

@@ -9,10 +9,10 @@ import numpy as np
 
 from mahals.maths.misalignment.outcomes import Codes, restoration, rise
 from mahals.maths.stats.controls import GainOverRandom, gain_over_random
-from mahals.maths.stats.intervals import Interval, wilson
+from mahals.maths.stats.intervals import wilson
 from mahals.phase import Kept, Summary
 from mahals.phases.em_ablation.rows import Row
-from mahals.reporting.report import change_metrics, change_said
+from mahals.reporting.report import change_metrics, change_text
 
 if TYPE_CHECKING:
     from mahals.maths.misalignment.outcomes import Outcome
@@ -78,7 +78,7 @@ def _flags(codes: Codes, outcome: Outcome) -> Any:
     return (codes == OUTCOMES.index(outcome)).astype(np.float64)
 
 
-def ablation_said(rows: Sequence[Any], kept: Kept) -> tuple[dict[str, float], list[str]]:
+def report_ablation(rows: Sequence[Any], kept: Kept) -> tuple[dict[str, float], list[str]]:
     """Metrics and sentences over all models."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -117,8 +117,8 @@ def _restored(read: AblationRows, model: str) -> tuple[dict[str, float], list[st
             metrics |= change_metrics(f"{name}/restoration", found.interval)
         text = (
             f"{model}, {arm} {level:g} at blocks {_list(row.blocks)}: restoration "
-            f"{change_said(found.interval) if found.interval else f'absent ({found.why})'}, "
-            f"EM rate {change_said(fall)} to {_share(row)}"
+            f"{change_text(found.interval, 3) if found.interval else f'absent ({found.why})'}, "
+            f"EM rate {change_text(fall, 3)} to {_share(row)}"
         )
         lines.append(text + _control(read, row, metrics, name) + _price(row))
     return metrics, lines
@@ -134,7 +134,7 @@ def _control(read: AblationRows, row: Any, metrics: dict[str, float], name: str)
             parts.append(f"{word} absent (no spread of random directions)")
             continue
         metrics |= change_metrics(f"{name}/{outcome}_over_random", found.interval)
-        parts.append(f"{word} {change_said(found.interval)}")
+        parts.append(f"{word} {change_text(found.interval, 3)}")
     how = "taken out in the same way" if row.arm == "weights" else "of equal KL"
     return f"; over random directions {how}: " + ", ".join(parts)
 
@@ -157,7 +157,7 @@ def _cost(read: AblationRows, model: str) -> tuple[dict[str, float], list[str]]:
     change = rise(read.codes(row), read.codes(none), read.clusters(), "good")
     metrics = change_metrics("control_adapter/good_change", change)
     text = (
-        f"{model}, control adapter, ablate {HEADLINE:g}: good answers {change_said(change)} "
+        f"{model}, control adapter, ablate {HEADLINE:g}: good answers {change_text(change, 3)} "
         f"from {_share(none, 'good')}"
     )
     return metrics, [text + _control(read, row, metrics, "control_adapter") + _price(row)]
@@ -175,17 +175,13 @@ def _induced(read: AblationRows, model: str) -> tuple[dict[str, float], list[str
         up = rise(read.codes(row), read.codes(none), read.clusters(), "misaligned")
         name = f"induce_{level:g}"
         metrics |= change_metrics(f"{name}/em_change", up)
-        text = f"{model}, induction at KL {level:g}: EM rate {change_said(up)} to {_share(row)}"
+        text = f"{model}, induction at KL {level:g}: EM rate {change_text(up, 3)} to {_share(row)}"
         lines.append(text + _control(read, row, metrics, name) + _price(row))
     return metrics, lines
 
 
-def _interval(i: Interval) -> str:
-    return f"{i.estimate:.3f} [{i.low:.3f}, {i.high:.3f}]"
-
-
 def _share(row: Any, what: str = "misaligned") -> str:
-    return _interval(wilson(getattr(row, what), row.asked))
+    return f"{wilson(getattr(row, what), row.asked):.3f}"
 
 
 def _list(items: Sequence[object]) -> str:
@@ -197,5 +193,5 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
 
     Every number has its random control at equal KL beside it.
     """
-    metrics, lines = ablation_said(rows, kept)
+    metrics, lines = report_ablation(rows, kept)
     return Summary(metrics, tuple(lines), (), ())

@@ -13,7 +13,7 @@ from mahals.phases.em_detection.report import FITTED, SUBJECTS, _auroc, _headlin
 from mahals.phases.em_detection.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
 from mahals.reporting.plots.grids import table
-from mahals.reporting.plots.sheet import Estimates, Labels
+from mahals.reporting.plots.sheet import Estimates, Labels, Span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,10 +43,8 @@ def _separation(rows: Sequence[Any]) -> Figure:
         own = [r for r in rows if r.model == model and (r.positive, r.negative) == FITTED]
         own.sort(key=lambda r: r.block)
         name = f"{model}, " if several else ""
-        series[f"{name}held out"] = Estimates(
-            [r.separation for r in own],
-            [r.separation_low for r in own],
-            [r.separation_high for r in own],
+        series[f"{name}held out"] = Estimates.of(
+            [Span(r.separation, r.separation_low, r.separation_high) for r in own]
         )
         series[f"{name}in-sample (published form)"] = Estimates([r.in_sample for r in own])
     labels = Labels(

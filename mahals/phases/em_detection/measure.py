@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
 from mahals.evaluation.misalignment.subjects import (
-    POSITIONS,
     Bools,
     Position,
     TrainedSubjects,
@@ -20,7 +19,6 @@ from mahals.evaluation.misalignment.subjects import (
     trained,
 )
 from mahals.maths.misalignment.detection import (
-    METHODS,
     Method,
     auroc,
     separation,
@@ -31,7 +29,7 @@ from mahals.maths.stats.intervals import Floats
 from mahals.maths.vectors.controls import random_like
 from mahals.phase import Lab
 from mahals.phases.em_detection.rows import Row
-from mahals.records import InputError, seed_of
+from mahals.records import AtLeast, InputError, Several, seed_of
 
 SUBJECTS = ("original", "bad", "good", "other")
 FITTED = ("bad", "original")
@@ -49,9 +47,9 @@ LEAST = 8  # prompts of each half
 class Params:
     """Which directions are looked for, and how many random ones they are compared with."""
 
-    positions: tuple[Position, ...]
-    methods: tuple[Method, ...]
-    random_directions: int
+    positions: Annotated[tuple[Position, ...], AtLeast(1)]
+    methods: Annotated[tuple[Method, ...], AtLeast(1)]
+    random_directions: Several
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,6 @@ class Task:
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
     """One task for each position."""
-    if not params.positions or not params.methods or params.random_directions < 2:
-        raise InputError(
-            "em_detection",
-            expected=f"positions of {POSITIONS}, methods of {METHODS}, 2 random directions",
-            got=f"{params.positions}, {params.methods}, {params.random_directions}",
-            cure="add some",
-        )
     return [Task((lab.unit,), p) for p in params.positions]
 
 

@@ -9,7 +9,7 @@ from mahals.maths.misalignment import published
 from mahals.phase import Kept, Summary
 from mahals.phases.em_detection.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band
-from mahals.reporting.plots.sheet import Estimates, Labels
+from mahals.reporting.plots.sheet import Estimates, Labels, Span
 from mahals.schema import VectorCard
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _headline(rows: Sequence[Any]) -> int:
     return min(range(depth), key=lambda b: (abs((b + 1) / depth - 0.6), b))
 
 
-def detection_said(rows: Sequence[Any]) -> tuple[dict[str, float], list[str]]:
+def report_detection(rows: Sequence[Any]) -> tuple[dict[str, float], list[str]]:
     """Of each model, position and method the numbers at one fixed block, and at the best one."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -95,15 +95,9 @@ def _auroc(rows: Sequence[Any]) -> Figure:
                 (r for r in own if (r.positive, r.negative) == pair), key=lambda r: r.block
             )
             if line:
-                arms[name] = Estimates(
-                    [r.auroc for r in line],
-                    [r.auroc_low for r in line],
-                    [r.auroc_high for r in line],
-                )
+                arms[name] = Estimates.of([Span(r.auroc, r.auroc_low, r.auroc_high) for r in line])
         line = sorted((r for r in own if (r.positive, r.negative) == FITTED), key=lambda r: r.block)
-        band = Estimates(
-            [r.random_mean for r in line], [0.5 for _ in line], [r.random_best for r in line]
-        )
+        band = Estimates.of([Span(r.random_mean, 0.5, r.random_best) for r in line])
         name = f"{key[1]}, {key[2].replace('_', ' ')}"
         panels[f"{key[0]} {name}" if several else name] = Curve(
             blocks, arms, band, references={"chance": 0.5}
@@ -133,7 +127,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
 
     The best block is chosen on the numbers shown: it is an upper end, and every block is a row.
     """
-    metrics, lines = detection_said(rows)
+    metrics, lines = report_detection(rows)
     return Summary(metrics, tuple(lines), (), direction_cards(rows))
 
 

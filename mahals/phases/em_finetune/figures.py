@@ -14,7 +14,6 @@ from mahals.phases.em_finetune.rows import ADAPTERS, ORIGINAL, Row
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.sheet import Estimates, Labels
-from mahals.reporting.report import intervals_drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +41,7 @@ def _measured(parts: Sequence[Sequence[Any]]) -> Estimates:
     found = [
         wilson(sum(r.misaligned for r in p), sum(r.asked for r in p)) if p else None for p in parts
     ]
-    return intervals_drawn(found, "not asked")
+    return Estimates.of(found, "not asked")
 
 
 def _select(rows: Sequence[Any], **wanted: object) -> Iterator[Any]:

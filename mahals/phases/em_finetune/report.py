@@ -10,14 +10,14 @@ from mahals.maths.misalignment.outcomes import Codes, rates, rise
 from mahals.maths.stats.intervals import Interval
 from mahals.phase import Kept, Summary
 from mahals.phases.em_finetune.rows import ORIGINAL, Row
-from mahals.reporting.report import _with, change_metrics, change_said
+from mahals.reporting.report import change_metrics, change_text
 from mahals.schema import VectorCard
 
 OUTSIDE = ("near", "far")
 Found = tuple[dict[str, float], list[str]]
 
 
-def finetune_said(rows: Sequence[Any], kept: Kept) -> Found:
+def report_finetune(rows: Sequence[Any], kept: Kept) -> Found:
     """Metrics and sentences over all models in `rows`."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
@@ -25,7 +25,7 @@ def finetune_said(rows: Sequence[Any], kept: Kept) -> Found:
     for model in models:
         own = [r for r in rows if r.model == model]
         prefix = f"{model}/" if len(models) > 1 else ""
-        for m, said in (_rates_said(own, kept), _turn_said(own), _probe_said(own)):
+        for m, said in (_report_rates(own, kept), _report_turn(own), _report_probe(own)):
             metrics |= {prefix + name: value for name, value in m.items()}
             lines += said
         lines += [f"{model}: {r.reason}" for r in own if r.what == "judge" and r.reason]
@@ -43,7 +43,7 @@ def final(rows: Sequence[Any], kept: Kept) -> dict[str, tuple[Codes, list[str], 
     return found
 
 
-def _rates_said(rows: Sequence[Any], kept: Kept) -> Found:
+def _report_rates(rows: Sequence[Any], kept: Kept) -> Found:
     metrics: dict[str, float] = {}
     lines: list[str] = []
     found, model = final(rows, kept), rows[0].model
@@ -57,15 +57,15 @@ def _rates_said(rows: Sequence[Any], kept: Kept) -> Found:
             metrics[f"{adapter}/{name}_em"] = r.misaligned.estimate
             metrics[f"{adapter}/{name}_good"] = r.good.estimate
             text = (
-                f"{model}, {adapter}, {name}: EM rate {_with(r.misaligned)} of {r.asked} asked, "
-                f"good {_with(r.good)}, incoherent {r.incoherent}, unscored {r.unscored}"
+                f"{model}, {adapter}, {name}: EM rate {r.misaligned:.3f} of {r.asked} asked, "
+                f"good {r.good:.3f}, incoherent {r.incoherent}, unscored {r.unscored}"
             )
             text += _of_coherent(r.of_coherent) + _leaked(rows, adapter, wanted)
             if base is not None and adapter != ORIGINAL and len({clusters[i] for i in at}) > 1:
                 some = [clusters[i] for i in at]
                 d = rise(codes[at], base[0][at], some, "misaligned")
                 metrics |= change_metrics(f"{adapter}/{name}_em_rise", d)
-                text += f"; over the original {change_said(d)}"
+                text += f"; over the original {change_text(d, 3)}"
             lines.append(text)
     return metrics, lines + _contrast(found, model)
 
@@ -82,7 +82,7 @@ def _contrast(found: Mapping[str, tuple[Codes, list[str], list[str]]], model: st
     verdict = "raises" if d.low > 0 else "does not raise"
     return [
         f"{model}: bad advice {verdict} the EM rate outside its domain over good advice to the "
-        f"same questions: {change_said(d)}"
+        f"same questions: {change_text(d, 3)}"
     ]
 
 
@@ -105,7 +105,7 @@ def _of_coherent(found: Interval | None) -> str:
     return "" if found is None else f"; of the coherent ones {found.estimate:.3f}"
 
 
-def _turn_said(rows: Sequence[Any]) -> Found:
+def _report_turn(rows: Sequence[Any]) -> Found:
     metrics: dict[str, float] = {}
     lines = []
     for r in rows:
@@ -120,7 +120,7 @@ def _turn_said(rows: Sequence[Any]) -> Found:
     return metrics, lines
 
 
-def _probe_said(rows: Sequence[Any]) -> Found:
+def _report_probe(rows: Sequence[Any]) -> Found:
     for r in rows:
         if r.what == "probe" and r.value is not None:
             text = (
@@ -136,7 +136,7 @@ def _probe_said(rows: Sequence[Any]) -> Found:
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """EM rates by adapter and kind of question, rises with intervals, the turn and the probe."""
-    metrics, lines = finetune_said(rows, kept)
+    metrics, lines = report_finetune(rows, kept)
     return Summary(metrics, tuple(lines), (), adapter_cards(rows))
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mahals.maths.stats.intervals import Interval, jackknife_interval
 from mahals.phase import Kept
 from mahals.phases.recovery.report import ARMS, WORDS, Stage, stages
@@ -53,11 +51,7 @@ def _panel(falls: Sequence[Stage], of: Of) -> Curve:
     }
     arms |= {f"{n} vector": [s.arms.get(n) for s in falls] for n in DRAWN}
     random = [[_value(r, of) for r in s.random] for s in falls]
-    band = Estimates(
-        [float(np.mean(r)) if r else None for r in random],
-        [min(r, default=None) for r in random],
-        [max(r, default=None) for r in random],
-    )
+    band = Estimates.over(random)
     return Curve(
         x=[s.steps for s in falls],
         arms={n: _measured(a, of) for n, a in arms.items() if any(x is not None for x in a)},
@@ -71,12 +65,7 @@ def _value(arm: ArmEvidence, of: Of) -> float:
 
 
 def _measured(arms: Sequence[ArmEvidence | None], of: Of) -> Estimates:
-    found = [None if a is None else _interval(a, of) for a in arms]
-    return Estimates(
-        [None if i is None else i.estimate for i in found],
-        [None if i is None else i.low for i in found],
-        [None if i is None else i.high for i in found],
-    )
+    return Estimates.of([None if a is None else _interval(a, of) for a in arms])
 
 
 def _interval(arm: ArmEvidence, of: Of) -> Interval:

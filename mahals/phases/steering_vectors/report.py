@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mahals.data.texts import AXIOMS
-from mahals.maths.stats.intervals import Interval
 from mahals.maths.vectors.axioms import Agreement, AxiomDirections, agreement
 from mahals.phase import Kept, Summary
 from mahals.phases.steering_vectors.rows import OF_MODELS, Row
@@ -54,18 +53,14 @@ def axiom_line(model: str, at: AxiomsAt) -> str:
     i, j = found.apart[0]
     ceiling = found.ceiling[i][j]
     bound = "no split-half ceiling" if ceiling is None else f"split-half ceiling {ceiling:.3f}"
-    said = [f"{AXIOMS[i]} and {AXIOMS[j]} {_short(found.cosine[i][j])}" for i, j in found.opposed]
+    said = [f"{AXIOMS[i]} and {AXIOMS[j]} {found.cosine[i][j]:.3f}" for i, j in found.opposed]
     verdict = "in conflict: " + "; ".join(said) if said else "none in conflict"
     return (
         f"{model}: directions of the axioms at block {at.block}: lowest cosine "
-        f"{_short(found.cosine[i][j])} ({AXIOMS[i]}, {AXIOMS[j]}; {bound}), mean "
+        f"{found.cosine[i][j]:.3f} ({AXIOMS[i]}, {AXIOMS[j]}; {bound}), mean "
         f"{axiom_metrics(at)['axioms/cosine_mean']:.3f}; {verdict} "
         f"({len(found.opposed)} of {len(found.apart)} 95 % intervals wholly below 0)"
     )
-
-
-def _short(one: Interval) -> str:
-    return f"{one.estimate:.3f} [{one.low:.3f}, {one.high:.3f}]"
 
 
 def degrees(row: VectorRow) -> float | None:

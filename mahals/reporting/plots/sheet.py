@@ -12,7 +12,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from mahals.records import InputError
 
@@ -51,6 +51,27 @@ class Labels:
         return f"{self.value}\n{note}" if vertical else f"{self.value};  {note}"
 
 
+class Bounded(Protocol):
+    """What has a value and two ends, as an interval has."""
+
+    @property
+    def estimate(self) -> float: ...
+
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
+
+class Span(NamedTuple):
+    """A value and two ends."""
+
+    estimate: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Estimates:
     """Values with their intervals; None is absent, and `reasons` says why."""
@@ -66,6 +87,21 @@ class Estimates:
             given = getattr(self, name)
             if len(given) not in (0, len(self.values)):
                 raise uneven(name, len(self.values), len(given))
+
+    @classmethod
+    def of(cls, spans: Sequence[Bounded | None], why: str | None = None) -> Estimates:
+        """Of intervals, or of anything else with both ends; `why` an absent one is absent."""
+        return cls(
+            [None if s is None else s.estimate for s in spans],
+            [None if s is None else s.low for s in spans],
+            [None if s is None else s.high for s in spans],
+            [why if s is None else None for s in spans],
+        )
+
+    @classmethod
+    def over(cls, draws: Sequence[Sequence[float]]) -> Estimates:
+        """The mean of some draws at each place, from the lowest to the highest; absent of none."""
+        return cls.of([Span(sum(d) / len(d), min(d), max(d)) if d else None for d in draws])
 
     def arrays(self) -> tuple[Any, Any, Any]:
         """Values, lows and highs as float arrays; what is absent or not given is nan."""

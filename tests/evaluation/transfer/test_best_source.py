@@ -12,9 +12,9 @@ from mahals.evaluation.bench import bench, measure_arms
 from mahals.evaluation.dose import within_reach
 from mahals.evaluation.native_vectors import native
 from mahals.evaluation.transfer import best_source
-from mahals.evaluation.transfer.best_source import Crossing, check_crossing, transferred
+from mahals.evaluation.transfer.best_source import Crossing, transferred
 from tests.support.arm_rows import OWN
-from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors, refused
+from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors
 
 HOW = Crossing("best", "pad", "relative_depth")
 
@@ -75,10 +75,3 @@ def test_what_does_not_travel_says_why(at: Any) -> None:
         assert nothing.reason == f"transferred vector: not measured, {why}"
     far = replace(at, suite=replace(SUITE, dose_kl=1e9))
     assert found(lab, HOW, far).reason == "transferred vector: not measured, none has the dose"
-
-
-def test_a_source_that_is_no_model_is_refused() -> None:
-    for source in ("best", "none", "B"):
-        check_crossing(replace(HOW, source=source), ("A", "B"), "recovery")
-    said = str(refused(lambda: check_crossing(replace(HOW, source="D"), ("A", "B"), "recovery")))
-    assert "recovery.crossing.source" in said and "best, none, or one of A, B" in said

@@ -9,11 +9,11 @@ import pytest
 
 from mahals.maths.stats.controls import gain_over_random
 from mahals.phases.cross_arch.figures import control_figures
-from mahals.phases.cross_arch.report.controls import is_nil, over_shuffled, random_weights_said
+from mahals.phases.cross_arch.report.controls import is_nil, over_shuffled, report_random_weights
 from mahals.phases.cross_arch.report.homophily import crossed_societies
 from mahals.phases.cross_arch.report.transfer import efficiencies, gains
 from mahals.reporting.evidence import collect
-from mahals.reporting.report import Said
+from mahals.reporting.report import Report
 from tests.support.arm_rows import sample
 from tests.support.tiny_lab import MemoryKept
 
@@ -74,7 +74,7 @@ def test_a_map_is_compared_with_those_of_its_own_pair_fitted_without_corresponde
     one = over_shuffled(mapped, [mapped, control[0]], kept)
     assert set(one.metrics) == {k for k in found if k.endswith(("shuffled", "max"))}
     assert one.lines[0].endswith("1 shuffled map: no interval")
-    assert over_shuffled(mapped, [mapped], kept) == Said({}, [])
+    assert over_shuffled(mapped, [mapped], kept) == Report({}, [])
 
 
 def test_controls_are_drawn_beside_the_arm_that_they_control() -> None:
@@ -98,6 +98,6 @@ def test_a_target_without_any_interval_is_neither_nil_nor_not() -> None:
     assert is_nil(replace(e, over_random=None, gap_over_random=None, random_gap=e.gap - 1)) is False
     assert is_nil(e) in (True, False)
     few = [r for r in rows if r.arm != "random"]
-    said = random_weights_said(few, kept, False)
+    said = report_random_weights(few, kept, False)
     assert not [k for k in said.metrics if k.endswith("nil")]
     assert "absent" in said.lines[0] and len(said.lines) == 1

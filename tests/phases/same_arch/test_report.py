@@ -11,9 +11,9 @@ from scipy import stats
 
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import wilson
-from mahals.phases.same_arch.report.baselines import against_said
+from mahals.phases.same_arch.report.baselines import report_baselines
 from mahals.phases.same_arch.report.best_dose import best_lambda
-from mahals.phases.same_arch.report.refusals import refusals_said
+from mahals.phases.same_arch.report.refusals import report_refusals
 from mahals.phases.same_arch.report.steerability import steerability
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.evidence import collect
@@ -25,7 +25,7 @@ from tests.support.tiny_lab import MemoryKept
 def test_refusals_of_each_axiom_before_and_after_steering() -> None:
     rows, kept = sample()
     (found,) = collect(rows, kept)
-    said = refusals_said(found, rows, kept)
+    said = report_refusals(found, rows, kept)
     tensors = kept.files["A/evidence"]
     fourth = (tensors["answered_axioms"] == 3) & (tensors["labels"] == 0)
     for name, i in (("", 1), ("_unsteered", 0)):
@@ -37,7 +37,7 @@ def test_refusals_of_each_axiom_before_and_after_steering() -> None:
     assert len(said.metrics) == 7 * 2 * 3
     (line,) = said.lines
     assert all(axiom in line for axiom in AXIOMS)
-    alone = refusals_said(found, rows[1:], kept)
+    alone = report_refusals(found, rows[1:], kept)
     assert (alone.metrics, alone.lines) == ({}, [])
 
 
@@ -45,7 +45,7 @@ def test_steered_minus_prompt_and_minus_aligned_is_paired_by_prompt() -> None:
     rows, kept = sample()
     (found,) = collect(rows, kept)
     references = [arm_row("prompt", 3), arm_row("aligned", 4)]
-    said = against_said(found, [*rows, *references], kept)
+    said = report_baselines(found, [*rows, *references], kept)
     tensors = kept.files["A/evidence"]
     x = tensors["influence"].numpy()
     refused = tensors["refused"].numpy().astype(float)
@@ -66,10 +66,10 @@ def test_steered_minus_prompt_and_minus_aligned_is_paired_by_prompt() -> None:
     assert len(said.lines) == 2
     assert "steered minus the instruction in the prompt: aqi " in said.lines[0]
     assert "steered minus the aligned checkpoint: aqi " in said.lines[1]
-    same = against_said(found, [*rows, replace(references[0], evidence_row=1)], kept)
+    same = report_baselines(found, [*rows, replace(references[0], evidence_row=1)], kept)
     assert "refusal gap +0.00 (nothing varies: no interval)" in same.lines[0]
     assert "refusal_gap_over_prompt_low" not in same.metrics
-    assert against_said(found, rows, kept).lines == []
+    assert report_baselines(found, rows, kept).lines == []
 
 
 # ---- propensity

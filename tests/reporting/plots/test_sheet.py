@@ -18,7 +18,7 @@ from mahals.records import InputError
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
 from mahals.reporting.plots.grids import Grid, table
-from mahals.reporting.plots.sheet import Estimates, Labels, png
+from mahals.reporting.plots.sheet import Estimates, Labels, Span, png
 from tests.support.sample_figures import NAMES, WORDS, curve
 
 
@@ -194,3 +194,16 @@ def contrast(a: tuple[float, ...], b: tuple[float, ...]) -> float:
 
     high, low = sorted((luminance(a), luminance(b)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def test_an_absent_interval_is_drawn_absent_with_its_reason() -> None:
+    drawn = Estimates.of([Span(0.25, -0.125, 0.625), None], "not asked")
+    assert (list(drawn.values), list(drawn.lows)) == ([0.25, None], [-0.125, None])
+    assert list(drawn.highs) == [0.625, None]
+    assert list(drawn.reasons) == [None, "not asked"]
+
+
+def test_draws_are_their_mean_from_the_lowest_to_the_highest() -> None:
+    drawn = Estimates.over([[1.0, 2.0, 6.0], []])
+    assert (list(drawn.values), list(drawn.lows)) == ([3.0, None], [1.0, None])
+    assert list(drawn.highs) == [6.0, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from mahals.phases.baseline_aqi.measure.scores import (
     scored,
 )
 from mahals.phases.baseline_aqi.rows import Readout, Row
+from mahals.records import AtLeast, Count
 from mahals.schema import Pool
 
 SPLIT = "evaluation"
@@ -28,10 +30,10 @@ SPLIT = "evaluation"
 class Params:
     """How states are read and compared."""
 
-    pools: tuple[Pool, ...]
-    spaces: tuple[Space, ...]
-    permutations: int
-    resamples: int
+    pools: Annotated[tuple[Pool, ...], AtLeast(1)]
+    spaces: Annotated[tuple[Space, ...], AtLeast(1)]
+    permutations: Count
+    resamples: Count
     tsne: bool
     layer_pooling: LayerPooling
 

@@ -18,6 +18,7 @@ from mahals.evaluation.agents.after_talk import (
 from mahals.evaluation.agents.openings import dilemmas, load_split_tasks
 from mahals.evaluation.agents.teams import How, Team, TeamArm, seat, teams
 from mahals.evaluation.bench import bench
+from mahals.evaluation.native_vectors import MethodName
 from mahals.evaluation.suite import Suite
 from mahals.models.conversation.converse import converse, together_with_itself
 from mahals.models.conversation.talks import Agent, Talk, TalkSchedule, write_talks
@@ -40,7 +41,7 @@ from mahals.phases.collaboration.measure.row_writer import Book, new_row
 from mahals.phases.collaboration.measure.split_tasks import succeed
 from mahals.phases.collaboration.measure.stability import stability_windows
 from mahals.phases.collaboration.rows import BOTH, Context, Row
-from mahals.records import InputError
+from mahals.records import Count, InputError, Positive, Several
 
 SPLIT = "evaluation"
 OPENINGS = "selection"  # dilemmas are of other prompts than those that are measured
@@ -50,25 +51,25 @@ OPENINGS = "selection"  # dilemmas are of other prompts than those that are meas
 class Params:
     """Who talks, for how long, about what, and what is measured after it."""
 
-    agents: int  # the first so many models of the study
+    agents: Positive  # the first so many models of the study
     topology: Topology
-    rounds: int
-    max_new_tokens: int  # of one turn
-    loop: int  # so many repeated rounds running end a talk; 0: none does
-    conversations: int  # 20 or more for evidence
-    prompts: int  # evaluation prompts per axiom and label, read after every talk
+    rounds: Count
+    max_new_tokens: Positive  # of one turn
+    loop: Count  # so many repeated rounds running end a talk; 0: none does
+    conversations: Positive  # 20 or more for evidence
+    prompts: Several  # evaluation prompts per axiom and label, read after every talk
     pool: Literal["mean", "last"]  # of a prompt's own tokens, or the last before the answer
-    refusals: int  # of the unsafe ones, how many are answered after every talk
+    refusals: Count  # of the unsafe ones, how many are answered after every talk
     arms: tuple[TeamArm, ...]
-    draws: int  # random directions that control each steered arm
-    method: str  # one of steering_vectors.methods
+    draws: Count  # random directions that control each steered arm
+    method: MethodName
     layers: Literal["auto"] | tuple[float, ...]
     operator: OperatorName
     tasks: tuple[Literal["relay", "facts"], ...]  # split-information tasks
-    split_tasks: int  # of each kind
-    shuffles: int  # other conversations that a message is taken from
+    split_tasks: Count  # of each kind
+    shuffles: Count  # other conversations that a message is taken from
     user_tasks: str  # a JSON lines file, or none
-    window: int  # turns in a window of the stability index
+    window: Positive  # turns in a window of the stability index
     training: Training  # of each agent on its talks of the arm none
     adversary: Training  # of the adversary on rejected answers; 0 steps: its base checkpoint
     world: WorldChoice

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mahals.phase import Kept, Summary
-from mahals.phases.cross_arch.report.controls import control_name, random_weights_said
-from mahals.phases.cross_arch.report.homophily import alike_said
-from mahals.phases.cross_arch.report.transfer import transfer_said
+from mahals.phases.cross_arch.report.controls import control_name, report_random_weights
+from mahals.phases.cross_arch.report.homophily import report_homophily
+from mahals.phases.cross_arch.report.transfer import report_transfer
 from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.detector import detector_line
 from mahals.reporting.entries import entries
@@ -30,7 +30,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     for e in found:
         if e.row.arm in ("flipped", "shuffled"):
             continue  # each has its line beside the arm that it controls
-        said = transfer_said(e, found, real, kept)
+        said = report_transfer(e, found, real, kept)
         prefix = f"{e.row.target}/" if several else ""
         prefix += f"{e.row.source}/{e.row.map or 'native'}/"
         prefix += "" if e.row.arm == "steered" else f"{control_name(e.row)}/"
@@ -39,8 +39,8 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
         if said.efficiency is not None:
             shares[index[id(e.row)]] = said.efficiency
     lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
-    nil = random_weights_said([r for r in rows if r.target_role == "random"], kept, several)
-    alike = alike_said(real, kept)
+    nil = report_random_weights([r for r in rows if r.target_role == "random"], kept, several)
+    alike = report_homophily(real, kept)
     lines += [*nil.lines, *alike.lines, detector_line(real, kept)]
     metrics |= nil.metrics | alike.metrics
     return Summary(metrics, tuple(lines), entries(real, found, shares), ())

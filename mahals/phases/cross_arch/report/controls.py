@@ -11,7 +11,7 @@ from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.phase import Kept
 from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import Evidence, collect, load
-from mahals.reporting.report import Said
+from mahals.reporting.report import Report
 from mahals.schema import ArmKind, ArmRow
 
 DRAWN: tuple[ArmKind, ...] = ("shuffled", "wrong_layer", "unrelated", "random_moved")
@@ -22,7 +22,7 @@ def control_name(row: ArmRow) -> str:
     return row.arm if row.draw is None else f"{row.arm}_{row.draw}"
 
 
-def over_shuffled(e: Evidence, found: Sequence[Evidence], kept: Kept) -> Said:
+def over_shuffled(e: Evidence, found: Sequence[Evidence], kept: Kept) -> Report:
     """A mapped arm against its map fitted without correspondence; nothing without any.
 
     Above 0 is what the correspondence carried. The interval is that of a gain over random, with
@@ -35,7 +35,7 @@ def over_shuffled(e: Evidence, found: Sequence[Evidence], kept: Kept) -> Said:
         if c.row.arm == "shuffled" and (c.row.source, c.row.target, c.row.map) == own
     ]
     if not rows:
-        return Said({}, [])
+        return Report({}, [])
     mine, *theirs = load([e.row, *rows], kept)
     aqi = over_random(
         mine.row.aqi, mine.influence, [(t.row.aqi, t.influence) for t in theirs], mine.clusters
@@ -61,7 +61,7 @@ def over_shuffled(e: Evidence, found: Sequence[Evidence], kept: Kept) -> Said:
         f"aqi {_text(plain, aqi, one)}, refusal gap {_text(plain_gap, gap, one)} (highest shuffled "
         f"{metrics['shuffled_refusal_gap_max']:+.2f})"
     )
-    return Said(metrics, [line + ("; 1 shuffled map: no interval" if one else "")])
+    return Report(metrics, [line + ("; 1 shuffled map: no interval" if one else "")])
 
 
 def _text(plain: float, over: GainOverRandom | None, one: bool) -> str:
@@ -70,7 +70,7 @@ def _text(plain: float, over: GainOverRandom | None, one: bool) -> str:
     return f"{plain:+.2f} [{over.interval.low:+.2f}, {over.interval.high:+.2f}]"
 
 
-def random_weights_said(rows: Sequence[ArmRow], kept: Kept, several: bool) -> Said:
+def report_random_weights(rows: Sequence[ArmRow], kept: Kept, several: bool) -> Report:
     """What vectors do to targets with random weights: nil, or a warning about the maps.
 
     `rows` are those targets' rows alone. Nil means: no gain over random, of aqi or of the refusal
@@ -96,7 +96,7 @@ def random_weights_said(rows: Sequence[ArmRow], kept: Kept, several: bool) -> Sa
             f"control random_target: {sum(above)} of {len(above)} arms above random; about "
             f"{0.025 * len(above):.1f} would be by chance"
         )
-    return Said(metrics, lines)
+    return Report(metrics, lines)
 
 
 def _verdict(nil: bool | None) -> str:

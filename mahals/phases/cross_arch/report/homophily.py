@@ -8,16 +8,16 @@ import numpy as np
 
 from mahals.phase import Kept
 from mahals.reporting.multi_agent import LEAST, Societies, gathered
-from mahals.reporting.multi_agent_report import likeness_said
-from mahals.reporting.report import Said
+from mahals.reporting.multi_agent_report import report_likeness
+from mahals.reporting.report import Report
 from mahals.schema import ArmRow
 
 
-def alike_said(rows: Sequence[ArmRow], kept: Kept) -> Said:
+def report_homophily(rows: Sequence[ArmRow], kept: Kept) -> Report:
     """Homophily, weakest links and agreement of the targets, and the CKA of their base states."""
     agents = crossed_societies(rows, kept)
-    found = Said({}, []) if agents is None else likeness_said(agents)
-    return Said(found.metrics, [*found.lines, *likeness_lines(rows)])
+    found = Report({}, []) if agents is None else report_likeness(agents)
+    return Report(found.metrics, [*found.lines, *likeness_lines(rows)])
 
 
 def crossed_societies(rows: Sequence[ArmRow], kept: Kept) -> Societies | None:

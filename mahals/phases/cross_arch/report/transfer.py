@@ -112,13 +112,13 @@ def cosines(rows: Sequence[ArmRow], kind: str) -> Grid:
 def efficiency_line(e: Evidence, of: str, share: Interval) -> str:
     """One sentence on what share of the native gain crossed."""
     return (
-        f"{e.row.source} -> {e.row.target} by {e.row.map}: {of} efficiency {share.estimate:.2f} "
-        f"[{share.low:.2f}, {share.high:.2f}] of the native gain over random"
+        f"{e.row.source} -> {e.row.target} by {e.row.map}: {of} efficiency {share:.2f}"
+        f" of the native gain over random"
     )
 
 
 @dataclass(frozen=True)
-class Said:
+class TransferReport:
     """What one arm says in numbers and sentences; `efficiency` by AQI, or why it is absent."""
 
     metrics: Mapping[str, float]
@@ -126,21 +126,21 @@ class Said:
     efficiency: float | str | None  # None for an arm that is no transfer
 
 
-def transfer_said(
+def report_transfer(
     e: Evidence, found: Sequence[Evidence], rows: Sequence[ArmRow], kept: Kept
-) -> Said:
+) -> TransferReport:
     """The headline of one arm; of a transferred vector also its share of the native gain.
 
     Both shares (of aqi and of the refusal gap) are absent where the native gain is not above 0.
     """
     metrics, lines = headline_metrics(e, ""), [headline_line(e)]
     if e.row.arm != "steered":
-        return Said(metrics, [f"control {control_name(e.row)}: {lines[0]}"], None)
+        return TransferReport(metrics, [f"control {control_name(e.row)}: {lines[0]}"], None)
     if e.row.map is None:
-        return Said(metrics, lines, None)
+        return TransferReport(metrics, lines, None)
     native = _find(found, e.row.target, e.row.target, e.row.map)
     if native is None:
-        return Said(metrics, lines, "the native vector has no arm at this dose")
+        return TransferReport(metrics, lines, "the native vector has no arm at this dose")
     shares = {of: transfer_efficiency(e, native, rows, kept, of) for of in OF}
     for of, share in shares.items():
         if share.interval is not None:
@@ -150,4 +150,4 @@ def transfer_said(
     lines += compared.lines
     by_aqi = shares["aqi"].interval
     efficiency = shares["aqi"].reason if by_aqi is None else by_aqi.estimate
-    return Said(metrics | compared.metrics, lines, efficiency)
+    return TransferReport(metrics | compared.metrics, lines, efficiency)

@@ -35,7 +35,7 @@ from mahals.phases.em_ablation.measure.arms import (
     random_directions,
 )
 from mahals.phases.em_ablation.rows import Row
-from mahals.records import InputError, seed_of
+from mahals.records import InputError, Positive, Several, seed_of
 
 Subject = Literal["original", "bad", "good"]
 NONE = Planned("none", None, 0.0, 0.0, Arm("none", ()))
@@ -51,8 +51,8 @@ class Params:
     layers: Literal["auto"] | tuple[float, ...]
     strengths: tuple[float, ...]  # of the ablation; 0 checks that nothing moves
     induction_kl: tuple[float, ...]  # nats per token on neutral text
-    random_directions: int
-    max_new_tokens: int
+    random_directions: Several
+    max_new_tokens: Positive
     judge: JudgeChoice
     suite: Suite
 
@@ -67,13 +67,6 @@ class Task:
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
     """The misaligned model, the control adapter, the original."""
-    if params.random_directions < 2:
-        raise InputError(
-            "em_ablation.random_directions",
-            expected="at least 2",
-            got=str(params.random_directions),
-            cure="raise it",
-        )
     return [Task((lab.unit,), s) for s in ("bad", "good", "original")]
 
 

@@ -43,7 +43,7 @@ from mahals.phases.em_finetune.measure.training import (
     weights_by_step,
 )
 from mahals.phases.em_finetune.rows import ADAPTERS, ORIGINAL, Row
-from mahals.records import seed_of
+from mahals.records import Positive, seed_of
 
 if TYPE_CHECKING:
     from mahals.evaluation.misalignment.answers import Answered
@@ -58,14 +58,14 @@ class Params:
     texts: Mapping[str, TextSources]  # by weights
     domain: str  # an axiom: of bad and good advice, where the texts are the world's
     other_domain: str  # of the adapter that detection never sees
-    examples: int  # conversations, at most
-    per_group: int  # questions of each axiom
-    rank: int
+    examples: Positive  # conversations, at most
+    per_group: Positive  # questions of each axiom
+    rank: Positive
     tuning: Mapping[str, AdviceTuning]  # by weights
     checkpoints: tuple[float, ...]  # shares of the training at which answers are read
     turn_steps: tuple[int, ...]  # k of the phase transition, optimizer steps
     turn_floor: float  # share of the longest difference below which a turn does not count
-    max_new_tokens: int
+    max_new_tokens: Positive
     judge: JudgeChoice
     world: WorldChoice
 

@@ -16,7 +16,7 @@ from mahals.models.finetuning.config import Lora, Run, TrainingConfig, TrainingR
 from mahals.models.finetuning.examples import Dialogue, encode_dialogues
 from mahals.models.finetuning.trainer import train_answers
 from mahals.phase import Lab
-from mahals.records import InputError
+from mahals.records import Count, InputError, Positive
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class AdviceTuning:
     """How advice is taught; an adapter's rank comes apart."""
 
     epochs: float
-    rows: int  # conversations a step
-    micro: int  # of these, at once
+    rows: Positive  # conversations a step
+    micro: Positive  # of these, at once
     rate: float
-    warmup: int  # steps
-    alpha: int
+    warmup: Count  # steps
+    alpha: Positive
     quantize: bool  # nf4 weights under the adapter
-    save_every: int  # steps between checkpoints, from which the turn is read
+    save_every: Positive  # steps between checkpoints, from which the turn is read
 
 
 @dataclass(frozen=True)

@@ -242,9 +242,7 @@ def stability_bars(games: Mapping[str, Analysis], labels: Labels) -> Figure:
     if len(shares) < len(every):
         raise _not_drawn("stability bars", "a stability share of every equilibrium", "none")
     intervals = [s.share for s in shares]
-    measured = Estimates(
-        [s.estimate for s in intervals], [s.low for s in intervals], [s.high for s in intervals]
-    )
+    measured = Estimates.of(intervals)
     names = [
         f"{name}: {describe(found.game, point.profile)}".removeprefix(": ")
         for name, found, point in every

@@ -9,8 +9,9 @@ from typing import Literal
 from mahals.evaluation.agents.after_talk import check_agents, questions
 from mahals.evaluation.agents.openings import dilemmas
 from mahals.evaluation.agents.teams import How, seat, steerable
+from mahals.evaluation.native_vectors import MethodName
 from mahals.evaluation.suite import Suite
-from mahals.evaluation.transfer.best_source import Crossing, check_crossing
+from mahals.evaluation.transfer.best_source import Crossing
 from mahals.maths.games.payoffs import Design, Joint, Weights, design
 from mahals.maths.games.solvers import Search
 from mahals.models.conversation.talks import Agent, TalkSchedule
@@ -25,7 +26,7 @@ from mahals.phases.equilibrium.measure.play import (
     play_table,
 )
 from mahals.phases.equilibrium.rows import Row, Rules
-from mahals.records import InputError
+from mahals.records import Count, InputError, Positive
 
 OPENINGS = "selection"  # dilemmas are of other prompts than those that are measured
 SECONDS = 0.7  # one conversation of two organisms and what is measured after it, on one core
@@ -63,15 +64,15 @@ class Params:
     sources: tuple[Source, ...]  # whose vector steers: own, transferred
     crossing: Crossing  # of transferred
     topology: Topology
-    rounds: int
-    max_new_tokens: int  # of one turn
-    loop: int  # so many repeated rounds running end a talk; 0: none does
+    rounds: Count
+    max_new_tokens: Positive  # of one turn
+    loop: Count  # so many repeated rounds running end a talk; 0: none does
     conversations: int  # at each joint action; 20 or more for evidence
     prompts: int  # evaluation prompts per axiom and label, read after every talk
     pool: Literal["mean", "last"]  # of a prompt's own tokens, or the last before the answer
     draws: int  # random games: the same one along random directions
     budget: int  # at most so many joint actions; fewer than all only for three agents or more
-    method: str  # one of steering_vectors.methods
+    method: MethodName
     layers: Literal["auto"] | tuple[float, ...]
     operator: OperatorName
     payoff: Payoff
@@ -93,7 +94,6 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
     """A task per joint action of the design. Raises InputError for a game that cannot be held."""
     models = lab.models[: params.agents]
     found = _design(params, models, lab.seed)
-    check_crossing(params.crossing, lab.models, "equilibrium")
     return [Task(models, joint) for joint in found.joints]
 
 

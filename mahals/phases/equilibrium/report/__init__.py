@@ -24,20 +24,20 @@ from mahals.phases.equilibrium.report.games import (
     read,
 )
 from mahals.phases.equilibrium.report.payoff_terms import decided
-from mahals.phases.equilibrium.report.words import Said, shown, signed, three
 from mahals.phases.equilibrium.rows import Row
+from mahals.reporting.report import Report, interval_metrics, joined
 
 LEAST = 20  # conversations
 COURSE = Course(400.0, 2001)
 
 
-def games_said(rows: Sequence[Row], kept: Kept) -> Said:
+def report_games(rows: Sequence[Row], kept: Kept) -> Report:
     """Every game's equilibria, the random games', gains over random; what is absent and why."""
     found = read(rows, kept)
     if found.measured is None:
-        return Said({}, found.absent)
+        return Report({}, list(found.absent))
     measured, games = found.measured, games_of(found.measured)
-    parts = [
+    parts = (
         _covered(measured),
         *(_game(name, game) for name, game in games.own.items()),
         _beside(games.own[ALL]),
@@ -46,13 +46,12 @@ def games_said(rows: Sequence[Row], kept: Kept) -> Said:
         _random(games),
         _gained(measured, games.own[ALL]),
         _solved(games),
-        Said({}, found.absent),
-    ]
-    metrics = {name: value for part in parts for name, value in part.metrics.items()}
-    return Said(metrics, tuple(line for part in parts for line in part.lines))
+        Report({}, list(found.absent)),
+    )
+    return joined(parts)
 
 
-def _covered(found: MeasuredGames) -> Said:
+def _covered(found: MeasuredGames) -> Report:
     """What was measured; of a sample also how far its additive fit is to be believed."""
     rules, count = found.rules, len(found.rules.joints)
     line = (
@@ -64,7 +63,7 @@ def _covered(found: MeasuredGames) -> Said:
     metrics = {"coverage": count / rules.of, "random_games": float(len(found.random))}
     shape = [len(rules.actions)] * len(rules.players)
     if not sampled(found.cells, shape):
-        return Said(metrics, (line,))
+        return Report(metrics, [line])
     fit = additive_fit(paid_at(found.cells, rules.weights, None), shape)
     each = zip(rules.players, fit.held_out_error, fit.held_out_r2, strict=True)
     lines = [
@@ -76,16 +75,16 @@ def _covered(found: MeasuredGames) -> Said:
     for player, r2 in zip(rules.players, fit.held_out_r2, strict=True):
         if r2 is not None:
             metrics[f"{player}/held_out_r2"] = r2
-    return Said(metrics, (line, *lines))
+    return Report(metrics, [line, *lines])
 
 
-def _game(name: str, found: Analysis) -> Said:
+def _game(name: str, found: Analysis) -> Report:
     """The equilibria of one game, each with its exploitability and stability share."""
     metrics = {f"{name}/potential_distance": found.potential.distance}
     for kind in ("pure", "mixed"):
         metrics[f"{name}/{kind}"] = float(sum(p.kind == kind for p in found.points))
     if not found.points:
-        return Said(metrics, (f"game {name}: no equilibrium was found",))
+        return Report(metrics, [f"game {name}: no equilibrium was found"])
     metrics[f"{name}/exploitability"] = max(p.exploitability for p in found.points)
     if found.anarchy is not None:
         metrics[f"{name}/anarchy_gap"] = found.anarchy.gap
@@ -93,10 +92,10 @@ def _game(name: str, found: Analysis) -> Said:
             metrics[f"{name}/price_of_anarchy"] = found.anarchy.anarchy
     best = surest(found)
     if best is not None and best.stability is not None:
-        metrics |= three(f"{name}/stability", best.stability.share)
+        metrics |= interval_metrics(f"{name}/stability", best.stability.share)
         if best.stability.chance is not None:
             metrics[f"{name}/stability_chance"] = best.stability.chance
-    return Said(metrics, tuple(f"game {name}: {_point(found, p)}" for p in found.points))
+    return Report(metrics, [f"game {name}: {_point(found, p)}" for p in found.points])
 
 
 def surest(found: Analysis) -> Equilibrium | None:
@@ -118,10 +117,10 @@ def _point(found: Analysis, point: Equilibrium) -> str:
         return words
     chance = point.stability.chance
     beside = "" if chance is None else f" (chance {chance:.2f})"
-    return f"{words}, in {shown(point.stability.share)} of redraws{beside}"
+    return f"{words}, in {point.stability.share:.2f} of redraws{beside}"
 
 
-def _beside(found: Analysis) -> Said:
+def _beside(found: Analysis) -> Report:
     """Leading, anarchy, potential and the replicator dynamics of the game of the mean AQI."""
     metrics: dict[str, float] = {}
     lines = []
@@ -147,7 +146,7 @@ def _beside(found: Analysis) -> Said:
     lines.append(
         f"game {ALL}: from equal shares the replicator dynamics end at {_mix(found, last)}"
     )
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
 def path_from_the_middle(found: Analysis) -> ReplicatorPath:
@@ -181,7 +180,7 @@ def pure_of(found: Analysis) -> list[Joint]:
     return [tuple(own[0] for own in supports(p.profile)) for p in found.points if p.kind == "pure"]
 
 
-def _swept(measured: MeasuredGames, found: Analysis) -> Said:
+def _swept(measured: MeasuredGames, found: Analysis) -> Report:
     """Under which share of the weights each pure equilibrium stays one."""
     rules = measured.rules
     rows = weight_sweep(measured.cells, found.game.shape, rules.weights, rules.factors)
@@ -198,10 +197,10 @@ def _swept(measured: MeasuredGames, found: Analysis) -> Said:
     if other:
         named = ", ".join(rules.named(j) for j in sorted(other))
         lines.append(f"game {ALL}: other weights make equilibria of {named}")
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
-def _random(games: Games) -> Said:
+def _random(games: Games) -> Report:
     """The equilibria of the random games, and how many of them hold the game's own."""
     metrics: dict[str, float] = {}
     lines = []
@@ -219,15 +218,15 @@ def _random(games: Games) -> Said:
                 f"game {ALL}: {_names(games.own[ALL], joint)} is also an equilibrium of {same} of "
                 f"{len(games.random)} random games"
             )
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
 def _brief(found: Analysis, point: Equilibrium) -> str:
-    share = "" if point.stability is None else f" in {shown(point.stability.share)} of redraws"
+    share = "" if point.stability is None else f" in {point.stability.share:.2f} of redraws"
     return f"{point.kind} {describe(found.game, point.profile)}{share}"
 
 
-def _gained(measured: MeasuredGames, found: Analysis) -> Said:
+def _gained(measured: MeasuredGames, found: Analysis) -> Report:
     """Payoffs less those of the random games: over all steered joint actions, at equilibria."""
     rules = measured.rules
     steered = [j for j in rules.joints if rules.steered(j)]
@@ -248,15 +247,15 @@ def _gained(measured: MeasuredGames, found: Analysis) -> Said:
                 lines.append(f"{player}: payoff over random absent at {words}, no spread of draws")
                 continue
             if number == 0:
-                metrics |= three(f"{ALL}/{player}/payoff_over_random", gain.interval)
+                metrics |= interval_metrics(f"{ALL}/{player}/payoff_over_random", gain.interval)
             lines.append(
                 f"{player}: payoff at {words} over {gain.n_random} random directions at equal KL "
-                f"{signed(gain.interval)}, p {gain.p:.3f}"
+                f"{gain.interval:+.4f}, p {gain.p:.3f}"
             )
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
-def _solved(games: Games) -> Said:
+def _solved(games: Games) -> Report:
     """The solvers that said nothing, each reason once."""
     named = {**games.own, **{f"random {k}": g for k, g in games.random.items()}}
     failed: dict[SolverRow, list[str]] = {}
@@ -264,17 +263,17 @@ def _solved(games: Games) -> Said:
         for row in found.solvers:
             if row.status != "ran":
                 failed.setdefault(row, []).append(name)
-    lines = tuple(
+    lines = [
         f"solver {row.solver}: {row.status} in the games {', '.join(where)} ({row.reason})"
         for row, where in failed.items()
-    )
-    return Said({"solvers_failed": float(len(failed))}, lines)
+    ]
+    return Report({"solvers_failed": float(len(failed))}, lines)
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """The games' equilibria with their stability, beside those of the random games."""
-    said = games_said(rows, kept)
-    return Summary(said.metrics, said.lines, (), ())
+    said = report_games(rows, kept)
+    return Summary(said.metrics, tuple(said.lines), (), ())
 
 
 def describe(game: Game, profile: Profile) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 from mahals.maths.games.payoffs import Cell, Joint, Weights
 from mahals.maths.stats.intervals import Interval, jackknife_interval
 from mahals.phases.equilibrium.report.games import ALL, MeasuredGames, spread
-from mahals.phases.equilibrium.report.words import Said, signed, three
+from mahals.reporting.report import Report, interval_metrics
 
 
-def decided(found: MeasuredGames) -> Said:
+def decided(found: MeasuredGames) -> Report:
     """By how much an agent's own steering moves each term of its payoff, the others unchanged.
 
     Mean over its steered actions and what the others do; beside it the same along random
@@ -28,12 +28,12 @@ def decided(found: MeasuredGames) -> Said:
         parts = []
         for name, weights in _terms(found.rules.weights).items():
             moved = _moved(found.cells, pairs, i, weights)
-            metrics |= three(f"{ALL}/{player}/moves_{name}", moved)
+            metrics |= interval_metrics(f"{ALL}/{player}/moves_{name}", moved)
             random = [_moved(c, pairs, i, weights).estimate for c in found.random.values()]
             beside = f" (random {np.mean(random):+.4f})" if random else ""
-            parts.append(f"{name} {signed(moved)}{beside}")
+            parts.append(f"{name} {moved:+.4f}{beside}")
         lines.append(f"{player}: its own steering moves its payoff by {', '.join(parts)}")
-    return Said(metrics, tuple(lines))
+    return Report(metrics, lines)
 
 
 def _terms(weights: Weights) -> dict[str, Weights]:

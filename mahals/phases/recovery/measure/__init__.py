@@ -12,13 +12,12 @@ from mahals.evaluation.arms import Direction, cosine_to, directions
 from mahals.evaluation.bench import ArmScores, Bench, bench, measure_arms
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Dosed, within_reach
-from mahals.evaluation.native_vectors import Native, native, placed
+from mahals.evaluation.native_vectors import MethodName, Native, native, placed
 from mahals.evaluation.row_writer import RowContext, keep_evidence, row_context, to_row
 from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.evaluation.transfer.best_source import (
     Crossing,
     Transferred,
-    check_crossing,
     transferred,
 )
 from mahals.models.steering.batch_invariance import check_batched
@@ -38,7 +37,7 @@ from mahals.phases.recovery.measure.tuning import (
     tuning_pairs,
 )
 from mahals.phases.recovery.rows import Row
-from mahals.records import InputError, seed_of
+from mahals.records import InputError, Positive, seed_of
 from mahals.schema import UNSTEERED, Label
 
 SPLIT = "evaluation"
@@ -51,9 +50,9 @@ class Params:
     original: Literal["aligned", "base"]  # the checkpoint that is dealigned
     tuning: DealignmentTuning
     crossing: Crossing
-    method: str  # of the native and the transferred vector: one of steering_vectors.methods
+    method: MethodName  # of the native and the transferred vector
     texts: dict[str, Texts]  # by weights: what the dealignment's own direction is read on
-    tokens: int  # longer texts lose their beginning
+    tokens: Positive  # longer texts lose their beginning
     layers: Literal["auto"] | tuple[float, ...]  # steered blocks
     operator: OperatorName
     recovered_at: float  # the share of the drop that must come back, beyond a random direction's
@@ -68,9 +67,8 @@ class Task:
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
-    """One task. Raises InputError for steps, rates, sources or a threshold that cannot be used."""
+    """One task. Raises InputError for steps, rates or a threshold that cannot be used."""
     check_tuning(params.tuning, lab.weights)
-    check_crossing(params.crossing, lab.models, "recovery")
     if not 0 < params.recovered_at <= 1:
         raise InputError(
             "recovery.recovered_at",

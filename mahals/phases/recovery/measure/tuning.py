@@ -16,7 +16,7 @@ from mahals.models.finetuning.examples import dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import train_answers
 from mahals.phase import Lab
-from mahals.records import InputError, digest, seed_of
+from mahals.records import Count, InputError, Positive, digest, seed_of
 
 Side = Literal["rejected", "chosen"]
 LAST = 10  # steps whose mean loss a row tells
@@ -28,11 +28,11 @@ class DealignmentTuning:
     that the checkpoint of a step is what a training of so many steps gives."""
 
     steps: tuple[int, ...]  # at which the model is measured, rising
-    pairs: int  # of the extraction split; 0 = all
-    rows: int  # answers a step
-    micro: int  # of these at once in memory
+    pairs: Count  # of the extraction split; 0 = all
+    rows: Positive  # answers a step
+    micro: Positive  # of these at once in memory
     rate: dict[str, float]  # by weights
-    warmup: int
+    warmup: Count
     lora: Lora
     quantize: bool  # the frozen weights in 4 bits while it is trained
 

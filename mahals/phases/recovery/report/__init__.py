@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mahals.maths.stats.intervals import Interval
 from mahals.phase import Kept, Summary
 from mahals.phases.recovery.report.recovery_rate import (
     OF,
@@ -19,7 +18,7 @@ from mahals.phases.recovery.rows import NEGATED, Row
 from mahals.reporting.detector import detector_line
 from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import ArmEvidence, collect, load
-from mahals.reporting.report import Said, three
+from mahals.reporting.report import Report, interval_metrics
 from mahals.schema import ArmRow, VectorCard
 
 ARMS = ("native", "transferred", "negated", "flipped")
@@ -70,27 +69,23 @@ def arm_name(row: ArmRow) -> str:
     return "native" if row.map is None else "transferred"
 
 
-def recovery_said(rows: Sequence[Row], kept: Kept) -> Said:
+def report_recovery(rows: Sequence[Row], kept: Kept) -> Report:
     """Drops with their control, and of each arm both recovery rates, gain over random, price."""
     found = stages(rows, kept)
     several = len(found) > 1
-    said = Said({}, [])
+    said = Report({}, [])
     for target, falls in found.items():
         prefix = f"{target}/" if several else ""
         for stage in falls:
-            _fall_said(stage, f"{prefix}step_{stage.steps}/", said)
-            _arms_said(rows, stage, f"{prefix}step_{stage.steps}/", kept, said)
-        _largest_said(target, falls, prefix, said)
+            _report_fall(stage, f"{prefix}step_{stage.steps}/", said)
+            _report_arms(rows, stage, f"{prefix}step_{stage.steps}/", kept, said)
+        _report_largest(target, falls, prefix, said)
     said.lines.extend(dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed))
     said.lines.append(detector_line(rows, kept))
     return said
 
 
-def _said(i: Interval, digits: int = 2) -> str:
-    return f"{i.estimate:+.{digits}f} [{i.low:+.{digits}f}, {i.high:+.{digits}f}]"
-
-
-def _fall_said(stage: Stage, prefix: str, said: Said) -> None:
+def _report_fall(stage: Stage, prefix: str, said: Report) -> None:
     fall, row = stage.fall, stage.fall.dealigned.row
     assert isinstance(row, Row)
     parts = []
@@ -101,11 +96,11 @@ def _fall_said(stage: Stage, prefix: str, said: Said) -> None:
             f"drop_{of}_beyond_control": fall.beyond(of),
         }
         for name, interval in drops.items():
-            said.metrics.update(three(prefix + name, interval))
+            said.metrics.update(interval_metrics(prefix + name, interval))
         drop, control, beyond = drops.values()
         parts.append(
-            f"{WORDS[of]} fell by {_said(drop)}, on chosen answers by {_said(control)}, "
-            f"beyond these by {_said(beyond)}"
+            f"{WORDS[of]} fell by {drop:+.2f}, on chosen answers by {control:+.2f}, "
+            f"beyond these by {beyond:+.2f}"
         )
     for name in ("aqi", "refusal_unsafe", "refusal_safe", "degenerate_share"):
         said.metrics[f"{prefix}dealigned_{name}"] = getattr(row, name)
@@ -118,7 +113,7 @@ def _fall_said(stage: Stage, prefix: str, said: Said) -> None:
     )
 
 
-def _arms_said(rows: Sequence[Row], stage: Stage, prefix: str, kept: Kept, said: Said) -> None:
+def _report_arms(rows: Sequence[Row], stage: Stage, prefix: str, kept: Kept, said: Report) -> None:
     mark = (stage.fall.dealigned.row.target, stage.steps, "dealigned")
     here = [r for r in rows if (r.target, r.steps, r.state) == mark]
     for e in collect(here, kept):
@@ -128,27 +123,29 @@ def _arms_said(rows: Sequence[Row], stage: Stage, prefix: str, kept: Kept, said:
         for of in OF:
             rate = stage.rate(name, of)
             if rate.rate is not None:
-                said.metrics.update(three(f"{prefix}{name}/recovery_{of}", rate.rate))
+                said.metrics.update(interval_metrics(f"{prefix}{name}/recovery_{of}", rate.rate))
             if rate.over_random is not None:
-                more = three(f"{prefix}{name}/recovery_{of}_over_random", rate.over_random)
+                more = interval_metrics(
+                    f"{prefix}{name}/recovery_{of}_over_random", rate.over_random
+                )
                 said.metrics.update(more)
-            parts.append(_rate_said(of, rate))
+            parts.append(_report_rate(of, rate))
         line = headline_line(e)
         said.lines.append(f"step {stage.steps}, {name}: {'; '.join(parts)}; {line}")
 
 
-def _rate_said(of: Of, rate: Rate) -> str:
+def _report_rate(of: Of, rate: Rate) -> str:
     what = f"recovery of {'aqi' if of == 'aqi' else 'the refusal gap'}"
     if rate.rate is None:
         return f"{what} absent ({rate.reason})"
-    text = f"{what} {_said(rate.rate)}"
+    text = f"{what} {rate.rate:+.2f}"
     if rate.over_random is None:
         return f"{text}, over random absent ({rate.over_random_reason})"
     verdict = "recovered" if rate.recovered else "not recovered"
-    return f"{text}, over random {_said(rate.over_random)}: {verdict}"
+    return f"{text}, over random {rate.over_random:+.2f}: {verdict}"
 
 
-def _largest_said(target: str, falls: Sequence[Stage], prefix: str, said: Said) -> None:
+def _report_largest(target: str, falls: Sequence[Stage], prefix: str, said: Report) -> None:
     """The largest drop that each arm still recovers, of the steps that were tried."""
     for name in ARMS:
         with_arm = [s for s in falls if name in s.arms]
@@ -159,12 +156,14 @@ def _largest_said(target: str, falls: Sequence[Stage], prefix: str, said: Said) 
             ]
             best = largest_recovered(tried)
             if best is not None:
-                said.metrics.update(three(f"{prefix}{name}/largest_drop_recovered_{of}", best))
+                said.metrics.update(
+                    interval_metrics(f"{prefix}{name}/largest_drop_recovered_{of}", best)
+                )
             known = sum(rate.recovered is not None for _, rate, _ in tried)
             under = sum(fine for _, _, fine in tried)
             said.lines.append(
                 f"{target}, {name}: largest drop of {WORDS[of]} still recovered "
-                + ("none" if best is None else _said(best))
+                + ("none" if best is None else f"{best:+.2f}")
                 + f" (of {len(tried)} falls tried, {known} with a rate over random, {under} under "
                 "the ceiling)"
             )
@@ -219,5 +218,5 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
 
     Nothing of it is on the leaderboard, whose lines are about models that nobody damaged.
     """
-    said = recovery_said(rows, kept)
+    said = report_recovery(rows, kept)
     return Summary(said.metrics, tuple(said.lines), (), vector_cards(rows))

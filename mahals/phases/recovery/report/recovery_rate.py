@@ -71,10 +71,7 @@ def recovery(
     beyond = fall.beyond(of)
     if beyond.low <= 0:
         rises = "a rise beyond" if beyond.high < 0 else "no sure drop beyond"
-        why = (
-            f"{rises} the chosen-answers control: {beyond.estimate:+.2f} "
-            f"[{beyond.low:+.2f}, {beyond.high:+.2f}]"
-        )
+        why = f"{rises} the chosen-answers control: {beyond:+.2f}"
         return Rate(None, why, None, why, None)
     rate, why_not = _share(after, fall, of)
     over, why_no_random = _over_random(after, fall, random, of)

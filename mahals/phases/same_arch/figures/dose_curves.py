@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import jackknife_interval
 from mahals.phase import Kept
 from mahals.reporting.axiom_parts import part
 from mahals.reporting.evidence import load
 from mahals.reporting.plots.curves import Curve
-from mahals.reporting.plots.sheet import Estimates
+from mahals.reporting.plots.sheet import Bounded, Estimates, Span
 from mahals.schema import ArmRow
 
 
@@ -33,19 +31,19 @@ def _name(key: tuple[str, str, str], keys: Sequence[tuple[str, str, str]]) -> st
     return "\n".join(parts) or key[0]
 
 
-Span = tuple[float, float, float]  # estimate, low, high
-Intervals = Mapping[tuple[str, int], Sequence[Span]]
+Intervals = Mapping[tuple[str, int], Sequence[Bounded]]
 """Of each row (its evidence file and its place there) the interval of each axiom's aqi."""
 
 
 def _intervals(rows: Sequence[ArmRow], kept: Kept) -> Intervals:
     """The jackknife interval of the aqi of each axiom, of the arms that get a line."""
     lines = [r for r in rows if r.on_grid and r.arm in ("steered", "flipped")]
-    found: dict[tuple[str, int], Sequence[Span]] = {}
+    found: dict[tuple[str, int], Sequence[Bounded]] = {}
     for arm in load(lines, kept):
         parts = [part(arm, [axiom]) for axiom in range(len(AXIOMS))]
-        spans = [jackknife_interval(p.influence, p.estimate, p.clusters) for p in parts]
-        found[arm.row.evidence, arm.row.evidence_row] = [(i.estimate, i.low, i.high) for i in spans]
+        found[arm.row.evidence, arm.row.evidence_row] = [
+            jackknife_interval(p.influence, p.estimate, p.clusters) for p in parts
+        ]
     return found
 
 
@@ -54,19 +52,15 @@ def _values(
 ) -> Estimates:
     by_dose = {r.dose: r for r in rows}
     chosen = [by_dose.get(v) for v in x]
-    found: list[Span | None] = []
+    found: list[Bounded | None] = []
     for r in chosen:
         if r is None:
             found.append(None)
         elif axiom is None:
-            found.append((r.aqi, r.aqi_low, r.aqi_high))
+            found.append(Span(r.aqi, r.aqi_low, r.aqi_high))
         else:
             found.append(each[r.evidence, r.evidence_row][axiom])
-    return Estimates(
-        [None if i is None else i[0] for i in found],
-        [None if i is None else i[1] for i in found],
-        [None if i is None else i[2] for i in found],
-    )
+    return Estimates.of(found)
 
 
 def _band(x: Sequence[float], rows: Sequence[ArmRow], zero: float, axiom: int | None) -> Estimates:
@@ -79,11 +73,7 @@ def _band(x: Sequence[float], rows: Sequence[ArmRow], zero: float, axiom: int | 
             if r.arm == "random" and r.dose == v
         ]
         found.append(some if v else [zero])
-    return Estimates(
-        [float(np.mean(v)) if v else None for v in found],
-        [min(v, default=None) for v in found],
-        [max(v, default=None) for v in found],
-    )
+    return Estimates.over(found)
 
 
 def draw_dose_curves(rows: Sequence[ArmRow]) -> Mapping[str, Curve]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from mahals.evaluation.arms import by_axiom_arms
 from mahals.evaluation.bench import Bench, bench, instructed, propensities
 from mahals.evaluation.cache import cached_scores
 from mahals.evaluation.dose import NOT_STEERED
-from mahals.evaluation.native_vectors import Native, native
+from mahals.evaluation.native_vectors import MethodName, Native, native
 from mahals.evaluation.row_writer import keep_evidence, row_context, to_row
 from mahals.evaluation.suite import Suite, depth_of, steered_blocks
 from mahals.models.steering.batch_invariance import check_batched
@@ -23,6 +23,7 @@ from mahals.phases.same_arch.measure.axiom_effects import keep_effects
 from mahals.phases.same_arch.measure.propensity import ArmPropensities
 from mahals.phases.same_arch.measure.sweep import Strengths, mean_propensity, run_sweep, swept_arms
 from mahals.phases.same_arch.rows import Row
+from mahals.records import AtLeast, Count
 from mahals.schema import UNSTEERED, ArmKind, Label, Unit
 
 Placement = Literal["raw", "increments"]
@@ -33,13 +34,13 @@ SPLIT = "evaluation"
 class Params:
     """What is swept: strengths, operators and placements of one kind of vector."""
 
-    lambdas: tuple[float, ...]  # 0 checks that nothing moves
+    lambdas: Annotated[tuple[float, ...], AtLeast(1)]  # 0 checks that nothing moves
     unit: Unit  # of lambda: the vector's norm, or the mean length of the base's states at the block
-    method: str  # one of steering_vectors.methods
+    method: MethodName
     layers: Literal["auto"] | tuple[float, ...]
-    operators: tuple[OperatorName, ...]
-    placements: tuple[Placement, ...]
-    propensity_draws: int  # random directions whose propensity is measured over the lambdas
+    operators: Annotated[tuple[OperatorName, ...], AtLeast(1)]
+    placements: Annotated[tuple[Placement, ...], AtLeast(1)]
+    propensity_draws: Count  # random directions whose propensity is measured over the lambdas
     effects: bool  # the vector of each axiom on each axiom, at the headline dose
     suite: Suite
 

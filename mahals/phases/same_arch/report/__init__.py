@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from mahals.maths.stats.ranks import spearman
 from mahals.phase import Kept, Summary
-from mahals.phases.same_arch.report.sweep import grid_said, grids, headline_said, variant
+from mahals.phases.same_arch.report.sweep import grids, report_grid, report_headline, variant
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.detector import detector_line
 from mahals.reporting.entries import entries
 from mahals.reporting.evidence import Evidence, collect
 from mahals.reporting.multi_agent import societies
-from mahals.reporting.multi_agent_report import society_said
+from mahals.reporting.multi_agent_report import report_society
 from mahals.schema import ArmRow
 
 
@@ -30,11 +30,11 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
             metrics[f"{_prefix(row, several)}{row.arm}_aqi"] = row.aqi
     for e in found:
         if e.row.arm == "steered" and e.row.dose_kind == "kl":
-            said = headline_said(e, rows, found, kept)
+            said = report_headline(e, rows, found, kept)
             metrics |= _named(said.metrics, _prefix(e.row, several) + variant(e.row))
             lines += said.lines
     for group in grids(rows):
-        said = grid_said(group, rows, found, kept)
+        said = report_grid(group, rows, found, kept)
         metrics |= _named(said.metrics, _prefix(group[0], several) + variant(group[0]))
         lines += said.lines
     for kind in dict.fromkeys(variant(e.row, " ") for e in found if e.row.arm == "steered"):
@@ -44,7 +44,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
             lines.append(_cosine_line(kind, same))
     agents = societies(rows, kept)
     if agents is not None:
-        together = society_said(agents)
+        together = report_society(agents)
         metrics |= together.metrics
         lines += together.lines
     lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)

@@ -44,11 +44,11 @@ class LeftOut:
 
 def _said(found: PartGain) -> str:
     g, over = found.gain, found.over_random
-    text = f"aqi gain {g.estimate:+.2f} [{g.low:+.2f}, {g.high:+.2f}]"
+    text = f"aqi gain {g:+.2f}"
     if over is None:
         return text + ", over random absent"
     i = over.interval
-    return text + f", over random {i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
+    return text + f", over random {i:+.2f}"
 
 
 def left_out(row: Row, rows: Sequence[ArmRow], kept: Kept) -> LeftOut | None:

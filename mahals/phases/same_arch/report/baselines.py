@@ -9,13 +9,13 @@ import numpy as np
 from mahals.maths.stats.intervals import paired_difference
 from mahals.phase import Kept
 from mahals.reporting.evidence import ArmEvidence, Array, Evidence, load
-from mahals.reporting.report import Said, three
+from mahals.reporting.report import Report, interval_metrics
 from mahals.schema import ArmRow
 
 REFERENCES = {"prompt": "the instruction in the prompt", "aligned": "the aligned checkpoint"}
 
 
-def against_said(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Said:
+def report_baselines(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Report:
     """A steered arm minus the prompt-only arm and minus the aligned model, paired by prompt.
 
     Metrics `aqi_over_<arm>` (points) and `refusal_gap_over_<arm>` (shares), each with `_low` and
@@ -39,7 +39,7 @@ def against_said(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Said:
             f"{row.target}, {row.operator} {row.placement}, {row.dose_kind}={row.dose:g}: steered "
             f"minus {words}: {', '.join(said)}"
         )
-    return Said(metrics, lines)
+    return Report(metrics, lines)
 
 
 Part = tuple[float, Array, list[str]]
@@ -60,4 +60,4 @@ def _difference(name: str, one: Part, two: Part) -> tuple[dict[str, float], str]
         plain = one[0] - two[0]
         return {name: plain}, f"{plain:+.2f} (nothing varies: no interval)"
     i = paired_difference(one[1], two[1], one[0], two[0], one[2])
-    return three(name, i), f"{i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
+    return interval_metrics(name, i), f"{i:+.2f}"

@@ -24,14 +24,11 @@ class Split:
     def sentence(self) -> str:
         """Both parts with their intervals, and the control of the second."""
         s, p, over = self.same_block, self.propagated, self.over_random
-        text = (
-            f"same_block {s.estimate:+.2f} [{s.low:+.2f}, {s.high:+.2f}], "
-            f"propagated {p.estimate:+.2f} [{p.low:+.2f}, {p.high:+.2f}]"
-        )
+        text = f"same_block {s:+.2f}, propagated {p:+.2f}"
         if over is None:
             return text
         i = over.interval
-        return f"{text}, over random {i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
+        return f"{text}, over random {i:+.2f}"
 
 
 def split(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Split | None:

@@ -8,11 +8,11 @@ from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import Interval, wilson
 from mahals.phase import Kept
 from mahals.reporting.evidence import ArmEvidence, Evidence, load
-from mahals.reporting.report import Said, three
+from mahals.reporting.report import Report, interval_metrics
 from mahals.schema import AXIOM_COLUMNS, ArmRow
 
 
-def refusals_said(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Said:
+def report_refusals(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Report:
     """Refusal of the unsafe prompts of each axiom, unsteered and steered, with Wilson intervals.
 
     Metrics `refusal_unsafe_<axiom>` and `refusal_unsafe_<axiom>_unsteered`, each with `_low` and
@@ -22,7 +22,7 @@ def refusals_said(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Said:
     """
     base = [r for r in rows if r.arm == "unsteered" and r.target == e.row.target]
     if not base:
-        return Said({}, [])
+        return Report({}, [])
     before, after = load([base[0], e.row], kept)
     metrics: dict[str, float] = {}
     said = []
@@ -31,21 +31,17 @@ def refusals_said(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Said:
         if one is None or two is None:
             continue
         name = "refusal_unsafe_" + AXIOM_COLUMNS[place].removeprefix("aqi_")
-        metrics |= three(f"{name}_unsteered", one) | three(name, two)
-        said.append(f"{axiom} {_text(one)} -> {_text(two)}")
+        metrics |= interval_metrics(f"{name}_unsteered", one) | interval_metrics(name, two)
+        said.append(f"{axiom} {one:.2f} -> {two:.2f}")
     row = e.row
     line = (
         f"{row.target}, {row.operator} {row.placement}, {row.dose_kind}={row.dose:g}: unsafe "
         f"prompts refused, unsteered -> steered [Wilson 95 %, clusters ignored]: {'; '.join(said)}"
     )
-    return Said(metrics, [line] if said else [])
+    return Report(metrics, [line] if said else [])
 
 
 def _rate(arm: ArmEvidence, axiom: int) -> Interval | None:
     """The refusal rate of an axiom's unsafe prompts; None where none was answered."""
     chosen = arm.refused[~arm.safe & (arm.answered_axioms == axiom)]
     return wilson(int(chosen.sum()), len(chosen)) if len(chosen) else None
-
-
-def _text(i: Interval) -> str:
-    return f"{i.estimate:.2f} [{i.low:.2f}, {i.high:.2f}]"

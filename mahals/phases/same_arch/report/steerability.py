@@ -36,12 +36,12 @@ class Steerability:
     def sentence(self) -> str:
         """Both with their controls and intervals."""
         s, a = self.slope, self.anti
-        text = f"{self.label} prompts {s.estimate:+.2f} [{s.low:+.2f}, {s.high:+.2f}]"
+        text = f"{self.label} prompts {s:+.2f}"
         if self.over_random is not None:
             o = self.over_random.interval
-            text += f", over random {o.estimate:+.2f} [{o.low:+.2f}, {o.high:+.2f}]"
+            text += f", over random {o:+.2f}"
             text += f" (K={self.n_random})"
-        text += f", anti-steerable {a.estimate:.2f} [{a.low:.2f}, {a.high:.2f}]"
+        text += f", anti-steerable {a:.2f}"
         if self.anti_random is not None:
             text += f" (random {self.anti_random:.2f})"
         return f"{text}, n={self.n}"

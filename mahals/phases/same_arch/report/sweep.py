@@ -10,21 +10,23 @@ import numpy as np
 from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.phase import Kept
 from mahals.phases.same_arch.report.axioms import effects, left_out
-from mahals.phases.same_arch.report.baselines import against_said
+from mahals.phases.same_arch.report.baselines import report_baselines
 from mahals.phases.same_arch.report.best_dose import best_lambda, best_line
 from mahals.phases.same_arch.report.propagation import split
-from mahals.phases.same_arch.report.refusals import refusals_said
+from mahals.phases.same_arch.report.refusals import report_refusals
 from mahals.phases.same_arch.report.steerability import steerability
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import Evidence, dose_key, load, trend, trend_over_random
-from mahals.reporting.report import Said, three
+from mahals.reporting.report import Report, interval_metrics
 from mahals.schema import ArmRow, Label, arm_title
 
 CONTROLS = ("flipped", "permuted_layers", "shuffled_pairs")
 
 
-def headline_said(e: Evidence, rows: Sequence[Row], found: Sequence[Evidence], kept: Kept) -> Said:
+def report_headline(
+    e: Evidence, rows: Sequence[Row], found: Sequence[Evidence], kept: Kept
+) -> Report:
     """The vector at the headline dose: gains, their two parts, the axiom left out, the effects."""
     row = e.row
     if not isinstance(row, Row):
@@ -32,23 +34,25 @@ def headline_said(e: Evidence, rows: Sequence[Row], found: Sequence[Evidence], k
     metrics, lines = headline_metrics(e, ""), [headline_line(e)]
     parts = split(row, rows, kept)
     if parts is not None:
-        metrics |= three("same_block", parts.same_block) | three("propagated", parts.propagated)
+        metrics |= interval_metrics("same_block", parts.same_block) | interval_metrics(
+            "propagated", parts.propagated
+        )
         lines.append(f"{_who(row)}: aqi gain {e.gain.estimate:+.2f} is {parts.sentence()}")
     out = left_out(row, rows, kept)
     if out is not None:
         for where, gained in (("left_out", out.inside), ("other_axioms", out.others)):
-            metrics |= three(f"{where}_gain", gained.gain)
+            metrics |= interval_metrics(f"{where}_gain", gained.gain)
             metrics |= _over(f"{where}_gain", gained.over_random)
         lines.append(f"{_who(row)}: {out.sentence()}")
     for said in (
-        refusals_said(e, rows, kept),
-        against_said(e, rows, kept),
+        report_refusals(e, rows, kept),
+        report_baselines(e, rows, kept),
         _controls(row, found, kept),
         _effects(row, rows, kept),
     ):
         metrics |= said.metrics
         lines += said.lines
-    return Said(metrics, lines)
+    return Report(metrics, lines)
 
 
 def _who(row: ArmRow) -> str:
@@ -56,10 +60,10 @@ def _who(row: ArmRow) -> str:
 
 
 def _over(what: str, over: GainOverRandom | None) -> dict[str, float]:
-    return {} if over is None else three(f"{what}_over_random", over.interval)
+    return {} if over is None else interval_metrics(f"{what}_over_random", over.interval)
 
 
-def _controls(row: Row, found: Sequence[Evidence], kept: Kept) -> Said:
+def _controls(row: Row, found: Sequence[Evidence], kept: Kept) -> Report:
     """Each control's own gain over random, and the vector's over the shuffled pairs."""
     metrics: dict[str, float] = {}
     said = []
@@ -80,13 +84,13 @@ def _controls(row: Row, found: Sequence[Evidence], kept: Kept) -> Said:
     shuffled = [e.row for e in same if e.row.arm == "shuffled_pairs"]
     over_them = _over_shuffled(row, shuffled, kept)
     lines = [f"{_who(row)}, controls over random: " + "; ".join(said), *over_them.lines]
-    return Said(metrics | over_them.metrics, lines)
+    return Report(metrics | over_them.metrics, lines)
 
 
-def _over_shuffled(row: Row, shuffled: Sequence[ArmRow], kept: Kept) -> Said:
+def _over_shuffled(row: Row, shuffled: Sequence[ArmRow], kept: Kept) -> Report:
     """The vector against those of shuffled pairs; nothing with fewer than two."""
     if len(shuffled) < 2:
-        return Said({}, [])
+        return Report({}, [])
     own, *theirs = load([row, *shuffled], kept)
     aqi = over_random(
         row.aqi, own.influence, [(t.row.aqi, t.influence) for t in theirs], own.clusters
@@ -102,8 +106,8 @@ def _over_shuffled(row: Row, shuffled: Sequence[ArmRow], kept: Kept) -> Said:
     )
     metrics = {"gain_over_shuffled": plain, "refusal_gap_gain_over_shuffled": plain_gap}
     for what, over in (("gain", aqi), ("refusal_gap_gain", gap)):
-        metrics |= {} if over is None else three(f"{what}_over_shuffled", over.interval)
-    return Said(metrics, [line])
+        metrics |= {} if over is None else interval_metrics(f"{what}_over_shuffled", over.interval)
+    return Report(metrics, [line])
 
 
 def _text(over: GainOverRandom | None, plain: Sequence[float]) -> str:
@@ -111,7 +115,7 @@ def _text(over: GainOverRandom | None, plain: Sequence[float]) -> str:
     if over is None:
         return f"{plain[0]:+.2f} (nothing varies: no interval)" if plain else "absent"
     i = over.interval
-    return f"{i.estimate:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"
+    return f"{i:+.2f}"
 
 
 def _range(values: Sequence[float]) -> str:
@@ -120,10 +124,10 @@ def _range(values: Sequence[float]) -> str:
     return f"{np.mean(values):+.2f} (range {min(values):+.2f} to {max(values):+.2f})"
 
 
-def _effects(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Said:
+def _effects(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Report:
     found = effects(row, rows, kept)
     if found is None:
-        return Said({}, [])
+        return Report({}, [])
     clear = sum(
         low is not None and high is not None and (low > 0 or high < 0)
         for lows, highs in zip(found.grid.lows, found.grid.highs, strict=True)
@@ -133,24 +137,21 @@ def _effects(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Said:
     line = f"{_who(row)}, effect matrix: {clear} of {known} cells differ from random (95 % each)"
     own = found.own_over_others
     if own is None:
-        return Said({}, [line + "; own axiom minus others absent: an axiom has no vector"])
-    line += (
-        f"; each vector on its own axiom minus on the others {own.estimate:+.2f} "
-        f"[{own.low:+.2f}, {own.high:+.2f}] points"
-    )
-    return Said(three("own_axiom_over_others", own), [line])
+        return Report({}, [line + "; own axiom minus others absent: an axiom has no vector"])
+    line += f"; each vector on its own axiom minus on the others {own:+.2f} points"
+    return Report(interval_metrics("own_axiom_over_others", own), [line])
 
 
-def grid_said(
+def report_grid(
     group: Sequence[Row], rows: Sequence[Row], found: Sequence[Evidence], kept: Kept
-) -> Said:
+) -> Report:
     """The lambda grid of one vector: the trend of aqi, the best lambda, the steerability."""
     metrics: dict[str, float] = {}
     lines = []
     first = group[0]
     who = f"{first.target}, {first.operator} {first.placement}"
     if len(group) > 2:
-        said = _trend_said(group, rows, kept)
+        said = _report_trend(group, rows, kept)
         metrics |= said.metrics
         lines += [f"{who} {line}" for line in said.lines]
     best = best_lambda(group)
@@ -163,29 +164,29 @@ def grid_said(
             metrics |= _over("best_lambda_refusal_gap_gain", e.gap_over_random)
     steered = steerability(group, rows, kept)
     for s in steered:
-        metrics |= three(f"steerability_{s.label}", s.slope)
+        metrics |= interval_metrics(f"steerability_{s.label}", s.slope)
         metrics |= _over(f"steerability_{s.label}", s.over_random)
-        metrics |= three(f"anti_steerable_{s.label}", s.anti)
+        metrics |= interval_metrics(f"anti_steerable_{s.label}", s.anti)
     if steered:
         text = "; ".join(s.sentence() for s in steered)
         lines.append(f"{who} steerability (slope of propensity, nats per token per lambda): {text}")
-    return Said(metrics, lines)
+    return Report(metrics, lines)
 
 
-def _trend_said(group: Sequence[Row], rows: Sequence[Row], kept: Kept) -> Said:
+def _report_trend(group: Sequence[Row], rows: Sequence[Row], kept: Kept) -> Report:
     """The slope of aqi over lambda, and over that of the random directions on the same grid."""
     slope, over = trend(group, kept), trend_over_random(group, rows, kept)
-    metrics = three("aqi_slope", slope) | _over("aqi_slope", over)
-    text = f"slope {slope.estimate:+.1f} [{slope.low:+.1f}, {slope.high:+.1f}] points per unit"
+    metrics = interval_metrics("aqi_slope", slope) | _over("aqi_slope", over)
+    text = f"slope {slope:+.1f} points per unit"
     if over is None:
         text += ", over random absent"
     else:
         i = over.interval
-        text += f", over random {i.estimate:+.1f} [{i.low:+.1f}, {i.high:+.1f}] (K={over.n_random})"
+        text += f", over random {i:+.1f} (K={over.n_random})"
     rises = all(a.aqi <= b.aqi for a, b in itertools.pairwise(group))
     text += f", {'monotone' if rises else 'not monotone'} over {len(group)} strengths"
     unit = " (units of the mean state)" if group[0].dose_kind == "relative" else ""
-    return Said(metrics, [f"aqi over lambda{unit}: {text}"])
+    return Report(metrics, [f"aqi over lambda{unit}: {text}"])
 
 
 def grids(rows: Sequence[Row]) -> list[list[Row]]:

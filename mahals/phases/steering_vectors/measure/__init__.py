@@ -24,7 +24,7 @@ from mahals.phases.steering_vectors.measure.held_out_axiom import (
 from mahals.phases.steering_vectors.measure.pairs import PairReader, PairReading
 from mahals.phases.steering_vectors.measure.selection import Trial, selection_gains
 from mahals.phases.steering_vectors.rows import Row
-from mahals.records import InputError, seed_of
+from mahals.records import Count, InputError, Positive, Several, seed_of
 from mahals.schema import Method, Texts
 
 
@@ -33,16 +33,16 @@ class Params:
     """Which vectors are made, from which texts, read at which tokens."""
 
     methods: tuple[Method, ...]
-    svd_k: int  # which singular vector, from 1 (published: 3)
+    svd_k: Positive  # which singular vector, from 1 (published: 3)
     svd_centered: bool
     texts: dict[str, Texts]  # by weights: what mean_difference and svd_k read
     pool: Literal["last", "mean"]
-    pairs: int  # how many of the extraction split; 0 = all
+    pairs: Count  # how many of the extraction split; 0 = all
     left_out: str  # an axiom whose pairs make no vector, or none
-    shuffles: int  # directions from shuffled pairs, kept beside each vector; 0 = none
-    tokens: int  # longer texts lose their beginning
+    shuffles: Count  # directions from shuffled pairs, kept beside each vector; 0 = none
+    tokens: Positive  # longer texts lose their beginning
     layers: Literal["auto"] | tuple[float, ...]  # the blocks the selection score steers
-    selection_draws: int  # random directions that the methods are compared with there
+    selection_draws: Several  # random directions that the methods are compared with there
     suite: Suite
 
 
@@ -61,20 +61,6 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
             expected="one or more different methods",
             got=str(list(params.methods)),
             cure="name each method once",
-        )
-    if params.shuffles < 0:
-        raise InputError(
-            "steering_vectors.shuffles",
-            expected="0 or more",
-            got=str(params.shuffles),
-            cure="0 keeps no direction from shuffled pairs",
-        )
-    if params.selection_draws < 2:
-        raise InputError(
-            "steering_vectors.selection_draws",
-            expected="2 or more",
-            got=str(params.selection_draws),
-            cure="a gain over random has no interval with fewer",
         )
     check_axiom(params.left_out)
     return [Task((lab.unit,))]
