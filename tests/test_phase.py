@@ -37,6 +37,7 @@ def test_shared_sections_are_the_fields_of_that_name() -> None:
         phase = load_phase(name)
         held = {f for f in SHARED_SECTIONS if f in phase.params.__dataclass_fields__}
         assert set(phase.shared) == held, name
+        assert phase.question.endswith("?") and "\n" not in phase.question, name
     assert load_phase("same_arch").shared == ("suite",)
     assert not {*RUN_KEYS} & {*SHARED_KEYS, *SHARED_SECTIONS}
 

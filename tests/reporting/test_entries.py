@@ -11,7 +11,7 @@ import pytest
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import wilson
 from mahals.reporting.entries import configuration, entries, headline_line, headline_metrics
-from mahals.reporting.evidence import collect
+from mahals.reporting.gains import collect
 from mahals.schema import COLUMNS, ArmRow
 from tests.support.arm_rows import N, arm_row, sample
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from mahals.reporting.entries import headline_line
-from mahals.reporting.evidence import collect, transfer_efficiency, trend, trend_over_random
+from mahals.reporting.gains import collect, transfer_efficiency, trend, trend_over_random
 from tests.support.arm_rows import DRAWS, N, sample
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +40,13 @@ def test_the_weakest_has_the_lowest_aqi_of_its_own_states_on_selection() -> None
     assert len(set(scores)) == 3
     assert weakest(lab, lab.models, SUITE) == int(np.argmin(scores))
     assert weakest(lab, lab.models[::-1], SUITE) == 2 - int(np.argmin(scores))
+
+    class Choosing(TinyLab):
+        def prompts(self, split: str) -> Any:
+            assert split == "selection", "what is told is not chosen on"
+            return super().prompts(split)
+
+    weakest(Choosing(), PAIR, SUITE)
 
 
 @pytest.mark.parametrize("arm", ["weakest", "all"])
