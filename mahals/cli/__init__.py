@@ -99,7 +99,8 @@ def _help(words: Sequence[str], keys: Mapping[str, Any]) -> str:
         options = parser.parse_args(words)
         workspace, settings = typed_settings(options, keys, options.phase)
         shown.description = workspace.phase(options.phase).question
-        shown.usage = f"mahals {words[0]} {options.phase} [OPTION ...] [--KEY YAML ...]"
+        usage = f"mahals {words[0]} {options.phase} [OPTION ...] [--KEY YAML ...]"
+        shown.usage = _wrapped(usage, " " * 7, " " * 14).lstrip()
         with uncollected():
             describe(shown, sections_of(workspace, settings, options.phase, RESERVED))
         return shown.format_help()
@@ -107,6 +108,8 @@ def _help(words: Sequence[str], keys: Mapping[str, Any]) -> str:
     if words[0] != "study":
         lines = [_wrapped(load_phase(name).question, f"  {name:17} ", " " * 20) for name in PHASES]
         parts.insert(0, "\n".join(["phases:", *lines]))
+    shown.formatter_class = argparse.RawDescriptionHelpFormatter  # it is wrapped already
+    shown.description = _wrapped(shown.description or "")
     shown.epilog = "\n\n".join(parts)
     return shown.format_help()
 
@@ -118,7 +121,6 @@ def _command(commands: argparse._SubParsersAction, name: str, help: str) -> argp
         help=help,
         description=help,
         allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if keyed:
         parser.add_argument(
@@ -133,7 +135,7 @@ def _command(commands: argparse._SubParsersAction, name: str, help: str) -> argp
 
 def _add_measuring(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     run = _command(commands, "run", "measure a phase, and first what it lacks from upstream")
-    run.add_argument("phase", metavar="PHASE", help="one of those below")
+    run.add_argument("phase", metavar="PHASE", help="its name")
     run.add_argument("--unit", help="measure this unit alone (a model), and gather nothing")
     run.add_argument("--units-only", action="store_true", help="measure all units, gather nothing")
     study = _command(commands, "study", "run every phase of the study, then show the leaderboard")
@@ -147,9 +149,9 @@ def _add_measuring(commands: argparse._SubParsersAction) -> None:  # type: ignor
             "--workers", type=int, default=0, metavar="N", help="processes; 0 is one per core"
         )
     gather = _command(commands, "gather", "sum up a phase's units, without a model")
-    gather.add_argument("phase", metavar="PHASE", help="one of those below")
+    gather.add_argument("phase", metavar="PHASE", help="its name")
     draw = _command(commands, "draw", "draw a phase's figures again from its rows")
-    draw.add_argument("phase", metavar="PHASE", help="one of those below")
+    draw.add_argument("phase", metavar="PHASE", help="its name")
 
 
 def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
