@@ -11,6 +11,7 @@ import pytest
 from mahals.phase import RUN_KEYS, SHARED_KEYS, SHARED_SECTIONS, Cost, Phase
 from mahals.phases.registry import PHASES, load_phase
 from tests.support.places import ROOT
+from tests.support.toy_phases import grow
 from tests.support.toy_phases.grow import measure, rows
 
 GROW = Phase("tests.support.toy_phases.grow", (), "model", Cost(1, 1))
@@ -24,6 +25,11 @@ def test_the_parts_are_those_of_the_folder() -> None:
     assert GROW.foretell(None, ("A",), 0) is None, "it has nothing to add"
     with pytest.raises(AttributeError):
         GROW.plan(None, lab)
+
+
+def test_the_question_is_the_first_line_of_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grow, "__doc__", "\n What grows?\n\nMore of it.\n")
+    assert GROW.question == "What grows?"
 
 
 def test_foretelling_is_asked_of_the_measure_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
