@@ -127,7 +127,7 @@ def test_too_few_are_refused_by_the_key(phase: str, key: str, value: Any, words:
         (("run", "same_arch", "--method", "mean_diff"), "same_arch.method"),
         (("run", "cross_arch", "--source", "Zephyr"), "cross_arch.source"),
         (("run", "recovery", "--recovery.crossing.source", "worst"), "recovery.crossing.source"),
-        (("study", "--set", "equilibrium.method=svd"), "equilibrium.method"),
+        (("study", "--set", "same_arch.method=svd"), "same_arch.method"),
     ],
 )
 @pytest.mark.parametrize("dry", [("--dry-run",), ()])
@@ -140,6 +140,8 @@ def test_the_command_line_refuses_before_any_work(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(project.root)
+    for name in ("run_phase", "run_study"):
+        monkeypatch.setattr(f"mahals.harness.runner.study.{name}", lambda *_: pytest.fail("work"))
     before = sorted(project.root.rglob("*"))
     assert main([*typed, *dry]) == 2
     printed = capsys.readouterr()
