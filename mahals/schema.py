@@ -6,7 +6,7 @@ Plain values, nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 ArmKind = Literal[
@@ -113,23 +113,23 @@ block; `kl`: nats per token on neutral text."""
 GRID: dict[Unit, DoseKind] = {"vector": "lambda", "state": "relative"}  # a lambda grid's dose kind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Label:
     """What an arm is, apart from its tensors: the identity columns of its row."""
 
     arm: ArmKind
-    draw: int | None  # which random direction, or which shuffle; None for the others
-    source: str | None
-    method: str | None
-    map: str | None
-    operator: str | None
-    placement: str | None
-    layers: tuple[int, ...]
-    dose_kind: DoseKind | None
-    dose: float | None
-    vector: str | None = field(default=None, kw_only=True)  # content of the source's kept vector
-    kept: str | None = field(default=None, kw_only=True)  # where it is: "<phase>:<unit>/<name>"
-    source_layers: tuple[int, ...] | None = field(default=None, kw_only=True)
+    draw: int | None = None  # which random direction, or which shuffle; None for the others
+    source: str | None = None
+    method: str | None = None
+    map: str | None = None
+    operator: str | None = None
+    placement: str | None = None
+    layers: tuple[int, ...] = ()
+    dose_kind: DoseKind | None = None
+    dose: float | None = None
+    vector: str | None = None  # content of the source's kept vector
+    kept: str | None = None  # where it is: "<phase>:<unit>/<name>"
+    source_layers: tuple[int, ...] | None = None
     """The source's block for each of `layers`; None for a vector that crossed nothing."""
 
     @property
@@ -138,7 +138,7 @@ class Label:
         return self.dose_kind in GRID.values()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ArmRow(Label):
     """One arm of one target, measured on the evaluation prompts; rates are in [0, 1]."""
 
@@ -162,7 +162,7 @@ class ArmRow(Label):
     reason: str | None  # why a cell is None
 
 
-UNSTEERED = Label("unsteered", None, None, None, None, None, None, (), None, None)
+UNSTEERED = Label(arm="unsteered")
 
 
 Pool = Literal["mean", "mean_all", "last"]

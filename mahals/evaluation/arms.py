@@ -36,6 +36,20 @@ class Direction:
         )
 
 
+def own_label(own: Native, method: str, operator: str, blocks: Sequence[int]) -> Label:
+    """The label of a model's own vector at these blocks, placed raw, without a dose."""
+    return Label(
+        arm="steered",
+        source=own.model,
+        method=method,
+        operator=operator,
+        placement="raw",
+        layers=tuple(blocks),
+        vector=own.mark,
+        kept=own.kept,
+    )
+
+
 def directions(
     label: Label, vectors: Mapping[int, torch.Tensor], draws: int, seed: int
 ) -> list[Direction]:

@@ -22,6 +22,7 @@ MethodName = Annotated[str, Among("steering_vectors.methods")]
 class Native:
     """A model's own vectors as the steering_vectors phase kept them; row l belongs to block l."""
 
+    model: str
     values: torch.Tensor  # (L, d)
     shuffled: torch.Tensor | None  # (S, L, d) from pairs with shuffled sides
     axioms: torch.Tensor | None  # (7, L, d) of the pairs of each axiom, in the order of AXIOMS
@@ -49,6 +50,7 @@ def native(lab: Lab, key: str, method: str) -> Native:
     values = tensors["values"].float().contiguous()
     content = f"{tuple(values.shape)}".encode() + values.numpy().tobytes()
     return Native(
+        model=key,
         values=values,
         shuffled=tensors["shuffled"].float() if "shuffled" in tensors else None,
         axioms=tensors["axioms"].float() if "axioms" in tensors else None,

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.controls import GainOverRandom
-from mahals.reporting.evidence import Evidence
+from mahals.reporting.gains import ArmGains
 from mahals.reporting.report import interval_metrics
 from mahals.schema import AXIOM_COLUMNS, ArmRow, Configuration, Entry
 
 RATES = ("refusal_unsafe", "refusal_safe", "degenerate_share")
 
 
-def headline_metrics(e: Evidence, prefix: str) -> dict[str, float]:
+def headline_metrics(e: ArmGains, prefix: str) -> dict[str, float]:
     """Metrics of one steered arm at the headline dose, each name after `prefix`."""
     found = {"aqi": e.row.aqi, "aqi_gain": e.gain.estimate, "refusal_gap_gain": e.gap_gain.estimate}
     for name, over in (("gain", e.over_random), ("refusal_gap_gain", e.gap_over_random)):
@@ -34,7 +34,7 @@ def headline_metrics(e: Evidence, prefix: str) -> dict[str, float]:
     return {prefix + k: v for k, v in found.items()}
 
 
-def headline_line(e: Evidence) -> str:
+def headline_line(e: ArmGains) -> str:
     """One sentence on one steered arm: gain over random with interval, behaviour, price."""
     row = e.row
     what = " ".join(p for p in (row.map, row.operator, row.placement) if p)
@@ -52,7 +52,7 @@ def headline_line(e: Evidence) -> str:
     )
 
 
-def _rates(e: Evidence) -> str:
+def _rates(e: ArmGains) -> str:
     said = []
     for name in RATES:
         i = getattr(e.rates, name)
@@ -67,21 +67,9 @@ def _over(found: GainOverRandom) -> str:
 
 def configuration(row: ArmRow) -> Configuration:
     """The leaderboard identity of a row; the draws of a random direction share one."""
-    return Configuration(
-        target=row.target,
-        arm=row.arm,
-        source=row.source,
-        method=row.method,
-        map=row.map,
-        operator=row.operator,
-        placement=row.placement,
-        layers=row.layers,
-        dose=None if row.dose_kind is None else f"{row.dose_kind}={row.dose:g}",
-        weights=row.weights,
-        suite=row.suite,
-        vector=row.vector,
-        source_layers=row.source_layers,
-    )
+    dose = None if row.dose_kind is None else f"{row.dose_kind}={row.dose:g}"
+    names = (f.name for f in fields(Configuration) if f.name != "dose")
+    return Configuration(dose=dose, **{name: getattr(row, name) for name in names})
 
 
 PRICES = ("safe_accuracy", "perplexity_ratio", "kl")
@@ -94,7 +82,7 @@ OVER_RANDOM = (
 
 
 def entries(
-    rows: Sequence[ArmRow], evidence: Iterable[Evidence], efficiency: Mapping[int, float | str]
+    rows: Sequence[ArmRow], evidence: Iterable[ArmGains], efficiency: Mapping[int, float | str]
 ) -> tuple[Entry, ...]:
     """Leaderboard lines: every arm with a dose above 0, the references, the mean of the draws.
 
@@ -137,7 +125,7 @@ def _columns(row: ArmRow) -> dict[str, float]:
     return values | {k: v for k, v in optional.items() if v is not None}
 
 
-def _line(row: ArmRow, found: Evidence | None) -> Entry:
+def _line(row: ArmRow, found: ArmGains | None) -> Entry:
     metrics = _columns(row)
     reasons = {c: row.reason for c in PRICES if c not in metrics and row.reason is not None}
     if found is not None:

@@ -12,7 +12,16 @@ from mahals.schema import UNSTEERED, ArmRow, Label
 from tests.support.tiny_lab import MemoryKept
 
 N, DRAWS = 24, 4
-OWN = Label("steered", None, "A", "mean_difference", None, "add", "raw", (1,), "kl", 0.1)
+OWN = Label(
+    arm="steered",
+    source="A",
+    method="mean_difference",
+    operator="add",
+    placement="raw",
+    layers=(1,),
+    dose_kind="kl",
+    dose=0.1,
+)
 
 
 def arm_row(arm: str, index: int, **changes: Any) -> ArmRow:

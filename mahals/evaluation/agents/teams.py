@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mahals.evaluation.arms import Direction, directions
+from mahals.evaluation.arms import Direction, directions, own_label
 from mahals.evaluation.bench import Bench, arm_aqi, bench
 from mahals.evaluation.dose import within_reach
 from mahals.evaluation.native_vectors import Native, native, placed
@@ -114,20 +114,7 @@ def steerable(lab: Lab, model: str, how: How) -> Steerable:
     at = bench(lab, model, "base", how.suite, "evaluation")
     own = native(lab, model, how.method)
     blocks = steered_blocks(how.layers, at.loaded.layers, lab.weights)
-    label = Label(
-        arm="steered",
-        draw=None,
-        source=model,
-        method=how.method,
-        map=None,
-        operator=how.operator,
-        placement="raw",
-        layers=blocks,
-        dose_kind=None,
-        dose=None,
-        vector=own.mark,
-        kept=own.kept,
-    )
+    label = own_label(own, how.method, how.operator, blocks)
     seed = seed_of("random directions", model, lab.seed)
     made = directions(label, placed(own.values, blocks, "raw"), how.draws, seed)
     return Steerable(at, label, own, tuple(d for d in made if d.label.arm != "flipped"))

@@ -39,18 +39,18 @@ class Row:
 
     kind: Kind
     arm: str  # none, weakest, all, aligned, adversarial, self, trained; of a task its name
-    draw: int | None  # which random direction; None for the arm itself
-    agent: str  # a model's key; of a task "first to second"; "" for the table
-    steered: bool
-    context: Context
-    round: int | None  # after so many rounds, None: at the end; of stability the window, from 1
-    value: float | None  # the mean of the kept values; asi_partial
-    kept: str | None  # the file
-    cell: str | None  # the tensor in it
-    asi: float | None  # only where every part was observed
-    parts: tuple[str, ...]  # of stability: those observed
-    stops: tuple[int, ...]  # of a talk: how many ended by length, loop and context
-    reason: str | None
+    draw: int | None = None  # which random direction; None for the arm itself
+    agent: str = ""  # a model's key; of a task "first to second"; "" for the table
+    steered: bool = False
+    context: Context = "talk"
+    round: int | None = None  # after so many rounds, None: at the end; or the window, from 1
+    value: float | None = None  # the mean of the kept values; asi_partial
+    kept: str | None = None  # the file
+    cell: str | None = None  # the tensor in it
+    asi: float | None = None  # only where every part was observed
+    parts: tuple[str, ...] = ()  # of stability: those observed
+    stops: tuple[int, ...] = ()  # of a talk: how many ended by length, loop and context
+    reason: str | None = None
 
 
 def values(row: Row, kept: Kept) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from mahals.evaluation.arms import Direction, cosine_to, directions
+from mahals.evaluation.arms import Direction, cosine_to, directions, own_label
 from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.cache import cached_doses, cached_scores
 from mahals.evaluation.checks import check_acted
@@ -168,20 +168,7 @@ def _shared(task: Task, at: Bench, own: Native, params: Params, lab: Lab) -> _Tr
         norms = {b: float(own.values[b].double().norm()) for b in blocks}
     else:
         norms = state_lengths(at.loaded, blocks, read_pool(lab, key, params.method), lab)
-    label = Label(
-        arm="steered",
-        draw=None,
-        source=key,
-        method=params.method,
-        map=None,
-        operator=params.operator,
-        placement="raw",
-        layers=blocks,
-        dose_kind=None,
-        dose=None,
-        vector=own.mark,
-        kept=own.kept,
-    )
+    label = own_label(own, params.method, params.operator, blocks)
     return _TransferContext(own, label, norms)
 
 

@@ -61,14 +61,14 @@ class Row:
 
     kind: Literal["design", "agent", "table", "missed"]
     joint: Joint  # the number of each agent's action
-    draw: int | None  # the random game; None: the vectors themselves
-    agent: str  # a model's key; "" for the table
-    action: str  # of the agent, or of all
-    source: str | None  # whose vector steers the agent; None: nobody's
-    value: float | None  # agent: mean AQI, points; table: homophily of the mean AQI, [0, 1]
-    kl: float | None  # nats per token on neutral text, from the unsteered model
-    kept: str | None  # agent: file of the AQI; table: the transcript
-    cell: str | None  # agent: its tensor, (conversations, 7) points
-    stops: tuple[int, ...]  # of the table's talks: how many ended by length, loop and context
-    reason: str | None
-    rules: Rules | None
+    draw: int | None = None  # the random game; None: the vectors themselves
+    agent: str = ""  # a model's key; "" for the table
+    action: str = ""  # of the agent, or of all
+    source: str | None = None  # whose vector steers the agent; None: nobody's
+    value: float | None = None  # agent: mean AQI, points; table: homophily of the mean AQI, [0, 1]
+    kl: float | None = None  # nats per token on neutral text, from the unsteered model
+    kept: str | None = None  # agent: file of the AQI; table: the transcript
+    cell: str | None = None  # agent: its tensor, (conversations, 7) points
+    stops: tuple[int, ...] = ()  # of the table's talks: how many ended by length, loop and context
+    reason: str | None = None
+    rules: Rules | None = None

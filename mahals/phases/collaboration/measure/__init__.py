@@ -20,6 +20,7 @@ from mahals.evaluation.agents.teams import How, Team, TeamArm, seat, teams
 from mahals.evaluation.bench import bench
 from mahals.evaluation.native_vectors import MethodName
 from mahals.evaluation.suite import Suite
+from mahals.maths.stats.intervals import Floats
 from mahals.models.conversation.converse import converse, together_with_itself
 from mahals.models.conversation.talks import Agent, Talk, TalkSchedule, write_talks
 from mahals.models.conversation.topology import Topology, hears
@@ -37,7 +38,7 @@ from mahals.phases.collaboration.measure.retraining import (
     taught,
     with_adversary,
 )
-from mahals.phases.collaboration.measure.row_writer import Book, new_row
+from mahals.phases.collaboration.measure.row_writer import Book
 from mahals.phases.collaboration.measure.split_tasks import succeed
 from mahals.phases.collaboration.measure.stability import stability_windows
 from mahals.phases.collaboration.rows import BOTH, Context, Row
@@ -135,7 +136,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             table = with_adversary(team, params.adversary, task, lab)
             check_agents(() if number else table.agents, about)
             _team(book, table, about, params, lab)
-        book.rows += [new_row("missed", task.part, reason=why) for why in found.missed]
+        book.rows += [Row("missed", task.part, reason=why) for why in found.missed]
     yield from book.kept(lab)
 
 
@@ -160,7 +161,7 @@ def _team(book: Book, team: Team, about: Questions, params: Params, lab: Lab) ->
     if team.draw is None:
         tokenizers = [a.loaded.tokenizer for a in team.agents]
         for number, index in enumerate(stability_windows(talks, tokenizers, params.window), 1):
-            row = new_row("stability", team.arm, round=number, value=index.asi_partial)
+            row = Row("stability", team.arm, round=number, value=index.asi_partial)
             seen = {"asi": index.asi, "parts": index.observed}
             book.rows.append(Row(**{**vars(row), **seen}))
 
@@ -177,10 +178,10 @@ def _measure_agent(
     neutral = neutral_of(lab, agent, views)
     name = agent.loaded.key
     for context, seen in zip(BOTH, (views, neutral), strict=True):
-        who = {"agent": name, "steered": steered, "draw": draw, "context": context}
-        book.enter(new_row("aqi", book.part, **who), aqi_after(agent, seen, about))
+        row = Row("aqi", book.part, draw, name, steered, context)
+        book.enter(row, aqi_after(agent, seen, about))
         if draw is None and about.asked and book.part != "self":
-            book.enter(new_row("refusals", book.part, **who), refused_after(agent, seen, about))
+            book.enter(replace(row, kind="refusals"), refused_after(agent, seen, about))
 
 
 def _rounds(
@@ -190,7 +191,7 @@ def _rounds(
     agent, speaker, steered, _ = seated
     for number in range(rounds + 1):
         views = [view(t, speaker, number) for t in talks]
-        row = new_row("aqi", book.part, agent=agent.loaded.key, steered=steered, round=number)
+        row = Row("aqi", book.part, agent=agent.loaded.key, steered=steered, round=number)
         book.enter(row, aqi_after(agent, views, about))
 
 
@@ -201,7 +202,7 @@ def _talk_row(book: Book, talks: Sequence[Talk], agent: str, draw: int | None, l
     name = lab.keep_text(f"{book.part}{whom}{which}.talks.jsonl", write_talks(talks))
     ends = [t.stop for t in talks]
     stops = (ends.count("length"), ends.count("loop"), ends.count("context"))
-    book.rows.append(new_row("talk", book.part, agent=agent, draw=draw, kept=name, stops=stops))
+    book.rows.append(Row("talk", book.part, agent=agent, draw=draw, kept=name, stops=stops))
 
 
 def _trained(book: Book, task: Task, params: Params, lab: Lab) -> None:
@@ -219,7 +220,7 @@ def _trained(book: Book, task: Task, params: Params, lab: Lab) -> None:
         for context in ALONE:
             if context != "before" and not said[context]:
                 why = f"{agent.name}, {context}: it said nothing that it could be trained on"
-                book.rows.append(new_row("missed", "trained", agent=agent.name, reason=why))
+                book.rows.append(Row("missed", "trained", agent=agent.name, reason=why))
                 continue
             loaded = agent.loaded
             if context != "before":
@@ -237,16 +238,17 @@ def _split(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     for kind, tasks in load_split_tasks(lab, *wanted).items():
         if len(tasks) < 2:
             why = "fewer than two tasks: the source has no questions"
-            book.rows.append(new_row("missed", kind, reason=why))
+            book.rows.append(Row("missed", kind, reason=why))
             continue
         for first, second in zip(agents, [*agents[1:], agents[0]], strict=True):
             done = succeed((first, second), tasks, params.max_new_tokens, params.shuffles)
             pair = f"{first.name} to {second.name}"
-            for context, found in (
-                ("talk", done.own), ("shuffled", done.shuffled), ("alone", done.alone),
-            ):  # fmt: skip
-                book.enter(new_row("success", kind, agent=pair, context=context), found[:, None])
+            heard: dict[Context, Floats] = {
+                "talk": done.own, "shuffled": done.shuffled, "alone": done.alone
+            }  # fmt: skip
+            for context, success in heard.items():
+                book.enter(Row("success", kind, agent=pair, context=context), success[:, None])
             name = f"{kind}.{first.name}.{second.name}.talks.jsonl"
             kept = lab.keep_text(name, write_talks(done.talks))
-            book.rows.append(new_row("talk", kind, agent=pair, kept=kept, stops=(len(tasks), 0, 0)))
+            book.rows.append(Row("talk", kind, agent=pair, kept=kept, stops=(len(tasks), 0, 0)))
     yield from book.kept(lab)

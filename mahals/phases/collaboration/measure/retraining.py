@@ -24,8 +24,8 @@ from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import train_answers
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
-from mahals.phases.collaboration.measure.row_writer import Book, new_row
-from mahals.phases.collaboration.rows import Context
+from mahals.phases.collaboration.measure.row_writer import Book
+from mahals.phases.collaboration.rows import Context, Row
 from mahals.records import InputError, seed_of
 
 ALONE: tuple[Context, ...] = ("before", "trained", "self_trained")
@@ -117,13 +117,13 @@ def enter_alone(book: Book, at: Bench, agent: str, context: Context) -> None:
     value is the refused share of unsafe ones less that of safe ones.
     """
     score, said = arm_aqi(at, [UNSTEERED])[0], behaviour(at, [UNSTEERED])[0]
-    who = {"agent": agent, "context": context}
-    book.enter(new_row("aqi_alone", book.part, **who), score.influence[:, None], score.aqi.estimate)
+    row = Row("aqi_alone", book.part, agent=agent, context=context)
+    book.enter(row, score.influence[:, None], score.aqi.estimate)
     unsafe = np.array([at.prompts[i].label == 0 for i in at.answered])
     refused = np.array(said.refused, dtype=np.float64)
     both = np.stack([refused, unsafe.astype(np.float64)], axis=1)
     gap = float(refused[unsafe].mean() - refused[~unsafe].mean())
-    book.enter(new_row("refusals_alone", book.part, **who), both, gap)
+    book.enter(replace(row, kind="refusals_alone"), both, gap)
     if "clusters" not in book.tensors:
         names = list(dict.fromkeys(at.clusters))
         book.tensors["clusters"] = torch.tensor([names.index(c) for c in at.clusters])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from mahals.phase import Lab
-from mahals.phases.collaboration.rows import Kind, Row
+from mahals.phases.collaboration.rows import Row
 
 
 @dataclass
@@ -33,12 +33,3 @@ class Book:
         name = lab.keep(f"{self.part}.safetensors", self.tensors)
         rows = [vars(r) | {"kept": name} if r.cell is not None else vars(r) for r in self.rows]
         return [Row(**row) for row in rows]
-
-
-def new_row(kind: Kind, arm: str, **more: object) -> Row:
-    """A row that holds nothing but what is given."""
-    empty: dict[str, object] = dict.fromkeys(
-        ("draw", "round", "value", "kept", "cell", "asi", "reason")
-    )
-    empty |= {"agent": "", "steered": False, "context": "talk", "parts": (), "stops": ()}
-    return Row(kind, arm, **(empty | more))  # type: ignore[arg-type]

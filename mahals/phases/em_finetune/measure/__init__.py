@@ -148,8 +148,8 @@ def _place(
         table_lines(asking, f, {"model": key, "adapter": name, "step": s})
         for f, s in zip(found, steps, strict=True)
     )
-    return replace(
-        NOTHING,
+    return Row(
+        what="",
         model=key,
         weights=lab.weights,
         adapter=name,
@@ -219,8 +219,3 @@ def _judged(where: Row, params: Params, asking: Asking) -> Row:
         high=r.high,
         reason=f"judge {params.judge.name}: {found.sentence()}",
     )
-
-
-NOTHING = Row(
-    "", "", "", "", None, 0, "", None, "", None, None, *(None,) * 17
-)  # what a row begins with: nothing measured

@@ -89,7 +89,7 @@ def play_table(lab: Lab, models: Sequence[str], joint: Joint, game: GameDesign) 
     """
     chosen = [_choice(lab, m, game.actions[a], game) for m, a in zip(models, joint, strict=True)]
     for why in dict.fromkeys(w for one in chosen for w in one.missed):
-        yield _row("missed", joint, reason=why)
+        yield Row("missed", joint, reason=why)
     if any(c.action.source for c in chosen):
         draws: list[int | None] = [None, *range(game.how.draws)]
     else:
@@ -167,7 +167,7 @@ def _rows(
     for table in tables:
         which = _which(table.draw)
         for i, (one, aqi) in enumerate(zip(chosen, table.aqi, strict=True)):
-            yield _row(
+            yield Row(
                 "agent", joint, draw=table.draw, agent=one.model, action=one.action.name,
                 source=one.source if table.draw is None else None, value=float(aqi.mean()),
                 kl=one.kl[table.draw], kept=kept, cell=f"{which}.{i}",
@@ -176,7 +176,7 @@ def _rows(
         said = lab.keep_text(f"{numbers}.{which}.talks.jsonl", write_talks(table.talks))
         ends = [t.stop for t in table.talks]
         stops = (ends.count("length"), ends.count("loop"), ends.count("context"))
-        yield _row(
+        yield Row(
             "table", joint, draw=table.draw, action=_named(chosen), value=alike, kept=said,
             stops=stops,
         )  # fmt: skip
@@ -188,11 +188,3 @@ def _which(draw: int | None) -> str:
 
 def _named(chosen: Sequence[_Choice]) -> str:
     return " / ".join(c.action.name for c in chosen)
-
-
-def _row(kind: Literal["agent", "table", "missed"], joint: Joint, **more: object) -> Row:
-    empty: dict[str, object] = dict.fromkeys(
-        ("draw", "source", "value", "kl", "kept", "cell", "reason", "rules")
-    )
-    empty |= {"agent": "", "action": "", "stops": ()}
-    return Row(kind, joint, **(empty | more))  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from mahals.evaluation.arms import Direction, cosine_to, directions
+from mahals.evaluation.arms import Direction, cosine_to, directions, own_label
 from mahals.evaluation.bench import ArmScores, Bench, bench, measure_arms
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Dosed, within_reach
@@ -104,7 +104,9 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     key = task.models[0]
     at = bench(lab, key, params.original, params.suite, SPLIT)
     own = native(lab, key, params.method)
-    shared = _RecoveryContext(at, own, _label(key, own, at, params, lab), params, lab)
+    blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
+    label = own_label(own, params.method, params.operator, blocks)
+    shared = _RecoveryContext(at, own, label, params, lab)
     scratch = lab.scratch(task)
     worse = tune(at.loaded, "rejected", params.tuning, scratch, lab)
     control = tune(at.loaded, "chosen", params.tuning, scratch, lab)
@@ -117,23 +119,6 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         lab.report("measuring arms", i, len(worse))
         yield from _fallen(shared, base, tuned, other)
     lab.report("measuring arms", len(worse), len(worse))
-
-
-def _label(key: str, own: Native, at: Bench, params: Params, lab: Lab) -> Label:
-    return Label(
-        arm="steered",
-        draw=None,
-        source=key,
-        method=params.method,
-        map=None,
-        operator=params.operator,
-        placement="raw",
-        layers=steered_blocks(params.layers, at.loaded.layers, lab.weights),
-        dose_kind=None,
-        dose=None,
-        vector=own.mark,
-        kept=own.kept,
-    )
 
 
 def _references(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from mahals.evaluation.arms import by_axiom_arms
+from mahals.evaluation.arms import by_axiom_arms, own_label
 from mahals.evaluation.bench import Bench, bench, instructed, propensities
 from mahals.evaluation.cache import cached_scores
 from mahals.evaluation.dose import NOT_STEERED
@@ -112,20 +112,9 @@ def _cosine(key: str, method: str, lab: Lab) -> float:
 
 def _label(task: Task, own: Native, at: Bench, params: Params, lab: Lab) -> Label:
     """The label of the model's own vector, without a dose."""
-    return Label(
-        arm="steered",
-        draw=None,
-        source=at.loaded.key,
-        method=params.method,
-        map=None,
-        operator=task.operator,
-        placement=task.placement,
-        layers=steered_blocks(params.layers, at.loaded.layers, lab.weights),
-        dose_kind=None,
-        dose=None,
-        vector=own.mark,
-        kept=own.kept,
-    )
+    blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
+    label = own_label(own, params.method, str(task.operator), blocks)
+    return replace(label, placement=task.placement)
 
 
 def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:

@@ -49,7 +49,7 @@ def selection_gains(
     """
     at = bench(lab, key, "base", trial.suite, "selection")
     blocks = steered_blocks(trial.layers, at.loaded.layers, lab.weights)
-    label = Label("steered", None, key, None, None, "add", "raw", blocks, None, None)
+    label = Label(arm="steered", source=key, operator="add", placement="raw", layers=blocks)
     seed = seed_of("selection directions", key, lab.seed)
     own = {m: placed(torch.from_numpy(v), blocks, "raw") for m, v in values.items()}
     first = next(iter(own.values()))
