@@ -54,7 +54,7 @@ def test_every_key_of_a_phase_is_listed_and_can_be_typed_as_shown(phase: str) ->
     wanted |= {(name,) for name in RUN_KEYS}
     keys = [key for section in listed(phase) for key in section.keys]
     assert len({key.name for key in keys}) == len(keys)
-    under = set()
+    under: set[tuple[str, ...]] = set()
     for key in keys:
         path = tuple(key.name.split("."))
         full = path if len(path) > 1 or key.name in RUN_KEYS else (phase, key.name)
@@ -95,7 +95,10 @@ class Below:
 class Above(Below):
     """A field over several lines, one without a comment, one whose comment has a # in it."""
 
-    names: dict[str, str]  # by weights
+    names: dict[
+        str,
+        str,
+    ]  # by weights
     plain: int
     odd: str = "# no comment"  # one with a # in it
 
