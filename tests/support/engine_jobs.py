@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable
 from typing import Any
 
+from mahals.harness.engines.pool import Job
 from mahals.harness.engines.process import Report
 from mahals.records import InputError
 
@@ -39,3 +41,33 @@ def stumble(argument: Any, report: Report) -> None:
 
 def die(argument: Any, report: Report) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Watch:
+    """A handler that keeps what it is told."""
+
+    def __init__(self, follow: dict[str, Job] | None = None) -> None:
+        self.values: dict[str, Any] = {}
+        self.steps: list[tuple[str, str, int, int]] = []
+        self.errors: list[tuple[str, BaseException]] = []
+        self.follow = follow or {}
+
+    def progress(self, job: Job, what: str, done: int, total: int) -> None:
+        self.steps.append((job.label, what, done, total))
+
+    def done(self, job: Job, value: Any) -> Iterable[Job]:
+        self.values[job.label] = value
+        return [self.follow.pop(job.label)] if job.label in self.follow else []
+
+    def tick(self) -> None: ...
+
+    def failed(self, job: Job, error: BaseException) -> None:
+        self.errors.append((job.label, error))
+
+
+def job(label: str, function: Any, argument: Any, *models: str) -> Job:
+    return Job(label, label, models, function, argument)
+
+
+def squares(n: int) -> list[Job]:
+    return [job(f"s{i}", square, i, f"model{i % 2}") for i in range(n)]

@@ -1,61 +1,17 @@
-"""Do jobs give the same whatever process they run in, and does nothing outlive a failure?"""
+"""Pool: do jobs give the same in any process, and does nothing outlive a failure?"""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mahals.harness.engines.pool import Job, LocalPool, open_pool
-from mahals.harness.engines.process import TaskError
 from mahals.records import InputError
 from tests.support import engine_jobs
-from tests.support.places import ROOT
-
-
-class Watch:
-    """A handler that keeps what it is told."""
-
-    def __init__(self, follow: dict[str, Job] | None = None) -> None:
-        self.values: dict[str, Any] = {}
-        self.steps: list[tuple[str, str, int, int]] = []
-        self.errors: list[tuple[str, BaseException]] = []
-        self.follow = follow or {}
-
-    def progress(self, job: Job, what: str, done: int, total: int) -> None:
-        self.steps.append((job.label, what, done, total))
-
-    def done(self, job: Job, value: Any) -> Iterable[Job]:
-        self.values[job.label] = value
-        return [self.follow.pop(job.label)] if job.label in self.follow else []
-
-    def tick(self) -> None: ...
-
-    def failed(self, job: Job, error: BaseException) -> None:
-        self.errors.append((job.label, error))
-
-
-def job(label: str, function: Any, argument: Any, *models: str) -> Job:
-    return Job(label, label, models, function, argument)
-
-
-def squares(n: int) -> list[Job]:
-    return [job(f"s{i}", engine_jobs.square, i, f"model{i % 2}") for i in range(n)]
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+from tests.support.engine_jobs import Watch, job, squares
+from tests.support.processes import alive
 
 
 def test_values_do_not_depend_on_workers_and_a_model_stays_with_its_process() -> None:
@@ -95,17 +51,6 @@ def test_a_job_may_lead_to_another_and_reports_reach_the_parent() -> None:
     assert done == sorted(done) and len(done) >= 2
 
 
-def test_an_input_error_comes_back_as_itself_and_others_with_their_traceback() -> None:
-    watch = Watch()
-    with LocalPool(1) as pool:
-        with pytest.raises(InputError) as refused:
-            pool.run([job("r", engine_jobs.refuse, None)], watch)
-        assert (refused.value.what, refused.value.cure) == ("pear", "take an apple")
-        with pytest.raises(TaskError, match="ZeroDivisionError: in the job"):
-            pool.run([job("t", engine_jobs.stumble, None)], watch)
-    assert [label for label, _ in watch.errors] == ["r", "t"]
-
-
 def test_a_worker_that_dies_is_named_with_its_task_and_the_others_stop() -> None:
     watch = Watch()
     with LocalPool(2) as pool:
@@ -114,73 +59,6 @@ def test_a_worker_that_dies_is_named_with_its_task_and_the_others_stop() -> None
         with pytest.raises(InputError, match=r"worker process of killed.*SIGKILL"):
             pool.run([job("killed", engine_jobs.die, None), *squares(1)], watch)
     assert not any(alive(pid) for pid in others)
-
-
-FORKING = "from mahals.harness.engines.process import prepare_to_fork\nprepare_to_fork()\n"
-
-
-@pytest.mark.parametrize(("start", "forked"), [("", False), (FORKING, True)])
-def test_workers_do_not_outlive_a_killed_parent(start: str, forked: bool) -> None:
-    code = (
-        f"{start}from tests.support import engine_jobs\n"
-        "from tests import test_engines as t\n"
-        "from mahals.harness.engines.pool import LocalPool\n"
-        "if __name__ == '__main__':\n"
-        "    engine_jobs.inherited = True\n"
-        "    with LocalPool(2) as pool:\n"
-        "        watch = t.Watch()\n"
-        "        pool.run([t.job('a', engine_jobs.square, 1)], watch)\n"
-        "        pool.run([t.job('c', engine_jobs.was_inherited, None)], watch)\n"
-        "        print(watch.values['a'][1], flush=True)\n"
-        "        print(watch.values['c'], flush=True)\n"
-        "        pool.run([t.job(n, engine_jobs.slow, 60) for n in 'bd'], watch)\n"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert parent.stdout is not None
-    worker = int(parent.stdout.readline())
-    assert alive(worker)
-    assert parent.stdout.readline() == f"{(forked, '1', '1000000000')}\n"
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    deadline = time.monotonic() + 10
-    while alive(worker) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(worker)
-
-
-@pytest.mark.slow
-def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path) -> None:
-    code = (
-        "import threading\n"
-        "from mahals.harness.engines.process import prepare_to_fork\n"
-        "from mahals.harness.engines.process import forks\n"
-        "{first}\n"
-        "prepare_to_fork()\n"
-        "{then}\n"
-        "print(forks())\n"
-    )
-    wait = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
-    found = {
-        (first, then): subprocess.run(
-            [sys.executable, "-c", code.format(first=first, then=then)],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            check=True,
-        ).stdout.strip()
-        for first, then in [
-            ("", ""),
-            ("", "import mahals.phases.cross_arch.measure, mahals.harness.runner"),
-            ("import numpy", ""),
-            ("", wait),
-        ]
-    }
-    assert list(found.values()) == ["True", "True", "False", "False"]
 
 
 def test_a_spare_job_is_not_waited_for_until_the_pool_is_finished() -> None:

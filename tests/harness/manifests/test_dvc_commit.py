@@ -1,4 +1,4 @@
-"""Is DVC told of the results while something else goes on, and is its refusal heard?"""
+"""DVC commit: is DVC told of the results while something else goes on, and is its refusal heard?"""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mahals.harness.manifests import dvc_commit as done
-from mahals.harness.manifests.dvc_commit import committing
-from mahals.harness.manifests.sources import read_sources
+from mahals.harness.manifests.dvc_commit import committing, ends
+from mahals.harness.manifests.dvc_stages import PUBLISH
+from mahals.harness.manifests.sources import Sources, read_sources
 from mahals.harness.workspace.paths import Workspace
+from mahals.phases.registry import PHASES
 from mahals.records import InputError
+from tests.support.manifests import inside
 from tests.support.places import ROOT
 
 DVC = """
@@ -82,3 +86,22 @@ def test_without_a_repository_nothing_is_asked(project: Path) -> None:
     with commit(project):
         pass
     assert not (project / "asked").exists()
+
+
+@pytest.mark.parametrize("last", [*PHASES, PUBLISH])
+def test_a_commit_of_the_ends_takes_all_stages_and_no_other(
+    sources: Sources, stages: dict[str, Any], last: str
+) -> None:
+    """By DVC's own graph: the ends and all upstream of them are the stages that were asked for."""
+    makers = {path: name for name, s in stages.items() for path in inside(s.outs)}
+
+    def reach(names: set[str]) -> set[str]:
+        deps = {path for name in names for path in inside(stages[name].deps)}
+        above = {makers[path] for path in deps if path in makers} | names
+        return above if above == names else reach(above)
+
+    chosen = {name for name in stages if name.removesuffix("_gather") == last}
+    wanted = reach(chosen | {name for name in stages if name == "organisms_gather"})
+    found = ends(sources, sorted(wanted))
+    assert reach(set(found)) == wanted
+    assert not [other for one in found for other in found if other in reach({one}) - {one}]

@@ -1,4 +1,4 @@
-"""Do files get to where they are told, whole, and is nothing lost in silence?"""
+"""Files: do they get to where they are told, whole, and is nothing lost in silence?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from mahals.harness.workspace.files import files_under, first_broken, link_files, sha256, sync
+from mahals.harness.workspace.files import (
+    files_under,
+    first_broken,
+    link_files,
+    sha256,
+    sync,
+    write_atomic,
+)
+from mahals.records import InputError
 from tests.support.tiny_lab import refused
 
 NAMES = ("one.txt", "a/two.txt", "a/b/three.txt")
@@ -114,3 +122,13 @@ def test_every_file_is_synced_and_what_fails_is_raised(
 
 def nothing() -> Iterator[Path]:
     yield from ()
+
+
+def test_a_write_is_whole_or_not_there(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a/b.json", b"1")
+    assert (tmp_path / "a/b.json").read_bytes() == b"1"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.json"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="can be written"):
+        write_atomic(tmp_path / "file/b.json", b"1")
+    assert first_broken(tmp_path / "a", {"b.json": "0" * 64}) == "b.json"

@@ -1,110 +1,19 @@
-"""Do the generated files agree with the phases, with each other, and with those who read them?"""
+"""DVC stages: does each hang on just the code, values and results that decide it?"""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import grimp
 import pytest
-import yaml
 
-from mahals.harness.manifests.completeness import gaps
-from mahals.harness.manifests.dvc_commit import ends
 from mahals.harness.manifests.dvc_stages import BOARD, PUBLISH, gather_of, pipeline
-from mahals.harness.manifests.generate import generated, stale, write
-from mahals.harness.manifests.sources import Sources, read_sources
+from mahals.harness.manifests.sources import Sources
 from mahals.harness.workspace.code_hash import OUTSIDE, ROOTS
-from mahals.harness.workspace.paths import Workspace
-from mahals.phases.registry import PHASES
 from mahals.records import InputError
+from tests.support.manifests import inside
 from tests.support.places import ROOT
-
-
-@pytest.fixture(scope="module")
-def sources() -> Sources:
-    return read_sources(Workspace.locate(ROOT))
-
-
-@pytest.fixture(scope="module")
-def stages(sources: Sources) -> dict[str, Any]:
-    """The stages as DVC itself resolves them, by name."""
-    from dvc.repo import Repo
-
-    with Repo(str(ROOT)) as repo:
-        return {stage.addressing: stage for stage in repo.index.stages}
-
-
-def inside(paths: list[Any]) -> set[str]:
-    return {
-        Path(str(p.fs_path)).relative_to(ROOT).as_posix() for p in paths if p.protocol == "local"
-    }
-
-
-def test_nothing_is_missing(sources: Sources) -> None:
-    assert gaps(sources) == []
-
-
-def test_generated_files_are_up_to_date(sources: Sources) -> None:
-    assert stale(sources) == [], "run `make manifests`"
-
-
-def test_what_is_stale_is_written_again(sources: Sources, monkeypatch: Any, tmp_path: Path) -> None:
-    monkeypatch.setattr("mahals.harness.manifests.dvc_stages.code_closure", lambda phase: ())
-    monkeypatch.setattr("mahals.harness.manifests.dvc_stages.telling_closure", lambda phase: ())
-    elsewhere = replace(sources, workspace=Workspace(tmp_path))
-    names = {"MLproject", "conda.yaml", "dvc.yaml"}
-    assert set(write(elsewhere)) == names
-    assert stale(elsewhere) == []
-    (tmp_path / "conda.yaml").write_text("name: other\n")
-    assert stale(elsewhere) == ["conda.yaml"]
-    assert write(elsewhere) == ["conda.yaml"]
-    assert {p.name for p in tmp_path.iterdir()} == names
-
-
-def test_a_phase_without_its_pieces_is_told_the_cure(sources: Sources, tmp_path: Path) -> None:
-    params = {key: value for key, value in sources.params.items() if key != "same_arch"}
-    broken = replace(sources, params={**params, "same_ark": {}}, workspace=Workspace(tmp_path))
-    found = "\n".join(gaps(broken))
-    assert "phase same_arch has no section in params.yaml: add one" in found
-    assert "params.yaml has the key same_ark" in found
-    for name in PHASES:
-        assert f"write tests/phases/test_{name}.py" in found
-
-
-def test_a_phase_after_what_it_needs(sources: Sources) -> None:
-    turned = replace(sources.workspace, names=tuple(reversed(PHASES)))
-    found = gaps(replace(sources, workspace=turned))
-    wanted = {(n, need) for n, phase in sources.phases.items() for need in phase.needs}
-    matches = [re.match(r"phase (\w+) needs (\w+)", line) for line in found]
-    named = {match.groups() for match in matches if match}
-    assert named == wanted
-
-
-def test_entry_points_are_the_study_and_the_phases() -> None:
-    points = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
-    assert set(points) == {"main", *PHASES}
-    assert all(set(point) == {"command"} for point in points.values()), "no parameters: blocks"
-
-
-def test_mlflow_makes_keys_of_extra_parameters() -> None:
-    from mlflow.projects._project_spec import load_project
-
-    point = load_project(str(ROOT)).get_entry_point("cross_arch")
-    command = point.compute_command({"source": "Mistral_7B", "lambdas": "[0, 0.5]"}, None)
-    wanted = "python -m mahals run cross_arch --source Mistral_7B --lambdas '[0, 0.5]'"
-    assert command == wanted
-
-
-def test_conda_holds_the_dependencies_of_the_package(sources: Sources) -> None:
-    from mlflow.utils.environment import _PythonEnv
-
-    project = sources.project["project"]
-    env = _PythonEnv.from_conda_yaml(ROOT / "conda.yaml")
-    assert env.dependencies == project["dependencies"]
-    assert project["requires-python"] == f">={env.python}"
 
 
 def test_stages_are_phases_and_gathers(sources: Sources, stages: dict[str, Any]) -> None:
@@ -171,25 +80,6 @@ def test_stages_follow_what_phases_need(sources: Sources, stages: dict[str, Any]
         assert hangs_on == set(phase.needs)
 
 
-@pytest.mark.parametrize("last", [*PHASES, PUBLISH])
-def test_a_commit_of_the_ends_takes_all_stages_and_no_other(
-    sources: Sources, stages: dict[str, Any], last: str
-) -> None:
-    """By DVC's own graph: the ends and all upstream of them are the stages that were asked for."""
-    makers = {path: name for name, s in stages.items() for path in inside(s.outs)}
-
-    def reach(names: set[str]) -> set[str]:
-        deps = {path for name in names for path in inside(stages[name].deps)}
-        above = {makers[path] for path in deps if path in makers} | names
-        return above if above == names else reach(above)
-
-    chosen = {name for name in stages if name.removesuffix("_gather") == last}
-    wanted = reach(chosen | {name for name in stages if name == "organisms_gather"})
-    found = ends(sources, sorted(wanted))
-    assert reach(set(found)) == wanted
-    assert not [other for one in found for other in found if other in reach({one}) - {one}]
-
-
 def test_stages_run_exactly_the_modules_that_are_imported(
     sources: Sources, stages: dict[str, Any]
 ) -> None:
@@ -239,10 +129,6 @@ def test_weights_of_the_hub_need_no_organisms(sources: Sources) -> None:
     for name, stage in hub.items():
         if not name.startswith(("organisms", PUBLISH)):
             assert not any("results/organisms/" in str(dep) for dep in stage["deps"])
-
-
-def test_generated_text_is_the_same_every_time(sources: Sources) -> None:
-    assert generated(sources) == generated(read_sources(Workspace.locate(ROOT)))
 
 
 def test_dvc_rebuilds_the_phases_of_the_study_alone(sources: Sources) -> None:

@@ -1,0 +1,18 @@
+"""Fixtures: a toy study that ran undisturbed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mahals.harness.runner.progress import Session
+from tests.support import toy_study as toy
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which the whole toy study ran undisturbed with one worker."""
+    workspace = toy.make(tmp_path_factory.mktemp("reference"))
+    toy.run(workspace, "cross", Session(toy.quiet(), workers=1))
+    return workspace.root

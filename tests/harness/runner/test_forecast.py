@@ -1,0 +1,32 @@
+"""Forecast: does it tell what is to be done, and in what time?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from mahals.harness.runner.forecast import forecast
+from mahals.harness.workspace.settings import load_settings
+from tests.support import toy_study as toy
+
+
+def test_the_forecast_tells_what_is_to_be_done(tmp_path: Path) -> None:
+    workspace = toy.make(tmp_path)
+    settings = toy.settings_of(workspace)
+    before = forecast("grow", settings, workspace, 1)
+    assert [(u.phase, u.state, u.tasks) for u in before.upstream] == [("words", "to do", 1)]
+    assert [u.state for u in before.units] == ["waits for upstream"] * 2
+    toy.run(workspace, "words")
+    ready = forecast("grow", settings, workspace, 1)
+    assert [(u.state, u.tasks) for u in ready.units] == [("to do", 4)] * 2
+    assert ready.seconds == pytest.approx(2 * 4 * 0.5)  # the phase's own guess
+    assert ready.megabytes == pytest.approx(2 * 4 * 0.1)
+    toy.run(workspace, "grow")
+    assert {u.state for u in forecast("grow", settings, workspace, 1).units} == {"complete"}
+    other = load_settings(workspace, None, {"grow.scale": 2.0})
+    runs = [json.loads((tmp_path / f"results/grow/{u}/run.json").read_text()) for u in "AB"]
+    measured = median(second for run in runs for second in run["seconds"]["tasks"])
+    assert forecast("grow", other, workspace, 1).seconds == pytest.approx(8 * measured)

@@ -1,0 +1,59 @@
+"""Study: is what is complete left alone, and is each phase told once?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mahals.harness.engines.process import TaskError
+from mahals.harness.runner.progress import Session
+from mahals.harness.runner.study import run_study
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.telling import is_told
+from mahals.phases.registry import STUDIES
+from tests.support import toy_study as toy
+from tests.support.toy_runs import Watch
+
+
+def test_complete_units_are_skipped_and_said_so(
+    reference: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TOY_LOG", str(tmp_path / "log"))
+    console = toy.quiet()
+    toy.run(Workspace(reference, "tests.support.toy_phases", toy.NAMES), "grow", Session(console))
+    assert not (tmp_path / "log").exists()
+    assert console.stream.getvalue().count("complete") == 3  # type: ignore[attr-defined]
+
+
+def test_other_values_never_touch_canonical_results(reference: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in reference.rglob("*") if "results" in p.parts}
+    workspace = Workspace(reference, "tests.support.toy_phases", toy.NAMES)
+    results = toy.run(workspace, "cross", cross__power=3)
+    assert all(r.folder == workspace.runs / r.fingerprint for r in results)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    upstream = toy.run(workspace, "cross", words__count=2)  # another value upstream
+    assert all(r.folder == workspace.runs / r.fingerprint for r in upstream)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert (reference / "data/words.txt").read_text() == "word0\nword1\nword2"
+
+
+@pytest.mark.parametrize("power", [2, 10**9])
+def test_a_study_shows_each_phase_once_also_those_before_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, power: int
+) -> None:
+    monkeypatch.setitem(STUDIES, "toy", ("words", "grow", "cross"))
+    workspace, watch = toy.make(tmp_path, study="toy"), Watch()
+    settings = toy.settings_of(workspace, cross__power=power)
+    session = Session(toy.quiet(), watch, workers=2)
+    gathers = [("grow", "study"), ("cross", "study")]
+    if power == 2:
+        found = run_study(settings, workspace, session)
+        assert [(r.phase, r.unit) for r in found if r.unit == "study"][1:] == gathers
+        assert all(is_told(r) for r in found)
+    else:
+        with pytest.raises(TaskError, match="OverflowError"):  # a number that is too large
+            run_study(settings, workspace, session)
+        gathers.pop()
+    told = [made for made in watch.made if made in [("grow", "study"), ("cross", "study")]]
+    assert sorted(told) == sorted(gathers)  # two workers may end them in either order
