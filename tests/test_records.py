@@ -5,14 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mahals.records import InputError, canonical, digest, from_plain, seed_of, to_plain, unknown
+from mahals.records import (
+    Among,
+    AtLeast,
+    InputError,
+    OneOf,
+    canonical,
+    digest,
+    from_plain,
+    references,
+    seed_of,
+    to_plain,
+    unknown,
+)
 
 
 @dataclass(frozen=True)
@@ -117,3 +129,44 @@ def test_an_unknown_name_is_told_the_nearest_one() -> None:
     )
     assert unknown("model", "zzz", ["Qwen"]).cure == "choose one of them"
     assert unknown("model", "zzz", ["Qwen"], "look there").cure == "look there"
+
+
+TABLE = {"red": 1, "blue": 2}
+
+
+@dataclass(frozen=True)
+class Ruled:
+    colour: Annotated[str, OneOf(TABLE)] | None
+    sizes: Annotated[tuple[Annotated[int, AtLeast(2)], ...], AtLeast(1)]
+    name: Annotated[str, Among("other.names", ("all",))]
+
+
+@dataclass(frozen=True)
+class Around:
+    inner: Ruled
+
+
+RULED = {"colour": "red", "sizes": [2], "name": "x"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"colour": "blu"}, "unknown r.colour: expected one of blue, red, got 'blu'; did you mean"),
+        ({"sizes": []}, "r.sizes: expected 1 or more in a list, got []"),
+        ({"sizes": [2, 1]}, "r.sizes[1]: expected 2 or more, got 1"),
+    ],
+)
+def test_a_value_outside_its_rule_is_refused_with_its_place(
+    change: dict[str, Any], said: str
+) -> None:
+    assert from_plain(Ruled, {**RULED, "colour": None}, "r").colour is None
+    with pytest.raises(InputError) as error:
+        from_plain(Ruled, {**RULED, **change}, "r")
+    assert str(error.value).startswith(said)
+
+
+def test_a_name_that_another_key_lists_is_found_with_its_place() -> None:
+    one = from_plain(Around, {"inner": RULED}, "a")
+    assert to_plain(one) == {"inner": RULED}, "rules change no plain form"
+    assert list(references(one, "a")) == [("a.inner.name", Among("other.names", ("all",)), "x")]
