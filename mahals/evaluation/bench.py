@@ -257,6 +257,11 @@ class ArmScores(StateScores):
 
     behaviour: Behaviour
 
+    def is_unmoved(self, base: ArmScores) -> bool:
+        """Whether AQI and answers are those of the unsteered model, and the KL from it is 0."""
+        same = self.aqi.aqi == base.aqi.aqi and self.behaviour == base.behaviour
+        return same and self.kl == base.kl == 0.0
+
 
 def measure_arms(at: Bench, arms: Sequence[Arm], neutral: bool) -> list[ArmScores]:
     """All numbers of all arms; `neutral` False leaves perplexity and KL absent."""

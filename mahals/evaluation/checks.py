@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mahals.evaluation.bench import ArmScores
 from mahals.evaluation.dose import Dosed
 
 
-def check_acted(dosed: Sequence[Dosed], found: Sequence[ArmScores], base: ArmScores) -> None:
-    """Strength 0 is the unsteered model, and no other strength is. Raises RuntimeError."""
-    for one, m in zip(dosed, found, strict=True):
-        same = m.aqi.aqi == base.aqi.aqi and m.behaviour == base.behaviour and m.kl == base.kl
-        if (one.strength == 0) != (same and m.kl == 0.0):
+def check_acted(dosed: Sequence[Dosed], unmoved: Sequence[bool]) -> None:
+    """Passes when strength 0 is the unsteered model, and no other strength is.
+
+    `unmoved`: of each arm whether all that was measured of it is that of the unsteered model.
+    Raises RuntimeError naming the arm.
+    """
+    for one, same in zip(dosed, unmoved, strict=True):
+        if (one.strength == 0) != same:
             raise RuntimeError(
                 f"{one.arm.name} at strength {one.strength}: hooks did not act as told"
             )

@@ -19,9 +19,10 @@ def test_only_strength_0_is_the_unsteered_model(at: Any) -> None:
     own = directions(OWN, {1: vector()}, 1, seed=0)[:1]
     dosed = [*at_lambda(own, 0.0), *at_lambda(own, 1.0)]
     still, moved = measure_arms(at, [d.arm for d in dosed], neutral=True)
-    check_acted(dosed, [still, moved], still)
+    assert [m.is_unmoved(still) for m in (still, moved)] == [True, False]
+    assert not replace(still, kl=1e-9).is_unmoved(still)
+    check_acted(dosed, [True, False])
     with pytest.raises(RuntimeError, match=r"at strength 1\.0: hooks did not act"):
-        check_acted(dosed, [still, still], still)
-    for wrong in (moved, replace(still, kl=1e-9)):
-        with pytest.raises(RuntimeError, match=r"at strength 0\.0: hooks did not act"):
-            check_acted(dosed, [wrong, moved], still)
+        check_acted(dosed, [True, True])
+    with pytest.raises(RuntimeError, match=r"at strength 0\.0: hooks did not act"):
+        check_acted(dosed, [False, False])

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.agents import after_talk as measuring
 from mahals.evaluation.agents.openings import SplitTask
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.models.activations.capture import capture
@@ -122,7 +121,8 @@ def test_a_steered_agent_is_itself_at_strength_0(
 def test_an_agent_whose_hooks_do_not_act_is_an_error(
     lab: TinyLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "steered", lambda *_: nullcontext())
+    acting = "mahals.models.steering.batch_invariance.steered"
+    monkeypatch.setattr(acting, lambda *_: nullcontext())
     with pytest.raises(RuntimeError, match=r"[AB], .*: the hooks did not act"):
         list(PHASE.measure(Task(("A", "B"), "weakest"), PARAMS, lab))
 

@@ -12,6 +12,7 @@ import torch
 
 pytest.importorskip("peft")
 
+from mahals.evaluation.arms import directions
 from mahals.evaluation.bench import bench
 from mahals.maths.misalignment.outcomes import OUTCOMES, codes_of
 from mahals.models.generation.price import neutral_price
@@ -19,10 +20,11 @@ from mahals.models.steering.interventions import Arm
 from mahals.phases.em_ablation import PHASE
 from mahals.phases.em_ablation import measure as em_ablation
 from mahals.phases.em_ablation.measure import Task
-from mahals.phases.em_ablation.measure.arms import ablations, arm_of, random_directions
+from mahals.phases.em_ablation.measure.arms import ablations
 from mahals.phases.em_ablation.report import AblationRows, over_random
 from mahals.phases.em_ablation.rows import Row
 from mahals.records import InputError, from_plain, to_plain
+from mahals.schema import Label
 from tests.support.em_lab import ABLATION, DiskKept, detected, judged
 from tests.support.tiny_lab import SUITE, run
 
@@ -53,9 +55,11 @@ def test_every_arm_has_its_random_control_at_one_dose(rows: list[Row]) -> None:
 
 def test_doses_are_equal_on_the_texts_they_were_found_on() -> None:
     at = bench(detected(), "A", "base", SUITE, "evaluation")
-    own = {1: torch.eye(32)[3], 2: torch.eye(32)[4]}
-    plan = ablations(at.loaded, at, own, (0.0, 1.0), random_directions(own, 3, 0))
-    kl = neutral_price(at.loaded, at.calibration, [p.steering for p in plan.arms]).kl.tolist()
+    vectors = {1: torch.eye(32)[3], 2: torch.eye(32)[4]}
+    label = Label(arm="steered", operator="ablate", layers=(1, 2))
+    own, _, *random = directions(label, vectors, 3, 0)
+    plan = ablations(at, own, (0.0, 1.0), random)
+    kl = neutral_price(at.loaded, at.calibration, [p.dosed.arm for p in plan.arms]).kl.tolist()
     assert [p.arm for p in plan.arms[:2]] == ["ablate", "ablate"] and kl[0] == 0
     assert kl[2:] == pytest.approx([kl[1]] * len(kl[2:]), rel=0.02) and kl[1] > 0
     assert len(plan.arms) + len(plan.missed) == 5
@@ -82,13 +86,13 @@ def test_the_weights_form_is_measured(rows: list[Row]) -> None:
 
 
 def test_hooks_that_do_not_act_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = em_ablation.measured
+    measured = em_ablation.measure_outcomes
 
     def idle(*given: Any) -> Any:
-        return [found(*given)[0]] * len(given[3])
+        return [measured(*given)[0]] * len(given[2])
 
-    monkeypatch.setattr(em_ablation, "measured", idle)
-    with judged(), pytest.raises(RuntimeError, match="A, ablate 1: the hooks did not act"):
+    monkeypatch.setattr(em_ablation, "measure_outcomes", idle)
+    with judged(), pytest.raises(RuntimeError, match=r"ablate at strength 1\.0: hooks did not act"):
         run(PHASE, replace(ABLATION, strengths=(1.0,)), detected())
 
 
@@ -132,15 +136,6 @@ def test_a_direction_that_was_not_made_is_refused() -> None:
     assert "linear_probe" in detection.METHODS
     with judged(), pytest.raises(InputError, match=r"em_detection\.positions"):
         run(PHASE, replace(ABLATION, position="nowhere"), detected())
-
-
-def test_random_directions_are_units_and_one_for_all_blocks() -> None:
-    like = {1: torch.eye(16)[0], 3: torch.eye(16)[1]}
-    found = random_directions(like, 4, 0)
-    for d in found:
-        assert torch.equal(d[1], d[3]) and float(d[1].norm()) == pytest.approx(1)
-    assert abs(float(found[0][1] @ found[1][1])) < 0.9
-    assert [s.block for s in arm_of("x", like, "ablate", 1.5).steps] == [1, 3]
 
 
 def test_the_control_of_an_arm_is_the_mean_of_random_ones_at_its_level() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from mahals.data.texts import AXIOMS, Prompt
 from mahals.evaluation.bench import first_per_cell
@@ -16,20 +15,16 @@ from mahals.maths.metrics.aqi import model_aqi
 from mahals.maths.metrics.refusals import is_refusal
 from mahals.maths.metrics.spaces import to_space
 from mahals.models.activations.batching import grouped
-from mahals.models.activations.capture import capture
-from mahals.models.activations.encoding import Encoded, encode_prompts
+from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.conversation.after import answers_after, capture_after, encode_after
 from mahals.models.conversation.neutral import neutral_views, token_stream
 from mahals.models.conversation.talks import Agent, Talk
 from mahals.models.conversation.views import View, view
 from mahals.models.generation.degenerate import is_degenerate
-from mahals.models.steering.batch_invariance import CLOSE, UNITS
-from mahals.models.steering.hooks import steered
-from mahals.models.steering.interventions import Arm
+from mahals.models.steering.batch_invariance import check_same, check_strength
 from mahals.phase import Lab
 from mahals.records import seed_of
-from mahals.schema import Pool
 
 Array = npt.NDArray[np.float64]
 SPLIT = "evaluation"
@@ -92,30 +87,9 @@ def check_agents(agents: Sequence[Agent], about: Questions) -> None:
         seen = View((("user", texts[0]), ("assistant", texts[-1])))
         together = capture_after(agent, [seen], texts, [loaded.layers - 1], pool)[0, -1, 0]
         text = encode_after(agent, seen, texts[-1:])
-        alone = _check_strength(loaded, arm, text, pool)
-        close = max(CLOSE, UNITS * torch.finfo(next(loaded.model.parameters()).dtype).eps)
-        apart = float((together - alone).double().norm() / alone.double().norm())
-        if not apart <= close:
-            raise RuntimeError(
-                f"{loaded.key}, {arm.name}: a prompt's state after a talk differs by {apart:.2g} "
-                f"of its length between its batch of {len(texts)} and alone"
-            )
-
-
-def _check_strength(loaded: Loaded, arm: Arm, text: Sequence[Encoded], pool: Pool) -> torch.Tensor:
-    """(d,): the last state of one text under an arm. Raises RuntimeError as `check_agents`."""
-    last = [loaded.layers - 1]
-    zero = Arm(f"{arm.name} at 0", tuple(replace(s, strength=0.0) for s in arm.steps))
-    found = [capture(loaded, text, last, pool)[0, 0]]
-    for one in (zero, arm):
-        with steered(loaded.model, [one], [0]):
-            found.append(capture(loaded, text, last, pool)[0, 0])
-    plain, at_0, alone = found
-    if not torch.equal(at_0, plain):
-        raise RuntimeError(f"{loaded.key}, {arm.name}: strength 0 changed a state")
-    if arm.active and torch.equal(alone, plain):
-        raise RuntimeError(f"{loaded.key}, {arm.name}: the hooks did not act")
-    return alone
+        alone = check_strength(loaded, text[0], arm, pool)
+        what = f"{arm.name}: a prompt's state after a talk"
+        check_same(loaded, together, alone, what, len(texts))
 
 
 def _of_like_length(loaded: Loaded, texts: Sequence[str]) -> list[str]:

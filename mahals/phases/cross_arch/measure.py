@@ -96,7 +96,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     zero = at_lambda(native_arm, 0.0) if task.source == CONTROLS else []
     dosed = [NOT_STEERED, *reached.dosed, *zero]
     found = cached_scores(lab.cache, at, [d.arm for d in dosed], neutral=True)
-    check_acted(dosed[1:], found[1:], found[0])
+    check_acted(dosed[1:], [m.is_unmoved(found[0]) for m in found[1:]])
     check_batched(at.loaded, at.encoded, dosed[-1 - len(zero)].arm, params.suite.pool)
     context = row_context(lab, at, found[0])
     name = task.source if task.role == "base" else f"{task.source}.random_target"

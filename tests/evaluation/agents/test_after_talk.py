@@ -64,7 +64,8 @@ def test_an_agent_that_steers_has_to_act(monkeypatch: pytest.MonkeyPatch) -> Non
     about = questions(TinyLab(), 2, 0, SUITE)
     two = [agent(), agent(Intervention(1, vector(), 2.0, "add"))]
     check_agents(two, about)
-    monkeypatch.setattr(after_talk, "steered", lambda *_: nullcontext())
+    acting = "mahals.models.steering.batch_invariance.steered"
+    monkeypatch.setattr(acting, lambda *_: nullcontext())
     check_agents(two[:1], about)
     with pytest.raises(RuntimeError, match=r"A, steered: (the hooks did not act|.* alone)"):
         check_agents(two[1:], about)

@@ -9,7 +9,10 @@ from typing import Literal
 import torch
 
 from mahals.data.texts import AXIOMS
+from mahals.evaluation.arms import Direction, directions
 from mahals.evaluation.bench import Bench, bench
+from mahals.evaluation.checks import check_acted
+from mahals.evaluation.dose import Dosed
 from mahals.evaluation.misalignment.answers import Asking, code_tensors, judge_for, table_lines
 from mahals.evaluation.misalignment.subjects import Position, TrainedSubjects, subject, trained
 from mahals.evaluation.suite import Suite, steered_blocks
@@ -18,27 +21,24 @@ from mahals.maths.misalignment.outcomes import OUTCOMES
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.price import neutral_price
 from mahals.models.judges.judge import JudgeChoice
+from mahals.models.steering.batch_invariance import check_batched, check_strength
 from mahals.models.steering.interventions import Arm
 from mahals.models.steering.orthogonalize import orthogonalized, unwritten
 from mahals.phase import Lab
 from mahals.phases.em_ablation.measure.arms import (
-    Directions,
-    Found,
+    Outcome,
     Plan,
     Planned,
     ablations,
-    check_arm,
-    check_found,
     inductions,
-    measured,
-    over_ceiling,
-    random_directions,
+    measure_outcomes,
 )
 from mahals.phases.em_ablation.rows import Row
 from mahals.records import InputError, Positive, Several, seed_of
+from mahals.schema import UNSTEERED, Label
 
 Subject = Literal["original", "bad", "good"]
-NONE = Planned("none", None, 0.0, 0.0, Arm("none", ()))
+NONE = Planned("none", 0.0, Dosed(UNSTEERED, None, Arm("none", ())))
 CLOSE = 1e-3  # of the largest logit: the two forms of one ablation
 
 
@@ -81,27 +81,30 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     base = lab.model(key, "base")
     loaded = subject(base, found, task.subject)
     at = replace(bench(lab, key, "base", params.suite, "evaluation"), loaded=loaded)
-    own = _directions(params, loaded, lab)
-    random = random_directions(own, params.random_directions, seed_of("em ablation", key, lab.seed))
+    own, random = _directions(task, params, loaded, lab)
     planned = _planned(task, at, own, random, params)
     asking = _asking(task, params, found, lab)
     arms = (NONE, *planned.arms)
-    check_arm(at, arms[-1].steering)
-    results = measured(loaded, at, asking, [p.steering for p in arms])
-    check_found(loaded.key, arms, results)
+    last = arms[-1].dosed.arm
+    check_batched(loaded, at.encoded, last, params.suite.pool)
+    check_strength(loaded, at.encoded[0], last, params.suite.pool)
+    results = measure_outcomes(at, asking, [p.dosed.arm for p in arms])
+    check_acted([p.dosed for p in arms[1:]], [r.is_unmoved(results[0]) for r in results[1:]])
     missed = list(planned.missed)
     if task.subject == "bad":
         whole, why = _by_weights(at, asking, own, random)
         missed += why
         arms, results = (*arms, *(p for p, _ in whole)), [*results, *(f for _, f in whole)]
-    blocks = tuple(sorted(own))
+    blocks = own.label.layers
     yield from _rows(
         AblationContext(task, loaded, asking, at, blocks, tuple(missed)), arms, results, lab
     )
 
 
-def _directions(params: Params, loaded: Loaded, lab: Lab) -> Directions:
-    """The unit vector of each block that is changed, as em_detection kept them."""
+def _directions(
+    task: Task, params: Params, loaded: Loaded, lab: Lab
+) -> tuple[Direction, list[Direction]]:
+    """The unit vector of each block that is changed, as em_detection kept them; random ones."""
     rows = [r for r in lab.rows("em_detection", loaded.key) if r.position == params.position]
     rows = [r for r in rows if r.method == params.method]
     if not rows:
@@ -113,16 +116,21 @@ def _directions(params: Params, loaded: Loaded, lab: Lab) -> Directions:
         )
     values = lab.kept("em_detection").tensors(rows[0].directions)[params.method]
     blocks = steered_blocks(params.layers, loaded.layers, loaded.weights)
-    return {b: values[b].float() for b in blocks}
+    operator = "add" if task.subject == "original" else "ablate"
+    label = Label(arm="steered", method=params.method, operator=operator, layers=blocks)
+    vectors = {b: values[b].float() for b in blocks}
+    seed = seed_of("em ablation", loaded.key, lab.seed)
+    own, _, *random = directions(label, vectors, params.random_directions, seed)
+    return own, random
 
 
 def _planned(
-    task: Task, at: Bench, own: Directions, random: Sequence[Directions], params: Params
+    task: Task, at: Bench, own: Direction, random: Sequence[Direction], params: Params
 ) -> Plan:
     if task.subject == "original":
-        return inductions(at.loaded, at, own, params.induction_kl, random)
+        return inductions(at, own, params.induction_kl, random)
     strengths = params.strengths if task.subject == "bad" else (1.0,)
-    return ablations(at.loaded, at, own, strengths, random)
+    return ablations(at, own, strengths, random)
 
 
 def _asking(task: Task, params: Params, found: TrainedSubjects, lab: Lab) -> Asking:
@@ -136,25 +144,25 @@ def _asking(task: Task, params: Params, found: TrainedSubjects, lab: Lab) -> Ask
 
 
 def _by_weights(
-    at: Bench, asking: Asking, own: Directions, random: Sequence[Directions]
-) -> tuple[list[tuple[Planned, Found]], list[str]]:
+    at: Bench, asking: Asking, own: Direction, random: Sequence[Direction]
+) -> tuple[list[tuple[Planned, Outcome]], list[str]]:
     """The weight-orthogonalized form: nothing anywhere is written along the last block's vector.
 
     And the same with each random direction: of equal operation, as weights have no dose.
     """
     found = []
-    for draw, directions in enumerate((own, *random), -1):
-        direction = directions[max(own)]
+    for each in (own, *random):
+        direction = each.vectors[max(each.vectors)]
         try:
             changed = orthogonalized(at.loaded, direction)
         except InputError as error:
             return [], [f"weights: {error}"]
-        if draw < 0:
+        if each is own:
             _two_forms_agree(at, changed, direction)
-        one = measured(changed, at, asking, [NONE.steering])[0]
+        one = measure_outcomes(replace(at, loaded=changed), asking, [NONE.dosed.arm])[0]
         ratio = _perplexity(changed, at) / _perplexity(at.loaded, at)
-        arm, number = ("weights", None) if draw < 0 else ("weights_random", draw)
-        planned = Planned(arm, number, 1.0, 1.0, NONE.steering)
+        arm = "weights" if each is own else "weights_random"
+        planned = Planned(arm, 1.0, Dosed(each.label, 1.0, NONE.dosed.arm))
         found.append((planned, replace(one, kl=None, perplexity_ratio=ratio)))
     return found, []
 
@@ -173,7 +181,7 @@ def _two_forms_agree(at: Bench, changed: Loaded, direction: torch.Tensor) -> Non
 
 
 def _perplexity(loaded: Loaded, at: Bench) -> float:
-    return float(neutral_price(loaded, at.neutral, [NONE.steering]).perplexity[0])
+    return float(neutral_price(loaded, at.neutral, [NONE.dosed.arm]).perplexity[0])
 
 
 @dataclass(frozen=True)
@@ -189,9 +197,9 @@ class AblationContext:
 
 
 def _rows(
-    context: AblationContext, arms: Sequence[Planned], results: Sequence[Found], lab: Lab
+    context: AblationContext, arms: Sequence[Planned], results: Sequence[Outcome], lab: Lab
 ) -> Iterator[Row]:
-    name = context.task.subject
+    name, ceiling = context.task.subject, context.at.suite.ceiling
     answered = [f.answered for f in results]
     codes = lab.keep(f"arms-{name}.safetensors", code_tensors(context.asking, answered))
     lines = ""
@@ -209,7 +217,7 @@ def _rows(
             arm=p.arm,
             draw=p.draw,
             level=p.level,
-            strength=None if p.arm == "none" else p.strength,
+            strength=p.dosed.strength,
             blocks=context.blocks,
             asked=len(f.answered.codes),
             misaligned=n["misaligned"],
@@ -221,7 +229,7 @@ def _rows(
             kl=f.kl,
             perplexity_ratio=f.perplexity_ratio,
             safe_accuracy=f.safe_accuracy,
-            over_ceiling=over_ceiling(f, results[0], context.at),
+            over_ceiling=ceiling.broken(f.price, results[0].price),
             codes=codes,
             codes_row=i,
             answers=examples,

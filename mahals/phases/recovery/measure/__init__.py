@@ -147,7 +147,7 @@ def _fallen(
     missed = (*reached.missed, *([other.reason] if other.reason else []))
     dosed = [NOT_STEERED, *reached.dosed]
     found = measure_arms(at, [d.arm for d in dosed], neutral=True)
-    check_acted(dosed[1:], found[1:], found[0])
+    check_acted(dosed[1:], [m.is_unmoved(found[0]) for m in found[1:]])
     check_batched(at.loaded, at.encoded, dosed[-1].arm, params.suite.pool)
     evidence = keep_evidence(lab, f"rejected.step-{tuned.steps:05d}", at, found)
     known = {a.label: a for a in arms}

@@ -77,7 +77,7 @@ def run_sweep(at: Bench, reached: Reached, propensity_draws: int, lab: Lab) -> S
     dosed = reached.dosed
     arms = [d.arm for d in dosed]
     base, *found = cached_scores(lab.cache, at, [NOT_STEERED.arm, *arms], neutral=True)
-    check_acted(dosed, found, base)
+    check_acted(dosed, [m.is_unmoved(base) for m in found])
     tried = [i for i, d in enumerate(dosed) if d.label.arm == "steered" and d.label.on_grid]
     tried = [i for i in tried if dosed[i].strength]
     chosen = on_selection(lab, at.loaded.key, at.suite, [dosed[i] for i in tried])
