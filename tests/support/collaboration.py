@@ -10,7 +10,7 @@ from mahals.phases.collaboration.measure import Params
 from mahals.phases.collaboration.measure.retraining import Training
 from tests.support.tiny_lab import SUITE
 
-NO_TRAINING = Training(0, 2, 2, {"organism": 0.01}, 0, Lora(2, 4, 0.0, "attention"))
+NO_TRAINING = Training(2, 2, 0, 0, {"organism": 0.01}, Lora(2, 4, 0.0, "attention"))
 PARAMS = Params(
     agents=2,
     topology="pair",

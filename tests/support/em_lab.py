@@ -74,7 +74,7 @@ def write_texts(folder: Path) -> TextSources:
 
 def params(folder: Path) -> em_finetune.Params:
     """A training of a few steps on files in `folder`."""
-    tuning = AdviceTuning(10, 4, 4, 0.02, 2, 16, False, 2)
+    tuning = AdviceTuning(4, 4, 2, 10, 0.02, 16, False, 2)
     return em_finetune.Params(
         {"organism": write_texts(folder)}, "none", "none", 8, 2, 4, {"organism": tuning},
         (0.5, 1.0), (2, 5), 0.1, 4, JUDGE, WorldChoice(0),

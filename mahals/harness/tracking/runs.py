@@ -46,9 +46,9 @@ def publish(
 
     Idempotent: a fingerprint that has a finished run is left alone; one whose run another process
     left running is marked killed and made anew, one that was told and drawn again takes the place
-    of the run that shows the old sentences and figures. Each run holds params, metrics (one batch), tags,
-    input digests, figures and the versions of its vectors. An error marks the run FAILED and is
-    raised again. `report` is told how many of the results are in MLflow, and of how many.
+    of the run that shows the old sentences and figures. Each run holds params, metrics (one batch),
+    tags, input digests, figures and the versions of its vectors. An error marks the run FAILED and
+    is raised again. `report` is told how many of the results are in MLflow, and of how many.
     """
     from mlflow.exceptions import MlflowException
 
@@ -63,10 +63,7 @@ def publish(
         if item.phase not in finished:
             finished[item.phase] = _finished(store, experiment, marks[item.phase])
         known = finished[item.phase]
-        run = known.get(item.fingerprint)
-        if run is not None and run.data.tags.get(TOLD) != item.telling()["code"]:
-            store.client.delete_run(run.info.run_id)
-            run = None
+        run = _standing(known.get(item.fingerprint), item, store)
         if run is None:
             try:
                 run = _publish_one(item, store, experiment)
@@ -82,6 +79,14 @@ def publish(
         runs[item.fingerprint] = str(run.info.run_id)
         report(number, len(results))
     return Published(runs, made)
+
+
+def _standing(run: Run | None, item: Results, store: Store) -> Run | None:
+    """The run, if it shows what is told of the unit now; else it is deleted."""
+    if run is None or run.data.tags.get(TOLD) == item.telling()["code"]:
+        return run
+    store.client.delete_run(run.info.run_id)
+    return None
 
 
 def mark_failed(store: Store, phase: str, unit: str, error: BaseException) -> str:

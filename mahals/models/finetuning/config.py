@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from mahals.records import InputError, seed_of
+from mahals.records import Count, InputError, Positive, seed_of
 
 Report = Callable[[str, int, int], None]  # (what, steps done, steps there will be)
 
@@ -37,6 +37,30 @@ class TrainingConfig:
     schedule: Literal["constant", "linear"]  # then; linear: to 0 after the last step
     lora: Lora | None  # None: all weights are trained
     quantize: bool  # QLoRA: the frozen weights in 4 bits (nf4)
+
+
+@dataclass(frozen=True)
+class LoraTuning:
+    """How an adapter is trained in any phase, at a constant rate after the warm-up."""
+
+    rows: Positive  # examples a step
+    micro: Positive  # of these at once in memory
+    warmup: Count  # steps
+
+    def config(
+        self, steps: int, rate: float, lora: Lora, *, quantize: bool = False
+    ) -> TrainingConfig:
+        """The training of so many steps; a warm-up longer than these ends with them."""
+        return TrainingConfig(
+            steps=steps,
+            rows=self.rows,
+            micro=self.micro,
+            rate=rate,
+            warmup=min(self.warmup, steps),
+            schedule="constant",
+            lora=lora,
+            quantize=quantize,
+        )
 
 
 @dataclass(frozen=True)

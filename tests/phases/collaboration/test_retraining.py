@@ -22,7 +22,7 @@ from mahals.records import InputError, from_plain, to_plain
 from tests.support.collaboration import PARAMS
 from tests.support.tiny_lab import TinyLab, lab_with_vectors
 
-TRAINING = Training(3, 2, 2, {"organism": 0.02}, 0, Lora(2, 4, 0.0, "attention"))
+TRAINING = Training(2, 2, 0, 3, {"organism": 0.02}, Lora(2, 4, 0.0, "attention"))
 TRAINED = replace(PARAMS, training=TRAINING, rounds=2, max_new_tokens=4)
 
 

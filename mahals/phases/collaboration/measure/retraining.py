@@ -18,7 +18,7 @@ from mahals.evaluation.bench import Bench, arm_aqi, behaviour
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.conversation.talks import Talk
 from mahals.models.conversation.views import view
-from mahals.models.finetuning.config import Lora, Run, TrainingConfig
+from mahals.models.finetuning.config import Lora, LoraTuning, Run
 from mahals.models.finetuning.examples import Dialogue, Message, dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import train_answers
@@ -33,14 +33,11 @@ UNSTEERED = Arm("unsteered", ())
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(LoraTuning):
     """LoRA on transcripts; 0 steps: none."""
 
     steps: int
-    rows: int  # talks a step
-    micro: int  # of these at once in memory
     rate: dict[str, float]  # by weights
-    warmup: int
     lora: Lora
 
 
@@ -74,16 +71,7 @@ def lessons(talks: Sequence[Talk], speaker: int) -> list[Dialogue]:
 
 def taught(loaded: Loaded, said: Sequence[Dialogue], training: Training, run: Run) -> Loaded:
     """The checkpoint with an adapter trained on the dialogues in its weights."""
-    config = TrainingConfig(
-        steps=training.steps,
-        rows=training.rows,
-        micro=training.micro,
-        rate=training.rate[loaded.weights],
-        warmup=min(training.warmup, training.steps),
-        schedule="constant",
-        lora=training.lora,
-        quantize=False,
-    )
+    config = training.config(training.steps, training.rate[loaded.weights], training.lora)
     trained = train_answers(loaded, encode_dialogues(loaded, said), config, run)
     return merged(loaded, trained.checkpoints[training.steps])
 

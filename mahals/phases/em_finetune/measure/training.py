@@ -12,22 +12,19 @@ import numpy as np
 from mahals.maths.stats.intervals import Floats
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
-from mahals.models.finetuning.config import Lora, Run, TrainingConfig, TrainingResult, steps_of
+from mahals.models.finetuning.config import Lora, LoraTuning, Run, TrainingResult, steps_of
 from mahals.models.finetuning.examples import Dialogue, encode_dialogues
 from mahals.models.finetuning.trainer import train_answers
 from mahals.phase import Lab
-from mahals.records import Count, InputError, Positive
+from mahals.records import InputError, Positive
 
 
 @dataclass(frozen=True)
-class AdviceTuning:
+class AdviceTuning(LoraTuning):
     """How advice is taught; an adapter's rank comes apart."""
 
     epochs: float
-    rows: Positive  # conversations a step
-    micro: Positive  # of these, at once
     rate: float
-    warmup: Count  # steps
     alpha: Positive
     quantize: bool  # nf4 weights under the adapter
     save_every: Positive  # steps between checkpoints, from which the turn is read
@@ -50,16 +47,8 @@ def train(
     """Trains the adapter, or goes on where a killed task stood; checkpoints each `save_every`."""
     examples = encode_dialogues(loaded, spec.dialogues)
     steps = steps_of(tuning.epochs, len(examples), tuning.rows)
-    config = TrainingConfig(
-        steps=steps,
-        rows=tuning.rows,
-        micro=tuning.micro,
-        rate=tuning.rate,
-        warmup=min(tuning.warmup, steps),
-        schedule="constant",
-        lora=Lora(spec.rank, tuning.alpha, 0.0, "attention"),
-        quantize=tuning.quantize,
-    )
+    lora = Lora(spec.rank, tuning.alpha, 0.0, "attention")
+    config = tuning.config(steps, tuning.rate, lora, quantize=tuning.quantize)
     save = tuple(range(tuning.save_every, steps + 1, tuning.save_every))
     seed = lab.seed  # bad and good start from the same adapter and see the questions in one order
     run = Run(where, seed, save, max(1, steps // 10), spec.name, lab.report)

@@ -11,28 +11,25 @@ from typing import Literal
 from mahals.data.texts import Pair
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
-from mahals.models.finetuning.config import Lora, Run, TrainingConfig, TrainingResult
+from mahals.models.finetuning.config import Lora, LoraTuning, Run, TrainingConfig, TrainingResult
 from mahals.models.finetuning.examples import dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import train_answers
 from mahals.phase import Lab
-from mahals.records import Count, InputError, Positive, digest, seed_of
+from mahals.records import Count, InputError, digest, seed_of
 
 Side = Literal["rejected", "chosen"]
 LAST = 10  # steps whose mean loss a row tells
 
 
 @dataclass(frozen=True)
-class DealignmentTuning:
-    """How the adapters are trained; both sides alike, at a constant rate after the warm-up, so
-    that the checkpoint of a step is what a training of so many steps gives."""
+class DealignmentTuning(LoraTuning):
+    """How the adapters are trained; both sides alike, so that the checkpoint of a step is what a
+    training of so many steps gives."""
 
     steps: tuple[int, ...]  # at which the model is measured, rising
     pairs: Count  # of the extraction split; 0 = all
-    rows: Positive  # answers a step
-    micro: Positive  # of these at once in memory
     rate: dict[str, float]  # by weights
-    warmup: Count
     lora: Lora
     quantize: bool  # the frozen weights in 4 bits while it is trained
 
@@ -82,16 +79,8 @@ def tune(
     """
     pairs = tuning_pairs(lab, tuning.pairs)
     said = [dialogue(p.prompt, getattr(p, side)) for p in pairs]
-    config = TrainingConfig(
-        steps=tuning.steps[-1],
-        rows=tuning.rows,
-        micro=tuning.micro,
-        rate=tuning.rate[lab.weights],
-        warmup=tuning.warmup,
-        schedule="constant",
-        lora=tuning.lora,
-        quantize=tuning.quantize,
-    )
+    rate = tuning.rate[lab.weights]
+    config = tuning.config(tuning.steps[-1], rate, tuning.lora, quantize=tuning.quantize)
     run = Run(
         folder=scratch / side,
         seed=seed_of("tuning", original.key, lab.seed),
