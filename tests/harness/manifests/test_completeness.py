@@ -29,3 +29,15 @@ def test_a_phase_after_what_it_needs(sources: Sources) -> None:
     matches = [re.match(r"phase (\w+) needs (\w+)", line) for line in found]
     named = {match.groups() for match in matches if match}
     assert named == wanted
+
+
+def test_a_test_of_no_phase_is_told_and_that_of_the_registry_is_not(
+    sources: Sources, tmp_path: Path
+) -> None:
+    for folder in ("mahals/phases", "tests/phases"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("mahals/phases/registry", "tests/phases/test_registry", "tests/phases/test_old"):
+        (tmp_path / f"{name}.py").touch()
+    found = gaps(replace(sources, workspace=Workspace(tmp_path)))
+    strays = [line for line in found if line.startswith("tests/")]
+    assert strays == ["tests/phases/test_old.py has no phase: add old to phases/registry.py"]
