@@ -24,7 +24,14 @@ PHASES: tuple[str, ...] = (
 """Every phase, upstream first."""
 
 STUDIES: dict[str, tuple[str, ...]] = {
-    "core": PHASES[:6],
+    "core": (
+        "datasets",
+        "organisms",
+        "baseline_aqi",
+        "steering_vectors",
+        "same_arch",
+        "cross_arch",
+    ),
     "recovery": ("datasets", "organisms", "steering_vectors", "recovery"),
     "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
     "collaboration": ("datasets", "organisms", "steering_vectors", "collaboration"),
