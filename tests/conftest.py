@@ -5,10 +5,6 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 # Before torch is imported: two workers of one thread each are faster than two of two.
@@ -16,44 +12,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from mahals.harness.workspace.paths import Workspace
-from mahals.harness.workspace.results import Results, all_results
-from tests.support.light_repository import copy_tree, git, run
+from tests.support.small_study import SmallStudy, read_study, run_study
 
 gc.disable()  # until everything is imported: what modules make stays
-STUDY = ("python", "-m", "mahals", "study", "--overlay", "smoke")
-
-
-@dataclass(frozen=True)
-class SmallStudy:
-    """A copy of the project in which `mahals study --overlay smoke` ran; leave it as it is."""
-
-    root: Path
-    output: str  # what the command printed
-    seconds: float
-
-    @cached_property
-    def results(self) -> Mapping[tuple[str, str], Results]:
-        """Everything that it measured, by phase and unit."""
-        return {(r.phase, r.unit): r for r in all_results(Workspace(self.root))}
-
-
-def run_study(root: Path) -> SmallStudy:
-    """Makes a copy of the project at `root` and runs the study in it."""
-    copy_tree(root)
-    git(root, "init", "--quiet", "--initial-branch=main")
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message=copy")
-    began = time.monotonic()
-    done = run(root, *STUDY)
-    seconds = time.monotonic() - began
-    (root / ".mahals" / "printed.txt").write_text(f"{seconds}\n{done.stdout}", encoding="utf-8")
-    return _read(root)
-
-
-def _read(root: Path) -> SmallStudy:
-    seconds, _, output = (root / ".mahals/printed.txt").read_text(encoding="utf-8").partition("\n")
-    return SmallStudy(root, output, float(seconds))
 
 
 @pytest.fixture(scope="session")
@@ -71,12 +32,18 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
     with open(root.with_name(f"{root.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (root / ".mahals/printed.txt").is_file():
-            return _read(root)
+            return read_study(root)
         return run_study(root)
 
 
-IDLE = ("test_runner.py", "test_engines.py", "test_solvers.py", "test_server.py")
-"""Files whose tests mostly wait for other processes."""
+TESTS = Path(__file__).parent
+IDLE = (
+    "harness/engines",
+    "harness/runner",
+    "maths/games/test_solvers.py",
+    "models/judges/test_server.py",
+)
+"""Files and folders whose tests mostly wait for other processes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,9 +52,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
 
     def place(item: pytest.Item) -> int:
-        if item.path.name == "test_study.py":
+        where = item.path.relative_to(TESTS).as_posix()
+        if where == "project/test_study.py":
             return 0
-        if item.path.name in IDLE:
+        if where.startswith(IDLE):
             return 1
         return 3 if "study" in getattr(item, "fixturenames", ()) else 2
 

@@ -21,7 +21,7 @@ from mahals.harness.tracking.database import FINGERPRINT, Store
 from mahals.harness.tracking.runs import publish
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
-from tests import test_browser as browser
+from tests.support import browser
 from tests.support import synthetic_results as synthetic
 from tests.support import toy_study as toy
 

@@ -11,10 +11,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from conftest import SmallStudy
 
 from mahals.data.texts import AXIOMS
 from tests.support.light_repository import copy_tree, environment, git
+from tests.support.small_study import SmallStudy
 from tests.support.synthetic_results import empty_store
 
 LONG = pytest.mark.slow  # as good, but each costs the seconds that starting the program takes

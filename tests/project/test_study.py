@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import STUDY, SmallStudy, run_study
 from mlflow import MlflowClient
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -35,6 +34,7 @@ from mahals.phases.registry import STUDIES
 from mahals.records import InputError
 from mahals.schema import COLUMNS
 from tests.support.light_repository import MODELS, copy_tree, environment, git, run
+from tests.support.small_study import STUDY, SmallStudy, run_study
 from tests.support.synthetic_results import empty_store
 
 UNITS = {

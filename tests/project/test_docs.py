@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import re
 import shlex
-import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +13,13 @@ import yaml
 
 from mahals.cli import FLAGS, KEYED, OPTIONS, build_parser
 from mahals.cli.overrides import split
-from mahals.data.texts import Prompt
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.settings import load_settings
 from mahals.maths.metrics.aqi_paper import aqi_published
 from mahals.maths.metrics.permutation import omega2
-from mahals.phases.registry import PHASES, STUDIES, load_phase
+from mahals.phases.registry import PHASES, STUDIES
 from mahals.schema import COLUMNS
 from tests.support.places import ROOT
-from tests.support.tiny_lab import NO_CACHE
-from tests.support.tiny_models import LAYERS, PROMPTS, loaded
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md")
 METHOD = (ROOT / "docs/method.md").read_text()
@@ -163,39 +158,3 @@ def test_every_test_that_the_method_names_exists() -> None:
     assert len(named) >= 15
     for path, name in named:
         assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
-
-
-class TinyLab:
-    """As much of a lab as the example asks for."""
-
-    unit = "Tiny"
-    cache = NO_CACHE
-
-    def model(self, key: str, role: str):
-        assert (key, role) == ("Tiny", "base")
-        return loaded("Llama")
-
-    def prompts(self, split: str) -> tuple[Prompt, ...]:
-        return tuple(Prompt(text, "Justice & Rights", 1, text, text, split) for text in PROMPTS)
-
-
-def test_the_example_phase_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (ROOT / "docs/adding-a-phase.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    module = types.ModuleType("mahals.phases.norms")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(compile(code, "norms.py", "exec"), module.__dict__)
-    phase = module.PHASE
-    assert phase.name == "norms" and phase.question.startswith("Norms: ")
-    lab, params = TinyLab(), module.Params(prompts=3)
-    (task,) = phase.plan(params, lab)
-    rows = list(phase.measure(task, params, lab))
-    assert [r.block for r in rows] == list(range(LAYERS)) and all(r.norm > 0 for r in rows)
-    summary = phase.summarize(rows, None)
-    assert summary.metrics == {"Tiny/norm_last": rows[-1].norm}
-    assert list(phase.draw(rows, None)) == ["norms"]
-
-
-def test_the_example_asks_for_phases_that_exist() -> None:
-    for name in ("datasets", "organisms"):
-        assert load_phase(name).name == name

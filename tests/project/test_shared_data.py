@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SmallStudy
 from safetensors.torch import load_file
 
 from mahals import load_vector
@@ -16,6 +15,7 @@ from mahals.data.texts import Pair
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
 from tests.support.light_repository import ROOT, environment, run
+from tests.support.small_study import SmallStudy
 
 PAIRS = (ROOT / "../shared/data/hh-rlhf-harmless-base-test.jsonl.gz").resolve()
 MODEL, COUNT = "Llama3_8B", 2312
