@@ -1,11 +1,9 @@
-"""Does the help of a phase list all its keys, and is a wrong key met with the right one?"""
+"""Keys: does the help of a phase list all its keys, and is a wrong key met with the right one?"""
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mahals.cli import main
-from mahals.cli.comments import field_comments, key_comments
 from mahals.cli.keys import KeySection, as_yaml, in_words, sections_of
 from mahals.cli.overrides import RESERVED, value_of
 from mahals.harness.workspace.paths import Workspace
@@ -27,11 +24,6 @@ from tests.support.places import ROOT
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 RUN_KEYS = {key for key, value in PARAMS.items() if not isinstance(value, dict)}
-
-
-@pytest.fixture(autouse=True)
-def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
 
 
 def listed(phase: str, **sets: Any) -> list[KeySection]:
@@ -82,68 +74,6 @@ def test_values_are_those_of_the_overlay_and_of_what_is_typed() -> None:
     assert keys["suite.answers"].value == overlay["suite"]["answers"] != PARAMS["suite"]["answers"]
     assert keys["overlay"].value == "smoke"
     assert keys["shuffles"].value == 7
-
-
-@dataclass(frozen=True)
-class Below:
-    """Its own comments."""
-
-    rate: float  # of learning
-
-
-@dataclass(frozen=True)
-class Above(Below):
-    """A field over several lines, one without a comment, one whose comment has a # in it."""
-
-    names: dict[
-        str,
-        str,
-    ]  # by weights
-    plain: int
-    odd: str = "# no comment"  # one with a # in it
-
-    def method(self) -> None:
-        inner: int = 3  # no field
-        del inner
-
-
-def test_comments_behind_fields() -> None:
-    said = {"rate": "of learning", "names": "by weights", "odd": "one with a # in it"}
-    assert field_comments(Above) == said
-
-
-YAML = """# of no key
-a: 1  # one
-b: "# text"   # two # words
-c: &anchor      # three
-  d: [1,
-    2]  # end of a list
-  e: {f: 1, g: '#'}   # five
-h: *anchor
-i: text#no comment
-j:
-  # of no key
-  k: {l: 1}
-"""
-
-
-def test_comments_behind_keys() -> None:
-    assert key_comments(YAML) == {
-        ("a",): "one",
-        ("b",): "two # words",
-        ("c",): "three",
-        ("c", "e"): "five",
-        ("h", "e"): "five",
-    }
-    assert key_comments("") == {}
-
-
-def test_every_comment_of_params_yaml_is_behind_a_key() -> None:
-    """Told from its lines, of which none has a # in a value."""
-    text = (ROOT / "params.yaml").read_text()
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    behind = {match[1].strip() for line in lines if (match := re.search(r"\s#\s+(.*)", line))}
-    assert set(key_comments(text).values()) == behind
 
 
 TYPES = {

@@ -1,0 +1,63 @@
+"""Running: is it said what would be done, and is the end of a study seen?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mahals.cli import main
+from mahals.cli import run as measuring
+from mahals.harness.manifests import dvc_commit, sources
+from mahals.harness.runner.progress import Session
+from mahals.harness.tracking import database, runs
+from mahals.harness.tracking.database import Store
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
+
+
+def test_dry_run_names_tasks_and_missing_upstreams_and_makes_nothing(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(small.rglob("*"))
+    assert main(["run", "baseline_aqi", "--models", "[Llama3_8B]", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("datasets", "organisms", "baseline_aqi"):
+        assert name in shown
+    assert "3 of 3 units to do" in shown
+    assert "waits for upstream" in shown
+    assert sorted(small.rglob("*")) == before
+
+
+def test_the_end_of_a_study_is_seen(
+    results: list[Results],
+    told_at_once: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Units to MLflow, the board to MLflow, and then DVC, which is not ready."""
+
+    @contextmanager
+    def committing(sources: object, tick: Callable[[], None]) -> Iterator[None]:
+        yield
+        tick()
+
+    def work(session: Session) -> list[Results]:
+        return results
+
+    def show(made: list[Results], store: Store | None) -> None:
+        assert store is not None and made == results
+        measuring._publish_boards(Workspace.locate(), store)
+
+    monkeypatch.setattr(dvc_commit, "committing", committing)
+    monkeypatch.setattr(sources, "read_sources", lambda workspace: None)
+    measuring._measure(Workspace.locate(), 1, None, work, show)
+    told = capsys.readouterr().err.splitlines()
+    assert told.index("results to MLflow: 2 in 0 s") < told.index(
+        "leaderboard lines to MLflow: 2 in 0 s"
+    )
+    assert told[-2] == "DVC takes the results: 0 s so far"
+    assert told[-1] == "DVC takes the results: 0 s"
+    assert runs.publish(results, database.ensure_database(Path.cwd())).made == 0
