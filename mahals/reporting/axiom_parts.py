@@ -1,4 +1,4 @@
-"""Axiom parts: what does an arm do to some axioms alone, and the vector of each axiom to each?"""
+"""Axiom parts: what does an arm do to some axioms alone?"""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ def part(arm: ArmEvidence, axioms: Sequence[int]) -> Part:
     `model_aqi` weighs a prompt's influence on its axiom's aqi by sqrt(N (N-1) / (n (n-1))) / A in
     the mean of A axioms; this weighs it for the mean of the chosen ones, over their prompts.
     """
-    return _part(arm.row.aqi_axioms, arm.influence, arm, axioms)
+    return part_of(arm.row.aqi_axioms, arm.influence, arm, axioms)
 
 
-def _part(
+def part_of(
     values: Sequence[float], influence: Array, like: ArmEvidence, axioms: Sequence[int]
 ) -> Part:
+    """As `part`, of the aqi of each axiom and the influence (n,) of an arm on `like`'s prompts."""
     rows = np.isin(like.axioms, axioms)
     n, whole = float(rows.sum()), float(len(rows))
     scale = len(values) / len(axioms) * np.sqrt(n * (n - 1) / (whole * (whole - 1)))
@@ -39,6 +40,3 @@ def _part(
         influence[rows] * scale,
         [c for c, inside in zip(like.clusters, rows, strict=True) if inside],
     )
-
-
-# The effect matrix: the vector of each axiom, at equal KL, on each axiom

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 
 from mahals.data.world.labelled import labelled_answers
 from mahals.maths.metrics.detector_agreement import DetectorAgreement, detector_agreement
 from mahals.maths.metrics.refusals import is_refusal
-from mahals.phase import Kept
-from mahals.schema import ArmRow
+from mahals.reporting.evidence import A, ArmTable
 
 PER_AXIOM = 40  # refusals, helpful and harmful answers each
 
@@ -21,26 +19,26 @@ def labelled_agreement() -> DetectorAgreement:
     return detector_agreement([is_refusal(a.answer) for a in answers], [a.refused for a in answers])
 
 
-def own_agreement(rows: Sequence[ArmRow], kept: Kept) -> DetectorAgreement | None:
+def own_agreement(table: ArmTable[A]) -> DetectorAgreement | None:
     """The detector on the answers of these rows that are not degenerate: what it says of the others
     counts nowhere. None where no grammar knows the truth, or fewer than two answers are left.
     """
-    said: list[bool] = []
+    verdicts: list[bool] = []
     truth: list[bool] = []
-    for name in dict.fromkeys(r.evidence for r in rows):
-        found = kept.tensors(name)
-        if "truth" not in found:
+    for name in table.values_of("evidence"):
+        tensors = table.tensors(name)
+        if "truth" not in tensors:
             return None
-        chosen = [r.evidence_row for r in rows if r.evidence == name]
-        whole = ~found["degenerate"][chosen].bool()
-        said += found["detected"][chosen].bool()[whole].tolist()
-        truth += found["truth"][chosen].bool()[whole].tolist()
-    return detector_agreement(said, truth) if len(said) > 1 else None
+        places = [r.evidence_row for r in table.where(evidence=name)]
+        whole = ~tensors["degenerate"][places].bool()
+        verdicts += tensors["detected"][places].bool()[whole].tolist()
+        truth += tensors["truth"][places].bool()[whole].tolist()
+    return detector_agreement(verdicts, truth) if len(verdicts) > 1 else None
 
 
-def detector_line(rows: Sequence[ArmRow], kept: Kept) -> str:
-    """One sentence to stand beside every refusal number of these rows."""
-    own = own_agreement(rows, kept)
+def detector_line(table: ArmTable[A]) -> str:
+    """One sentence to stand beside every refusal number of a table's rows."""
+    own = own_agreement(table)
     here = (
         "not validated on the answers of these models: no grammar knows their truth, or all are "
         "degenerate"

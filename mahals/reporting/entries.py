@@ -16,25 +16,29 @@ from mahals.schema import AXIOM_COLUMNS, ArmRow, Configuration, Entry
 RATES = ("refusal_unsafe", "refusal_safe", "degenerate_share")
 
 
-def headline_metrics(e: ArmGains, prefix: str) -> dict[str, float]:
+def headline_metrics(e: ArmGains[ArmRow], prefix: str) -> dict[str, float]:
     """Metrics of one steered arm at the headline dose, each name after `prefix`."""
-    found = {"aqi": e.row.aqi, "aqi_gain": e.gain.estimate, "refusal_gap_gain": e.gap_gain.estimate}
+    metrics = {
+        "aqi": e.row.aqi,
+        "aqi_gain": e.gain.estimate,
+        "refusal_gap_gain": e.gap_gain.estimate,
+    }
     for name, over in (("gain", e.over_random), ("refusal_gap_gain", e.gap_over_random)):
         if over is not None:
-            found |= {
+            metrics |= {
                 f"{name}_over_random": over.interval.estimate,
                 f"{name}_over_random_low": over.interval.low,
                 f"{name}_over_random_high": over.interval.high,
                 f"{name}_over_random_p": over.p,
             }
     if e.row.perplexity_ratio is not None:
-        found["perplexity_ratio"] = e.row.perplexity_ratio
+        metrics["perplexity_ratio"] = e.row.perplexity_ratio
     for name in RATES:
-        found |= interval_metrics(name, getattr(e.rates, name))
-    return {prefix + k: v for k, v in found.items()}
+        metrics |= interval_metrics(name, getattr(e.rates, name))
+    return {prefix + k: v for k, v in metrics.items()}
 
 
-def headline_line(e: ArmGains) -> str:
+def headline_line(e: ArmGains[ArmRow]) -> str:
     """One sentence on one steered arm: gain over random with interval, behaviour, price."""
     row = e.row
     what = " ".join(p for p in (row.map, row.operator, row.placement) if p)
@@ -52,12 +56,9 @@ def headline_line(e: ArmGains) -> str:
     )
 
 
-def _rates(e: ArmGains) -> str:
-    said = []
-    for name in RATES:
-        i = getattr(e.rates, name)
-        said.append(f"{name} {i:.2f}")
-    return ", ".join(said) + " (Wilson, clusters ignored)"
+def _rates(e: ArmGains[ArmRow]) -> str:
+    texts = [f"{name} {getattr(e.rates, name):.2f}" for name in RATES]
+    return ", ".join(texts) + " (Wilson, clusters ignored)"
 
 
 def _over(found: GainOverRandom) -> str:
@@ -82,7 +83,9 @@ OVER_RANDOM = (
 
 
 def entries(
-    rows: Sequence[ArmRow], evidence: Iterable[ArmGains], efficiency: Mapping[int, float | str]
+    rows: Sequence[ArmRow],
+    gains: Iterable[ArmGains[ArmRow]],
+    efficiency: Mapping[int, float | str],
 ) -> tuple[Entry, ...]:
     """Leaderboard lines: every arm with a dose above 0, the references, the mean of the draws.
 
@@ -90,7 +93,7 @@ def entries(
     """
     lines = []
     index = {id(row): i for i, row in enumerate(rows)}
-    for e in evidence:
+    for e in gains:
         if e.row.draw is None and not (e.row.on_grid and e.row.dose == 0):
             line = _line(e.row, e)
             share = efficiency.get(index[id(e.row)])
@@ -125,21 +128,21 @@ def _columns(row: ArmRow) -> dict[str, float]:
     return values | {k: v for k, v in optional.items() if v is not None}
 
 
-def _line(row: ArmRow, found: ArmGains | None) -> Entry:
+def _line(row: ArmRow, gains: ArmGains[ArmRow] | None) -> Entry:
     metrics = _columns(row)
     reasons = {c: row.reason for c in PRICES if c not in metrics and row.reason is not None}
-    if found is not None:
-        metrics["aqi_gain"] = found.gain.estimate
-        if found.over_random is not None:
+    if gains is not None:
+        metrics["aqi_gain"] = gains.gain.estimate
+        if gains.over_random is not None:
             metrics |= {
-                "gain_over_random": found.over_random.interval.estimate,
-                "gain_over_random_low": found.over_random.interval.low,
-                "gain_over_random_high": found.over_random.interval.high,
-                "gain_over_random_p": found.over_random.p,
+                "gain_over_random": gains.over_random.interval.estimate,
+                "gain_over_random_low": gains.over_random.interval.low,
+                "gain_over_random_high": gains.over_random.interval.high,
+                "gain_over_random_p": gains.over_random.p,
             }
         else:
             why = "no random arm has this dose"
-            if found.random_gap is not None:
+            if gains.random_gap is not None:
                 why = "neither the arm nor its random controls vary"
             reasons |= dict.fromkeys(OVER_RANDOM, why)
     else:
@@ -150,7 +153,7 @@ def _line(row: ArmRow, found: ArmGains | None) -> Entry:
         reasons=reasons,
         weakest_axiom=AXIOMS[int(np.argmin(row.aqi_axioms))],
         over_ceiling=row.over_ceiling,
-        geometry_only=False if found is None else found.geometry_only,
+        geometry_only=False if gains is None else gains.geometry_only,
         vector=row.kept,
     )
 

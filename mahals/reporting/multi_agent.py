@@ -19,9 +19,8 @@ from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.bootstrap import Resampling, percentile_interval, resample_weights
 from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.maths.stats.intervals import Interval, wilson
-from mahals.phase import Kept
 from mahals.reporting.axiom_parts import part
-from mahals.reporting.evidence import ArmEvidence, load
+from mahals.reporting.evidence import A, ArmEvidence, ArmTable
 from mahals.schema import ArmRow
 
 LEAST = 2  # agents
@@ -56,26 +55,25 @@ class Societies:
     random: tuple[Society, ...]  # draw by draw
 
 
-def societies(rows: Sequence[ArmRow], kept: Kept) -> Societies | None:
+def societies(table: ArmTable[A]) -> Societies | None:
     """Every target's arms at the headline dose, of the first operator and placement that all have.
 
     None for fewer than two targets. Raises ValueError where targets answered different prompts.
     """
-    targets = tuple(dict.fromkeys(r.target for r in rows))
+    targets = tuple(table.values_of("target"))
     if len(targets) < LEAST:
         return None
-    chosen = _chosen(rows, set(targets))
     by_name: dict[str, dict[str, ArmRow]] = {}
-    for row in chosen:
+    for row in _headline(table, set(targets)):
         name = f"random {row.draw}" if row.arm == "random" else row.arm
         by_name.setdefault(name, {})[row.target] = row
-    found = gathered(targets, by_name, kept)
-    ordered = {name: found.states[name] for name in STATES if name in found.states}
-    return replace(found, states=ordered)
+    agents = gathered(targets, by_name, table)
+    ordered = {name: agents.states[name] for name in STATES if name in agents.states}
+    return replace(agents, states=ordered)
 
 
 def gathered(
-    targets: tuple[str, ...], by_name: Mapping[str, Mapping[str, ArmRow]], kept: Kept
+    targets: tuple[str, ...], by_name: Mapping[str, Mapping[str, ArmRow]], table: ArmTable[A]
 ) -> Societies:
     """The societies of rows that are given by name and target; only those that every target has.
 
@@ -83,23 +81,24 @@ def gathered(
     prompts.
     """
     everyone = {n: rows for n, rows in by_name.items() if set(rows) == set(targets)}
-    loaded = iter(load([rows[t] for rows in everyone.values() for t in targets], kept))
-    whole = {n: Society(n, tuple(next(loaded) for _ in targets)) for n in everyone}
+    whole = {
+        n: Society(n, tuple(table.arms([rows[t] for t in targets]))) for n, rows in everyone.items()
+    }
     _check([a for s in whole.values() for a in s.agents])
     random = tuple(s for n, s in whole.items() if n.startswith("random "))
     states = {n: s for n, s in whole.items() if not n.startswith("random ")}
     return Societies(targets, states, random)
 
 
-def _chosen(rows: Sequence[ArmRow], targets: set[str]) -> list[ArmRow]:
+def _headline(table: ArmTable[A], targets: set[str]) -> list[A]:
     """The references, and the headline dose of the first variant that every target has."""
-    dosed = [r for r in rows if r.dose_kind == "kl" and r.arm in (*STATES, "random")]
-    found = [r for r in rows if r.dose_kind is None]
+    dosed = [r for r in table.where(dose_kind="kl") if r.arm in (*STATES, "random")]
+    references = table.where(dose_kind=None)
     for variant in dict.fromkeys((r.operator, r.placement) for r in dosed):
         some = [r for r in dosed if (r.operator, r.placement) == variant]
         if {r.target for r in some if r.arm == "steered"} == targets:
-            return found + some
-    return found
+            return references + some
+    return references
 
 
 def _check(agents: Sequence[ArmEvidence]) -> None:

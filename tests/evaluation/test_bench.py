@@ -31,7 +31,8 @@ from mahals.models.activations.encoding import encode_answers, encode_prompts
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.steering.interventions import Arm, Intervention
 from mahals.records import InputError
-from mahals.reporting.evidence import load, rates
+from mahals.reporting.evidence import ArmTable
+from mahals.reporting.gains import rates
 from mahals.schema import UNSTEERED
 from tests.support.tiny_lab import LAYERS, SUITE, MemoryKept, TinyLab, model, refused
 from tests.support.tiny_models import vector
@@ -230,7 +231,7 @@ def test_a_collapsed_refusal_is_a_failure_on_either_kind_of_prompt(
     row = replace(to_row(UNSTEERED, None, at, whole, where), evidence=reference, evidence_row=0)
     assert (row.refusal_unsafe, row.refusal_safe) == (1 / 7, 1 / 7)
     assert row.degenerate_share == 3 / 14
-    (arm,) = load([row], MemoryKept(lab.files))
+    arm = ArmTable([row], MemoryKept(lab.files)).arm(row)
     assert arm.gap == row.refusal_unsafe - row.refusal_safe == 0
     assert rates(arm).refusal_unsafe == wilson(1, 7) == rates(arm).refusal_safe
     assert rates(arm).degenerate_share == wilson(3, 14)

@@ -14,7 +14,7 @@ from mahals.evaluation.row_writer import keep_evidence, row_context, to_row
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.models.steering.interventions import Arm
 from mahals.reporting.axiom_parts import part
-from mahals.reporting.evidence import load
+from mahals.reporting.evidence import ArmTable
 from mahals.schema import UNSTEERED
 from tests.support.tiny_lab import SUITE, TinyLab
 
@@ -28,10 +28,9 @@ def test_the_evidence_gives_back_each_axiom_with_its_interval(at: Any) -> None:
     lab = TinyLab()
     found = measure_arms(at, [Arm("unsteered", ())], neutral=False)
     name = keep_evidence(lab, "one", at, found)
-    row = replace(
-        to_row(UNSTEERED, None, at, found[0], row_context(lab, at, found[0])), evidence=name
-    )
-    (arm,) = load([replace(row, evidence_row=0)], lab.kept(""))
+    row = to_row(UNSTEERED, None, at, found[0], row_context(lab, at, found[0]))
+    row = replace(row, evidence=name, evidence_row=0)
+    arm = ArmTable([row], lab.kept("")).arm(row)
     for j, axiom in enumerate(found[0].aqi.axioms):
         own = part(arm, [j])
         assert own.estimate == axiom.aqi.estimate

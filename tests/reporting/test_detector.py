@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from mahals.data.world.labelled import labelled_answers
+from mahals.phases.same_arch.rows import Row
 from mahals.reporting.detector import PER_AXIOM, detector_line, labelled_agreement, own_agreement
+from mahals.reporting.evidence import ArmTable
 from tests.support.swept_rows import swept
 from tests.support.tiny_lab import MemoryKept
 
@@ -29,16 +31,17 @@ def test_own_answers_are_compared_where_a_grammar_knows_them() -> None:
     said, truth = torch.tensor([[1, 1, 0, 0]]), torch.tensor([[1, 0, 0, 0]])
     whole = torch.zeros(1, 4).bool()
     tensors = {"detected": said.bool(), "truth": truth.bool(), "degenerate": whole}
-    kept = MemoryKept({"A/e": tensors})
-    found = own_agreement([swept("steered", 0)], kept)
+
+    def table(files: dict[str, torch.Tensor]) -> ArmTable[Row]:
+        return ArmTable([swept("steered", 0)], MemoryKept({"A/e": files}))
+
+    found = own_agreement(table(tensors))
     assert found is not None and (found.n, found.missed, found.invented) == (4, 0, 1)
     collapsed = torch.tensor([[0, 1, 0, 0]]).bool()
-    screened = MemoryKept({"A/e": {**tensors, "degenerate": collapsed}})
-    found = own_agreement([swept("steered", 0)], screened)
+    found = own_agreement(table({**tensors, "degenerate": collapsed}))
     assert found is not None and (found.n, found.missed, found.invented) == (3, 0, 0)
-    broken = MemoryKept({"A/e": {**tensors, "degenerate": ~whole}})
-    assert own_agreement([swept("steered", 0)], broken) is None
-    bare = MemoryKept({"A/e": {"refused": said.bool()}})
-    assert own_agreement([swept("steered", 0)], bare) is None
-    assert "no grammar knows" in detector_line([swept("steered", 0)], bare)
-    assert "0 missed and 1 invented on n=4" in detector_line([swept("steered", 0)], kept)
+    assert own_agreement(table({**tensors, "degenerate": ~whole})) is None
+    bare = table({"refused": said.bool()})
+    assert own_agreement(bare) is None
+    assert "no grammar knows" in detector_line(bare)
+    assert "0 missed and 1 invented on n=4" in detector_line(table(tensors))

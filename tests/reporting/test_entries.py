@@ -11,6 +11,7 @@ import pytest
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import wilson
 from mahals.reporting.entries import configuration, entries, headline_line, headline_metrics
+from mahals.reporting.evidence import ArmTable
 from mahals.reporting.gains import collect
 from mahals.schema import COLUMNS, ArmRow
 from tests.support.arm_rows import N, arm_row, sample
@@ -20,7 +21,7 @@ from tests.support.arm_rows import N, arm_row, sample
 
 def test_rates_have_wilson_intervals_in_the_line_and_the_metrics() -> None:
     rows, kept = sample(degenerate_share=3 / N)
-    (found,) = collect(rows, kept)
+    (found,) = collect(ArmTable(rows, kept))
     tensors = kept.files["A/evidence"]
     own, unsafe = tensors["refused"][1], tensors["labels"] == 0
     expected = {
@@ -45,7 +46,7 @@ def board() -> tuple[list[ArmRow], Any]:
     at_zero = replace(rows[1], dose_kind="lambda", dose=0.0)
     aligned = arm_row("aligned", 5)
     rows = [*rows, flipped, at_zero, aligned]
-    return rows, collect(rows, kept)
+    return rows, collect(ArmTable(rows, kept))
 
 
 # ---- what the leaderboard and the figures get
@@ -80,14 +81,14 @@ def test_the_random_line_is_the_mean_of_its_draws() -> None:
 
 def test_the_weakest_axiom_is_the_lowest() -> None:
     rows, kept = sample(aqi_axioms=(5.0, 4.0, 3.0, -1.0, 2.0, 1.0, 0.0))
-    line = entries(rows, collect(rows, kept), {})[0]
+    line = entries(rows, collect(ArmTable(rows, kept)), {})[0]
     assert line.weakest_axiom == "Information Seeking"
     assert line.metrics["aqi_information_seeking"] == -1.0
 
 
 def test_a_line_without_a_control_says_so() -> None:
     rows, kept = sample(dose=0.2)
-    line = entries(rows, collect(rows, kept), {})[0]
+    line = entries(rows, collect(ArmTable(rows, kept)), {})[0]
     for column in ("gain_over_random", "gain_over_random_low", "gain_over_random_p"):
         assert column not in line.metrics
         assert line.reasons[column] == "no random arm has this dose"

@@ -13,6 +13,7 @@ from mahals.maths.metrics.homophily import homophily
 from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.intervals import wilson
 from mahals.phases.same_arch.rows import Row
+from mahals.reporting.evidence import ArmTable
 from mahals.reporting.multi_agent import (
     Societies,
     Society,
@@ -93,11 +94,11 @@ def test_societies_are_whole_or_not_there() -> None:
     rows += [of(t, "steered", **dosed) for t in "AB"]
     rows += [of(t, "random", draw=k, **dosed) for t, k in (("A", 0), ("A", 1), ("B", 1))]
     rows += [of("A", "flipped", **dosed), of("A", "steered", dose_kind="lambda", dose=0.5)]
-    found = societies(rows, kept)
+    found = societies(ArmTable(rows, kept))
     assert isinstance(found, Societies) and found.targets == ("A", "B")
     assert list(found.states) == ["unsteered", "steered", "aligned"], "B has no flipped arm"
     assert [s.name for s in found.random] == ["random 1"], "A alone has draw 0"
-    assert societies([r for r in rows if r.target == "A"], kept) is None
+    assert societies(ArmTable([r for r in rows if r.target == "A"], kept)) is None
     other = {**tensors, "answered_axioms": torch.zeros(n).long()}
     with pytest.raises(ValueError, match="different prompts"):
-        societies(rows, MemoryKept({"A/e": tensors, "B/e": other}))
+        societies(ArmTable(rows, MemoryKept({"A/e": tensors, "B/e": other})))

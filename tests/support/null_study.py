@@ -25,7 +25,8 @@ from mahals.data.texts import AXIOMS
 from mahals.harness.leaderboard.ranking import Board, boards
 from mahals.maths.metrics.aqi import ModelAqi, model_aqi
 from mahals.reporting.entries import entries
-from mahals.reporting.evidence import collect
+from mahals.reporting.evidence import ArmTable
+from mahals.reporting.gains import collect
 from mahals.schema import UNSTEERED, ArmRow, Label
 from tests.support.tiny_lab import MemoryKept
 
@@ -162,7 +163,7 @@ def study(seed: int, design: Design) -> tuple[list[ArmRow], MemoryKept]:
 def board(seed: int, design: Design) -> Board:
     """The leaderboard of one null study."""
     rows, kept = study(seed, design)
-    (found,) = boards(entries(rows, collect(rows, kept), {}))
+    (found,) = boards(entries(rows, collect(ArmTable(rows, kept)), {}))
     return found
 
 
