@@ -18,6 +18,7 @@ from mahals.phases.same_arch.measure import Params
 from mahals.phases.same_arch.report.axioms import effects
 from mahals.phases.same_arch.rows import Row
 from mahals.records import from_plain, to_plain
+from mahals.reporting.evidence import ArmTable
 from mahals.schema import COLUMNS
 from tests.support.tiny_lab import (
     SHUFFLES,
@@ -305,12 +306,11 @@ def test_the_best_lambda_is_chosen_on_the_selection_split_and_told_on_evaluation
 def test_the_effect_matrix_is_the_gain_of_each_axioms_vector_on_each_axiom(
     rows: list[Row], lab: TinyLab
 ) -> None:
-    kept = MemoryKept(lab.files)
     row = of(rows, arm="steered", dose_kind="kl", operator="add")[0]
     assert [r.effects is not None for r in rows].count(True) == len(PARAMS.operators)
     tensors = lab.files[str(row.effects)]
     assert tensors["axioms"].tolist() == list(range(7)) and tensors["aqi"].shape == (7, 7)
-    found = effects(row, rows, kept)
+    found = effects(row, ArmTable(rows, MemoryKept(lab.files)))
     assert found is not None
     random = of(rows, arm="random", dose_kind="kl", operator="add")
     mean = np.mean([r.aqi_axioms for r in random], axis=0)

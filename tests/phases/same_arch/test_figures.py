@@ -9,6 +9,7 @@ from scipy import stats
 
 from mahals.data.texts import AXIOMS
 from mahals.phases.same_arch.figures.dose_curves import axiom_curves, draw_dose_curves
+from mahals.reporting.evidence import ArmTable
 from tests.support.arm_rows import arm_row
 from tests.support.tiny_lab import MemoryKept
 
@@ -22,21 +23,21 @@ def test_curves_hold_the_rows_and_the_random_band() -> None:
         for k in range(2)
     ]
     base = arm_row("unsteered", 30)
-    ((name, curve),) = draw_dose_curves([base, *grid, *random]).items()
-    assert name == "A" and list(curve.x) == list(doses)
-    assert list(curve.arms["own vector"].values) == [r.aqi for r in grid]
-    assert curve.band is not None and curve.band.values[0] == base.aqi
-    assert curve.band.values[1] == pytest.approx(np.mean([r.aqi for r in random[:2]]))
-    assert curve.band.lows[2] == min(r.aqi for r in random[2:])
-    assert curve.references == {"unsteered": base.aqi}
     influence = torch.randn(31, 28, generator=torch.Generator().manual_seed(0)).double()
     tensors = {
         "influence": influence, "axioms": torch.arange(28) % 7, "clusters": torch.arange(28),
         "refused": torch.zeros(31, 14).bool(), "labels": torch.arange(14) % 2,
         "answered_clusters": torch.arange(14), "answered_axioms": torch.arange(14) % 7,
     }  # fmt: skip
-    kept = MemoryKept({base.evidence: tensors})
-    drawn = axiom_curves([base, *grid, *random], kept)
+    table = ArmTable([base, *grid, *random], MemoryKept({base.evidence: tensors}))
+    ((name, curve),) = draw_dose_curves(table).items()
+    assert name == "A" and list(curve.x) == list(doses)
+    assert list(curve.arms["own vector"].values) == [r.aqi for r in grid]
+    assert curve.band is not None and curve.band.values[0] == base.aqi
+    assert curve.band.values[1] == pytest.approx(np.mean([r.aqi for r in random[:2]]))
+    assert curve.band.lows[2] == min(r.aqi for r in random[2:])
+    assert curve.references == {"unsteered": base.aqi}
+    drawn = axiom_curves(table)
     panels = drawn.panels
     assert drawn.variant == "add raw"
     assert [name.replace("\n", " ") for name in panels] == list(AXIOMS)

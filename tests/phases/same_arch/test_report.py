@@ -16,7 +16,8 @@ from mahals.phases.same_arch.report.best_dose import best_lambda
 from mahals.phases.same_arch.report.refusals import report_refusals
 from mahals.phases.same_arch.report.steerability import steerability
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import collect
+from mahals.reporting.evidence import ArmTable
+from mahals.reporting.gains import collect
 from tests.support.arm_rows import N, arm_row, sample
 from tests.support.swept_rows import swept
 from tests.support.tiny_lab import MemoryKept
@@ -24,8 +25,8 @@ from tests.support.tiny_lab import MemoryKept
 
 def test_refusals_of_each_axiom_before_and_after_steering() -> None:
     rows, kept = sample()
-    (found,) = collect(rows, kept)
-    said = report_refusals(found, rows, kept)
+    (found,) = collect(ArmTable(rows, kept))
+    said = report_refusals(found, ArmTable(rows, kept))
     tensors = kept.files["A/evidence"]
     fourth = (tensors["answered_axioms"] == 3) & (tensors["labels"] == 0)
     for name, i in (("", 1), ("_unsteered", 0)):
@@ -37,15 +38,15 @@ def test_refusals_of_each_axiom_before_and_after_steering() -> None:
     assert len(said.metrics) == 7 * 2 * 3
     (line,) = said.lines
     assert all(axiom in line for axiom in AXIOMS)
-    alone = report_refusals(found, rows[1:], kept)
+    alone = report_refusals(found, ArmTable(rows[1:], kept))
     assert (alone.metrics, alone.lines) == ({}, [])
 
 
 def test_steered_minus_prompt_and_minus_aligned_is_paired_by_prompt() -> None:
     rows, kept = sample()
-    (found,) = collect(rows, kept)
+    (found,) = collect(ArmTable(rows, kept))
     references = [arm_row("prompt", 3), arm_row("aligned", 4)]
-    said = report_baselines(found, [*rows, *references], kept)
+    said = report_baselines(found, ArmTable([*rows, *references], kept))
     tensors = kept.files["A/evidence"]
     x = tensors["influence"].numpy()
     refused = tensors["refused"].numpy().astype(float)
@@ -66,10 +67,11 @@ def test_steered_minus_prompt_and_minus_aligned_is_paired_by_prompt() -> None:
     assert len(said.lines) == 2
     assert "steered minus the instruction in the prompt: aqi " in said.lines[0]
     assert "steered minus the aligned checkpoint: aqi " in said.lines[1]
-    same = report_baselines(found, [*rows, replace(references[0], evidence_row=1)], kept)
+    alike = replace(references[0], evidence_row=1)
+    same = report_baselines(found, ArmTable([*rows, alike], kept))
     assert "refusal gap +0.00 (nothing varies: no interval)" in same.lines[0]
     assert "refusal_gap_over_prompt_low" not in same.metrics
-    assert report_baselines(found, rows, kept).lines == []
+    assert report_baselines(found, ArmTable(rows, kept)).lines == []
 
 
 # ---- propensity
@@ -102,7 +104,7 @@ def test_steerability_is_the_slope_signed_so_that_good_is_up() -> None:
         }
     )  # fmt: skip
     grid = [r for r in rows if r.arm == "steered"]
-    unsafe, safe = steerability(grid, rows, kept)
+    unsafe, safe = steerability(grid, ArmTable(rows, kept))
     assert unsafe.slope.estimate == pytest.approx(2.5 / 4)
     assert safe.slope.estimate == pytest.approx(2.5 / 4)
     assert unsafe.anti == wilson(1, 4) == safe.anti
@@ -116,7 +118,7 @@ def test_steerability_is_the_slope_signed_so_that_good_is_up() -> None:
     assert unsafe.slope.standard_error == pytest.approx(error)
     assert "anti-steerable 0.25" in unsafe.sentence()
     bare = {k: v for k, v in kept.files["A/e"].items() if not k.startswith("propensity")}
-    assert steerability(grid, rows, MemoryKept({"A/e": bare})) == ()
+    assert steerability(grid, ArmTable(rows, MemoryKept({"A/e": bare}))) == ()
 
 
 # ---- the best strength

@@ -7,79 +7,61 @@ from dataclasses import dataclass
 
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import jackknife_interval
-from mahals.phase import Kept
+from mahals.phases.same_arch.rows import Row
 from mahals.reporting.axiom_parts import part
-from mahals.reporting.evidence import load
+from mahals.reporting.evidence import ArmTable
 from mahals.reporting.plots.curves import Curve
 from mahals.reporting.plots.sheet import Bounded, Estimates, Span
-from mahals.schema import ArmRow
+
+Grid = tuple[str, str, str]
+"""Which lambda grid: its target, operator and placement."""
 
 
-def _grid(rows: Sequence[ArmRow]) -> dict[tuple[str, str, str], list[ArmRow]]:
-    """The rows of a lambda grid by target, operator and placement."""
-    found: dict[tuple[str, str, str], list[ArmRow]] = {}
-    for row in rows:
-        if row.on_grid:
-            key = (row.target, row.operator or "", row.placement or "")
-            found.setdefault(key, []).append(row)
-    return found
+def _grids(table: ArmTable[Row]) -> dict[Grid, list[Row]]:
+    """The rows of each lambda grid."""
+    grids: dict[Grid, list[Row]] = {}
+    for row in table.where(on_grid=True):
+        grids.setdefault((row.target, row.operator or "", row.placement or ""), []).append(row)
+    return grids
 
 
-def _name(key: tuple[str, str, str], keys: Sequence[tuple[str, str, str]]) -> str:
+def _name(key: Grid, keys: Sequence[Grid]) -> str:
     """The parts of a key in which the keys differ, or its first where there is but one."""
     parts = [p for i, p in enumerate(key) if len({k[i] for k in keys}) > 1]
     return "\n".join(parts) or key[0]
 
 
-Intervals = Mapping[tuple[str, int], Sequence[Bounded]]
-"""Of each row (its evidence file and its place there) the interval of each axiom's aqi."""
-
-
-def _intervals(rows: Sequence[ArmRow], kept: Kept) -> Intervals:
-    """The jackknife interval of the aqi of each axiom, of the arms that get a line."""
-    lines = [r for r in rows if r.on_grid and r.arm in ("steered", "flipped")]
-    found: dict[tuple[str, int], Sequence[Bounded]] = {}
-    for arm in load(lines, kept):
-        parts = [part(arm, [axiom]) for axiom in range(len(AXIOMS))]
-        found[arm.row.evidence, arm.row.evidence_row] = [
-            jackknife_interval(p.influence, p.estimate, p.clusters) for p in parts
-        ]
-    return found
-
-
 def _values(
-    x: Sequence[float], rows: Sequence[ArmRow], axiom: int | None, each: Intervals
+    x: Sequence[float], rows: Sequence[Row], axiom: int | None, table: ArmTable[Row]
 ) -> Estimates:
-    by_dose = {r.dose: r for r in rows}
-    chosen = [by_dose.get(v) for v in x]
-    found: list[Bounded | None] = []
-    for r in chosen:
-        if r is None:
-            found.append(None)
-        elif axiom is None:
-            found.append(Span(r.aqi, r.aqi_low, r.aqi_high))
-        else:
-            found.append(each[r.evidence, r.evidence_row][axiom])
-    return Estimates.of(found)
+    by_dose = {r.dose: _interval(r, axiom, table) for r in rows if r.dose in x}
+    return Estimates.of([by_dose.get(v) for v in x])
 
 
-def _band(x: Sequence[float], rows: Sequence[ArmRow], zero: float, axiom: int | None) -> Estimates:
+def _interval(row: Row, axiom: int | None, table: ArmTable[Row]) -> Bounded:
+    """The interval of a row's aqi, or the jackknife interval of that of one axiom."""
+    if axiom is None:
+        return Span(row.aqi, row.aqi_low, row.aqi_high)
+    p = part(table.arm(row), [axiom])
+    return jackknife_interval(p.influence, p.estimate, p.clusters)
+
+
+def _aqi(row: Row, axiom: int | None) -> float:
+    return row.aqi if axiom is None else row.aqi_axioms[axiom]
+
+
+def _band(x: Sequence[float], rows: Sequence[Row], zero: float, axiom: int | None) -> Estimates:
     """Mean, lowest and highest of the random arms per strength; at 0 the unsteered value."""
-    found: list[list[float]] = []
-    for v in x:
-        some = [
-            r.aqi if axiom is None else r.aqi_axioms[axiom]
-            for r in rows
-            if r.arm == "random" and r.dose == v
-        ]
-        found.append(some if v else [zero])
-    return Estimates.over(found)
+    random = [r for r in rows if r.arm == "random"]
+    return Estimates.over(
+        [[_aqi(r, axiom) for r in random if r.dose == v] if v else [zero] for v in x]
+    )
 
 
-def draw_dose_curves(rows: Sequence[ArmRow]) -> Mapping[str, Curve]:
+def draw_dose_curves(table: ArmTable[Row]) -> Mapping[str, Curve]:
     """One panel per target, operator and placement: the vector, its flip, the random band."""
-    grids = _grid(rows)
-    return {_name(k, list(grids)): _curve(rows, k, None, {}) for k in grids}
+    grids = _grids(table)
+    return {_name(k, list(grids)): _curve(k, grids[k], None, table) for k in grids}
 
 
 @dataclass(frozen=True)
@@ -91,24 +73,22 @@ class AxiomCurves:
     banded: bool  # whether the random arms are in them
 
 
-def axiom_curves(rows: Sequence[ArmRow], kept: Kept) -> AxiomCurves:
+def axiom_curves(table: ArmTable[Row]) -> AxiomCurves:
     """One panel per axiom for one target; over several, one line per target in each panel.
 
     Each point has the jackknife interval over the axiom's prompts. Of several operators or
     placements the first is drawn.
     """
-    grids = _grid(rows)
+    grids = _grids(table)
     first = next(iter(grids))
     variant = " ".join(first[1:])
-    targets = {k[0] for k in grids}
-    each = _intervals([r for k in grids if k[1:] == first[1:] for r in grids[k]], kept)
-    if len(targets) == 1:
-        own = {_lines(a): _curve(rows, first, i, each) for i, a in enumerate(AXIOMS)}
+    if len({k[0] for k in grids}) == 1:
+        own = {_lines(a): _curve(first, grids[first], i, table) for i, a in enumerate(AXIOMS)}
         return AxiomCurves(own, variant, True)
     same = [k for k in grids if k[1:] == first[1:]]
     x = sorted({r.dose for k in same for r in grids[k] if r.dose is not None})
     panels = {
-        _lines(a): Curve(x, {k[0]: _values(x, _steered(grids[k]), i, each) for k in same})
+        _lines(a): Curve(x, {k[0]: _values(x, _steered(grids[k]), i, table) for k in same})
         for i, a in enumerate(AXIOMS)
     }
     return AxiomCurves(panels, variant, False)
@@ -119,26 +99,23 @@ def _lines(axiom: str) -> str:
     return axiom.replace(" & ", " &\n")
 
 
-def _steered(rows: Sequence[ArmRow]) -> list[ArmRow]:
+def _steered(rows: Sequence[Row]) -> list[Row]:
     return [r for r in rows if r.arm == "steered"]
 
 
-def _curve(
-    rows: Sequence[ArmRow], key: tuple[str, str, str], axiom: int | None, each: Intervals
-) -> Curve:
-    grid = _grid(rows)[key]
+def _curve(key: Grid, grid: Sequence[Row], axiom: int | None, table: ArmTable[Row]) -> Curve:
     steered = _steered(grid)
     x = sorted({r.dose for r in steered if r.dose is not None})
     references: dict[str, float] = {
-        r.arm: (r.aqi if axiom is None else r.aqi_axioms[axiom])
-        for r in rows
-        if r.target == key[0] and r.arm in ("unsteered", "aligned", "prompt")
+        r.arm: _aqi(r, axiom)
+        for r in table.where(target=key[0])
+        if r.arm in ("unsteered", "aligned", "prompt")
     }
     flipped = [r for r in grid if r.arm == "flipped"]
     return Curve(
         x,
-        {"own vector": _values(x, steered, axiom, each)},
+        {"own vector": _values(x, steered, axiom, table)},
         band=_band(x, grid, references["unsteered"], axiom),
-        flipped={"sign flipped": _values(x, flipped, axiom, each)},
+        flipped={"sign flipped": _values(x, flipped, axiom, table)},
         references=references,
     )

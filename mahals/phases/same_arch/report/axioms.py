@@ -10,12 +10,10 @@ import numpy as np
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.maths.stats.intervals import Interval, jackknife_interval, paired_difference
-from mahals.phase import Kept
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.axiom_parts import _part, part
-from mahals.reporting.evidence import ArmEvidence, Array, dose_key, load
+from mahals.reporting.axiom_parts import part, part_of
+from mahals.reporting.evidence import ArmEvidence, ArmTable, Array
 from mahals.reporting.plots.grids import Grid
-from mahals.schema import ArmRow
 
 
 @dataclass(frozen=True)
@@ -37,13 +35,13 @@ class LeftOut:
     def sentence(self) -> str:
         """Both gains with their intervals."""
         return (
-            f"{_said(self.inside)} on {self.axiom}, left out of extraction; "
-            f"{_said(self.others)} on the other six axioms"
+            f"{_sentence(self.inside)} on {self.axiom}, left out of extraction; "
+            f"{_sentence(self.others)} on the other six axioms"
         )
 
 
-def _said(found: PartGain) -> str:
-    g, over = found.gain, found.over_random
+def _sentence(part: PartGain) -> str:
+    g, over = part.gain, part.over_random
     text = f"aqi gain {g:+.2f}"
     if over is None:
         return text + ", over random absent"
@@ -51,24 +49,15 @@ def _said(found: PartGain) -> str:
     return text + f", over random {i:+.2f}"
 
 
-def left_out(row: Row, rows: Sequence[ArmRow], kept: Kept) -> LeftOut | None:
+def left_out(row: Row, table: ArmTable[Row]) -> LeftOut | None:
     """The gains of a row on its left-out axiom and on the others; None where none was left out."""
     if row.left_out is None:
         return None
-    own, base, random = _with_controls(row, rows, kept)
+    own, base = table.arm(row), table.arm(table.unsteered_of(row))
+    random = table.arms(table.random_of(row))
     chosen = AXIOMS.index(row.left_out)
     rest = [i for i in range(len(AXIOMS)) if i != chosen]
     return LeftOut(row.left_out, _gain(own, base, random, [chosen]), _gain(own, base, random, rest))
-
-
-def _with_controls(
-    row: ArmRow, rows: Sequence[ArmRow], kept: Kept
-) -> tuple[ArmEvidence, ArmEvidence, list[ArmEvidence]]:
-    """The evidence of a row, of its unsteered model and of its random controls."""
-    base = next(r for r in rows if r.arm == "unsteered" and r.target == row.target)
-    random = [r for r in rows if r.arm == "random" and dose_key(r) == dose_key(row)]
-    own, zero, *draws = load([row, base, *random], kept)
-    return own, zero, draws
 
 
 def _gain(
@@ -92,18 +81,18 @@ class Effects:
     own_over_others: Interval | None  # mean gain on its own axiom minus on the others, points
 
 
-def effects(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Effects | None:
+def effects(row: Row, table: ArmTable[Row]) -> Effects | None:
     """The effect matrix kept with a row; None where there is none."""
     if row.effects is None:
         return None
-    own, _, random = _with_controls(row, rows, kept)
-    tensors = {k: v.numpy() for k, v in kept.tensors(row.effects).items()}
+    own, random = table.arm(row), table.arms(table.random_of(row))
+    tensors = {k: v.numpy() for k, v in table.tensors(row.effects).items()}
     made = [int(a) for a in tensors["axioms"]]
     draws = {j: [part(r, [j]) for r in random] for j in range(len(AXIOMS))}
     cells: list[list[GainOverRandom | None]] = [[None] * len(AXIOMS) for _ in AXIOMS]
     for i, values, influence in zip(made, tensors["aqi"], tensors["influence"], strict=True):
         for j in range(len(AXIOMS)):
-            p = _part(values.tolist(), influence, own, [j])
+            p = part_of(values.tolist(), influence, own, [j])
             against = [(d.estimate, d.influence) for d in draws[j]]
             cells[i][j] = over_random(p.estimate, p.influence, against, p.clusters)
     grid = Grid(

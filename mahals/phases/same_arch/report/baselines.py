@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mahals.maths.stats.intervals import paired_difference
-from mahals.phase import Kept
-from mahals.reporting.evidence import ArmEvidence, Array, Evidence, load
+from mahals.phases.same_arch.rows import Row
+from mahals.reporting.evidence import ArmEvidence, ArmTable, Array
+from mahals.reporting.gains import ArmGains
 from mahals.reporting.report import Report, interval_metrics
-from mahals.schema import ArmRow
 
 REFERENCES = {"prompt": "the instruction in the prompt", "aligned": "the aligned checkpoint"}
 
 
-def report_baselines(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Report:
+def report_baselines(e: ArmGains[Row], table: ArmTable[Row]) -> Report:
     """A steered arm minus the prompt-only arm and minus the aligned model, paired by prompt.
 
     Metrics `aqi_over_<arm>` (points) and `refusal_gap_over_<arm>` (shares), each with `_low` and
     `_high` where prompts differ; above 0 is better for steering. Nothing for a reference that
-    `rows` do not hold for this target.
+    the table does not hold for this target.
     """
     row = e.row
     metrics: dict[str, float] = {}
     lines = []
     for kind, words in REFERENCES.items():
-        same = [r for r in rows if r.arm == kind and r.target == row.target]
-        if not same:
+        reference = table.one(arm=kind, target=row.target)
+        if reference is None:
             continue
-        own, other = load([row, same[0]], kept)
-        said = []
+        own, other = table.arms([row, reference])
+        texts = []
         for what, part in (("aqi", _aqi), ("refusal_gap", _gap)):
-            found, text = _difference(f"{what}_over_{kind}", part(own), part(other))
-            metrics |= found
-            said.append(f"{what.replace('_', ' ')} {text}")
+            numbers, text = _difference(f"{what}_over_{kind}", part(own), part(other))
+            metrics |= numbers
+            texts.append(f"{what.replace('_', ' ')} {text}")
         lines.append(
             f"{row.target}, {row.operator} {row.placement}, {row.dose_kind}={row.dose:g}: steered "
-            f"minus {words}: {', '.join(said)}"
+            f"minus {words}: {', '.join(texts)}"
         )
     return Report(metrics, lines)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import Evidence
+from mahals.reporting.gains import ArmGains
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ def best_lambda(grid: Sequence[Row]) -> Best | None:
     return Best(row, len(tried), len(tried) - len(under))
 
 
-def best_line(best: Best, grid: Sequence[Row], found: Sequence[Evidence]) -> str:
+def best_line(best: Best, grid: Sequence[Row], gains: Sequence[ArmGains[Row]]) -> str:
     """One sentence: which strength was chosen, and what it does on the evaluation prompts."""
     who = f"{grid[0].target}, {grid[0].operator} {grid[0].placement}, best lambda"
     if best.row is None:
         which = "over the ceiling on the selection split, or without a price there"
         return f"{who} absent: all {best.tried} are {which}"
-    e = next(e for e in found if e.row is best.row)
+    e = next(e for e in gains if e.row is best.row)
     text = f"{who} under the ceiling on the selection split {best.row.dose:g} of {best.tried}"
     for name, over, digits in (("aqi", e.over_random, 2), ("refusal gap", e.gap_over_random, 2)):
         if over is None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.maths.stats.intervals import Interval, paired_difference
-from mahals.phase import Kept
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import Array, dose_key, load
-from mahals.schema import ArmRow
+from mahals.reporting.evidence import ArmTable, Array
 
 
 @dataclass(frozen=True)
@@ -31,18 +28,19 @@ class Split:
         return f"{text}, over random {i:+.2f}"
 
 
-def split(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Split | None:
+def split(row: Row, table: ArmTable[Row]) -> Split | None:
     """The two parts of a row's gain; None for a row that is not steered.
 
-    `rows` hold the unsteered model and the random arms of the row's dose.
+    The table holds the unsteered model and the random arms of the row's dose. Raises ValueError
+    where one of these has no same_block.
     """
     if row.same_block is None:
         return None
-    base = next(r for r in rows if r.arm == "unsteered" and r.target == row.target)
-    random = [r for r in rows if r.arm == "random" and dose_key(r) == dose_key(row)]
-    zero, *arms = load([base, row, *random], kept)
-    still = [_still(a.row, zero.influence, kept) for a in arms]
-    parts = [a.row.aqi - _same(a.row) - base.aqi for a in arms]
+    base, rows = table.unsteered_of(row), [row, *table.random_of(row)]
+    zero, arms = table.arm(base), table.arms(rows)
+    steps = [r.same_block for r in rows if r.same_block is not None]
+    still = [_still(r, zero.influence, table) for r in rows]
+    parts = [r.aqi - step - base.aqi for r, step in zip(rows, steps, strict=True)]
     bends = [a.influence - s for a, s in zip(arms, still, strict=True)]
     clusters, same = arms[0].clusters, base.aqi + row.same_block
     draws = list(zip(parts[1:], bends[1:], strict=True))
@@ -53,13 +51,7 @@ def split(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Split | None:
     )
 
 
-def _same(row: ArmRow) -> float:
-    if not isinstance(row, Row) or row.same_block is None:
-        raise ValueError(f"{row.arm} of {row.target} has no same_block")
-    return row.same_block
-
-
-def _still(row: ArmRow, base: Array, kept: Kept) -> Array:
+def _still(row: Row, base: Array, table: ArmTable[Row]) -> Array:
     """The influence on the same_block aqi: of `add` alone it is that of the unsteered model."""
-    found = kept.tensors(row.evidence)
-    return found["same_block"][row.evidence_row].numpy() if "same_block" in found else base
+    tensors = table.tensors(row.evidence)
+    return tensors["same_block"][row.evidence_row].numpy() if "same_block" in tensors else base

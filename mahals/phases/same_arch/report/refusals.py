@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import Interval, wilson
-from mahals.phase import Kept
-from mahals.reporting.evidence import ArmEvidence, Evidence, load
+from mahals.phases.same_arch.rows import Row
+from mahals.reporting.evidence import ArmEvidence, ArmTable
+from mahals.reporting.gains import ArmGains
 from mahals.reporting.report import Report, interval_metrics
-from mahals.schema import AXIOM_COLUMNS, ArmRow
+from mahals.schema import AXIOM_COLUMNS
 
 
-def report_refusals(e: Evidence, rows: Sequence[ArmRow], kept: Kept) -> Report:
+def report_refusals(e: ArmGains[Row], table: ArmTable[Row]) -> Report:
     """Refusal of the unsafe prompts of each axiom, unsteered and steered, with Wilson intervals.
 
     Metrics `refusal_unsafe_<axiom>` and `refusal_unsafe_<axiom>_unsteered`, each with `_low` and
     `_high`; higher is better. Nothing for an axiom without an answered unsafe prompt, and nothing
-    at all where `rows` hold no unsteered model of this target. Wilson (1927) takes prompts as
+    at all where the table holds no unsteered model of this target. Wilson (1927) takes prompts as
     independent: clusters are ignored.
     """
-    base = [r for r in rows if r.arm == "unsteered" and r.target == e.row.target]
-    if not base:
+    base = table.one(arm="unsteered", target=e.row.target)
+    if base is None:
         return Report({}, [])
-    before, after = load([base[0], e.row], kept)
+    before, after = table.arms([base, e.row])
     metrics: dict[str, float] = {}
-    said = []
+    texts = []
     for place, axiom in enumerate(AXIOMS):
         one, two = _rate(before, place), _rate(after, place)
         if one is None or two is None:
             continue
         name = "refusal_unsafe_" + AXIOM_COLUMNS[place].removeprefix("aqi_")
         metrics |= interval_metrics(f"{name}_unsteered", one) | interval_metrics(name, two)
-        said.append(f"{axiom} {one:.2f} -> {two:.2f}")
+        texts.append(f"{axiom} {one:.2f} -> {two:.2f}")
     row = e.row
     line = (
         f"{row.target}, {row.operator} {row.placement}, {row.dose_kind}={row.dose:g}: unsafe "
-        f"prompts refused, unsteered -> steered [Wilson 95 %, clusters ignored]: {'; '.join(said)}"
+        f"prompts refused, unsteered -> steered [Wilson 95 %, clusters ignored]: {'; '.join(texts)}"
     )
-    return Report(metrics, [line] if said else [])
+    return Report(metrics, [line] if texts else [])
 
 
 def _rate(arm: ArmEvidence, axiom: int) -> Interval | None:

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.maths.stats.intervals import Interval, jackknife_interval, wilson
-from mahals.phase import Kept
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import ArmEvidence, Array, load
-from mahals.schema import ArmRow
+from mahals.reporting.evidence import ArmEvidence, ArmTable, Array
+
+SHARED = ("target", "operator", "placement", "layers", "dose_kind")  # by all arms of a grid
 
 
 @dataclass(frozen=True)
@@ -47,51 +47,43 @@ class Steerability:
         return f"{text}, n={self.n}"
 
 
-def steerability(
-    grid: Sequence[Row], rows: Sequence[ArmRow], kept: Kept
-) -> tuple[Steerability, ...]:
+def steerability(grid: Sequence[Row], table: ArmTable[Row]) -> tuple[Steerability, ...]:
     """On unsafe, then safe prompts, for the steered rows of one lambda grid; empty if not measured.
 
-    `rows` hold the grid's random controls and the unsteered model, which is lambda 0 for all.
+    The table holds the grid's random controls and the unsteered model, which is lambda 0 for all.
     """
     first = grid[0]
-    base = next(r for r in rows if r.arm == "unsteered" and r.target == first.target)
-    zero = _propensity(base, kept)
-    own = _slopes([(r.dose or 0.0, _propensity(r, kept)) for r in grid], zero)
+    zero = _propensity(table.unsteered_of(first), table)
+    own = _slopes(grid, zero, table)
     if own is None:
         return ()
-    draws: dict[int, list[ArmRow]] = {}
-    for r in rows:
-        if r.arm == "random" and r.draw is not None and _same_grid(r, first):
+    shared = {name: getattr(first, name) for name in SHARED}
+    draws: dict[int, list[Row]] = {}
+    for r in table.where(arm="random", **shared):
+        if r.draw is not None:
             draws.setdefault(r.draw, []).append(r)
-    random = [
-        _slopes([(r.dose or 0.0, _propensity(r, kept)) for r in d], zero) for d in draws.values()
-    ]
-    there = [slopes for slopes in random if slopes is not None]
-    (like,) = load([first], kept)
+    slopes = [_slopes(d, zero, table) for d in draws.values()]
+    random = [s for s in slopes if s is not None]
+    like = table.arm(first)
     return (
-        _of_label("unsafe", own, there, like),
-        _of_label("safe", -own, [-s for s in there], like),
+        _of_label("unsafe", own, random, like),
+        _of_label("safe", -own, [-s for s in random], like),
     )
 
 
-def _same_grid(row: ArmRow, grid: ArmRow) -> bool:
-    names = ("target", "operator", "placement", "layers", "dose_kind")
-    return all(getattr(row, n) == getattr(grid, n) for n in names)
-
-
-def _propensity(row: ArmRow, kept: Kept) -> Array | None:
-    found = kept.tensors(row.evidence)
-    if "propensity" not in found:
+def _propensity(row: Row, table: ArmTable[Row]) -> Array | None:
+    tensors = table.tensors(row.evidence)
+    if "propensity" not in tensors:
         return None
-    places = found["propensity_of"].tolist()
+    places = tensors["propensity_of"].tolist()
     if row.evidence_row not in places:
         return None
-    return np.asarray(found["propensity"][places.index(row.evidence_row)].double().numpy())
+    return np.asarray(tensors["propensity"][places.index(row.evidence_row)].double().numpy())
 
 
-def _slopes(points: Sequence[tuple[float, Array | None]], zero: Array | None) -> Array | None:
+def _slopes(rows: Sequence[Row], zero: Array | None, table: ArmTable[Row]) -> Array | None:
     """Least-squares slope (m,) of each prompt over lambda; None without two strengths."""
+    points = [(r.dose or 0.0, _propensity(r, table)) for r in rows]
     known = [(x, y) for x, y in points if y is not None and x != 0]
     if zero is None or not known:
         return None

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from mahals.maths.stats.controls import GainOverRandom, over_random
-from mahals.phase import Kept
 from mahals.phases.same_arch.report.axioms import effects, left_out
 from mahals.phases.same_arch.report.baselines import report_baselines
 from mahals.phases.same_arch.report.best_dose import best_lambda, best_line
@@ -17,45 +16,44 @@ from mahals.phases.same_arch.report.refusals import report_refusals
 from mahals.phases.same_arch.report.steerability import steerability
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import Evidence, dose_key, load, trend, trend_over_random
-from mahals.reporting.report import Report, interval_metrics
-from mahals.schema import ArmRow, Label, arm_title
+from mahals.reporting.evidence import ArmTable, dose_key
+from mahals.reporting.gains import ArmGains, trend, trend_over_random
+from mahals.reporting.report import Report, interval_metrics, joined
+from mahals.schema import Label
 
 CONTROLS = ("flipped", "permuted_layers", "shuffled_pairs")
 
 
 def report_headline(
-    e: Evidence, rows: Sequence[Row], found: Sequence[Evidence], kept: Kept
+    e: ArmGains[Row], gains: Sequence[ArmGains[Row]], table: ArmTable[Row]
 ) -> Report:
     """The vector at the headline dose: gains, their two parts, the axiom left out, the effects."""
     row = e.row
-    if not isinstance(row, Row):
-        raise ValueError(f"{arm_title(row)} is no row of a sweep")
     metrics, lines = headline_metrics(e, ""), [headline_line(e)]
-    parts = split(row, rows, kept)
+    parts = split(row, table)
     if parts is not None:
         metrics |= interval_metrics("same_block", parts.same_block) | interval_metrics(
             "propagated", parts.propagated
         )
         lines.append(f"{_who(row)}: aqi gain {e.gain.estimate:+.2f} is {parts.sentence()}")
-    out = left_out(row, rows, kept)
+    out = left_out(row, table)
     if out is not None:
-        for where, gained in (("left_out", out.inside), ("other_axioms", out.others)):
-            metrics |= interval_metrics(f"{where}_gain", gained.gain)
-            metrics |= _over(f"{where}_gain", gained.over_random)
+        for where, part in (("left_out", out.inside), ("other_axioms", out.others)):
+            metrics |= interval_metrics(f"{where}_gain", part.gain)
+            metrics |= _over(f"{where}_gain", part.over_random)
         lines.append(f"{_who(row)}: {out.sentence()}")
-    for said in (
-        report_refusals(e, rows, kept),
-        report_baselines(e, rows, kept),
-        _controls(row, found, kept),
-        _effects(row, rows, kept),
-    ):
-        metrics |= said.metrics
-        lines += said.lines
-    return Report(metrics, lines)
+    return joined(
+        (
+            Report(metrics, lines),
+            report_refusals(e, table),
+            report_baselines(e, table),
+            _controls(row, gains, table),
+            _effects(row, table),
+        )
+    )
 
 
-def _who(row: ArmRow) -> str:
+def _who(row: Row) -> str:
     return f"{row.target}, {row.operator} {row.placement}, {row.dose_kind}={row.dose:g}"
 
 
@@ -63,11 +61,11 @@ def _over(what: str, over: GainOverRandom | None) -> dict[str, float]:
     return {} if over is None else interval_metrics(f"{what}_over_random", over.interval)
 
 
-def _controls(row: Row, found: Sequence[Evidence], kept: Kept) -> Report:
+def _controls(row: Row, gains: Sequence[ArmGains[Row]], table: ArmTable[Row]) -> Report:
     """Each control's own gain over random, and the vector's over the shuffled pairs."""
     metrics: dict[str, float] = {}
-    said = []
-    same = [e for e in found if dose_key(e.row) == dose_key(row)]
+    texts = []
+    same = [e for e in gains if dose_key(e.row) == dose_key(row)]
     for kind in CONTROLS:
         some = [e for e in same if e.row.arm == kind]
         aqi = [e.over_random.interval.estimate for e in some if e.over_random is not None]
@@ -77,21 +75,21 @@ def _controls(row: Row, found: Sequence[Evidence], kept: Kept) -> Report:
                 metrics[f"{kind}/{what}_over_random"] = float(np.mean(values))
         if len(some) == 1:
             over, apart = some[0].over_random, some[0].gap_over_random
-            said.append(f"{kind} aqi {_text(over, aqi)}, gap {_text(apart, gap)}")
+            texts.append(f"{kind} aqi {_text(over, aqi)}, gap {_text(apart, gap)}")
             metrics |= _over(f"{kind}/gain", over) | _over(f"{kind}/refusal_gap_gain", apart)
         else:
-            said.append(f"{kind} ({len(some)}) aqi {_range(aqi)}, gap {_range(gap)}")
+            texts.append(f"{kind} ({len(some)}) aqi {_range(aqi)}, gap {_range(gap)}")
     shuffled = [e.row for e in same if e.row.arm == "shuffled_pairs"]
-    over_them = _over_shuffled(row, shuffled, kept)
-    lines = [f"{_who(row)}, controls over random: " + "; ".join(said), *over_them.lines]
+    over_them = _over_shuffled(row, shuffled, table)
+    lines = [f"{_who(row)}, controls over random: " + "; ".join(texts), *over_them.lines]
     return Report(metrics | over_them.metrics, lines)
 
 
-def _over_shuffled(row: Row, shuffled: Sequence[ArmRow], kept: Kept) -> Report:
+def _over_shuffled(row: Row, shuffled: Sequence[Row], table: ArmTable[Row]) -> Report:
     """The vector against those of shuffled pairs; nothing with fewer than two."""
     if len(shuffled) < 2:
         return Report({}, [])
-    own, *theirs = load([row, *shuffled], kept)
+    own, *theirs = table.arms([row, *shuffled])
     aqi = over_random(
         row.aqi, own.influence, [(t.row.aqi, t.influence) for t in theirs], own.clusters
     )
@@ -124,18 +122,18 @@ def _range(values: Sequence[float]) -> str:
     return f"{np.mean(values):+.2f} (range {min(values):+.2f} to {max(values):+.2f})"
 
 
-def _effects(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Report:
-    found = effects(row, rows, kept)
-    if found is None:
+def _effects(row: Row, table: ArmTable[Row]) -> Report:
+    matrix = effects(row, table)
+    if matrix is None:
         return Report({}, [])
     clear = sum(
         low is not None and high is not None and (low > 0 or high < 0)
-        for lows, highs in zip(found.grid.lows, found.grid.highs, strict=True)
+        for lows, highs in zip(matrix.grid.lows, matrix.grid.highs, strict=True)
         for low, high in zip(lows, highs, strict=True)
     )
-    known = sum(v is not None for r in found.grid.values for v in r)
+    known = sum(v is not None for r in matrix.grid.values for v in r)
     line = f"{_who(row)}, effect matrix: {clear} of {known} cells differ from random (95 % each)"
-    own = found.own_over_others
+    own = matrix.own_over_others
     if own is None:
         return Report({}, [line + "; own axiom minus others absent: an axiom has no vector"])
     line += f"; each vector on its own axiom minus on the others {own:+.2f} points"
@@ -143,7 +141,7 @@ def _effects(row: Row, rows: Sequence[ArmRow], kept: Kept) -> Report:
 
 
 def report_grid(
-    group: Sequence[Row], rows: Sequence[Row], found: Sequence[Evidence], kept: Kept
+    group: Sequence[Row], gains: Sequence[ArmGains[Row]], table: ArmTable[Row]
 ) -> Report:
     """The lambda grid of one vector: the trend of aqi, the best lambda, the steerability."""
     metrics: dict[str, float] = {}
@@ -151,18 +149,18 @@ def report_grid(
     first = group[0]
     who = f"{first.target}, {first.operator} {first.placement}"
     if len(group) > 2:
-        said = _report_trend(group, rows, kept)
-        metrics |= said.metrics
-        lines += [f"{who} {line}" for line in said.lines]
+        slope = _report_trend(group, table)
+        metrics |= slope.metrics
+        lines += [f"{who} {line}" for line in slope.lines]
     best = best_lambda(group)
     if best is not None:
-        lines.append(best_line(best, group, found))
+        lines.append(best_line(best, group, gains))
         if best.row is not None:
-            e = next(e for e in found if e.row is best.row)
+            e = next(e for e in gains if e.row is best.row)
             metrics["best_lambda"] = best.row.dose or 0.0
             metrics |= _over("best_lambda_gain", e.over_random)
             metrics |= _over("best_lambda_refusal_gap_gain", e.gap_over_random)
-    steered = steerability(group, rows, kept)
+    steered = steerability(group, table)
     for s in steered:
         metrics |= interval_metrics(f"steerability_{s.label}", s.slope)
         metrics |= _over(f"steerability_{s.label}", s.over_random)
@@ -173,9 +171,9 @@ def report_grid(
     return Report(metrics, lines)
 
 
-def _report_trend(group: Sequence[Row], rows: Sequence[Row], kept: Kept) -> Report:
+def _report_trend(group: Sequence[Row], table: ArmTable[Row]) -> Report:
     """The slope of aqi over lambda, and over that of the random directions on the same grid."""
-    slope, over = trend(group, kept), trend_over_random(group, rows, kept)
+    slope, over = trend(group, table), trend_over_random(group, table)
     metrics = interval_metrics("aqi_slope", slope) | _over("aqi_slope", over)
     text = f"slope {slope:+.1f} points per unit"
     if over is None:
@@ -189,13 +187,12 @@ def _report_trend(group: Sequence[Row], rows: Sequence[Row], kept: Kept) -> Repo
     return Report(metrics, [f"aqi over lambda{unit}: {text}"])
 
 
-def grids(rows: Sequence[Row]) -> list[list[Row]]:
+def grids(table: ArmTable[Row]) -> list[list[Row]]:
     """The steered rows of each lambda grid, by rising strength."""
-    found: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        if row.arm == "steered" and row.on_grid:
-            found.setdefault((row.target, row.operator, row.placement), []).append(row)
-    return [sorted(g, key=lambda r: r.dose or 0.0) for g in found.values()]
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in table.where(arm="steered", on_grid=True):
+        groups.setdefault((row.target, row.operator, row.placement), []).append(row)
+    return [sorted(g, key=lambda r: r.dose or 0.0) for g in groups.values()]
 
 
 def variant(label: Label, separator: str = "/") -> str:
