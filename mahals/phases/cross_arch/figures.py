@@ -13,11 +13,11 @@ from mahals.phases.cross_arch.report import ranked_arms
 from mahals.phases.cross_arch.report.controls import DRAWN
 from mahals.phases.cross_arch.report.transfer import cosines, efficiencies, gains
 from mahals.phases.cross_arch.rows import Row
-from mahals.reporting.evidence import Evidence, collect
+from mahals.reporting.evidence import ArmTable
+from mahals.reporting.gains import ArmGains, collect
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.grids import matrix
 from mahals.reporting.plots.sheet import Estimates, Labels
-from mahals.schema import ArmRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,23 +28,23 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 
     Also controls, of the maps that have some: of several targets one figure each.
     """
-    real = ranked_arms(rows)
-    found = collect(real, kept)
+    table = ArmTable(ranked_arms(rows), kept)
+    arms = collect(table)
     figures: dict[str, Figure] = {}
-    for kind in dict.fromkeys(r.map for r in real if r.map is not None and r.arm == "steered"):
-        drawn = map_figures(found, kind, real, kept)
-        figures |= {f"{name}_{kind}": figure for name, figure in drawn.items()}
-        figures |= control_figures(found, kind)
+    for kind in dict.fromkeys(r.map for r in table.where(arm="steered") if r.map is not None):
+        of_map = map_figures(arms, kind, table)
+        figures |= {f"{name}_{kind}": figure for name, figure in of_map.items()}
+        figures |= control_figures(arms, kind)
     return figures
 
 
-def control_figures(found: Sequence[Evidence], kind: str) -> dict[str, Figure]:
+def control_figures(arms: Sequence[ArmGains[Row]], kind: str) -> dict[str, Figure]:
     """controls_<map>: the refusal gap over random of a map's arm beside those of its controls.
 
     One figure for each target that has such controls, with its name where there are several.
     """
-    some = [e for e in found if e.row.map == kind and e.row.arm in ("steered", *DRAWN)]
-    several = len({e.row.target for e in found}) > 1
+    some = [e for e in arms if e.row.map == kind and e.row.arm in ("steered", *DRAWN)]
+    several = len({e.row.target for e in arms}) > 1
     figures = {}
     for target in dict.fromkeys(e.row.target for e in some if e.row.arm != "steered"):
         name = f"controls_{kind}" + (f"_{target}" if several else "")
@@ -52,7 +52,7 @@ def control_figures(found: Sequence[Evidence], kind: str) -> dict[str, Figure]:
     return figures
 
 
-def _bars(some: Sequence[Evidence], kind: str, target: str) -> Figure:
+def _bars(some: Sequence[ArmGains[Row]], kind: str, target: str) -> Figure:
     sources = list(dict.fromkeys(e.row.source for e in some))
     arms = [a for a in ("steered", *DRAWN) if any(e.row.arm == a for e in some)]
     series = {}
@@ -74,7 +74,7 @@ def _bars(some: Sequence[Evidence], kind: str, target: str) -> Figure:
 
 
 def _cell(
-    draws: Sequence[Evidence],
+    draws: Sequence[ArmGains[Row]],
 ) -> tuple[float | None, float | None, float | None, str | None]:
     """Value, low, high, or why there is none."""
     known = [e.gap - e.random_gap for e in draws if e.random_gap is not None]
@@ -89,7 +89,7 @@ def _cell(
 
 
 def map_figures(
-    found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], kept: Kept
+    arms: Sequence[ArmGains[Row]], kind: str, table: ArmTable[Row]
 ) -> dict[str, Figure]:
     """What one map carried between all models: gains, refusal gaps, shares, cosines.
 
@@ -108,10 +108,10 @@ def map_figures(
     like = replace(labels, value="cosine", better=None)
     like = replace(like, caption="Last steered block. A cosine does not predict transfer.")
     drawn = (
-        ("transfer_matrix", "AQI over random", gains(found, kind), labels),
-        ("refusal_matrix", "Refusal gap over random", gains(found, kind, "gap"), gap),
-        ("efficiency", "Refusal-gap efficiency", efficiencies(found, kind, rows, kept), share),
-        ("compatibility", "Cosine to the native vector,", cosines(rows, kind), like),
+        ("transfer_matrix", "AQI over random", gains(arms, kind), labels),
+        ("refusal_matrix", "Refusal gap over random", gains(arms, kind, "gap"), gap),
+        ("efficiency", "Refusal-gap efficiency", efficiencies(arms, kind, table), share),
+        ("compatibility", "Cosine to the native vector,", cosines(table.rows, kind), like),
     )
     return {
         name: matrix(grid, replace(of, title=f"{title} by {kind}"), True)

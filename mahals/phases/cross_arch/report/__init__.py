@@ -11,7 +11,8 @@ from mahals.phases.cross_arch.report.transfer import report_transfer
 from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.detector import detector_line
 from mahals.reporting.entries import entries
-from mahals.reporting.evidence import collect
+from mahals.reporting.evidence import ArmTable
+from mahals.reporting.gains import collect
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -20,30 +21,31 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     Metric names carry the target only when there are several. What a target with random weights
     does has metrics and lines, and no place on the leaderboard.
     """
-    real = ranked_arms(rows)
-    found = collect(real, kept)
-    several = len({r.target for r in real}) > 1
+    table = ArmTable(ranked_arms(rows), kept)
+    arms = collect(table)
+    several = len(table.values_of("target")) > 1
     metrics: dict[str, float] = {}
     lines: list[str] = []
     shares: dict[int, float | str] = {}
-    index = {id(r): i for i, r in enumerate(real)}
-    for e in found:
+    index = {id(r): i for i, r in enumerate(table.rows)}
+    for e in arms:
         if e.row.arm in ("flipped", "shuffled"):
             continue  # each has its line beside the arm that it controls
-        said = report_transfer(e, found, real, kept)
+        transfer = report_transfer(e, arms, table)
         prefix = f"{e.row.target}/" if several else ""
         prefix += f"{e.row.source}/{e.row.map or 'native'}/"
         prefix += "" if e.row.arm == "steered" else f"{control_name(e.row)}/"
-        metrics |= {prefix + name: value for name, value in said.metrics.items()}
-        lines += said.lines
-        if said.efficiency is not None:
-            shares[index[id(e.row)]] = said.efficiency
+        metrics |= {prefix + name: value for name, value in transfer.metrics.items()}
+        lines += transfer.lines
+        if transfer.efficiency is not None:
+            shares[index[id(e.row)]] = transfer.efficiency
     lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
-    nil = report_random_weights([r for r in rows if r.target_role == "random"], kept, several)
-    alike = report_homophily(real, kept)
-    lines += [*nil.lines, *alike.lines, detector_line(real, kept)]
+    untrained = ArmTable([r for r in rows if r.target_role == "random"], kept)
+    nil = report_random_weights(untrained, several)
+    alike = report_homophily(table)
+    lines += [*nil.lines, *alike.lines, detector_line(table)]
     metrics |= nil.metrics | alike.metrics
-    return Summary(metrics, tuple(lines), entries(real, found, shares), ())
+    return Summary(metrics, tuple(lines), entries(table.rows, arms, shares), ())
 
 
 def ranked_arms(rows: Sequence[Row]) -> list[Row]:

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from mahals.maths.stats.controls import GainOverRandom, over_random
-from mahals.phase import Kept
+from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import Evidence, collect, load
+from mahals.reporting.evidence import ArmTable
+from mahals.reporting.gains import ArmGains, collect
 from mahals.reporting.report import Report
 from mahals.schema import ArmKind, ArmRow
 
@@ -22,7 +23,7 @@ def control_name(row: ArmRow) -> str:
     return row.arm if row.draw is None else f"{row.arm}_{row.draw}"
 
 
-def over_shuffled(e: Evidence, found: Sequence[Evidence], kept: Kept) -> Report:
+def over_shuffled(e: ArmGains[Row], arms: Sequence[ArmGains[Row]], table: ArmTable[Row]) -> Report:
     """A mapped arm against its map fitted without correspondence; nothing without any.
 
     Above 0 is what the correspondence carried. The interval is that of a gain over random, with
@@ -31,12 +32,12 @@ def over_shuffled(e: Evidence, found: Sequence[Evidence], kept: Kept) -> Report:
     own = (e.row.source, e.row.target, e.row.map)
     rows = [
         c.row
-        for c in found
+        for c in arms
         if c.row.arm == "shuffled" and (c.row.source, c.row.target, c.row.map) == own
     ]
     if not rows:
         return Report({}, [])
-    mine, *theirs = load([e.row, *rows], kept)
+    mine, *theirs = table.arms([e.row, *rows])
     aqi = over_random(
         mine.row.aqi, mine.influence, [(t.row.aqi, t.influence) for t in theirs], mine.clusters
     )
@@ -70,10 +71,10 @@ def _text(plain: float, over: GainOverRandom | None, one: bool) -> str:
     return f"{plain:+.2f} [{over.interval.low:+.2f}, {over.interval.high:+.2f}]"
 
 
-def report_random_weights(rows: Sequence[ArmRow], kept: Kept, several: bool) -> Report:
+def report_random_weights(table: ArmTable[Row], several: bool) -> Report:
     """What vectors do to targets with random weights: nil, or a warning about the maps.
 
-    `rows` are those targets' rows alone. Nil means: no gain over random, of aqi or of the refusal
+    The table holds those targets alone. Nil means: no gain over random, of aqi or of the refusal
     gap, has its interval above 0. The metric `nil` is 1 where that holds and absent where nothing
     has an interval; of many arms one in forty or so is above by chance. Never a leaderboard line.
     `several`: metric names carry the target.
@@ -81,7 +82,7 @@ def report_random_weights(rows: Sequence[ArmRow], kept: Kept, several: bool) -> 
     metrics: dict[str, float] = {}
     lines = []
     above = []
-    for e in collect(rows, kept):
+    for e in collect(table):
         prefix = f"{e.row.target}/" if several else ""
         prefix += f"{e.row.source}/{e.row.map}/random_target/"
         metrics |= headline_metrics(e, prefix)
@@ -105,7 +106,7 @@ def _verdict(nil: bool | None) -> str:
     return "nil" if nil else "NOT nil: so much comes without anything learned in the target"
 
 
-def is_nil(e: Evidence) -> bool | None:
+def is_nil(e: ArmGains[Row]) -> bool | None:
     """Whether no gain over random has an interval above 0; None where neither has an interval."""
     known = [o for o in (e.over_random, e.gap_over_random) if o is not None]
     if e.gap_over_random is None and e.random_gap is not None and e.gap > e.random_gap:

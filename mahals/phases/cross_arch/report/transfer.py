@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mahals.maths.stats.intervals import Interval
-from mahals.phase import Kept
 from mahals.phases.cross_arch.report.controls import control_name, over_shuffled
+from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import Evidence, transfer_efficiency
+from mahals.reporting.evidence import ArmTable
+from mahals.reporting.gains import ArmGains, transfer_efficiency
 from mahals.reporting.plots.grids import Grid
-from mahals.schema import ArmRow
 
 OF: tuple[Literal["aqi", "gap"], ...] = ("aqi", "gap")
 
@@ -40,7 +40,7 @@ def _grid(
     )
 
 
-def _axes(rows: Sequence[ArmRow]) -> tuple[list[str], list[str]]:
+def _axes(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     """Sources and targets, in the order of the rows, targets first where they are sources too."""
     targets = list(dict.fromkeys(r.target for r in rows))
     moved = [r.source for r in rows if r.map is not None and r.source is not None]
@@ -50,13 +50,15 @@ def _axes(rows: Sequence[ArmRow]) -> tuple[list[str], list[str]]:
     return sources, targets
 
 
-def _find(found: Sequence[Evidence], source: str, target: str, kind: str) -> Evidence | None:
+def _find(
+    arms: Sequence[ArmGains[Row]], source: str, target: str, kind: str
+) -> ArmGains[Row] | None:
     """The evidence of a cell: by the map `kind`, or the native vector on the diagonal."""
     wanted = None if source == target else kind
     return next(
         (
             e
-            for e in found
+            for e in arms
             if e.row.arm == "steered"
             and (e.row.source, e.row.target, e.row.map) == (source, target, wanted)
         ),
@@ -64,12 +66,12 @@ def _find(found: Sequence[Evidence], source: str, target: str, kind: str) -> Evi
     )
 
 
-def gains(found: Sequence[Evidence], kind: str, of: Literal["aqi", "gap"] = "aqi") -> Grid:
+def gains(arms: Sequence[ArmGains[Row]], kind: str, of: Literal["aqi", "gap"] = "aqi") -> Grid:
     """Gain over random of every cell, of aqi (points) or of the refusal gap (share)."""
-    sources, targets = _axes([e.row for e in found])
+    sources, targets = _axes([e.row for e in arms])
 
     def cell(source: str, target: str) -> GridCell:
-        one = _find(found, source, target, kind)
+        one = _find(arms, source, target, kind)
         if one is None:
             return GridCell(None, None, "widths differ" if kind == "identity" else "not measured")
         over = one.over_random if of == "aqi" else one.gap_over_random
@@ -82,34 +84,34 @@ def gains(found: Sequence[Evidence], kind: str, of: Literal["aqi", "gap"] = "aqi
     return _grid(sources, targets, cell)
 
 
-def efficiencies(found: Sequence[Evidence], kind: str, rows: Sequence[ArmRow], kept: Kept) -> Grid:
+def efficiencies(arms: Sequence[ArmGains[Row]], kind: str, table: ArmTable[Row]) -> Grid:
     """Share of the native refusal-gap gain that crossed; absent where the native one may be 0."""
-    sources, targets = _axes([e.row for e in found])
+    sources, targets = _axes([e.row for e in arms])
 
     def cell(source: str, target: str) -> GridCell:
-        one, native = _find(found, source, target, kind), _find(found, target, target, kind)
+        one, native = _find(arms, source, target, kind), _find(arms, target, target, kind)
         if one is None or native is None or source == target:
             reason = "the native vector itself" if source == target else "not measured"
             return GridCell(None, None, reason)
-        share = transfer_efficiency(one, native, rows, kept, "gap")
+        share = transfer_efficiency(one, native, table, "gap")
         value = None if share.interval is None else share.interval.estimate
         return GridCell(value, share.interval, share.reason or "")
 
     return _grid(sources, targets, cell)
 
 
-def cosines(rows: Sequence[ArmRow], kind: str) -> Grid:
-    """Cosine of the moved vector to the target's own, per cell (rows of cross_arch)."""
+def cosines(rows: Sequence[Row], kind: str) -> Grid:
+    """Cosine of the moved vector to the target's own, per cell."""
     sources, targets = _axes(rows)
     values = {
-        (r.source, r.target): r.cosine_native  # type: ignore[attr-defined]
+        (r.source, r.target): r.cosine_native
         for r in rows
         if r.arm == "steered" and (r.map == kind or r.source == r.target)
     }
     return Grid(sources, targets, [[values.get((s, t)) for t in targets] for s in sources])
 
 
-def efficiency_line(e: Evidence, of: str, share: Interval) -> str:
+def efficiency_line(e: ArmGains[Row], of: str, share: Interval) -> str:
     """One sentence on what share of the native gain crossed."""
     return (
         f"{e.row.source} -> {e.row.target} by {e.row.map}: {of} efficiency {share:.2f}"
@@ -127,7 +129,7 @@ class TransferReport:
 
 
 def report_transfer(
-    e: Evidence, found: Sequence[Evidence], rows: Sequence[ArmRow], kept: Kept
+    e: ArmGains[Row], arms: Sequence[ArmGains[Row]], table: ArmTable[Row]
 ) -> TransferReport:
     """The headline of one arm; of a transferred vector also its share of the native gain.
 
@@ -138,15 +140,15 @@ def report_transfer(
         return TransferReport(metrics, [f"control {control_name(e.row)}: {lines[0]}"], None)
     if e.row.map is None:
         return TransferReport(metrics, lines, None)
-    native = _find(found, e.row.target, e.row.target, e.row.map)
+    native = _find(arms, e.row.target, e.row.target, e.row.map)
     if native is None:
         return TransferReport(metrics, lines, "the native vector has no arm at this dose")
-    shares = {of: transfer_efficiency(e, native, rows, kept, of) for of in OF}
+    shares = {of: transfer_efficiency(e, native, table, of) for of in OF}
     for of, share in shares.items():
         if share.interval is not None:
             metrics[f"{of}_efficiency"] = share.interval.estimate
             lines.append(efficiency_line(e, of, share.interval))
-    compared = over_shuffled(e, found, kept)
+    compared = over_shuffled(e, arms, table)
     lines += compared.lines
     by_aqi = shares["aqi"].interval
     efficiency = shares["aqi"].reason if by_aqi is None else by_aqi.estimate
