@@ -25,7 +25,7 @@ from mahals.phases.recovery.report import arm_name, stages
 from mahals.phases.recovery.report.recovery_rate import Fall, Rate, largest_recovered, recovery
 from mahals.phases.recovery.rows import Row
 from mahals.records import from_plain, to_plain
-from mahals.reporting.evidence import ArmEvidence
+from mahals.reporting.evidence import ArmEvidence, ArmTable
 from mahals.schema import ArmRow
 from tests.support.tiny_lab import SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
 
@@ -269,7 +269,7 @@ def test_progress_tells_both_trainings(rows: list[Row], lab: KeepingLab) -> None
 
 def test_the_summary_has_both_rates_or_says_why_not(rows: list[Row], lab: KeepingLab) -> None:
     found = PHASE.summarize(rows, MemoryKept(lab.files))
-    (falls,) = stages(rows, MemoryKept(lab.files)).values()
+    (falls,) = stages(ArmTable(rows, MemoryKept(lab.files))).values()
     for stage in falls:
         for name in ("native", "transferred", "negated"):
             for what in ("aqi", "gap"):

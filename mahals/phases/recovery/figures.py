@@ -10,7 +10,7 @@ from mahals.phase import Kept
 from mahals.phases.recovery.report import ARMS, WORDS, Stage, stages
 from mahals.phases.recovery.report.recovery_rate import OF, Of, Rate
 from mahals.phases.recovery.rows import Row
-from mahals.reporting.evidence import ArmEvidence
+from mahals.reporting.evidence import ArmEvidence, ArmTable
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.sheet import Estimates, Labels
@@ -21,18 +21,17 @@ if TYPE_CHECKING:
 DRAWN = ARMS[:3]
 
 
-def recovery_figures(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """aqi_by_steps, gap_by_steps: a panel per model; recovery_rate: bars with intervals."""
-    found = stages(rows, kept)
-    figures = {f"{of}_by_steps": _by_steps(found, of) for of in OF}
-    figures["recovery_rate"] = _rates(found)
-    return figures
+    all_falls = stages(ArmTable(rows, kept))
+    figures = {f"{of}_by_steps": _by_steps(all_falls, of) for of in OF}
+    return figures | {"recovery_rate": _rates(all_falls)}
 
 
-def _by_steps(found: Mapping[str, Sequence[Stage]], of: Of) -> Figure:
-    first = next(iter(found.values()))[0].fall.original
-    n = len(first.influence if of == "aqi" else first.gap_influence)
-    draws = len(next(iter(found.values()))[0].random)
+def _by_steps(all_falls: Mapping[str, Sequence[Stage]], of: Of) -> Figure:
+    first = next(iter(all_falls.values()))[0]
+    original, draws = first.fall.original, len(first.random)
+    n = len(original.influence if of == "aqi" else original.gap_influence)
     labels = Labels(
         "The fall, and what each arm brought back",
         WORDS[of],
@@ -41,7 +40,7 @@ def _by_steps(found: Mapping[str, Sequence[Stage]], of: Of) -> Figure:
         better="higher",
         other="steps of fine-tuning",
     )
-    return curve_with_band({t: _panel(falls, of) for t, falls in found.items()}, labels)
+    return curve_with_band({t: _panel(falls, of) for t, falls in all_falls.items()}, labels)
 
 
 def _panel(falls: Sequence[Stage], of: Of) -> Curve:
@@ -74,11 +73,11 @@ def _interval(arm: ArmEvidence, of: Of) -> Interval:
     return jackknife_interval(arm.gap_influence, arm.gap, arm.gap_clusters)
 
 
-def _rates(found: Mapping[str, Sequence[Stage]]) -> Figure:
-    several = len(found) > 1
+def _rates(all_falls: Mapping[str, Sequence[Stage]]) -> Figure:
+    several = len(all_falls) > 1
     groups: list[str] = []
     series: dict[Of, list[Rate]] = {of: [] for of in OF}
-    for target, falls in found.items():
+    for target, falls in all_falls.items():
         for stage in falls[-1:] if several else falls:
             for name in DRAWN:
                 if name in stage.arms:
@@ -104,8 +103,3 @@ def _bars(rates: Sequence[Rate]) -> Estimates:
         [None if r.rate is None else r.rate.high for r in rates],
         [r.reason for r in rates],
     )
-
-
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """aqi_by_steps and gap_by_steps: drop and recovery per arm; recovery_rate of each arm."""
-    return recovery_figures(rows, kept)

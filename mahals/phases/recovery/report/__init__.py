@@ -17,8 +17,9 @@ from mahals.phases.recovery.report.recovery_rate import (
 from mahals.phases.recovery.rows import NEGATED, Row
 from mahals.reporting.detector import detector_line
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import ArmEvidence, collect, load
-from mahals.reporting.report import Report, interval_metrics
+from mahals.reporting.evidence import ArmEvidence, ArmTable
+from mahals.reporting.gains import gains_over
+from mahals.reporting.report import Report, interval_metrics, joined
 from mahals.schema import ArmRow, VectorCard
 
 ARMS = ("native", "transferred", "negated", "flipped")
@@ -29,35 +30,39 @@ WORDS: Mapping[Of, str] = {"aqi": "aqi (points)", "gap": "refusal of unsafe - of
 class Stage:
     """One fall with the arms that were to undo it."""
 
-    steps: int
+    row: Row  # of the dealigned model, not steered
     fall: Fall
-    arms: Mapping[str, ArmEvidence]  # by name, of ARMS
+    arms: Mapping[str, ArmEvidence]  # by name, of ARMS, in the order of the rows
     random: tuple[ArmEvidence, ...]
+
+    @property
+    def steps(self) -> int:
+        """How long the fall was trained."""
+        return self.row.steps
 
     def rate(self, name: str, of: Of) -> Rate:
         """The recovery of one arm."""
-        row = self.arms[name].row
-        assert isinstance(row, Row)
-        return recovery(self.arms[name], self.fall, self.random, of, row.threshold)
+        return recovery(self.arms[name], self.fall, self.random, of, self.row.threshold)
 
 
-def stages(rows: Sequence[Row], kept: Kept) -> dict[str, list[Stage]]:
+def stages(table: ArmTable[Row]) -> dict[str, list[Stage]]:
     """Of each target its falls, by rising steps."""
-    found: dict[str, list[Stage]] = {}
-    for target in dict.fromkeys(r.target for r in rows):
-        own = [r for r in rows if r.target == target]
-        loaded = {id(r): a for r, a in zip(own, load(own, kept), strict=True)}
-        (original,) = [loaded[id(r)] for r in own if r.state == "original"]
-        control = {r.steps: loaded[id(r)] for r in own if r.state == "control"}
-        for steps in sorted({r.steps for r in own if r.state == "dealigned"}):
-            here = [r for r in own if r.state == "dealigned" and r.steps == steps]
-            (low,) = [loaded[id(r)] for r in here if r.arm == "unsteered"]
-            named = {arm_name(r): loaded[id(r)] for r in here}
-            random = tuple(loaded[id(r)] for r in here if r.arm == "random")
-            arms = {n: named[n] for n in ARMS if n in named}
-            stage = Stage(steps, Fall(original, control[steps], low), arms, random)
-            found.setdefault(target, []).append(stage)
-    return found
+    falls: dict[str, list[Stage]] = {}
+    for row in table.where(state="dealigned", arm="unsteered"):
+        falls.setdefault(row.target, []).append(_stage(row, table))
+    return {target: sorted(own, key=lambda s: s.steps) for target, own in falls.items()}
+
+
+def _stage(low: Row, table: ArmTable[Row]) -> Stage:
+    (original,) = table.where(target=low.target, state="original")
+    (control,) = table.where(target=low.target, state="control", steps=low.steps)
+    here = table.where(target=low.target, state="dealigned", steps=low.steps)
+    return Stage(
+        low,
+        Fall(*table.arms([original, control, low])),
+        {arm_name(r): table.arm(r) for r in here if arm_name(r) in ARMS},
+        tuple(table.arm(r) for r in here if r.arm == "random"),
+    )
 
 
 def arm_name(row: ArmRow) -> str:
@@ -69,25 +74,23 @@ def arm_name(row: ArmRow) -> str:
     return "native" if row.map is None else "transferred"
 
 
-def report_recovery(rows: Sequence[Row], kept: Kept) -> Report:
+def report_recovery(table: ArmTable[Row]) -> Report:
     """Drops with their control, and of each arm both recovery rates, gain over random, price."""
-    found = stages(rows, kept)
-    several = len(found) > 1
-    said = Report({}, [])
-    for target, falls in found.items():
-        prefix = f"{target}/" if several else ""
+    all_falls = stages(table)
+    parts = []
+    for target, falls in all_falls.items():
+        prefix = f"{target}/" if len(all_falls) > 1 else ""
         for stage in falls:
-            _report_fall(stage, f"{prefix}step_{stage.steps}/", said)
-            _report_arms(rows, stage, f"{prefix}step_{stage.steps}/", kept, said)
-        _report_largest(target, falls, prefix, said)
-    said.lines.extend(dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed))
-    said.lines.append(detector_line(rows, kept))
-    return said
+            parts.append(_report_fall(stage, f"{prefix}step_{stage.steps}/"))
+            parts.append(_report_arms(stage, f"{prefix}step_{stage.steps}/"))
+        parts.append(_report_largest(target, falls, prefix))
+    missed = dict.fromkeys(f"{r.target}: {why}" for r in table.rows for why in r.missed)
+    return joined([*parts, Report({}, [*missed, detector_line(table)])])
 
 
-def _report_fall(stage: Stage, prefix: str, said: Report) -> None:
-    fall, row = stage.fall, stage.fall.dealigned.row
-    assert isinstance(row, Row)
+def _report_fall(stage: Stage, prefix: str) -> Report:
+    fall, row = stage.fall, stage.row
+    metrics: dict[str, float] = {}
     parts = []
     for of in OF:
         drops = {
@@ -96,42 +99,42 @@ def _report_fall(stage: Stage, prefix: str, said: Report) -> None:
             f"drop_{of}_beyond_control": fall.beyond(of),
         }
         for name, interval in drops.items():
-            said.metrics.update(interval_metrics(prefix + name, interval))
+            metrics |= interval_metrics(prefix + name, interval)
         drop, control, beyond = drops.values()
         parts.append(
             f"{WORDS[of]} fell by {drop:+.2f}, on chosen answers by {control:+.2f}, "
             f"beyond these by {beyond:+.2f}"
         )
     for name in ("aqi", "refusal_unsafe", "refusal_safe", "degenerate_share"):
-        said.metrics[f"{prefix}dealigned_{name}"] = getattr(row, name)
+        metrics[f"{prefix}dealigned_{name}"] = getattr(row, name)
     ratio = row.perplexity_ratio
-    said.lines.append(
+    line = (
         f"{row.target} ({row.original}), {stage.steps} steps on rejected answers: "
         + "; ".join(parts)
         + f"; refuses unsafe / safe {row.refusal_unsafe:.2f} / {row.refusal_safe:.2f}"
         + ("" if ratio is None else f", perplexity x{ratio:.2f}")
     )
+    return Report(metrics, [line])
 
 
-def _report_arms(rows: Sequence[Row], stage: Stage, prefix: str, kept: Kept, said: Report) -> None:
-    mark = (stage.fall.dealigned.row.target, stage.steps, "dealigned")
-    here = [r for r in rows if (r.target, r.steps, r.state) == mark]
-    for e in collect(here, kept):
-        name = arm_name(e.row)
-        said.metrics.update(headline_metrics(e, f"{prefix}{name}/"))
+def _report_arms(stage: Stage, prefix: str) -> Report:
+    metrics: dict[str, float] = {}
+    lines = []
+    for name, arm in stage.arms.items():
+        gains = gains_over(arm.row, arm, stage.fall.dealigned, stage.random)
+        metrics |= headline_metrics(gains, f"{prefix}{name}/")
         parts = []
         for of in OF:
             rate = stage.rate(name, of)
             if rate.rate is not None:
-                said.metrics.update(interval_metrics(f"{prefix}{name}/recovery_{of}", rate.rate))
+                metrics |= interval_metrics(f"{prefix}{name}/recovery_{of}", rate.rate)
             if rate.over_random is not None:
-                more = interval_metrics(
+                metrics |= interval_metrics(
                     f"{prefix}{name}/recovery_{of}_over_random", rate.over_random
                 )
-                said.metrics.update(more)
             parts.append(_report_rate(of, rate))
-        line = headline_line(e)
-        said.lines.append(f"step {stage.steps}, {name}: {'; '.join(parts)}; {line}")
+        lines.append(f"step {stage.steps}, {name}: {'; '.join(parts)}; {headline_line(gains)}")
+    return Report(metrics, lines)
 
 
 def _report_rate(of: Of, rate: Rate) -> str:
@@ -145,8 +148,10 @@ def _report_rate(of: Of, rate: Rate) -> str:
     return f"{text}, over random {rate.over_random:+.2f}: {verdict}"
 
 
-def _report_largest(target: str, falls: Sequence[Stage], prefix: str, said: Report) -> None:
+def _report_largest(target: str, falls: Sequence[Stage], prefix: str) -> Report:
     """The largest drop that each arm still recovers, of the steps that were tried."""
+    metrics: dict[str, float] = {}
+    lines = []
     for name in ARMS:
         with_arm = [s for s in falls if name in s.arms]
         for of in OF if with_arm else ():
@@ -156,17 +161,16 @@ def _report_largest(target: str, falls: Sequence[Stage], prefix: str, said: Repo
             ]
             best = largest_recovered(tried)
             if best is not None:
-                said.metrics.update(
-                    interval_metrics(f"{prefix}{name}/largest_drop_recovered_{of}", best)
-                )
+                metrics |= interval_metrics(f"{prefix}{name}/largest_drop_recovered_{of}", best)
             known = sum(rate.recovered is not None for _, rate, _ in tried)
             under = sum(fine for _, _, fine in tried)
-            said.lines.append(
+            lines.append(
                 f"{target}, {name}: largest drop of {WORDS[of]} still recovered "
                 + ("none" if best is None else f"{best:+.2f}")
                 + f" (of {len(tried)} falls tried, {known} with a rate over random, {under} under "
                 "the ceiling)"
             )
+    return Report(metrics, lines)
 
 
 def vector_cards(rows: Sequence[Row]) -> tuple[VectorCard, ...]:
@@ -218,5 +222,5 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
 
     Nothing of it is on the leaderboard, whose lines are about models that nobody damaged.
     """
-    said = report_recovery(rows, kept)
-    return Summary(said.metrics, tuple(said.lines), (), vector_cards(rows))
+    report = report_recovery(ArmTable(rows, kept))
+    return Summary(report.metrics, tuple(report.lines), (), vector_cards(rows))
