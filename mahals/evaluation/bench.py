@@ -15,6 +15,7 @@ from mahals.evaluation.suite import Suite
 from mahals.maths.metrics.aqi import ModelAqi, model_aqi
 from mahals.maths.metrics.refusals import is_refusal
 from mahals.maths.metrics.spaces import to_space
+from mahals.maths.stats.intervals import Floats
 from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.decoding import generate_arms
@@ -26,7 +27,6 @@ from mahals.phase import Lab, Role
 from mahals.records import InputError
 from mahals.usage import sharing
 
-Array = npt.NDArray[np.float64]
 SWEEP_BYTES = 1 << 31  # of the states of all sweeps at one time; never moves a result
 
 
@@ -137,7 +137,7 @@ def _questions(
     return tuple(encode_answers(loaded.tokenizer, asked, choices, system=system))
 
 
-def states(at: Bench, arms: Sequence[Arm]) -> Iterator[Array]:
+def states(at: Bench, arms: Sequence[Arm]) -> Iterator[Floats]:
     """The states (n, d) that AQI reads, last block, per arm, in the suite's pool and space."""
     last = [at.loaded.layers - 1]
     each = 4 * len(at.encoded) * at.loaded.width

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mahals.reporting.evidence import ArmEvidence, Array
+from mahals.maths.stats.intervals import Floats
+from mahals.reporting.evidence import ArmEvidence
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Part:
     """The mean aqi of some axioms, with the influence of their prompts."""
 
     estimate: float
-    influence: Array  # (m,) of the prompts of these axioms
+    influence: Floats  # (m,) of the prompts of these axioms
     clusters: list[str]
 
 
@@ -29,7 +30,7 @@ def part(arm: ArmEvidence, axioms: Sequence[int]) -> Part:
 
 
 def part_of(
-    values: Sequence[float], influence: Array, like: ArmEvidence, axioms: Sequence[int]
+    values: Sequence[float], influence: Floats, like: ArmEvidence, axioms: Sequence[int]
 ) -> Part:
     """As `part`, of the aqi of each axiom and the influence (n,) of an arm on `like`'s prompts."""
     rows = np.isin(like.axioms, axioms)

@@ -1,58 +1,62 @@
-"""Evidence: is an arm better than its random controls, by how much, and how sure is that?"""
+"""Evidence: what rows are there, and what do the kept files that they name hold of them?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mahals.maths.stats.controls import GainOverRandom, over_random
-from mahals.maths.stats.intervals import (
-    Interval,
-    fieller,
-    influence_covariance,
-    jackknife_interval,
-    paired_difference,
-    wilson,
-)
+from mahals.maths.stats.intervals import Floats
 from mahals.phase import Kept
 from mahals.schema import ArmRow
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-@dataclass(frozen=True)
-class RefusalRates:
-    """Refusal rates with 95 % Wilson intervals, which take answered prompts as independent.
+R = TypeVar("R")
 
-    Clusters are ignored here: compare arms by the refusal gap, whose intervals cluster.
+
+class Evidence(Generic[R]):
+    """Rows, and the files that they name, each read once.
+
+    What is told of a study is a function of one such table: `summarize` and `draw` make it of their
+    rows and kept files, and all that they call takes the table.
     """
 
-    refusal_unsafe: Interval  # higher is better; a degenerate answer is no refusal
-    refusal_safe: Interval  # lower is better; not helped: refused, or a degenerate answer
-    degenerate_share: Interval  # lower is better
+    def __init__(self, rows: Sequence[R], kept: Kept) -> None:
+        self.rows: tuple[R, ...] = tuple(rows)
+        self._kept = kept
+        self._files: dict[str, dict[str, Tensor]] = {}
 
+    def where(self, **columns: object) -> list[R]:
+        """The rows whose columns have these values, in order; AttributeError for an unknown one."""
+        return [r for r in self.rows if all(getattr(r, k) == v for k, v in columns.items())]
 
-@dataclass(frozen=True)
-class Evidence:
-    """What stands behind one row: gains in points (aqi) or shares (gap), with intervals.
+    def one(self, **columns: object) -> R | None:
+        """The row whose columns have these values, None without one. ValueError for several."""
+        found = self.where(**columns)
+        if len(found) > 1:
+            raise ValueError(f"{len(found)} rows have {columns}: name more columns")
+        return found[0] if found else None
 
-    `gap` is refusal_unsafe - refusal_safe. `over_random` and `gap_over_random` are None where no
-    random arm shares the row's operator, placement, blocks and dose.
-    """
+    def values_of(self, column: str) -> list[Any]:
+        """The values of a column, each once, in the order of the rows."""
+        return list(dict.fromkeys(getattr(r, column) for r in self.rows))
 
-    row: ArmRow
-    gain: Interval  # aqi over the unsteered model, paired by prompt
-    gap_gain: Interval
-    over_random: GainOverRandom | None
-    gap_over_random: GainOverRandom | None
-    gap: float
-    random_gap: float | None  # mean over the random arms
-    geometry_only: bool  # aqi up while refusals of unsafe prompts fall
-    rates: RefusalRates
+    def tensors(self, reference: str) -> dict[str, Tensor]:
+        """The tensors of a kept file. Raises InputError when it is missing or its hash differs."""
+        if reference not in self._files:
+            self._files[reference] = self._kept.tensors(reference)
+        return self._files[reference]
+
+    def path(self, reference: str) -> Path:
+        """Where a kept file lies. Raises InputError when it is missing or its hash differs."""
+        return self._kept.path(reference)
 
 
 @dataclass(frozen=True)
@@ -60,30 +64,15 @@ class ArmEvidence:
     """One row's estimate and influence values of aqi and of the refusal gap, prompt by prompt."""
 
     row: ArmRow
-    influence: Array  # (n,) of aqi
+    influence: Floats  # (n,) of aqi
     axioms: npt.NDArray[np.int64]  # (n,) places in AXIOMS
     clusters: list[str]
     gap: float
-    gap_influence: Array  # (m,)
+    gap_influence: Floats  # (m,)
     gap_clusters: list[str]
     refused: npt.NDArray[np.bool_]  # (m,) screened: a degenerate answer is a failure
     safe: npt.NDArray[np.bool_]  # (m,)
     answered_axioms: npt.NDArray[np.int64]  # (m,)
-
-
-def collect(rows: Sequence[ArmRow], kept: Kept) -> list[Evidence]:
-    """The evidence of every row that is neither unsteered nor a random draw, in row order."""
-    arms = load(rows, kept)
-    base = {a.row.target: a for a in arms if a.row.arm == "unsteered"}
-    random: dict[tuple[object, ...], list[ArmEvidence]] = {}
-    for arm in arms:
-        if arm.row.arm == "random":
-            random.setdefault(dose_key(arm.row), []).append(arm)
-    return [
-        _evidence(a, base[a.row.target], random.get(dose_key(a.row), []))
-        for a in arms
-        if a.row.arm not in ("random", "unsteered")
-    ]
 
 
 def dose_key(row: ArmRow) -> tuple[object, ...]:
@@ -91,32 +80,7 @@ def dose_key(row: ArmRow) -> tuple[object, ...]:
     return (row.target, row.operator, row.placement, row.layers, row.dose_kind, row.dose)
 
 
-def load(rows: Sequence[ArmRow], kept: Kept) -> list[ArmEvidence]:
-    """The kept evidence of each row, in row order."""
-    files = {name: kept.tensors(name) for name in dict.fromkeys(r.evidence for r in rows)}
-    arms = []
-    for row in rows:
-        found = {k: v.numpy() for k, v in files[row.evidence].items()}
-        refused, safe = found["refused"][row.evidence_row], found["labels"] == 1
-        gap, influence = _gap(refused.astype(np.float64), safe)
-        arms.append(
-            ArmEvidence(
-                row,
-                found["influence"][row.evidence_row],
-                found["axioms"],
-                [str(c) for c in found["clusters"]],
-                gap,
-                influence,
-                [str(c) for c in found["answered_clusters"]],
-                refused.astype(bool),
-                safe,
-                found["answered_axioms"],
-            )
-        )
-    return arms
-
-
-def _gap(refused: Array, safe: npt.NDArray[np.bool_]) -> tuple[float, Array]:
+def _gap(refused: Floats, safe: npt.NDArray[np.bool_]) -> tuple[float, Floats]:
     """Refusal of unsafe minus refusal of safe prompts, and its influence values.
 
     The influence of a prompt on the mean of its group of k is sqrt(n (n-1) / (k (k-1))) (x - mean):
@@ -133,118 +97,53 @@ def _gap(refused: Array, safe: npt.NDArray[np.bool_]) -> tuple[float, Array]:
     return float(means[1.0] - means[-1.0]), influence
 
 
-def _evidence(arm: ArmEvidence, base: ArmEvidence, random: Sequence[ArmEvidence]) -> Evidence:
-    gain = paired_difference(arm.influence, base.influence, arm.row.aqi, base.row.aqi, arm.clusters)
-    gap_gain = paired_difference(
-        arm.gap_influence, base.gap_influence, arm.gap, base.gap, arm.gap_clusters
-    )
-    falls = arm.row.refusal_unsafe < base.row.refusal_unsafe
-    return Evidence(
-        row=arm.row,
-        gain=gain,
-        gap_gain=gap_gain,
-        gap=arm.gap,
-        random_gap=float(np.mean([r.gap for r in random])) if random else None,
-        over_random=over_random(
-            arm.row.aqi,
-            arm.influence,
-            [(r.row.aqi, r.influence) for r in random],
-            arm.clusters,
-        ),
-        gap_over_random=over_random(
-            arm.gap,
-            arm.gap_influence,
-            [(r.gap, r.gap_influence) for r in random],
-            arm.gap_clusters,
-        ),
-        geometry_only=bool(gain.estimate > 0 and falls),
-        rates=rates(arm),
-    )
+A = TypeVar("A", bound=ArmRow)
 
 
-def rates(arm: ArmEvidence) -> RefusalRates:
-    """The rates of an arm's answers, from its kept flags."""
-    unsafe, safe, n = arm.refused[~arm.safe], arm.refused[arm.safe], len(arm.refused)
-    return RefusalRates(
-        wilson(int(unsafe.sum()), len(unsafe)),
-        wilson(int(safe.sum()), len(safe)),
-        wilson(round(arm.row.degenerate_share * n), n),
-    )
+class ArmTable(Evidence[A]):
+    """The rows of arms with what was kept of each: influence values and refusals, per prompt."""
 
+    def __init__(self, rows: Sequence[A], kept: Kept) -> None:
+        super().__init__(rows, kept)
+        self._arms: dict[tuple[str, int], ArmEvidence] = {}
 
-def trend(rows: Sequence[ArmRow], kept: Kept) -> Interval:
-    """Least-squares slope of aqi over the dose, points per unit of dose, with its interval.
+    def random_of(self, row: ArmRow) -> list[A]:
+        """The random arms of a row's target, operator, placement, blocks and dose."""
+        return [r for r in self.rows if r.arm == "random" and dose_key(r) == dose_key(row)]
 
-    The rows are arms of one direction at three doses or more, on the same prompts.
-    """
-    estimate, influence, clusters = _slope(rows, kept)
-    return jackknife_interval(influence, estimate, clusters)
+    def unsteered_of(self, row: ArmRow) -> A:
+        """The unsteered model of a row's target. ValueError where it was not measured."""
+        found = next(
+            (r for r in self.rows if r.arm == "unsteered" and r.target == row.target), None
+        )
+        if found is None:
+            raise ValueError(f"{row.target} has no unsteered row")
+        return found
 
+    def arms(self, rows: Sequence[ArmRow]) -> list[ArmEvidence]:
+        """What was kept of each of these rows, in order."""
+        return [self.arm(row) for row in rows]
 
-def trend_over_random(
-    grid: Sequence[ArmRow], rows: Sequence[ArmRow], kept: Kept
-) -> GainOverRandom | None:
-    """The slope of a vector's grid minus the mean slope of the random directions on that grid.
+    def arm(self, row: ArmRow) -> ArmEvidence:
+        """What was kept of a row."""
+        key = (row.evidence, row.evidence_row)
+        if key not in self._arms:
+            self._arms[key] = self._read(row)
+        return replace(self._arms[key], row=row)
 
-    `rows` hold the random arms; a grid's arm at dose 0 is the unsteered model, so it is theirs too.
-    None with fewer than two random directions that have every dose of the grid.
-    """
-    draws: dict[int, list[ArmRow]] = {}
-    keys = {dose_key(r) for r in grid}
-    for row in rows:
-        if row.arm == "random" and row.draw is not None and dose_key(row) in keys:
-            draws.setdefault(row.draw, [r for r in grid if r.dose == 0]).append(row)
-    whole = [sorted(d, key=lambda r: r.dose or 0.0) for d in draws.values() if len(d) == len(grid)]
-    estimate, influence, clusters = _slope(grid, kept)
-    random = [_slope(d, kept)[:2] for d in whole]
-    return over_random(estimate, influence, random, clusters)
-
-
-def _slope(rows: Sequence[ArmRow], kept: Kept) -> tuple[float, Array, list[str]]:
-    """The least-squares slope of aqi over the dose, its influence (n,) and the clusters."""
-    arms = load(rows, kept)
-    dose = np.array([r.dose for r in rows], dtype=np.float64)
-    weights = (dose - dose.mean()) / ((dose - dose.mean()) ** 2).sum()
-    influence = np.asarray(weights @ np.stack([a.influence for a in arms]))
-    return float(weights @ [r.aqi for r in rows]), influence, arms[0].clusters
-
-
-@dataclass(frozen=True)
-class Efficiency:
-    """What share of the native vector's gain over random a transferred vector has; 1 = all."""
-
-    interval: Interval | None  # Fieller, 95 %; None where the native gain may be 0
-    reason: str | None  # why it is absent
-
-
-def transfer_efficiency(
-    moved: Evidence, native: Evidence, rows: Sequence[ArmRow], kept: Kept, of: Literal["aqi", "gap"]
-) -> Efficiency:
-    """gain_over_random / native gain_over_random at equal dose, with its Fieller interval.
-
-    `rows` hold the random arms of the dose. Both gains are over the same random mean, whose own
-    error (s^2 / K) they share. Absent unless the native gain's interval lies above 0 (METHOD 3).
-    That condition uses s^2 (1 + 1/K), unlike *a* random arm; the interval here does not: the two
-    arms are fixed, and only the random mean, the zero both are measured from, is drawn.
-    """
-    own = moved.over_random if of == "aqi" else moved.gap_over_random
-    over = native.over_random if of == "aqi" else native.gap_over_random
-    if own is None:
-        return Efficiency(None, "neither the arm nor its random controls vary: no interval")
-    if over is None:
-        return Efficiency(None, "neither the native arm nor its random controls vary: no interval")
-    if over.interval.low <= 0:
-        return Efficiency(None, "the native gain over random is not above 0")
-    chosen = [moved.row, native.row]
-    chosen += [r for r in rows if r.arm == "random" and dose_key(r) == dose_key(native.row)]
-    arms = load(chosen, kept)
-    aqi = of == "aqi"
-    values = np.array([a.row.aqi if aqi else a.gap for a in arms])
-    influences = np.stack([a.influence if aqi else a.gap_influence for a in arms])
-    centred = influences[:2] - influences[2:].mean(axis=0)
-    covariance = influence_covariance(centred, arms[0].clusters if aqi else arms[0].gap_clusters)
-    draws = len(arms) - 2
-    covariance = covariance + values[2:].var(ddof=1) / draws
-    gains = values[:2] - values[2:].mean()
-    found = fieller(float(gains[0]), float(gains[1]), covariance, draws - 1)
-    return Efficiency(found, None if found else "the native gain may be 0")
+    def _read(self, row: ArmRow) -> ArmEvidence:
+        found = {k: v.numpy() for k, v in self.tensors(row.evidence).items()}
+        refused, safe = found["refused"][row.evidence_row], found["labels"] == 1
+        gap, influence = _gap(refused.astype(np.float64), safe)
+        return ArmEvidence(
+            row,
+            found["influence"][row.evidence_row],
+            found["axioms"],
+            [str(c) for c in found["clusters"]],
+            gap,
+            influence,
+            [str(c) for c in found["answered_clusters"]],
+            refused.astype(bool),
+            safe,
+            found["answered_axioms"],
+        )

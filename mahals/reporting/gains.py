@@ -10,6 +10,7 @@ import numpy as np
 
 from mahals.maths.stats.controls import GainOverRandom, over_random
 from mahals.maths.stats.intervals import (
+    Floats,
     Interval,
     fieller,
     influence_covariance,
@@ -17,7 +18,7 @@ from mahals.maths.stats.intervals import (
     paired_difference,
     wilson,
 )
-from mahals.reporting.evidence import A, ArmEvidence, ArmTable, Array, dose_key
+from mahals.reporting.evidence import A, ArmEvidence, ArmTable, dose_key
 from mahals.schema import ArmRow
 
 
@@ -135,7 +136,7 @@ def trend_over_random(grid: Sequence[ArmRow], table: ArmTable[A]) -> GainOverRan
     return over_random(estimate, influence, random, clusters)
 
 
-def _slope(rows: Sequence[ArmRow], table: ArmTable[A]) -> tuple[float, Array, list[str]]:
+def _slope(rows: Sequence[ArmRow], table: ArmTable[A]) -> tuple[float, Floats, list[str]]:
     """The least-squares slope of aqi over the dose, its influence (n,) and the clusters."""
     arms = table.arms(rows)
     dose = np.array([r.dose for r in rows], dtype=np.float64)

@@ -20,7 +20,8 @@ from mahals.models.steering.interventions import Arm
 from mahals.phases.collaboration import PHASE
 from mahals.phases.collaboration.measure import Task
 from mahals.phases.collaboration.measure import split_tasks as splits
-from mahals.phases.collaboration.rows import Row, Who, drifts, find, values
+from mahals.phases.collaboration.report.talk_table import TalkTable, Who
+from mahals.phases.collaboration.rows import Row
 from mahals.records import InputError
 from tests.support.collaboration import PARAMS
 from tests.support.tiny_lab import TinyLab, lab_with_vectors, prompts
@@ -41,6 +42,10 @@ def rows_of(lab: TinyLab) -> list[Row]:
     return lab.measured  # type: ignore[attr-defined,no-any-return]
 
 
+def table_of(lab: TinyLab) -> TalkTable:
+    return TalkTable(rows_of(lab), lab.kept("collaboration"))
+
+
 def test_the_parts_are_the_arms_and_their_controls() -> None:
     assert [t.part for t in PHASE.plan(PARAMS, TinyLab())] == [
         "none", "weakest", "adversarial", "self", "split",
@@ -50,15 +55,16 @@ def test_the_parts_are_the_arms_and_their_controls() -> None:
 def test_aqi_after_a_talk_by_hand(lab: TinyLab) -> None:
     """From the kept transcript, each whole text read alone without any cache."""
     talks = read_talks(lab.texts["none.talks.jsonl"])
-    row = find(rows_of(lab), "aqi", Who("none", "B"), "talk")
+    table = table_of(lab)
+    row = table.at_end("aqi", Who("none", "B"), "talk")
     assert row is not None and len(talks) == 3
     chosen = [p for a in AXIOMS for v in (1, 0) for p in _cell(a, v)[:2]]
     agent = Agent("B", lab.load("B", "base"), NONE)
     encoded = encode_after(agent, view(talks[2], 1), [p.text for p in chosen])
     states = capture(agent.loaded, encoded, [LAYERS - 1], "mean")[:, 0].double().numpy()
     by_hand = model_aqi(states, [p.label for p in chosen], [p.axiom for p in chosen], None)
-    kept = lab.kept("collaboration")
-    assert values(row, kept)[2] == pytest.approx([a.aqi.estimate for a in by_hand.axioms], abs=1e-3)
+    expected = [a.aqi.estimate for a in by_hand.axioms]
+    assert table.values(row)[2] == pytest.approx(expected, abs=1e-3)
 
 
 def _cell(axiom: str, label: int) -> list:
@@ -67,10 +73,9 @@ def _cell(axiom: str, label: int) -> list:
 
 def test_every_arm_has_its_controls(lab: TinyLab) -> None:
     rows = rows_of(lab)
-    kept = lab.kept("collaboration")
     for arm, agents in (("none", "AB"), ("self", "AB"), ("adversarial", "B")):
         for agent in agents:
-            assert drifts(rows, kept, Who(arm, agent)).shape == (3, 7)
+            assert table_of(lab).drifts(Who(arm, agent)).shape == (3, 7)
     assert not [r for r in rows if r.arm == "adversarial" and r.kind == "aqi" and r.agent == "A"]
     assert {r.draw for r in rows if r.arm == "weakest" and r.kind == "aqi"} == {None, 0, 1}
     steered = {r.agent for r in rows if r.arm == "weakest" and r.steered}
@@ -78,10 +83,10 @@ def test_every_arm_has_its_controls(lab: TinyLab) -> None:
 
 
 def test_a_steered_agent_is_not_the_unsteered_one(lab: TinyLab) -> None:
-    rows, kept = rows_of(lab), lab.kept("collaboration")
-    who = next(r.agent for r in rows if r.arm == "weakest" and r.steered)
-    two = [find(rows, "aqi", Who(arm, who), "neutral") for arm in ("none", "weakest")]
-    assert not np.array_equal(values(two[0], kept), values(two[1], kept))
+    table = table_of(lab)
+    who = next(r.agent for r in table.where(arm="weakest", steered=True))
+    two = [table.at_end("aqi", Who(arm, who), "neutral") for arm in ("none", "weakest")]
+    assert not np.array_equal(*map(table.values, two))
 
 
 @pytest.mark.parametrize("part", ["none", "weakest", "adversarial", "self"])
@@ -130,7 +135,7 @@ def test_an_agent_whose_hooks_do_not_act_is_an_error(
 def test_the_summary_holds_intervals_and_controls(lab: TinyLab) -> None:
     rows, kept = rows_of(lab), lab.kept("collaboration")
     found = PHASE.summarize(rows, kept)
-    own = drifts(rows, kept, Who("none", "A")).mean(axis=1)
+    own = table_of(lab).drifts(Who("none", "A")).mean(axis=1)
     assert found.metrics["none/A/drift"] == pytest.approx(own.mean())
     half = 4.302652729911275 * own.std(ddof=1) / 3**0.5  # t with 2 degrees
     assert found.metrics["none/A/drift_high"] == pytest.approx(own.mean() + half)

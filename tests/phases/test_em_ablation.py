@@ -21,7 +21,7 @@ from mahals.phases.em_ablation import PHASE
 from mahals.phases.em_ablation import measure as em_ablation
 from mahals.phases.em_ablation.measure import Task
 from mahals.phases.em_ablation.measure.arms import ablations
-from mahals.phases.em_ablation.report import AblationRows, over_random
+from mahals.phases.em_ablation.report import AblationTable, over_random
 from mahals.phases.em_ablation.rows import Row
 from mahals.records import InputError, from_plain, to_plain
 from mahals.schema import Label
@@ -151,10 +151,10 @@ def test_the_control_of_an_arm_is_the_mean_of_random_ones_at_its_level() -> None
         )
 
     rows = [row(0, "ablate", 1), row(1, "random", 1), row(2, "random", 1), row(3, "random", 2)]
-    read = AblationRows(rows, SimpleNamespace(tensors=lambda _: tensors))
-    found = over_random(read, rows[0], "misaligned")
+    table = AblationTable(rows, SimpleNamespace(tensors=lambda _: tensors))
+    found = over_random(table, rows[0], "misaligned")
     assert found is not None and found.interval.estimate == pytest.approx(0.8 - 0.3)
-    assert over_random(read, replace_level(rows[0], 2), "misaligned") is None
+    assert over_random(table, replace_level(rows[0], 2), "misaligned") is None
     assert OUTCOMES[int(codes[0, 0])] == "misaligned"
 
 

@@ -18,8 +18,9 @@ from mahals.phases.em_detection.measure import CONTRASTS
 from mahals.phases.em_detection.report import report_detection
 from mahals.phases.em_detection.rows import Row
 from mahals.records import InputError, from_plain, to_plain
+from mahals.reporting.evidence import Evidence
 from tests.support.em_lab import DETECTION, DiskKept, detected, finetuned
-from tests.support.tiny_lab import LAYERS, WIDTH
+from tests.support.tiny_lab import LAYERS, WIDTH, MemoryKept
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,7 @@ def test_the_headline_block_does_not_depend_on_the_numbers() -> None:
             separation_high=2.0, in_sample=3.0, cosine_to_other=None,
         )  # fmt: skip
 
-    metrics, lines = report_detection([row(b, 0.9 if b == 4 else 0.55) for b in range(5)])
-    assert metrics["answer/m/bad_over_original_auroc"] == 0.55
-    assert any("best block would be 4" in line for line in lines)
+    rows = [row(b, 0.9 if b == 4 else 0.55) for b in range(5)]
+    report = report_detection(Evidence(rows, MemoryKept({})))
+    assert report.metrics["answer/m/bad_over_original_auroc"] == 0.55
+    assert any("best block would be 4" in line for line in report.lines)

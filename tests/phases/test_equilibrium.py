@@ -36,6 +36,7 @@ from mahals.phases.equilibrium.measure.play import Action, GameDesign
 from mahals.phases.equilibrium.report.games import cells_of, over_random, read
 from mahals.phases.equilibrium.rows import NAMES, Row, Rules
 from mahals.records import canonical, from_plain
+from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.sheet import png
 from tests.support.places import ROOT
 from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts, refused
@@ -196,7 +197,7 @@ def test_every_agent_that_steers_is_itself_at_strength_0(
 
 
 def test_likeness_and_cells_are_those_of_the_rows(rows: list[Row], lab: TinyLab) -> None:
-    found = read(rows, lab.kept("equilibrium")).measured
+    found = read(Evidence(rows, lab.kept("equilibrium"))).measured
     assert found is not None and set(found.random) == {0, 1}
     assert found.random[0][0, 0].aqi.tolist() == found.cells[0, 0].aqi.tolist()
     table = one(rows, kind="table", joint=(1, 1), draw=1)
@@ -314,7 +315,7 @@ def test_a_planted_dilemma_is_found_and_random_steering_does_not_make_it() -> No
 
 def test_the_gain_over_random_by_hand() -> None:
     rows, lab = planted(own_pays, price)
-    found = read(rows, lab.kept("x")).measured
+    found = read(Evidence(rows, lab.kept("x"))).measured
     assert found is not None
     gain = over_random(found, 1, [(0, 1)])
     own = found.cells[0, 1].aqi[:, 1].mean(axis=1) / 100
@@ -403,4 +404,4 @@ def test_cells_stand_only_where_every_agent_was_measured() -> None:
     rules = rows[0].rules
     assert rules is not None
     some = [r for r in rows if not (r.agent == "A" and r.joint == (0, 1))]
-    assert set(cells_of(some, lab.kept("x"), rules, None)) == {(0, 0), (1, 0), (1, 1)}
+    assert set(cells_of(Evidence(some, lab.kept("x")), rules, None)) == {(0, 0), (1, 0), (1, 1)}

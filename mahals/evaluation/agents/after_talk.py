@@ -14,6 +14,7 @@ from mahals.evaluation.suite import Suite
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.maths.metrics.refusals import is_refusal
 from mahals.maths.metrics.spaces import to_space
+from mahals.maths.stats.intervals import Floats
 from mahals.models.activations.batching import grouped
 from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
@@ -26,7 +27,6 @@ from mahals.models.steering.batch_invariance import check_same, check_strength
 from mahals.phase import Lab
 from mahals.records import seed_of
 
-Array = npt.NDArray[np.float64]
 SPLIT = "evaluation"
 SAMPLE = 256  # padded tokens of the prompts that `check_agents` reads together
 
@@ -54,7 +54,7 @@ def questions(lab: Lab, per_cell: int, answered: int, suite: Suite) -> Questions
     return Questions(chosen, tuple(turns[:answered]), suite)
 
 
-def aqi_after(agent: Agent, views: Sequence[View], about: Questions) -> Array:
+def aqi_after(agent: Agent, views: Sequence[View], about: Questions) -> Floats:
     """(views, 7) AQI per axiom, in points and the order of AXIOMS, in each view's context.
 
     Each view has an AQI of its own: the prompts share its context, so that contexts that differ

@@ -10,13 +10,8 @@ import numpy as np
 import torch
 
 from mahals.evaluation.arms import Direction
-from mahals.evaluation.transfer.states import (
-    Array,
-    Pairing,
-    TextReading,
-    pair_blocks,
-    topic_vectors,
-)
+from mahals.evaluation.transfer.states import Pairing, TextReading, pair_blocks, topic_vectors
+from mahals.maths.stats.intervals import Floats
 from mahals.maths.transfer.fitting import LinearMap, MapKind, fit_map, fit_shuffled, move
 from mahals.maths.transfer.layers import LayerMatch, farthest_layer
 from mahals.maths.vectors.controls import random_like
@@ -164,7 +159,7 @@ def _candidates(plan: TransferPlan, equal: bool, controls: bool) -> list[_Candid
 
 def _source_vectors(
     transfer: VectorTransfer, pairing: Pairing, who: _Candidate, plan: TransferPlan, lab: Lab
-) -> Mapping[int, Array]:
+) -> Mapping[int, Floats]:
     """What a candidate is in the source, by steered block of the target."""
     values = transfer.values.double().numpy()
     if who.arm == "unrelated":

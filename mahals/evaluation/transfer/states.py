@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from mahals.data.texts import AXIOMS
+from mahals.maths.stats.intervals import Floats
 from mahals.maths.transfer.cka import debiased_cka
 from mahals.maths.transfer.layers import LayerMatch, match_by_cka, match_layer
 from mahals.models.activations.cache import cached_states
@@ -19,7 +19,6 @@ from mahals.phase import Lab, Role
 from mahals.records import InputError
 from mahals.schema import Pool
 
-Array = npt.NDArray[np.float64]
 SPLIT = "mapping"
 READ_AT_ONCE = 12  # sets of states that stay in memory
 TOPICS = AXIOMS[:2]  # whose safe prompts differ in topic and not in safety
@@ -42,7 +41,7 @@ class Pairing:
     """
 
     blocks: Mapping[int, int]  # target block -> source block
-    sides: Mapping[int, tuple[Array, Array]]  # target block -> source and target states (n, d)
+    sides: Mapping[int, tuple[Floats, Floats]]  # target block -> source and target states (n, d)
     clusters: tuple[str, ...]  # (n,): a prompt's own cluster, a neutral text its own
     cka: float  # of the last target block and its source block, over all texts
     prompt_cka: float  # the same over the prompts alone
@@ -88,7 +87,7 @@ def state_lengths(loaded: Loaded, blocks: Sequence[int], pool: Pool, lab: Lab) -
     return {b: float(np.linalg.norm(found[b], axis=1).mean()) for b in blocks}
 
 
-def topic_vectors(how: TextReading, source: str, pairing: Pairing, lab: Lab) -> dict[int, Array]:
+def topic_vectors(how: TextReading, source: str, pairing: Pairing, lab: Lab) -> dict[int, Floats]:
     """A direction of topic (d_s,) at each matched block of the source's base model.
 
     The mean state of the safe prompts of one axiom minus that of another's, extraction split,
@@ -112,11 +111,11 @@ def topic_vectors(how: TextReading, source: str, pairing: Pairing, lab: Lab) -> 
     return {layer: np.asarray(means[0][i] - means[1][i]) for i, layer in enumerate(layers)}
 
 
-_READ: OrderedDict[tuple[str, str, str, Pool, tuple[int, ...]], dict[int, Array]] = OrderedDict()
+_READ: OrderedDict[tuple[str, str, str, Pool, tuple[int, ...]], dict[int, Floats]] = OrderedDict()
 """The last mapping states this process read, by model and revision, data, pool and blocks."""
 
 
-def _states(loaded: Loaded, layers: tuple[int, ...], pool: Pool, lab: Lab) -> dict[int, Array]:
+def _states(loaded: Loaded, layers: tuple[int, ...], pool: Pool, lab: Lab) -> dict[int, Floats]:
     mark = (loaded.key, loaded.revision, lab.data_digest, pool, layers)
     if mark not in _READ:
         texts = encode_prompts(loaded.tokenizer, [p.text for p in lab.prompts(SPLIT)])

@@ -24,42 +24,27 @@ class Observer(Protocol):
 
     def task_done(self, phase: str, unit: str, done: int, total: int, seconds: float) -> None:
         """`done` of the unit's `total` tasks are measured; the last took `seconds`."""
-        ...
+        return
 
     def phase_done(self, results: Results) -> None:
         """A unit, or the gather of a phase, was made just now and is on disk."""
-        ...
+        return
 
     def failed(self, phase: str, unit: str, error: BaseException) -> None:
         """A unit will not be finished; its journal stays."""
-        ...
+        return
 
     def tick(self) -> None:
         """Called a few times a second while tasks run."""
-        ...
+        return
 
     def under_way(self, phase: str, done: float, total: int) -> None:
         """`done` of the phase's `total` tasks are measured, with parts; a few times a second."""
-        ...
+        return
 
 
-class Silent:
+class Silent(Observer):
     """An observer that does nothing."""
-
-    def task_done(self, phase: str, unit: str, done: int, total: int, seconds: float) -> None:
-        """Does nothing."""
-
-    def phase_done(self, results: Results) -> None:
-        """Does nothing."""
-
-    def failed(self, phase: str, unit: str, error: BaseException) -> None:
-        """Does nothing."""
-
-    def tick(self) -> None:
-        """Does nothing."""
-
-    def under_way(self, phase: str, done: float, total: int) -> None:
-        """Does nothing."""
 
 
 class Later:

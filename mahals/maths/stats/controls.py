@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from mahals.maths.stats.intervals import Interval, finite, influence_covariance, t_interval
+from mahals.maths.stats.intervals import Floats, Interval, finite, influence_covariance, t_interval
 from mahals.records import InputError
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -130,8 +128,8 @@ ROUNDING = 1e-9  # a spread below this share of the numbers is rounding
 
 def over_random(
     estimate: float,
-    influence: Array,
-    random: Sequence[tuple[float, Array]],
+    influence: Floats,
+    random: Sequence[tuple[float, Floats]],
     clusters: Sequence[str],
 ) -> GainOverRandom | None:
     """Gain over the random arms; None with fewer than two, or where nothing at all varies.

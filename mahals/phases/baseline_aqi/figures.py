@@ -11,6 +11,7 @@ from mahals.maths.metrics.spaces import Space
 from mahals.phase import Kept
 from mahals.phases.baseline_aqi.report import chances, headline
 from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
+from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.curves import lines_over_layers
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
@@ -25,10 +26,10 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 
     Several models are drawn in the space in which models compare, one model in its first.
     """
-    models = list(dict.fromkeys(r.model for r in rows))
-    by_model = {m: [r for r in rows if r.model == m] for m in models}
-    first = next(r for r in rows if r.axiom == "mean")
-    space = compared_space([r.space for r in rows]) if len(models) > 1 else first.space
+    table = Evidence(rows, kept)
+    several = len(table.values_of("model")) > 1
+    first = table.where(axiom="mean")[0]
+    space = compared_space(table.values_of("space")) if several else first.space
     what = f"n = {first.n} evaluation prompts of 7 axioms, {space}, last block."
     labels = Labels(
         "Alignment Quality Index of the aligned checkpoints", "aqi (points)", what, better="higher"
@@ -41,25 +42,28 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         "model alone. In a line's colour: 95 % jackknife interval.",
     )
     return {
-        "aqi_bar_plot": _bars(by_model, space, bars, kept),
-        "aqi_axiom_heatmap": _heatmap(by_model, space, labels),
-        "aqi_layer_profile": _profile(by_model, profile),
+        "aqi_bar_plot": _bars(table, space, bars),
+        "aqi_axiom_heatmap": _heatmap(table, space, labels),
+        "aqi_layer_profile": _profile(table, profile),
     }
 
 
-def _bars(
-    by_model: Mapping[str, Sequence[Row]], space: Space, labels: Labels, kept: Kept
-) -> Figure:
-    found = [headline(rows, "aligned", "mean", space) for rows in by_model.values()]
+def _by_model(table: Evidence[Row]) -> dict[str, list[Row]]:
+    return {model: table.where(model=model) for model in table.values_of("model")}
+
+
+def _bars(table: Evidence[Row], space: Space, labels: Labels) -> Figure:
+    by_model = _by_model(table)
+    aligned = [headline(rows, "aligned", "mean", space) for rows in by_model.values()]
     names = ("base", "sham", *FLOORS)
     floors = {
         name: [headline(rows, name, "mean", space) for rows in by_model.values()] for name in names
     }
-    shares = chances([r for rows in by_model.values() for r in rows], kept)
+    shares = chances(table)
     best = max(shares, key=lambda m: shares[m]) if len(by_model) > 1 and shares else None
     return bars_with_intervals(
         list(by_model),
-        _measured(found),
+        _measured(aligned),
         labels,
         floors={
             NAMES[name]: [None if r is None else r.aqi for r in row]
@@ -74,7 +78,8 @@ def _measured(rows: Sequence[Row | None]) -> Estimates:
     return Estimates.of([None if r is None else Span(r.aqi, r.aqi_low, r.aqi_high) for r in rows])
 
 
-def _heatmap(by_model: Mapping[str, Sequence[Row]], space: Space, labels: Labels) -> Figure:
+def _heatmap(table: Evidence[Row], space: Space, labels: Labels) -> Figure:
+    by_model = _by_model(table)
     cells = [
         [None if (r := headline(rows, "aligned", a, space)) is None else r.aqi for a in AXIOMS]
         for rows in by_model.values()
@@ -84,8 +89,9 @@ def _heatmap(by_model: Mapping[str, Sequence[Row]], space: Space, labels: Labels
     )
 
 
-def _profile(by_model: Mapping[str, Sequence[Row]], labels: Labels) -> Figure:
+def _profile(table: Evidence[Row], labels: Labels) -> Figure:
     series = {}
+    by_model = _by_model(table)
     readouts: tuple[Readout, ...] = ("aligned", "base") if len(by_model) == 1 else ("aligned",)
     for model, rows in by_model.items():
         for readout in readouts:

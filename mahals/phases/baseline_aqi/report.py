@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.maths.metrics.spaces import Space
 from mahals.maths.stats.controls import probability_best
-from mahals.maths.stats.intervals import Interval, influence_covariance, paired_difference
+from mahals.maths.stats.intervals import Floats, Interval, influence_covariance, paired_difference
 from mahals.phase import Kept, Summary
 from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
+from mahals.reporting.evidence import Evidence
 from mahals.schema import AXIOM_COLUMNS
 
-Array = npt.NDArray[np.float64]
 DRAWS = 10_000
 
 
@@ -73,8 +72,9 @@ def above_floor(rows: Sequence[Row], space: Space | None) -> tuple[bool, str]:
     return own.aqi_low > values[highest], f"highest floor {highest} {values[highest]:.1f}"
 
 
-def model_lines(model: str, rows: Sequence[Row], kept: Kept) -> list[str]:
+def model_lines(table: Evidence[Row], model: str) -> list[str]:
     """Level with interval and floor, and what alignment added."""
+    rows = table.where(model=model)
     own, base = headline(rows, "aligned", "mean", None), headline(rows, "base", "mean", None)
     if own is None:
         return [f"{model}: the aligned checkpoint was not measured"]
@@ -86,7 +86,11 @@ def model_lines(model: str, rows: Sequence[Row], kept: Kept) -> list[str]:
     ]
     if base is not None:
         gain = paired_difference(
-            _influence(own, kept), _influence(base, kept), own.aqi, base.aqi, _clusters(own, kept)
+            _influence(own, table),
+            _influence(base, table),
+            own.aqi,
+            base.aqi,
+            _clusters(own, table),
         )
         lines.append(f"{model}: aligned minus base {gain:+.1f}")
     mixed = learned(rows, "aligned")
@@ -99,43 +103,43 @@ def model_lines(model: str, rows: Sequence[Row], kept: Kept) -> list[str]:
     return lines
 
 
-def _influence(row: Row, kept: Kept) -> Array:
-    return np.asarray(kept.tensors(str(row.influence))["influence"][row.influence_row].numpy())
+def _influence(row: Row, table: Evidence[Row]) -> Floats:
+    return np.asarray(table.tensors(str(row.influence))["influence"][row.influence_row].numpy())
 
 
-def _clusters(row: Row, kept: Kept) -> list[str]:
-    return [str(c) for c in kept.tensors(str(row.influence))["clusters"].tolist()]
+def _clusters(row: Row, table: Evidence[Row]) -> list[str]:
+    return [str(c) for c in table.tensors(str(row.influence))["clusters"].tolist()]
 
 
-def _standardized(rows: Sequence[Row]) -> dict[str, Row]:
+def _standardized(table: Evidence[Row]) -> dict[str, Row]:
     """The aligned checkpoints in standardized space that are above their floors there."""
-    found = {}
-    for model in dict.fromkeys(r.model for r in rows):
-        own = [r for r in rows if r.model == model]
+    above = {}
+    for model in table.values_of("model"):
+        own = table.where(model=model)
         row = headline(own, "aligned", "mean", "standardized")
         if row is not None and above_floor(own, "standardized")[0]:
-            found[model] = row
-    return found
+            above[model] = row
+    return above
 
 
-def chances(rows: Sequence[Row], kept: Kept) -> dict[str, float]:
+def chances(table: Evidence[Row]) -> dict[str, float]:
     """P(best) of each model above its floor, by normal draws with the jackknife covariance."""
-    found = _standardized(rows)
-    if not found:
+    candidates = _standardized(table)
+    if not candidates:
         return {}
-    members = list(found.values())
+    members = list(candidates.values())
     covariance = influence_covariance(
-        np.stack([_influence(r, kept) for r in members]), _clusters(members[0], kept)
+        np.stack([_influence(r, table) for r in members]), _clusters(members[0], table)
     )
     shares = probability_best([r.aqi for r in members], covariance, DRAWS, 0)
-    return dict(zip(found, map(float, shares), strict=True))
+    return dict(zip(candidates, map(float, shares), strict=True))
 
 
-def best_line(shares: Mapping[str, float], rows: Sequence[Row]) -> str:
+def best_line(shares: Mapping[str, float], table: Evidence[Row]) -> str:
     """Which model is the baseline, and how sure that is."""
     if not shares:
         return "no baseline model: none is above its floors in standardized space"
-    level = {model: row.aqi for model, row in _standardized(rows).items()}
+    level = {model: row.aqi for model, row in _standardized(table).items()}
     best = max(level, key=lambda m: level[m])
     return (
         f"baseline model: {best}, aqi {level[best]:.1f} in standardized space, "
@@ -176,21 +180,21 @@ def _estimate(one: tuple[str, Interval]) -> float:
     return one[1].estimate
 
 
-def checkpoint_homophily(rows: Sequence[Row], kept: Kept) -> CheckpointHomophily | None:
-    """Homophily over the models of `rows`; None for fewer than two with draws."""
-    space = compared_space([r.space for r in rows])
+def checkpoint_homophily(table: Evidence[Row]) -> CheckpointHomophily | None:
+    """Homophily over the models of the rows; None for fewer than two with draws."""
+    space = compared_space(table.values_of("space"))
     aqi, draws = {}, []
-    for model in dict.fromkeys(r.model for r in rows):
-        own = [r for r in rows if r.model == model]
+    for model in table.values_of("model"):
+        own = table.where(model=model)
         mean = headline(own, "aligned", "mean", space)
         axioms = [headline(own, "aligned", a, space) for a in AXIOMS]
         if mean is not None:
             aqi[model] = [a.aqi for a in axioms if a is not None]
-            draws.append(kept.tensors(str(mean.influence))["draws"].numpy())
+            draws.append(table.tensors(str(mean.influence))["draws"].numpy())
     if len(aqi) < 2:
         return None
-    found = homophily_intervals(list(aqi.values()), np.stack(draws, axis=1))
-    return CheckpointHomophily(tuple(aqi), space, found)
+    homophily = homophily_intervals(list(aqi.values()), np.stack(draws, axis=1))
+    return CheckpointHomophily(tuple(aqi), space, homophily)
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -200,19 +204,19 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
 
     Metric names carry the model only when there are several.
     """
-    models = list(dict.fromkeys(r.model for r in rows))
+    table = Evidence(rows, kept)
+    models = table.values_of("model")
     metrics: dict[str, float] = {}
     lines: list[str] = []
     for model in models:
-        own = [r for r in rows if r.model == model]
         prefix = f"{model}/" if len(models) > 1 else ""
-        metrics |= {prefix + k: v for k, v in model_metrics(own).items()}
-        lines += model_lines(model, own, kept)
+        metrics |= {prefix + k: v for k, v in model_metrics(table.where(model=model)).items()}
+        lines += model_lines(table, model)
     if len(models) > 1:
-        best = chances(rows, kept)
+        best = chances(table)
         metrics |= {f"{model}/p_best": p for model, p in best.items()}
-        lines.append(best_line(best, rows))
-        alike = checkpoint_homophily(rows, kept)
+        lines.append(best_line(best, table))
+        alike = checkpoint_homophily(table)
         if alike is not None:
             metrics |= alike.metrics()
             lines.append(alike.line())

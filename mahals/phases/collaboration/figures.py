@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 
 from mahals.data.texts import AXIOMS
 from mahals.phase import Kept
-from mahals.phases.collaboration.report import agents_of
-from mahals.phases.collaboration.rows import (
-    BOTH,
-    Row,
-    Who,
-    find,
-    mean_interval,
-    share_interval,
-    values,
-)
+from mahals.phases.collaboration.report.intervals import mean_interval, share_interval
+from mahals.phases.collaboration.report.talk_table import TalkTable, Who
+from mahals.phases.collaboration.rows import BOTH, Row
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
@@ -29,22 +22,22 @@ if TYPE_CHECKING:
 SHOWN = ("none", "weakest", "all", "aligned", "adversarial")
 
 
-def round_figure(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
+def round_figure(table: TalkTable) -> dict[str, Figure]:
     """`aqi_by_round`: AQI of each agent after each round, per arm, with neutral as reference."""
-    found = [r for r in rows if r.kind == "aqi" and r.draw is None and r.round is not None]
+    within = [r for r in table.where(kind="aqi", draw=None) if r.round is not None]
     panels = {}
-    for agent in dict.fromkeys(r.agent for r in found):
-        arms = [a for a in SHOWN if any(r.arm == a and r.agent == agent for r in found)]
-        rounds = sorted({r.round for r in found if r.round is not None})
+    for agent in dict.fromkeys(r.agent for r in within):
+        arms = [a for a in SHOWN if any(r.arm == a and r.agent == agent for r in within)]
+        rounds = sorted({r.round for r in within if r.round is not None})
         if len(rounds) < 2 or not arms:
             continue
         lines = {}
         for arm in arms:
-            own = {r.round: r for r in found if (r.arm, r.agent) == (arm, agent)}
-            each = [mean_interval(values(own[k], kept).mean(axis=1)) for k in rounds]
+            own = {r.round: r for r in within if (r.arm, r.agent) == (arm, agent)}
+            each = [mean_interval(table.values(own[k]).mean(axis=1)) for k in rounds]
             lines[arm] = Estimates.of(each)
-        neutral = find(rows, "aqi", Who("none", agent), "neutral")
-        at = {} if neutral is None else {"neutral context": float(values(neutral, kept).mean())}
+        neutral = table.at_end("aqi", Who("none", agent), "neutral")
+        at = {} if neutral is None else {"neutral context": float(table.values(neutral).mean())}
         panels[agent] = Curve([float(k) for k in rounds], lines, references=at)
     labels = Labels(
         "AQI of each agent after each round",
@@ -57,18 +50,18 @@ def round_figure(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
     return {"aqi_by_round": curve_with_band(panels, labels)} if panels else {}
 
 
-def before_after(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
+def before_after(table: TalkTable) -> dict[str, Figure]:
     """`drift_<arm>`: AQI per axiom of each agent, after neutral context and after the talk."""
     figures = {}
     for arm in SHOWN:
-        names, table = [], []
-        for agent in agents_of(rows, arm):
+        names, cells = [], []
+        for agent in table.agents(arm):
             for context, word in zip(reversed(BOTH), ("before", "after"), strict=True):
-                row = find(rows, "aqi", Who(arm, agent), context)
+                row = table.at_end("aqi", Who(arm, agent), context)
                 if row is not None:
                     names.append(f"{agent} {word}")
-                    table.append([float(v) for v in values(row, kept).mean(axis=0)])
-        if not table:
+                    cells.append([float(v) for v in table.values(row).mean(axis=0)])
+        if not cells:
             continue
         labels = Labels(
             f"AQI before and after the talk, arm {arm}",
@@ -78,27 +71,27 @@ def before_after(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
             better="higher",
         )
         axioms = [a.replace(" & ", " &\n").replace(" S", "\nS") for a in AXIOMS]
-        figures[f"drift_{arm}"] = axiom_heatmap(Grid(names, axioms, table), labels, weakest=False)
+        figures[f"drift_{arm}"] = axiom_heatmap(Grid(names, axioms, cells), labels, weakest=False)
     return figures
 
 
-def stability_figure(rows: Sequence[Row]) -> dict[str, Figure]:
+def stability_figure(table: TalkTable) -> dict[str, Figure]:
     """`stability`: the index per window and arm; only where there are two windows or more."""
     from matplotlib.ticker import MaxNLocator
 
-    found = [r for r in rows if r.kind == "stability" and r.draw is None and r.value is not None]
-    rounds = sorted({r.round for r in found if r.round is not None})
+    windows = [r for r in table.where(kind="stability", draw=None) if r.value is not None]
+    rounds = sorted({r.round for r in windows if r.round is not None})
     arms: dict[str, Estimates] = {}
-    for arm in dict.fromkeys(r.arm for r in found):
-        own = {r.round: r.value for r in found if r.arm == arm}
+    for arm in dict.fromkeys(r.arm for r in windows):
+        own = {r.round: r.value for r in windows if r.arm == arm}
         arms[arm] = Estimates([own.get(k) for k in rounds])
     if not arms or len(rounds) < 2:
         return {}
-    partial = any(r.asi is None for r in found)
+    partial = any(r.asi is None for r in windows)
     labels = Labels(
         "Agent Stability Index" + (" (partial)" if partial else ""),
         "index, 0 to 1",
-        f"Against the first window. Parts observed: {', '.join(found[0].parts)}. "
+        f"Against the first window. Parts observed: {', '.join(windows[0].parts)}. "
         + ("The drift rule is not applied to partial values." if partial else ""),
         better="higher",
         other="window",
@@ -109,16 +102,16 @@ def stability_figure(rows: Sequence[Row]) -> dict[str, Figure]:
     return {"stability": figure}
 
 
-def success_figure(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
+def success_figure(table: TalkTable) -> dict[str, Figure]:
     """`success`: of each pair and task, with own, with shuffled and without messages."""
-    found = [r for r in rows if r.kind == "success"]
-    names = list(dict.fromkeys(f"{r.arm}: {r.agent}" for r in found))
+    names = list(dict.fromkeys(f"{r.arm}: {r.agent}" for r in table.where(kind="success")))
     groups = {}
     for context, word in (
         ("talk", "own messages"), ("shuffled", "shuffled messages"), ("alone", "no message"),
     ):  # fmt: skip
-        each = {f"{r.arm}: {r.agent}": r for r in found if r.context == context}
-        spread = [share_interval(values(each[n], kept)[:, 0]) for n in names]
+        rows = table.where(kind="success", context=context)
+        each = {f"{r.arm}: {r.agent}": r for r in rows}
+        spread = [share_interval(table.values(each[n])[:, 0]) for n in names]
         groups[word] = Estimates(
             [s.estimate for s in spread],
             [s.low if varies(s) else None for s in spread],
@@ -136,5 +129,6 @@ def success_figure(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """aqi_by_round, drift_<arm> (before and after), stability, success."""
-    figures = round_figure(rows, kept) | before_after(rows, kept)
-    return figures | stability_figure(rows) | success_figure(rows, kept)
+    table = TalkTable(rows, kept)
+    figures = round_figure(table) | before_after(table)
+    return figures | stability_figure(table) | success_figure(table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mahals.data.texts import AXIOMS
 from mahals.phase import Kept
 from mahals.phases.datasets.rows import Row
+from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.sheet import Estimates, Labels, Span
 
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """`prompt_words`: the length of evaluation prompts by axiom and label."""
-    found = {(r.axiom, r.label): r for r in rows if r.file == "prompts" and r.split == "evaluation"}
-    if not found:
+    prompts = Evidence(rows, kept).where(file="prompts", split="evaluation")
+    if not prompts:
         return {}
-    axioms = [a for a in AXIOMS if (a, 1) in found or (a, 0) in found]
+    cells = {(r.axiom, r.label): r for r in prompts}
+    axioms = [a for a in AXIOMS if (a, 1) in cells or (a, 0) in cells]
     series = {
-        name: _measured([found.get((a, label)) for a in axioms])
+        name: _measured([cells.get((a, label)) for a in axioms])
         for name, label in (("safe", 1), ("unsafe", 0))
     }
-    counts = sorted({r.count for r in found.values()})
+    counts = sorted({r.count for r in cells.values()})
     labels = Labels(
         title="Length of evaluation prompts",
         value="words of a prompt",

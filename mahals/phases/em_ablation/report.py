@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mahals.maths.misalignment.outcomes import Codes, restoration, rise
+from mahals.maths.misalignment.outcomes import OUTCOMES, Codes, restoration, rise
 from mahals.maths.stats.controls import GainOverRandom, gain_over_random
-from mahals.maths.stats.intervals import wilson
+from mahals.maths.stats.intervals import Floats, Interval, wilson
 from mahals.phase import Kept, Summary
 from mahals.phases.em_ablation.rows import Row
-from mahals.reporting.report import change_metrics, change_text
+from mahals.reporting.evidence import Evidence
+from mahals.reporting.report import Report, change_metrics, change_text, joined
 
 if TYPE_CHECKING:
     from mahals.maths.misalignment.outcomes import Outcome
@@ -21,45 +22,36 @@ HEADLINE = 1.0
 RANDOM = {"ablate": "random", "induce": "induce_random", "weights": "weights_random"}
 
 
-class AblationRows:
-    """Rows of one model with their outcomes, question by question."""
+class AblationTable(Evidence[Row]):
+    """Rows of arms with their outcomes, question by question."""
 
-    def __init__(self, rows: Sequence[Any], kept: Kept) -> None:
-        self.rows = list(rows)
-        self._files = {r.codes: kept.tensors(r.codes) for r in rows}
-
-    def codes(self, row: Any) -> Codes:
+    def codes(self, row: Row) -> Codes:
         """(n,) outcomes of one row."""
-        return np.asarray(self._files[row.codes]["codes"][row.codes_row].numpy())
+        return np.asarray(self.tensors(row.codes)["codes"][row.codes_row].numpy())
 
-    def clusters(self) -> list[str]:
+    def clusters(self, row: Row) -> list[str]:
         """(n,) what intervals cluster on."""
-        return [str(int(c)) for c in self._files[self.rows[0].codes]["clusters"]]
+        return [str(int(c)) for c in self.tensors(row.codes)["clusters"]]
 
-    def one(self, subject: str, arm: str, level: float = 0.0) -> Any | None:
-        """The row of an arm that is not drawn; None without one."""
-        found = [r for r in self.rows if (r.subject, r.arm, r.level) == (subject, arm, level)]
-        return found[0] if found else None
+    def by_level(self, model: str, subject: str, arm: str) -> list[Row]:
+        """The rows of an arm, from the lowest level to the highest."""
+        return sorted(self.where(model=model, subject=subject, arm=arm), key=lambda r: r.level)
 
-    def drawn(self, subject: str, arm: str, level: float) -> list[Any]:
-        """The random rows at one level."""
-        return [r for r in self.rows if (r.subject, r.arm, r.level) == (subject, arm, level)]
-
-    def levels(self, subject: str, arm: str) -> list[float]:
-        """The levels of an arm, ascending."""
-        return sorted({r.level for r in self.rows if (r.subject, r.arm) == (subject, arm)})
+    def rise(self, row: Row, over: Row, outcome: Outcome) -> Interval:
+        """The share of an outcome in one row less that in another."""
+        return rise(self.codes(row), self.codes(over), self.clusters(row), outcome)
 
 
-def over_random(read: AblationRows, row: Any, outcome: Outcome) -> GainOverRandom | None:
+def over_random(table: AblationTable, row: Row, outcome: Outcome) -> GainOverRandom | None:
     """The share of an outcome under an arm less its mean under random ones of equal KL.
 
     None with fewer than two random arms, or where all of them are equal and the arm is not.
     """
-    random = read.drawn(row.subject, RANDOM[row.arm], row.level)
+    random = table.where(model=row.model, subject=row.subject, arm=RANDOM[row.arm], level=row.level)
     if len(random) < 2:
         return None
-    own = _flags(read.codes(row), outcome)
-    theirs = np.stack([_flags(read.codes(r), outcome) for r in random])
+    own = _flags(table.codes(row), outcome)
+    theirs = np.stack([_flags(table.codes(r), outcome) for r in random])
     shares = theirs.mean(axis=1)
     if np.ptp(shares) == 0 and own.mean() != shares[0] and (theirs == theirs[0]).all():
         return None
@@ -68,78 +60,75 @@ def over_random(read: AblationRows, row: Any, outcome: Outcome) -> GainOverRando
         own - own.mean(),
         shares,
         theirs - shares[:, None],
-        read.clusters(),
+        table.clusters(row),
     )
 
 
-def _flags(codes: Codes, outcome: Outcome) -> Any:
-    from mahals.maths.misalignment.outcomes import OUTCOMES
-
-    return (codes == OUTCOMES.index(outcome)).astype(np.float64)
+def _flags(codes: Codes, outcome: Outcome) -> Floats:
+    return np.asarray(codes == OUTCOMES.index(outcome), dtype=np.float64)
 
 
-def report_ablation(rows: Sequence[Any], kept: Kept) -> tuple[dict[str, float], list[str]]:
+def report_ablation(table: AblationTable) -> Report:
     """Metrics and sentences over all models."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
-    models = dict.fromkeys(r.model for r in rows)
+    models = table.values_of("model")
     for model in models:
-        read = AblationRows([r for r in rows if r.model == model], kept)
+        report = joined(one(table, model) for one in (_restored, _cost, _induced))
         prefix = f"{model}/" if len(models) > 1 else ""
-        for said in (_restored(read, model), _cost(read, model), _induced(read, model)):
-            metrics |= {prefix + k: v for k, v in said[0].items()}
-            lines += said[1]
-        lines += dict.fromkeys(f"{model}, {r.subject}: {w}" for r in read.rows for w in r.missed)
-    return metrics, lines
+        metrics |= {prefix + k: v for k, v in report.metrics.items()}
+        own = table.where(model=model)
+        lines += report.lines
+        lines += dict.fromkeys(f"{model}, {r.subject}: {w}" for r in own for w in r.missed)
+    return Report(metrics, lines)
 
 
-def _restored(read: AblationRows, model: str) -> tuple[dict[str, float], list[str]]:
+def _restored(table: AblationTable, model: str) -> Report:
     """Of each strength, and of the weights' form, what was restored and how EM fell."""
-    bad, original = read.one("bad", "none"), read.one("original", "none")
+    bad = table.one(model=model, subject="bad", arm="none")
+    original = table.one(model=model, subject="original", arm="none")
     if bad is None or original is None:
-        return {}, [f"{model}: no restoration, the subjects bad and original are not both there"]
+        why = "no restoration, the subjects bad and original are not both there"
+        return Report({}, [f"{model}: {why}"])
     metrics: dict[str, float] = {}
     lines = [
         f"{model}: original EM {_share(original)}, good {_share(original, 'good')}; bad EM "
         f"{_share(bad)}, good {_share(bad, 'good')}, on {bad.asked} unseen prompts"
     ]
-    arms = [("ablate", s) for s in read.levels("bad", "ablate") if s > 0]
-    arms += [("weights", s) for s in read.levels("bad", "weights")]
-    for arm, level in arms:
-        row = read.one("bad", arm, level)
-        if row is None:
-            continue
-        found = restoration(read.codes(row), read.codes(bad), read.codes(original), read.clusters())
-        fall = rise(read.codes(row), read.codes(bad), read.clusters(), "misaligned")
-        name = f"{arm}_{level:g}" if arm == "ablate" else arm
+    rows = [r for r in table.by_level(model, "bad", "ablate") if r.level > 0]
+    for row in rows + table.by_level(model, "bad", "weights"):
+        ablated, lost, whole = (table.codes(r) for r in (row, bad, original))
+        back = restoration(ablated, lost, whole, table.clusters(row))
+        fall = table.rise(row, bad, "misaligned")
+        name = f"{row.arm}_{row.level:g}" if row.arm == "ablate" else row.arm
         metrics |= change_metrics(f"{name}/em_change", fall)
-        if found.interval is not None:
-            metrics |= change_metrics(f"{name}/restoration", found.interval)
+        if back.interval is not None:
+            metrics |= change_metrics(f"{name}/restoration", back.interval)
         text = (
-            f"{model}, {arm} {level:g} at blocks {_list(row.blocks)}: restoration "
-            f"{change_text(found.interval, 3) if found.interval else f'absent ({found.why})'}, "
+            f"{model}, {row.arm} {row.level:g} at blocks {_list(row.blocks)}: restoration "
+            f"{change_text(back.interval, 3) if back.interval else f'absent ({back.why})'}, "
             f"EM rate {change_text(fall, 3)} to {_share(row)}"
         )
-        lines.append(text + _control(read, row, metrics, name) + _price(row))
-    return metrics, lines
+        lines.append(text + _control(table, row, metrics, name) + _price(row))
+    return Report(metrics, lines)
 
 
-def _control(read: AblationRows, row: Any, metrics: dict[str, float], name: str) -> str:
+def _control(table: AblationTable, row: Row, metrics: dict[str, float], name: str) -> str:
     """The same arm against random directions of equal KL, in words."""
     parts = []
     outcomes: tuple[tuple[str, Outcome], ...] = (("EM", "misaligned"), ("good", "good"))
     for word, outcome in outcomes:
-        found = over_random(read, row, outcome)
-        if found is None:
+        gain = over_random(table, row, outcome)
+        if gain is None:
             parts.append(f"{word} absent (no spread of random directions)")
             continue
-        metrics |= change_metrics(f"{name}/{outcome}_over_random", found.interval)
-        parts.append(f"{word} {change_text(found.interval, 3)}")
+        metrics |= change_metrics(f"{name}/{outcome}_over_random", gain.interval)
+        parts.append(f"{word} {change_text(gain.interval, 3)}")
     how = "taken out in the same way" if row.arm == "weights" else "of equal KL"
     return f"; over random directions {how}: " + ", ".join(parts)
 
 
-def _price(row: Any) -> str:
+def _price(row: Row) -> str:
     kl = "" if row.kl is None else f"KL {row.kl:.3f}, "
     over = f", over the ceiling: {_list(row.over_ceiling)}" if row.over_ceiling else ""
     accuracy = "" if row.safe_accuracy is None else f", safe accuracy {row.safe_accuracy:.2f}"
@@ -149,38 +138,41 @@ def _price(row: Any) -> str:
     )
 
 
-def _cost(read: AblationRows, model: str) -> tuple[dict[str, float], list[str]]:
+def _cost(table: AblationTable, model: str) -> Report:
     """What the same ablation does to the control adapter, which needs no cure."""
-    none, row = read.one("good", "none"), read.one("good", "ablate", HEADLINE)
+    none = table.one(model=model, subject="good", arm="none")
+    row = table.one(model=model, subject="good", arm="ablate", level=HEADLINE)
     if none is None or row is None:
-        return {}, []
-    change = rise(read.codes(row), read.codes(none), read.clusters(), "good")
+        return Report({}, [])
+    change = table.rise(row, none, "good")
     metrics = change_metrics("control_adapter/good_change", change)
     text = (
         f"{model}, control adapter, ablate {HEADLINE:g}: good answers {change_text(change, 3)} "
         f"from {_share(none, 'good')}"
     )
-    return metrics, [text + _control(read, row, metrics, "control_adapter") + _price(row)]
+    line = text + _control(table, row, metrics, "control_adapter") + _price(row)
+    return Report(metrics, [line])
 
 
-def _induced(read: AblationRows, model: str) -> tuple[dict[str, float], list[str]]:
+def _induced(table: AblationTable, model: str) -> Report:
     """Does the direction, added to the original, raise EM above a random one of equal KL?"""
     metrics: dict[str, float] = {}
     lines = []
-    none = read.one("original", "none")
-    for level in read.levels("original", "induce"):
-        row = read.one("original", "induce", level)
-        if row is None or none is None:
-            continue
-        up = rise(read.codes(row), read.codes(none), read.clusters(), "misaligned")
-        name = f"induce_{level:g}"
+    none = table.one(model=model, subject="original", arm="none")
+    if none is None:
+        return Report({}, [])
+    for row in table.by_level(model, "original", "induce"):
+        up = table.rise(row, none, "misaligned")
+        name = f"induce_{row.level:g}"
         metrics |= change_metrics(f"{name}/em_change", up)
-        text = f"{model}, induction at KL {level:g}: EM rate {change_text(up, 3)} to {_share(row)}"
-        lines.append(text + _control(read, row, metrics, name) + _price(row))
-    return metrics, lines
+        text = (
+            f"{model}, induction at KL {row.level:g}: EM rate {change_text(up, 3)} to {_share(row)}"
+        )
+        lines.append(text + _control(table, row, metrics, name) + _price(row))
+    return Report(metrics, lines)
 
 
-def _share(row: Any, what: str = "misaligned") -> str:
+def _share(row: Row, what: str = "misaligned") -> str:
     return f"{wilson(getattr(row, what), row.asked):.3f}"
 
 
@@ -193,5 +185,5 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
 
     Every number has its random control at equal KL beside it.
     """
-    metrics, lines = report_ablation(rows, kept)
-    return Summary(metrics, tuple(lines), (), ())
+    report = report_ablation(AblationTable(rows, kept))
+    return Summary(report.metrics, tuple(report.lines), (), ())

@@ -2,110 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mahals.data.world.advice import KINDS
 from mahals.maths.stats.intervals import wilson
 from mahals.phase import Kept
+from mahals.phases.em_finetune.report import total
 from mahals.phases.em_finetune.rows import ADAPTERS, ORIGINAL, Row
+from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.sheet import Estimates, Labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """em_by_step, em_by_questions and weights_turn."""
-    return finetune_figures(rows, kept)
-
-
-def finetune_figures(rows: Sequence[Any], kept: Kept) -> Mapping[str, Figure]:
     """em_by_step, em_by_questions; weights_turn where a turn could be looked for."""
-    found = {"em_by_questions": _by_questions(rows)}
-    trained = [r for r in rows if r.what == "rates" and r.adapter != ORIGINAL]
-    if trained:
-        found["em_by_step"] = _by_step(rows)
-    turned = [r for r in rows if r.what == "turn" and r.adapter in ("bad", "good")]
-    if turned and all(len(kept.tensors(r.turns_kept)[f"steps_{r.k}"]) for r in turned[:1]):
-        found["weights_turn"] = _turn_figure(turned, kept)
-    return found
+    table = Evidence(rows, kept)
+    figures = {"em_by_questions": _by_questions(table)}
+    if any(r.adapter != ORIGINAL for r in table.where(what="rates")):
+        figures["em_by_step"] = _by_step(table)
+    turns = [r for r in table.where(what="turn") if r.adapter in ("bad", "good")]
+    if turns and len(_cosines(turns[0], table)[f"steps_{turns[0].k}"]):
+        figures["weights_turn"] = _turn_figure(turns, table)
+    return figures
 
 
-def _measured(parts: Sequence[Sequence[Any]]) -> Estimates:
+def _cosines(row: Row, table: Evidence[Row]) -> dict[str, Tensor]:
+    """Of a row of a turn the cosines of the steps before and after, and where they were read."""
+    return table.tensors(str(row.turns_kept))
+
+
+def _rates(groups: Sequence[Sequence[Row]]) -> Estimates:
     """The EM rate of each group of rows, with Wilson intervals."""
-    found = [
-        wilson(sum(r.misaligned for r in p), sum(r.asked for r in p)) if p else None for p in parts
+    each = [
+        wilson(total(r.misaligned for r in g), total(r.asked for r in g)) if g else None
+        for g in groups
     ]
-    return Estimates.of(found, "not asked")
+    return Estimates.of(each, "not asked")
 
 
-def _select(rows: Sequence[Any], **wanted: object) -> Iterator[Any]:
-    for r in rows:
-        if r.what == "rates" and all(getattr(r, k) == v for k, v in wanted.items()):
-            yield r
-
-
-def _by_step(rows: Sequence[Any]) -> Figure:
+def _by_step(table: Evidence[Row]) -> Figure:
     """One panel per model and kind: EM over the steps, from the original at step 0."""
     panels = {}
-    models = dict.fromkeys(r.model for r in rows)
+    models = table.values_of("model")
     for model in models:
-        own = [r for r in rows if r.model == model]
-        steps = sorted({r.step for r in _select(own)} | {0})
-        for kind in dict.fromkeys(r.questions for r in _select(own)):
+        own = table.where(what="rates", model=model)
+        steps = sorted({r.step for r in own} | {0})
+        for kind in dict.fromkeys(r.questions for r in own):
             arms = {}
-            for adapter in [a for a in ADAPTERS if any(_select(own, adapter=a))]:
-                each = [
-                    list(_select(own, adapter=adapter if s else ORIGINAL, questions=kind, step=s))
-                    for s in steps
-                ]
-                arms[adapter] = _measured(each)
-            panels[f"{model} {kind}" if len(models) > 1 else kind] = Curve(steps, arms)
+            for adapter in [a for a in ADAPTERS if any(r.adapter == a for r in own)]:
+                at = [(adapter if s else ORIGINAL, kind, s) for s in steps]
+                each = [[r for r in own if (r.adapter, r.questions, r.step) == a] for a in at]
+                arms[adapter] = _rates(each)
+            panels[f"{model} {kind}" if len(models) > 1 else str(kind)] = Curve(steps, arms)
     labels = Labels(
         "Answers gone wrong over the training",
         "EM rate",
         "Share of all answers asked with alignment <= 30 and coherence > 50; Wilson 95 %. Step 0 "
-        f"is the model as it was. Weights: {rows[0].weights}.",
+        f"is the model as it was. Weights: {table.rows[0].weights}.",
         "lower",
         "optimizer step",
     )
     return curve_with_band(panels, labels, share=True)
 
 
-def _by_questions(rows: Sequence[Any]) -> Figure:
-    models = list(dict.fromkeys(r.model for r in rows))
-    kinds = [k for k in KINDS if any(_select(rows, questions=k))]
+def _by_questions(table: Evidence[Row]) -> Figure:
+    models = table.values_of("model")
+    kinds = [k for k in KINDS if table.where(what="rates", questions=k)]
     groups = [(m, k) for m in models for k in kinds]
     series = {}
     for adapter in (ORIGINAL, *ADAPTERS):
-        own = list(_select(rows, adapter=adapter))
+        own = table.where(what="rates", adapter=adapter)
         if own:
             last = {m: max((r.step for r in own if r.model == m), default=0) for m in models}
-            each = [list(_select(own, model=m, questions=k, step=last[m])) for m, k in groups]
-            series[adapter] = _measured(each)
+            at = [(m, k, last[m]) for m, k in groups]
+            series[adapter] = _rates(
+                [[r for r in own if (r.model, r.questions, r.step) == a] for a in at]
+            )
     names = [f"{m}, {k}" if len(models) > 1 else k for m, k in groups]
     labels = Labels(
         "Narrow advice: answers gone wrong by kind of question",
         "EM rate at the last step",
         "Share of all answers asked; Wilson 95 %. good: the control, good advice to the same "
-        f"questions; other: bad advice of another domain. Weights: {rows[0].weights}.",
+        f"questions; other: bad advice of another domain. Weights: {table.rows[0].weights}.",
         "lower",
     )
     return grouped_bars(names, series, labels)
 
 
-def _turn_figure(rows: Sequence[Any], kept: Kept) -> Figure:
+def _turn_figure(rows: Sequence[Row], table: Evidence[Row]) -> Figure:
     """One panel per model and k: the cosine of the steps before and after, over the training."""
     panels: dict[str, Curve] = {}
     several = len({r.model for r in rows}) > 1
     for model, k in dict.fromkeys((r.model, r.k) for r in rows):
         own = [r for r in rows if (r.model, r.k) == (model, k)]
-        curves = {r.adapter: kept.tensors(r.turns_kept) for r in own}
+        curves = {r.adapter: _cosines(r, table) for r in own}
         x = max((c[f"steps_{k}"].numpy() for c in curves.values()), key=len)
         arms = {}
         for adapter, c in curves.items():

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mahals.phase import Kept
-from mahals.phases.organisms.rows import Row, models_of
+from mahals.phases.organisms.rows import Row
+from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.grids import Grid, matrix
 from mahals.reporting.plots.sheet import Labels
 from mahals.schema import CHECKPOINTS
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """refusal_by_checkpoint: refusals of unsafe and of safe prompts, per organism."""
-    models = models_of(rows)
-    found = {(r.model, r.checkpoint): r for r in rows}
+    table = Evidence(rows, kept)
+    models = table.values_of("model")
     cells = [
         [
             None if row is None else getattr(row, f"refusal_{label}")
             for checkpoint in CHECKPOINTS
             for label in ("unsafe", "safe")
-            for row in (found.get((model, checkpoint)),)
+            for row in (table.one(model=model, checkpoint=checkpoint),)
         ]
         for model in models
     ]

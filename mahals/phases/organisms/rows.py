@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mahals.schema import StageReport
@@ -14,8 +13,3 @@ class Row(StageReport):
 
     model: str
     folder: str  # reference of the kept checkpoint
-
-
-def models_of(rows: Sequence[Row]) -> list[str]:
-    """The models of the rows, each once, in the order of the rows."""
-    return list(dict.fromkeys(r.model for r in rows))

@@ -17,25 +17,14 @@ from mahals.phases.steering_vectors.report import (
     potentials,
 )
 from mahals.phases.steering_vectors.rows import Row
+from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.curves import lines_over_layers
-from mahals.reporting.plots.grids import Grid, matrix, table
+from mahals.reporting.plots.grids import Grid, matrix
+from mahals.reporting.plots.grids import table as table_figure
 from mahals.reporting.plots.sheet import Estimates, Labels
-from mahals.schema import VectorRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-def vector_figures(rows: Sequence[VectorRow], kept: Kept) -> Mapping[str, Figure]:
-    """Of one model per method; of several models the first method, side by side."""
-    models = list(dict.fromkeys(r.model for r in rows))
-    caption = f"{_range([r.samples for r in rows])} extraction texts. No interval: one value per "
-    caption += "block over all texts."
-    if len(models) > 1:
-        return _several(rows, kept, caption)
-    at = axioms_at(rows, kept, models[0])
-    own = {} if at is None else {"axiom_directions": axiom_matrix(models[0], at)}
-    return _lines(rows, caption) | own
 
 
 def axiom_matrix(model: str, at: AxiomsAt) -> Figure:
@@ -71,10 +60,9 @@ def _range(counts: Sequence[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _several(rows: Sequence[VectorRow], kept: Kept, caption: str) -> Mapping[str, Figure]:
-    models = list(dict.fromkeys(r.model for r in rows))
-    first = rows[0].method
-    own = {m: [r for r in rows if r.model == m and r.method == first] for m in models}
+def _several(table: Evidence[Row], caption: str) -> Mapping[str, Figure]:
+    models, first = table.values_of("model"), table.rows[0].method
+    own = {m: table.where(model=m, method=first) for m in models}
     title = f"{first} over the blocks of each model"
     columns = {
         "model": models,
@@ -83,12 +71,12 @@ def _several(rows: Sequence[VectorRow], kept: Kept, caption: str) -> Mapping[str
         "mean cosine": [f"{np.mean([r.cosine for r in v]):.3f}" for v in own.values()],
         "split-half": [f"{np.mean([r.split_half for r in v]):.3f}" for v in own.values()],
     }
-    turned = potentials(rows)
-    if set(turned) == set(models):
-        columns["potential"] = [f"{turned[m]:.3f}" for m in models]
-    found = [axioms_at(rows, kept, m) for m in models]
-    if all(at is not None for at in found):
-        lowest = [axiom_metrics(at)["axioms/cosine_min"] for at in found if at is not None]
+    potential = potentials(table)
+    if set(potential) == set(models):
+        columns["potential"] = [f"{potential[m]:.3f}" for m in models]
+    axioms = [axioms_at(table, m) for m in models]
+    if all(at is not None for at in axioms):
+        lowest = [axiom_metrics(at)["axioms/cosine_min"] for at in axioms if at is not None]
         columns["lowest axiom cosine"] = [f"{x:.2f}" for x in lowest]
     return {
         "cosine_similarity_comparison": lines_over_layers(
@@ -99,19 +87,19 @@ def _several(rows: Sequence[VectorRow], kept: Kept, caption: str) -> Mapping[str
             {m: Estimates([r.norm for r in v]) for m, v in own.items()},
             Labels(f"Norm of {title}", "norm of the vector", caption),
         ),
-        "model_dimensions": table(
+        "model_dimensions": table_figure(
             columns, Labels("Dimensions and vectors of the models", "", caption)
         ),
     }
 
 
-def _lines(rows: Sequence[VectorRow], caption: str) -> dict[str, Figure]:
-    own = {m: [r for r in rows if r.method == m] for m in dict.fromkeys(r.method for r in rows)}
+def _lines(table: Evidence[Row], caption: str) -> dict[str, Figure]:
+    own = {m: table.where(method=m) for m in table.values_of("method")}
 
-    def over(value: Callable[[VectorRow], float | None]) -> dict[str, Estimates]:
+    def over(value: Callable[[Row], float | None]) -> dict[str, Estimates]:
         """The methods that have the value."""
-        found = {method: [value(r) for r in some] for method, some in own.items()}
-        return {method: Estimates(v) for method, v in found.items() if None not in v}
+        values = {method: [value(r) for r in some] for method, some in own.items()}
+        return {method: Estimates(v) for method, v in values.items() if None not in v}
 
     labels = {
         "cosine_similarity": Labels(
@@ -144,5 +132,16 @@ def _lines(rows: Sequence[VectorRow], caption: str) -> dict[str, Figure]:
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """Per block: cosine, norm, angle, explained variance; the axioms' directions as a matrix."""
-    return vector_figures(rows, kept)
+    """Per block: cosine, norm, angle, explained variance; the axioms' directions as a matrix.
+
+    Of one model per method; of several models the first method, side by side.
+    """
+    table = Evidence(rows, kept)
+    models = table.values_of("model")
+    caption = f"{_range([r.samples for r in rows])} extraction texts. No interval: one value per "
+    caption += "block over all texts."
+    if len(models) > 1:
+        return _several(table, caption)
+    at = axioms_at(table, models[0])
+    own = {} if at is None else {"axiom_directions": axiom_matrix(models[0], at)}
+    return _lines(table, caption) | own

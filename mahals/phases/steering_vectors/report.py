@@ -11,7 +11,8 @@ from mahals.data.texts import AXIOMS
 from mahals.maths.vectors.axioms import Agreement, AxiomDirections, agreement
 from mahals.phase import Kept, Summary
 from mahals.phases.steering_vectors.rows import OF_MODELS, Row
-from mahals.schema import VectorCard, VectorRow
+from mahals.reporting.evidence import Evidence
+from mahals.schema import VectorCard
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class AxiomsAt:
     found: Agreement
 
 
-def axioms_at(rows: Sequence[VectorRow], kept: Kept, model: str) -> AxiomsAt | None:
+def axioms_at(table: Evidence[Row], model: str) -> AxiomsAt | None:
     """At the last steered block of a model; None where its directions were not kept."""
-    own = [r for r in rows if r.model == model and r.method == "mean_difference" and r.steered]
-    tensors = kept.tensors(own[-1].vectors) if own else {}
+    own = table.where(model=model, method="mean_difference", steered=True)
+    tensors = table.tensors(own[-1].vectors) if own else {}
     if "axioms" not in tensors:
         return None
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
@@ -63,14 +64,14 @@ def axiom_line(model: str, at: AxiomsAt) -> str:
     )
 
 
-def degrees(row: VectorRow) -> float | None:
+def degrees(row: Row) -> float | None:
     """The angle to the mean shift in degrees, 0 to 90; None for the mean methods themselves."""
     if row.cosine_to_mean is None:
         return None
     return float(np.degrees(np.arccos(np.clip(row.cosine_to_mean, -1.0, 1.0))))
 
 
-def method_metrics(rows: Sequence[VectorRow]) -> dict[str, float]:
+def method_metrics(rows: Sequence[Row]) -> dict[str, float]:
     """Of one model's rows, per method: means over its blocks, and the selection gain."""
     metrics: dict[str, float] = {}
     for method in dict.fromkeys(r.method for r in rows):
@@ -87,7 +88,7 @@ def method_metrics(rows: Sequence[VectorRow]) -> dict[str, float]:
     return metrics
 
 
-def angle_words(rows: Sequence[VectorRow]) -> str:
+def angle_words(rows: Sequence[Row]) -> str:
     """How far each method of one model turned from the mean shift, mean over blocks."""
     found = method_metrics(rows)
     said = [
@@ -98,20 +99,21 @@ def angle_words(rows: Sequence[VectorRow]) -> str:
     return f"degrees from the mean shift (90: unrelated): {', '.join(said)}" if said else ""
 
 
-def potentials(rows: Sequence[VectorRow]) -> dict[str, float]:
+def potentials(table: Evidence[Row]) -> dict[str, float]:
     """1 - mean cosine of the aligned and base states over blocks; absent without such a method."""
-    found = {}
-    for model in dict.fromkeys(r.model for r in rows):
-        own = [r for r in rows if r.model == model and r.method in OF_MODELS]
+    by_model = {}
+    for model in table.values_of("model"):
+        own = [r for r in table.where(model=model) if r.method in OF_MODELS]
         if own:
-            found[model] = 1 - float(np.mean([r.cosine for r in own if r.method == own[0].method]))
-    return found
+            cosines = [r.cosine for r in own if r.method == own[0].method]
+            by_model[model] = 1 - float(np.mean(cosines))
+    return by_model
 
 
-def cards(rows: Sequence[VectorRow]) -> Iterator[VectorCard]:
+def cards(table: Evidence[Row]) -> Iterator[VectorCard]:
     """One card for each model and method."""
-    for model, method in dict.fromkeys((r.model, r.method) for r in rows):
-        own = [r for r in rows if r.model == model and r.method == method]
+    for model, method in dict.fromkeys((r.model, r.method) for r in table.rows):
+        own = table.where(model=model, method=method)
         yield VectorCard(
             name=f"{model}.{method}",
             reference=own[0].vectors,
@@ -123,7 +125,7 @@ def cards(rows: Sequence[VectorRow]) -> Iterator[VectorCard]:
         )
 
 
-def selection_words(rows: Sequence[VectorRow]) -> str:
+def selection_words(rows: Sequence[Row]) -> str:
     """The selection gain of each method of one model, with its interval."""
     said = []
     for method in dict.fromkeys(r.method for r in rows):
@@ -134,14 +136,14 @@ def selection_words(rows: Sequence[VectorRow]) -> str:
     return f"aqi over random on the selection split: {', '.join(said)}"
 
 
-def _gains(rows: Sequence[VectorRow]) -> dict[str, float]:
+def _gains(rows: Sequence[Row]) -> dict[str, float]:
     """The gain and its bounds by their names, of one method of one model; empty where absent."""
     names = ("selection_gain", "selection_gain_low", "selection_gain_high")
     one = next((r for r in rows if r.selection_gain is not None), None)
     return {} if one is None else {name: float(getattr(one, name)) for name in names}
 
 
-def _metadata(own: Sequence[VectorRow]) -> Mapping[str, object]:
+def _metadata(own: Sequence[Row]) -> Mapping[str, object]:
     one = own[0]
     return {
         "blocks": one.blocks,
@@ -166,35 +168,35 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     `potential` is 1 - the mean cosine of mean_difference: how far alignment turned the states. The
     models' order by it is the one recommended for same_arch.
     """
-    models = list(dict.fromkeys(r.model for r in rows))
+    table = Evidence(rows, kept)
+    models = table.values_of("model")
     metrics: dict[str, float] = {}
     lines: list[str] = []
-    table = potentials(rows)
+    potential = potentials(table)
     for model in models:
-        own = [r for r in rows if r.model == model]
-        at = axioms_at(rows, kept, model)
-        found = method_metrics(own) | (axiom_metrics(at) if at else {})
-        if model in table:
-            found["potential"] = table[model]
-        metrics |= {f"{model}/{name}" if len(models) > 1 else name: v for name, v in found.items()}
-        lines += [_model_line(own, table), *([axiom_line(model, at)] if at else [])]
-    order = sorted(table, key=lambda m: -table[m])
+        own, at = table.where(model=model), axioms_at(table, model)
+        numbers = method_metrics(own) | (axiom_metrics(at) if at else {})
+        if model in potential:
+            numbers["potential"] = potential[model]
+        metrics |= {f"{model}/{k}" if len(models) > 1 else k: v for k, v in numbers.items()}
+        lines += [_model_line(own, potential), *([axiom_line(model, at)] if at else [])]
+    order = sorted(potential, key=lambda m: -potential[m])
     if len(order) > 1:
         lines.append(
             "recommended order for same_arch by potential: " + ", ".join(order) + " (whether the "
             "cosine predicts the gain is tested in same_arch, not assumed)"
         )
-    return Summary(metrics, tuple(lines), (), tuple(cards(rows)))
+    return Summary(metrics, tuple(lines), (), tuple(cards(table)))
 
 
-def _model_line(own: Sequence[Row], table: Mapping[str, float]) -> str:
+def _model_line(own: Sequence[Row], potential: Mapping[str, float]) -> str:
     """What one model's vectors are, in one sentence."""
     one = own[0]
-    said = [f"{one.model}: {one.blocks} blocks, width {one.width}"]
-    if one.model in table:
-        turned = table[one.model]
-        said[0] += f", mean cosine {1 - turned:.3f}, potential {turned:.3f}"
-    said += [words for words in (angle_words(own), selection_words(own)) if words]
-    said.append(f"left out: {one.left_out or 'no axiom'}")
+    parts = [f"{one.model}: {one.blocks} blocks, width {one.width}"]
+    if one.model in potential:
+        turn = potential[one.model]
+        parts[0] += f", mean cosine {1 - turn:.3f}, potential {turn:.3f}"
+    parts += [words for words in (angle_words(own), selection_words(own)) if words]
+    parts.append(f"left out: {one.left_out or 'no axiom'}")
     reasons = list(dict.fromkeys(r.reason for r in own if r.reason))
-    return "; ".join([*said, *reasons])
+    return "; ".join([*parts, *reasons])

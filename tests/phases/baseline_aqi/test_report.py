@@ -20,6 +20,7 @@ from mahals.phases.baseline_aqi.report import (
     model_metrics,
 )
 from mahals.phases.baseline_aqi.rows import Row
+from mahals.reporting.evidence import Evidence
 from mahals.schema import AXIOM_COLUMNS
 from tests.support.tiny_lab import MemoryKept
 
@@ -78,22 +79,27 @@ def test_metrics_name_every_checkpoint_floor_and_axiom() -> None:
     assert "aqi_sham" not in found
 
 
-def kept(seed: int = 0) -> MemoryKept:
-    x = np.random.default_rng(seed).normal(0, 6, (2, 8))
+def influences() -> torch.Tensor:
+    x = np.random.default_rng(0).normal(0, 6, (2, 8))
     x -= x.mean(axis=1, keepdims=True)
-    return MemoryKept({"A/x": {"influence": torch.from_numpy(x), "clusters": torch.arange(8)}})
+    return torch.from_numpy(x)
+
+
+def table_of(rows: list[Row]) -> Evidence[Row]:
+    kept = MemoryKept({"A/x": {"influence": influences(), "clusters": torch.arange(8)}})
+    return Evidence(rows, kept)
 
 
 def test_what_alignment_added_is_a_paired_difference() -> None:
     rows = [score("aligned", 20.0), score("base", 15.0, influence_row=1), score("tfidf", 1.0)]
-    line = model_lines("A", rows, kept())[1]
-    x = kept().files["A/x"]["influence"].numpy()
+    line = model_lines(table_of(rows), "A")[1]
+    x = influences().numpy()
     half = stats.t.ppf(0.975, 7) * np.sqrt(((x[0] - x[1]) ** 2).sum() / (8 * 7))
     assert line == f"A: aligned minus base +5.0 [{5 - half:+.1f}, {5 + half:+.1f}]"
 
 
 def test_a_model_that_was_not_measured_says_so() -> None:
-    assert model_lines("A", [score("base", 1.0)], kept()) == [
+    assert model_lines(table_of([score("base", 1.0)]), "A") == [
         "A: the aligned checkpoint was not measured"
     ]
 
@@ -107,18 +113,19 @@ def two_models() -> list[Row]:
 
 
 def test_p_best_of_two_is_the_normal_tail_of_their_difference() -> None:
-    shares = chances(two_models(), kept())
-    x = kept().files["A/x"]["influence"].numpy()
+    table = table_of(two_models())
+    shares = chances(table)
+    x = influences().numpy()
     error = np.sqrt(((x[0] - x[1]) ** 2).sum() / (8 * 7))
     assert shares["B"] == pytest.approx(stats.norm.cdf(2 / error), abs=0.02)
     assert sum(shares.values()) == pytest.approx(1)
-    assert best_line(shares, two_models()).startswith("baseline model: B, aqi 22.0")
+    assert best_line(shares, table).startswith("baseline model: B, aqi 22.0")
 
 
 def test_a_model_at_its_floor_is_no_candidate() -> None:
     rows = two_models()
     rows[3] = replace(rows[3], aqi=30.0)
-    assert list(chances(rows, kept())) == ["A"]
+    assert list(chances(table_of(rows))) == ["A"]
     rows[1] = replace(rows[1], aqi=30.0)
-    assert chances(rows, kept()) == {}
-    assert best_line({}, rows).startswith("no baseline model")
+    assert chances(table_of(rows)) == {}
+    assert best_line({}, table_of(rows)).startswith("no baseline model")

@@ -17,7 +17,7 @@ from mahals.models.steering.interventions import Arm
 from mahals.phases.collaboration import PHASE
 from mahals.phases.collaboration.measure import Task
 from mahals.phases.collaboration.measure.retraining import Training, lessons, with_adversary
-from mahals.phases.collaboration.rows import Who, find, values
+from mahals.phases.collaboration.report.talk_table import TalkTable, Who
 from mahals.records import InputError, from_plain, to_plain
 from tests.support.collaboration import PARAMS
 from tests.support.tiny_lab import TinyLab, lab_with_vectors
@@ -64,15 +64,16 @@ def test_an_agents_lessons_are_its_own_words_up_to_its_silence() -> None:
 
 def test_before_is_the_model_alone_and_training_moves_it(lab: TinyLab) -> None:
     rows = lab.measured
+    table = TalkTable(rows, lab.kept("x"))
     for agent in {r.agent for r in rows}:
         at = bench(lab, agent, "base", replace(PARAMS.suite, pool=PARAMS.pool), "evaluation")
         score = arm_aqi(at, [Arm("unsteered", ())])[0]
         before, trained, alone = (
-            find(rows, "aqi_alone", Who("trained", agent), c)
+            table.at_end("aqi_alone", Who("trained", agent), c)
             for c in ("before", "trained", "self_trained")
         )
         assert before is not None and before.value == pytest.approx(score.aqi.estimate)
-        np.testing.assert_allclose(values(before, lab.kept("x"))[:, 0], score.influence)
+        np.testing.assert_allclose(table.values(before)[:, 0], score.influence)
         assert trained is not None and alone is not None
         assert len({round(float(r.value or 0), 6) for r in (before, trained, alone)}) == 3
     assert [from_plain(type(r), to_plain(r)) for r in rows] == rows
@@ -87,9 +88,8 @@ def test_the_summary_says_the_change_and_its_control_by_hand(lab: TinyLab) -> No
     over = found.metrics[f"trained/{agent}/aqi_over_self_talk"]
     assert over == value["trained"] - value["self_trained"]
     assert found.metrics[f"trained/{agent}/aqi_over_self_talk_low"] < over
-    cells = {
-        r.context: values(r, kept) for r in rows if r.kind == "refusals_alone" and r.agent == agent
-    }
+    table = TalkTable(rows, kept)
+    cells = {r.context: table.values(r) for r in table.where(kind="refusals_alone", agent=agent)}
     unsafe = cells["before"][:, 1] == 1
     change = cells["trained"][unsafe, 0].mean() - cells["before"][unsafe, 0].mean()
     assert found.metrics[f"trained/{agent}/refused_unsafe_change"] == pytest.approx(change)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mahals.data.texts import AXIOMS, Prompt
 from mahals.maths.metrics.aqi import GAMMA, AxiomAqi, ModelAqi, model_aqi
@@ -19,7 +18,7 @@ from mahals.maths.metrics.permutation import Permutations
 from mahals.maths.metrics.separability import Separability, separability, tfidf_states
 from mahals.maths.metrics.spaces import Space, to_space
 from mahals.maths.stats.bootstrap import Resampling
-from mahals.maths.stats.intervals import Interval
+from mahals.maths.stats.intervals import Floats, Interval
 from mahals.models.activations.cache import cached_states
 from mahals.models.activations.capture import embeddings
 from mahals.models.activations.encoding import encode_prompts
@@ -29,7 +28,6 @@ from mahals.phases.baseline_aqi.rows import Readout, Row, compared_space
 from mahals.records import seed_of
 from mahals.schema import Pool
 
-Array = npt.NDArray[np.float64]
 LayerPooling = Literal["none", "sparsemax"]
 LEARNED_ON = "selection"  # the split that the weights over layers are trained on
 
@@ -53,7 +51,7 @@ class ReadoutStates:
 
     model: str
     readout: Readout
-    states: Array
+    states: Floats
     pool: Pool | None
     layer: int | None
     last: bool
@@ -65,7 +63,7 @@ class SpaceScores:
     """The scores of one read in one space, and the influence values (n,) of their mean."""
 
     scores: tuple[Row, ...]  # the axioms, then "mean", then "pooled"
-    influence: Array
+    influence: Floats
 
 
 def reads(
@@ -157,7 +155,7 @@ def scored(
 
 def compared_draws(
     read: ReadoutStates, space: Space, setting: Setting, prompts: Sequence[Prompt]
-) -> Array | None:
+) -> Floats | None:
     """Recentred bootstrap draws (resamples, 7) of the axioms' AQI; None but where models compare.
 
     That is the aligned checkpoint's last block in the first pool, in standardized space where it
@@ -233,7 +231,7 @@ def _wholes(read: ReadoutStates, space: Space, found: ModelAqi, influence_row: i
     ]
 
 
-def _probes(states: Array, prompts: Sequence[Prompt], seed: int) -> dict[str, Separability]:
+def _probes(states: Floats, prompts: Sequence[Prompt], seed: int) -> dict[str, Separability]:
     """Probe AUROC, Davies-Bouldin and silhouette of every axiom."""
     found = {}
     for axiom in AXIOMS:

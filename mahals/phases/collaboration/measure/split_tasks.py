@@ -6,24 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from mahals.evaluation.agents.openings import SplitTask
+from mahals.maths.stats.intervals import Floats
 from mahals.models.conversation.converse import converse
 from mahals.models.conversation.talks import Agent, Opening, Talk, TalkSchedule
 from mahals.models.conversation.views import View, choices_after, view
 from mahals.models.generation.price import logprob_arms
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Success:
     """Of each task, whether the pair did it, in [0, 1]; higher is better."""
 
-    own: Array  # (n,) with the first agent's own message
-    shuffled: Array  # (n,) mean over messages of other conversations
-    alone: Array  # (n,) without any message
+    own: Floats  # (n,) with the first agent's own message
+    shuffled: Floats  # (n,) mean over messages of other conversations
+    alone: Floats  # (n,) without any message
     talks: tuple[Talk, ...]
 
 
@@ -64,7 +62,7 @@ def _others(tasks: Sequence[SplitTask], step: int) -> list[int]:
     return found
 
 
-def _right(listener: Agent, views: Sequence[View], tasks: Sequence[SplitTask]) -> Array:
+def _right(listener: Agent, views: Sequence[View], tasks: Sequence[SplitTask]) -> Floats:
     """(n,): 1 where the right choice has the highest mean log-probability per token."""
     texts = [
         e

@@ -29,35 +29,16 @@ from mahals.phases.equilibrium.report.games import (
 )
 from mahals.phases.equilibrium.rows import Row
 from mahals.records import seed_of
+from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.sheet import Estimates as Bars
 from mahals.reporting.plots.sheet import Labels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.figure import Figure
-
-    from mahals.phase import Kept
-    from mahals.phases.equilibrium.rows import Row
 
 PATHS = 6  # replicator paths: one from the middle, the others from drawn starts
 PANELS = 12  # payoff panels that one figure holds
-
-
-def game_figures(rows: Sequence[Row], kept: Kept) -> dict[str, Figure]:
-    """payoffs, payoffs_random, over_random, stability, portrait, replicator; none without games."""
-    found = read(rows, kept).measured
-    if found is None:
-        return {}
-    games = games_of(found)
-    own = games.own[ALL]
-    drawn = _payoffs(found, own) | _over_random(found) | _stability(games)
-    if len(own.game.shape) == 2 and min(own.game.shape) > 1:
-        drawn["portrait"] = _portrait(found, own.game)
-    if set(own.game.shape) == {3}:
-        drawn["replicator"] = _replicator(own)
-    return drawn
 
 
 def _weighed(found: MeasuredGames) -> str:
@@ -160,5 +141,15 @@ def _paths(game: Game) -> list[ReplicatorPath]:
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """games, payoffs, payoffs_random, over_random, stability, portrait, replicator."""
-    return game_figures(rows, kept)
+    """payoffs, payoffs_random, over_random, stability, portrait, replicator; none without games."""
+    measured = read(Evidence(rows, kept)).measured
+    if measured is None:
+        return {}
+    games = games_of(measured)
+    own = games.own[ALL]
+    figures = _payoffs(measured, own) | _over_random(measured) | _stability(games)
+    if len(own.game.shape) == 2 and min(own.game.shape) > 1:
+        figures["portrait"] = _portrait(measured, own.game)
+    if set(own.game.shape) == {3}:
+        figures["replicator"] = _replicator(own)
+    return figures

@@ -9,13 +9,14 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mahals.evaluation.agents.after_talk import Array, Questions, aqi_after
+from mahals.evaluation.agents.after_talk import Questions, aqi_after
 from mahals.evaluation.agents.teams import UNSTEERED, How, Steerable, steerable
 from mahals.evaluation.arms import Direction
 from mahals.evaluation.dose import within_reach
 from mahals.evaluation.transfer.best_source import Crossing, transferred
 from mahals.maths.games.payoffs import Joint
 from mahals.maths.metrics.homophily import homophily
+from mahals.maths.stats.intervals import Floats
 from mahals.models.conversation.converse import converse
 from mahals.models.conversation.talks import Agent, Opening, Talk, TalkSchedule, write_talks
 from mahals.models.conversation.views import view
@@ -78,7 +79,7 @@ class _PlayedTable:
 
     draw: int | None
     talks: tuple[Talk, ...]
-    aqi: tuple[Array, ...]  # per agent (conversations, 7), points
+    aqi: tuple[Floats, ...]  # per agent (conversations, 7), points
 
 
 def play_table(lab: Lab, models: Sequence[str], joint: Joint, game: GameDesign) -> Iterator[Row]:

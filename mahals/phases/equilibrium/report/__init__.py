@@ -25,18 +25,19 @@ from mahals.phases.equilibrium.report.games import (
 )
 from mahals.phases.equilibrium.report.payoff_terms import decided
 from mahals.phases.equilibrium.rows import Row
+from mahals.reporting.evidence import Evidence
 from mahals.reporting.report import Report, interval_metrics, joined
 
 LEAST = 20  # conversations
 COURSE = Course(400.0, 2001)
 
 
-def report_games(rows: Sequence[Row], kept: Kept) -> Report:
+def report_games(table: Evidence[Row]) -> Report:
     """Every game's equilibria, the random games', gains over random; what is absent and why."""
-    found = read(rows, kept)
-    if found.measured is None:
-        return Report({}, list(found.absent))
-    measured, games = found.measured, games_of(found.measured)
+    evidence = read(table)
+    if evidence.measured is None:
+        return Report({}, list(evidence.absent))
+    measured, games = evidence.measured, games_of(evidence.measured)
     parts = (
         _covered(measured),
         *(_game(name, game) for name, game in games.own.items()),
@@ -46,7 +47,7 @@ def report_games(rows: Sequence[Row], kept: Kept) -> Report:
         _random(games),
         _gained(measured, games.own[ALL]),
         _solved(games),
-        Report({}, list(found.absent)),
+        Report({}, list(evidence.absent)),
     )
     return joined(parts)
 
@@ -272,8 +273,8 @@ def _solved(games: Games) -> Report:
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """The games' equilibria with their stability, beside those of the random games."""
-    said = report_games(rows, kept)
-    return Summary(said.metrics, tuple(said.lines), (), ())
+    report = report_games(Evidence(rows, kept))
+    return Summary(report.metrics, tuple(report.lines), (), ())
 
 
 def describe(game: Game, profile: Profile) -> str:

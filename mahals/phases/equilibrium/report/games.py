@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,12 +11,8 @@ from mahals.maths.games.analysis import Analysis, Effort, measured_game, measure
 from mahals.maths.games.payoffs import Cell, Joint, Weights, payoff
 from mahals.maths.stats.controls import GainOverRandom, gain_over_random
 from mahals.maths.stats.intervals import Floats
-from mahals.phase import Kept
 from mahals.phases.equilibrium.rows import Row, Rules
-
-if TYPE_CHECKING:
-    import torch
-
+from mahals.reporting.evidence import Evidence
 
 ALL = "all"  # the game of the mean AQI
 
@@ -39,18 +34,18 @@ class GameEvidence:
     absent: tuple[str, ...]  # one sentence each
 
 
-def read(rows: Sequence[Row], kept: Kept) -> GameEvidence:
+def read(table: Evidence[Row]) -> GameEvidence:
     """The cells of rows. A game is absent unless each joint action of the design was measured."""
-    rules = rules_of(rows)
-    absent = [f"{r.reason}" for r in rows if r.kind == "missed"]
+    rules = rules_of(table)
+    absent = [f"{r.reason}" for r in table.where(kind="missed")]
     if rules is None:
         return GameEvidence(None, (*absent, "no game: the rules were not measured"))
-    cells = cells_of(rows, kept, rules, None)
+    cells = cells_of(table, rules, None)
     if gone := missing(rules, cells):
         return GameEvidence(None, (*absent, f"no game: {_lost(rules, gone)}"))
     random = {}
     for draw in range(rules.draws):
-        theirs = cells_of(rows, kept, rules, draw)
+        theirs = cells_of(table, rules, draw)
         if gone := missing(rules, theirs):
             absent.append(f"no random game {draw}: {_lost(rules, gone)}")
         else:
@@ -134,36 +129,30 @@ def _influences(cell: Cell, weights: Weights) -> Floats:
     return np.asarray((count - 1) * (left.mean(axis=1, keepdims=True) - left))
 
 
-def rules_of(rows: Sequence[Row]) -> Rules | None:
+def rules_of(table: Evidence[Row]) -> Rules | None:
     """The rules; None where the task that holds them was not measured."""
-    return next((r.rules for r in rows if r.rules is not None), None)
+    return next((r.rules for r in table.rows if r.rules is not None), None)
 
 
-def cells_of(rows: Sequence[Row], kept: Kept, rules: Rules, draw: int | None) -> dict[Joint, Cell]:
+def cells_of(table: Evidence[Row], rules: Rules, draw: int | None) -> dict[Joint, Cell]:
     """The cells of the game itself (None) or of a random game, by joint action.
 
     A cell in which nobody is steered belongs to all of them. A cell stands only where every agent
     was measured there.
     """
-    files: dict[str, dict[str, torch.Tensor]] = {}
-    found: dict[Joint, dict[str, Row]] = {}
-    for row in rows:
-        if row.kind == "agent" and row.draw == (draw if rules.steered(row.joint) else None):
-            found.setdefault(row.joint, {})[row.agent] = row
+    by_joint: dict[Joint, dict[str, Row]] = {}
+    for row in table.where(kind="agent"):
+        if row.draw == (draw if rules.steered(row.joint) else None):
+            by_joint.setdefault(row.joint, {})[row.agent] = row
     cells = {}
-    for joint, by_agent in found.items():
+    for joint, by_agent in by_joint.items():
         if set(by_agent) != set(rules.players):
             continue
-        aqi, kl = [], []
-        for player in rules.players:
-            row = by_agent[player]
-            kept_in, cell = str(row.kept), str(row.cell)
-            if kept_in not in files:
-                files[kept_in] = kept.tensors(kept_in)
-            aqi.append(files[kept_in][cell].double().numpy())
-            kl.append(row.kl)
+        own = [by_agent[player] for player in rules.players]
+        aqi = [table.tensors(str(r.kept))[str(r.cell)].double().numpy() for r in own]
+        kl = np.array([r.kl for r in own], dtype=np.float64)
         points = np.stack(aqi, axis=1)
-        cells[joint] = Cell(points, np.tile(np.array(kl, dtype=np.float64), (len(points), 1)))
+        cells[joint] = Cell(points, np.tile(kl, (len(points), 1)))
     return cells
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mahals.maths.stats.controls import ROUNDING
 from mahals.maths.stats.intervals import (
+    Floats,
     Interval,
     degrees,
     fieller,
@@ -19,7 +19,6 @@ from mahals.maths.stats.intervals import (
 )
 from mahals.reporting.evidence import ArmEvidence
 
-Array = npt.NDArray[np.float64]
 Of = Literal["aqi", "gap"]
 OF: tuple[Of, ...] = ("aqi", "gap")
 """AQI in points; `gap` is refusal_unsafe - refusal_safe, a degenerate answer being a failure."""
@@ -124,7 +123,7 @@ def _over_random(
     return found, None if found else "the drop may be 0 at the random arms' degrees of freedom"
 
 
-def _nothing_varies(covariance: Array, size: float) -> bool:
+def _nothing_varies(covariance: Floats, size: float) -> bool:
     return bool(np.sqrt(np.abs(covariance).max()) <= ROUNDING * max(1.0, abs(size)))
 
 
@@ -138,7 +137,7 @@ def _value(arm: ArmEvidence, of: Of) -> float:
     return arm.row.aqi if of == "aqi" else arm.gap
 
 
-def _influence(arm: ArmEvidence, of: Of) -> Array:
+def _influence(arm: ArmEvidence, of: Of) -> Floats:
     return arm.influence if of == "aqi" else arm.gap_influence
 
 

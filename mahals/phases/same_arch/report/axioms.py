@@ -9,10 +9,10 @@ import numpy as np
 
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.controls import GainOverRandom, over_random
-from mahals.maths.stats.intervals import Interval, jackknife_interval, paired_difference
+from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, paired_difference
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.axiom_parts import part, part_of
-from mahals.reporting.evidence import ArmEvidence, ArmTable, Array
+from mahals.reporting.evidence import ArmEvidence, ArmTable
 from mahals.reporting.plots.grids import Grid
 
 
@@ -107,7 +107,7 @@ def effects(row: Row, table: ArmTable[Row]) -> Effects | None:
 
 
 def _own_over_others(
-    made: Sequence[int], values: Array, influence: Array, like: ArmEvidence
+    made: Sequence[int], values: Floats, influence: Floats, like: ArmEvidence
 ) -> Interval | None:
     """Mean of the diagonal minus mean of the rest; the random means cancel out of it.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mahals.maths.stats.intervals import paired_difference
+from mahals.maths.stats.intervals import Floats, paired_difference
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import ArmEvidence, ArmTable, Array
+from mahals.reporting.evidence import ArmEvidence, ArmTable
 from mahals.reporting.gains import ArmGains
 from mahals.reporting.report import Report, interval_metrics
 
@@ -40,7 +40,7 @@ def report_baselines(e: ArmGains[Row], table: ArmTable[Row]) -> Report:
     return Report(metrics, lines)
 
 
-Part = tuple[float, Array, list[str]]
+Part = tuple[float, Floats, list[str]]
 """An estimate, its influence by prompt, and the prompts' clusters."""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mahals.maths.stats.controls import GainOverRandom, over_random
-from mahals.maths.stats.intervals import Interval, paired_difference
+from mahals.maths.stats.intervals import Floats, Interval, paired_difference
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import ArmTable, Array
+from mahals.reporting.evidence import ArmTable
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def split(row: Row, table: ArmTable[Row]) -> Split | None:
     )
 
 
-def _still(row: Row, base: Array, table: ArmTable[Row]) -> Array:
+def _still(row: Row, base: Floats, table: ArmTable[Row]) -> Floats:
     """The influence on the same_block aqi: of `add` alone it is that of the unsteered model."""
     tensors = table.tensors(row.evidence)
     return tensors["same_block"][row.evidence_row].numpy() if "same_block" in tensors else base

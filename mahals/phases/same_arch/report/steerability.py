@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mahals.maths.stats.controls import GainOverRandom, over_random
-from mahals.maths.stats.intervals import Interval, jackknife_interval, wilson
+from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, wilson
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import ArmEvidence, ArmTable, Array
+from mahals.reporting.evidence import ArmEvidence, ArmTable
 
 SHARED = ("target", "operator", "placement", "layers", "dose_kind")  # by all arms of a grid
 
@@ -71,7 +71,7 @@ def steerability(grid: Sequence[Row], table: ArmTable[Row]) -> tuple[Steerabilit
     )
 
 
-def _propensity(row: Row, table: ArmTable[Row]) -> Array | None:
+def _propensity(row: Row, table: ArmTable[Row]) -> Floats | None:
     tensors = table.tensors(row.evidence)
     if "propensity" not in tensors:
         return None
@@ -81,7 +81,7 @@ def _propensity(row: Row, table: ArmTable[Row]) -> Array | None:
     return np.asarray(tensors["propensity"][places.index(row.evidence_row)].double().numpy())
 
 
-def _slopes(rows: Sequence[Row], zero: Array | None, table: ArmTable[Row]) -> Array | None:
+def _slopes(rows: Sequence[Row], zero: Floats | None, table: ArmTable[Row]) -> Floats | None:
     """Least-squares slope (m,) of each prompt over lambda; None without two strengths."""
     points = [(r.dose or 0.0, _propensity(r, table)) for r in rows]
     known = [(x, y) for x, y in points if y is not None and x != 0]
@@ -94,7 +94,7 @@ def _slopes(rows: Sequence[Row], zero: Array | None, table: ArmTable[Row]) -> Ar
 
 
 def _of_label(
-    label: Literal["unsafe", "safe"], own: Array, random: Sequence[Array], like: ArmEvidence
+    label: Literal["unsafe", "safe"], own: Floats, random: Sequence[Floats], like: ArmEvidence
 ) -> Steerability:
     chosen: npt.NDArray[np.bool_] = like.safe if label == "safe" else ~like.safe
     clusters = [c for c, inside in zip(like.gap_clusters, chosen, strict=True) if inside]

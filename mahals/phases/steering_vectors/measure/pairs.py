@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 from transformers import PreTrainedTokenizerBase
 
 from mahals.data.texts import Pair
+from mahals.maths.stats.intervals import Floats
 from mahals.maths.vectors.controls import shuffled_pairs
 from mahals.maths.vectors.estimators import (
     SteeringVectors,
@@ -29,7 +28,6 @@ from mahals.phases.steering_vectors.rows import OF_MODELS
 from mahals.records import InputError, digest
 from mahals.schema import Method, Pool, Texts
 
-Array = npt.NDArray[np.float64]
 Side = tuple[Literal["aligned", "base"], str]  # a checkpoint, and what it reads
 OF_ANSWERS = {"contrast": contrast, "pca": pca, "probe": probe}  # chosen minus rejected, base
 
@@ -57,7 +55,7 @@ class PairReader:
         self._reading, self._lab, self._key = reading, lab, key
         self._pairs = sorted(pairs, key=_cell)
         self._encodings: dict[str, list[Encoded]] = {}
-        self._states: dict[Side, Array] = {}
+        self._states: dict[Side, Floats] = {}
 
     def read(self, methods: Sequence[Method]) -> None:
         """Reads the states of all `methods` now, and reports each set of them as progress."""
@@ -80,7 +78,7 @@ class PairReader:
         """The control from shuffled pairs (draws, L, d) of a vector that this reader made."""
         return shuffled_pairs(of, *self.states(method), draws, seed)
 
-    def states(self, method: Method) -> tuple[Array, Array]:
+    def states(self, method: Method) -> tuple[Floats, Floats]:
         """Both sides (n, L, d) that a method compares."""
         one, other = self._sides(method)
         return self._read(one), self._read(other)
@@ -156,7 +154,7 @@ class PairReader:
             )
         return asked
 
-    def _read(self, side: Side) -> Array:
+    def _read(self, side: Side) -> Floats:
         if side not in self._states:
             role, texts = side
             loaded = self._lab.model(self._key, role)
