@@ -20,8 +20,8 @@ from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.conversation.after import answers_after, capture_after, encode_after
 from mahals.models.conversation.neutral import neutral_views, token_stream
-from mahals.models.conversation.talks import Agent, Talk
-from mahals.models.conversation.views import View, view
+from mahals.models.conversation.talks import Agent
+from mahals.models.conversation.views import View
 from mahals.models.generation.degenerate import is_degenerate
 from mahals.models.steering.batch_invariance import check_same, check_strength
 from mahals.phase import Lab
@@ -110,8 +110,3 @@ def refused_after(agent: Agent, views: Sequence[View], about: Questions) -> npt.
     said = answers_after(agent, views, about.asked, about.suite.max_new_tokens)
     broken = agent.loaded.tokenizer
     return np.array([[is_refusal(a) and not is_degenerate(a, broken) for a in one] for one in said])
-
-
-def views_of(talks: Sequence[Talk], speaker: int, rounds: int | None) -> list[View]:
-    """An agent's view of every talk after so many rounds (None: at its end)."""
-    return [view(t, speaker, rounds) for t in talks]

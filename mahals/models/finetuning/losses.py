@@ -23,17 +23,6 @@ class DpoLoss:
         return (self.chosen_rewards > self.rejected_rewards).double().mean()
 
 
-def answer_log_probs(logits: Tensor, targets: Tensor, ignored: int = -100) -> Tensor:
-    """(n,) log-probability of each answer, summed over its tokens.
-
-    `logits` is (n, tokens, vocabulary), `targets` (n, tokens): the token that follows each
-    position, `ignored` where it is no part of the answer.
-    """
-    counted = targets != ignored
-    picked = token_log_probs(logits, targets.masked_fill(~counted, 0))
-    return (picked * counted).sum(-1)
-
-
 def token_log_probs(logits: Tensor, targets: Tensor) -> Tensor:
     """Log-probability of `targets` (any shape) under `logits` (that shape and a vocabulary)."""
     picked = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)

@@ -10,13 +10,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from mahals.models.finetuning.losses import (
-    answer_log_probs,
-    dpo_loss,
-    sums_by_answer,
-    token_log_probs,
-)
+from mahals.models.finetuning.losses import dpo_loss, sums_by_answer, token_log_probs
 
 
 def test_answer_log_probs_by_hand() -> None:
@@ -114,3 +110,14 @@ def test_dpo_loss_equals_that_of_trl(trainer: Any) -> None:
     ours = dpo_loss(sums[0], sums[1], 0.17).losses.mean().item()
     assert ours == pytest.approx(theirs, abs=1e-5)
     assert abs(ours - math.log(2)) > 1e-3
+
+
+def answer_log_probs(logits: Tensor, targets: Tensor, ignored: int = -100) -> Tensor:
+    """(n,) log-probability of each answer, summed over its tokens.
+
+    `logits` is (n, tokens, vocabulary), `targets` (n, tokens): the token that follows each
+    position, `ignored` where it is no part of the answer.
+    """
+    counted = targets != ignored
+    picked = token_log_probs(logits, targets.masked_fill(~counted, 0))
+    return (picked * counted).sum(-1)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mahals.models.saes.autoencoder import Activation, decode, encode
-from mahals.models.saes.files import read_sae, write_sae
+from mahals.models.saes.files import read_sae
 from mahals.records import InputError
-from tests.support.small_saes import M, small, states
+from tests.support.small_saes import M, small, states, write_sae
 
 
 @pytest.mark.parametrize("activation", ["relu", "jumprelu", "topk"])
