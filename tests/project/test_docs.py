@@ -56,14 +56,14 @@ def test_commands_parse_and_name_what_exists(page: Path) -> None:
         rest = words[1:]
         if {"PHASE", "--check", "--prune"} & set(rest) or rest in [[name] for name in KEYED]:
             continue
+        if page.name == "adding-a-phase.md" and "norms" in rest:
+            continue  # the phase that this page makes: `test_adding_a_phase.py` types it
         if rest[0] not in KEYED:
             build_parser().parse_args(rest)
             continue
         taken = split(rest, FLAGS, OPTIONS)
         options = build_parser().parse_args(taken.known)
         phase = getattr(options, "phase", None)
-        if (page.name, phase) == ("adding-a-phase.md", "norms"):
-            continue  # the phase that this page makes: `test_adding_a_phase.py` types it
         assert phase is None or phase in PHASES, words
         load_settings(workspace, None, taken.keys, phase)
 

@@ -72,7 +72,7 @@ def test_ridge_moves_by_the_fit_of_each_block() -> None:
         np.testing.assert_allclose(found.direction.vectors[block], expected, atol=1e-5)
 
 
-def test_identity_is_there_only_between_equal_widths() -> None:
+def test_identity_crosses_between_equal_widths_alone() -> None:
     lab = lab_with_vectors()
     assert [m.direction.label.map for m in moved(lab, "C", maps=("identity", "pad"))] == ["pad"]
     same, _ = moved(lab, "B", maps=("identity", "pad"))
