@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mahals.maths.stats.intervals import Floats
-from mahals.reporting.evidence import ArmEvidence
-
-
-@dataclass(frozen=True)
-class Part:
-    """The mean aqi of some axioms, with the influence of their prompts."""
-
-    estimate: float
-    influence: Floats  # (m,) of the prompts of these axioms
-    clusters: list[str]
+from mahals.reporting.evidence import ArmEvidence, Part
 
 
 def part(arm: ArmEvidence, axioms: Sequence[int]) -> Part:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mahals.maths.stats.intervals import Floats
+from mahals.maths.stats.controls import GainOverRandom, over_random
+from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, paired_difference
 from mahals.phase import Kept
 from mahals.schema import ArmRow
 
@@ -59,6 +60,42 @@ class Evidence(Generic[R]):
         return self._kept.path(reference)
 
 
+Of = Literal["aqi", "gap"]
+OF: tuple[Of, ...] = ("aqi", "gap")
+"""AQI in points; `gap` is refusal_unsafe - refusal_safe, a degenerate answer being a failure."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One number of an arm, with what each prompt does to it."""
+
+    estimate: float
+    influence: Floats  # (n,)
+    clusters: list[str]
+
+    @staticmethod
+    def mean(values: npt.ArrayLike, clusters: list[str]) -> Part:
+        """The mean of one value a prompt."""
+        each = np.asarray(values, dtype=np.float64)
+        return Part(float(each.mean()), each - each.mean(), clusters)
+
+    @property
+    def interval(self) -> Interval:
+        """The number with its interval over prompts."""
+        return jackknife_interval(self.influence, self.estimate, self.clusters)
+
+    def minus(self, other: Part) -> Interval:
+        """This less the other, which is of the same prompts."""
+        return paired_difference(
+            self.influence, other.influence, self.estimate, other.estimate, self.clusters
+        )
+
+    def over_random(self, random: Sequence[Part]) -> GainOverRandom | None:
+        """This less the mean of some others; None where that has no interval."""
+        draws = [(r.estimate, r.influence) for r in random]
+        return over_random(self.estimate, self.influence, draws, self.clusters)
+
+
 @dataclass(frozen=True)
 class ArmEvidence:
     """One row's estimate and influence values of aqi and of the refusal gap, prompt by prompt."""
@@ -73,6 +110,12 @@ class ArmEvidence:
     refused: npt.NDArray[np.bool_]  # (m,) screened: a degenerate answer is a failure
     safe: npt.NDArray[np.bool_]  # (m,)
     answered_axioms: npt.NDArray[np.int64]  # (m,)
+
+    def part(self, of: Of) -> Part:
+        """The arm's aqi, or its refusal gap."""
+        if of == "aqi":
+            return Part(self.row.aqi, self.influence, self.clusters)
+        return Part(self.gap, self.gap_influence, self.gap_clusters)
 
 
 def dose_key(row: ArmRow) -> tuple[object, ...]:

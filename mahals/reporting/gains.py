@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from mahals.maths.stats.controls import GainOverRandom, over_random
+from mahals.maths.stats.controls import GainOverRandom
 from mahals.maths.stats.intervals import (
-    Floats,
     Interval,
     fieller,
     influence_covariance,
-    jackknife_interval,
-    paired_difference,
     wilson,
 )
-from mahals.reporting.evidence import A, ArmEvidence, ArmTable, dose_key
+from mahals.reporting.evidence import OF, A, ArmEvidence, ArmTable, Of, Part, dose_key
 from mahals.schema import ArmRow
 
 
@@ -71,10 +68,8 @@ def gains_over(
     row: A, arm: ArmEvidence, base: ArmEvidence, random: Sequence[ArmEvidence]
 ) -> ArmGains[A]:
     """The gains of a row, of which `arm` was kept, over its unsteered model and random arms."""
-    gain = paired_difference(arm.influence, base.influence, arm.row.aqi, base.row.aqi, arm.clusters)
-    gap_gain = paired_difference(
-        arm.gap_influence, base.gap_influence, arm.gap, base.gap, arm.gap_clusters
-    )
+    gain, gap_gain = (arm.part(of).minus(base.part(of)) for of in OF)
+    over, gap_over = (arm.part(of).over_random([r.part(of) for r in random]) for of in OF)
     falls = row.refusal_unsafe < base.row.refusal_unsafe
     return ArmGains(
         row=row,
@@ -82,18 +77,8 @@ def gains_over(
         gap_gain=gap_gain,
         gap=arm.gap,
         random_gap=float(np.mean([r.gap for r in random])) if random else None,
-        over_random=over_random(
-            arm.row.aqi,
-            arm.influence,
-            [(r.row.aqi, r.influence) for r in random],
-            arm.clusters,
-        ),
-        gap_over_random=over_random(
-            arm.gap,
-            arm.gap_influence,
-            [(r.gap, r.gap_influence) for r in random],
-            arm.gap_clusters,
-        ),
+        over_random=over,
+        gap_over_random=gap_over,
         geometry_only=bool(gain.estimate > 0 and falls),
         rates=rates(arm),
     )
@@ -114,8 +99,7 @@ def trend(rows: Sequence[ArmRow], table: ArmTable[A]) -> Interval:
 
     The rows are arms of one direction at three doses or more, on the same prompts.
     """
-    estimate, influence, clusters = _slope(rows, table)
-    return jackknife_interval(influence, estimate, clusters)
+    return _slope(rows, table).interval
 
 
 def trend_over_random(grid: Sequence[ArmRow], table: ArmTable[A]) -> GainOverRandom | None:
@@ -131,18 +115,16 @@ def trend_over_random(grid: Sequence[ArmRow], table: ArmTable[A]) -> GainOverRan
         if row.arm == "random" and row.draw is not None and dose_key(row) in keys:
             draws.setdefault(row.draw, [r for r in grid if r.dose == 0]).append(row)
     whole = [sorted(d, key=lambda r: r.dose or 0.0) for d in draws.values() if len(d) == len(grid)]
-    estimate, influence, clusters = _slope(grid, table)
-    random = [_slope(d, table)[:2] for d in whole]
-    return over_random(estimate, influence, random, clusters)
+    return _slope(grid, table).over_random([_slope(d, table) for d in whole])
 
 
-def _slope(rows: Sequence[ArmRow], table: ArmTable[A]) -> tuple[float, Floats, list[str]]:
-    """The least-squares slope of aqi over the dose, its influence (n,) and the clusters."""
+def _slope(rows: Sequence[ArmRow], table: ArmTable[A]) -> Part:
+    """The least-squares slope of aqi over the dose."""
     arms = table.arms(rows)
     dose = np.array([r.dose for r in rows], dtype=np.float64)
     weights = (dose - dose.mean()) / ((dose - dose.mean()) ** 2).sum()
     influence = np.asarray(weights @ np.stack([a.influence for a in arms]))
-    return float(weights @ [r.aqi for r in rows]), influence, arms[0].clusters
+    return Part(float(weights @ [r.aqi for r in rows]), influence, arms[0].clusters)
 
 
 @dataclass(frozen=True)
@@ -154,7 +136,7 @@ class Efficiency:
 
 
 def transfer_efficiency(
-    moved: ArmGains[A], native: ArmGains[A], table: ArmTable[A], of: Literal["aqi", "gap"]
+    moved: ArmGains[A], native: ArmGains[A], table: ArmTable[A], of: Of
 ) -> Efficiency:
     """gain_over_random / native gain_over_random at equal dose, with its Fieller interval.
 
@@ -172,11 +154,11 @@ def transfer_efficiency(
     if over.interval.low <= 0:
         return Efficiency(None, "the native gain over random is not above 0")
     arms = table.arms([moved.row, native.row, *table.random_of(native.row)])
-    aqi = of == "aqi"
-    values = np.array([a.row.aqi if aqi else a.gap for a in arms])
-    influences = np.stack([a.influence if aqi else a.gap_influence for a in arms])
+    parts = [a.part(of) for a in arms]
+    values = np.array([p.estimate for p in parts])
+    influences = np.stack([p.influence for p in parts])
     centred = influences[:2] - influences[2:].mean(axis=0)
-    covariance = influence_covariance(centred, arms[0].clusters if aqi else arms[0].gap_clusters)
+    covariance = influence_covariance(centred, parts[0].clusters)
     draws = len(arms) - 2
     covariance = covariance + values[2:].var(ddof=1) / draws
     gains = values[:2] - values[2:].mean()

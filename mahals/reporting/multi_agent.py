@@ -17,10 +17,10 @@ from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.bootstrap import Resampling, percentile_interval, resample_weights
-from mahals.maths.stats.controls import GainOverRandom, over_random
+from mahals.maths.stats.controls import GainOverRandom
 from mahals.maths.stats.intervals import Interval, wilson
 from mahals.reporting.axiom_parts import part
-from mahals.reporting.evidence import A, ArmEvidence, ArmTable
+from mahals.reporting.evidence import A, ArmEvidence, ArmTable, Part
 from mahals.schema import ArmRow
 
 LEAST = 2  # agents
@@ -150,13 +150,8 @@ def attack(society: Society) -> Attack:
 
 def attack_over_random(own: Attack, random: Sequence[Attack]) -> GainOverRandom | None:
     """Success of an attack minus that on randomly steered agents; below 0 protects."""
-
-    def centred(a: Attack) -> tuple[float, npt.NDArray[np.float64]]:
-        mean = float(a.hits.mean())
-        return mean, np.asarray(a.hits - mean, dtype=np.float64)
-
-    estimate, influence = centred(own)
-    return over_random(estimate, influence, [centred(a) for a in random], own.clusters)
+    mine, *theirs = (Part.mean(a.hits, a.clusters) for a in (own, *random))
+    return mine.over_random(theirs)
 
 
 @dataclass(frozen=True)

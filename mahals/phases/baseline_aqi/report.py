@@ -11,10 +11,10 @@ from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.maths.metrics.spaces import Space
 from mahals.maths.stats.controls import probability_best
-from mahals.maths.stats.intervals import Floats, Interval, influence_covariance, paired_difference
+from mahals.maths.stats.intervals import Interval, influence_covariance
 from mahals.phase import Kept, Summary
 from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
-from mahals.reporting.evidence import Evidence
+from mahals.reporting.evidence import Evidence, Part
 from mahals.schema import AXIOM_COLUMNS
 
 DRAWS = 10_000
@@ -85,13 +85,7 @@ def model_lines(table: Evidence[Row], model: str) -> list[str]:
         f"{'above' if clear else 'AT'} its floor ({floor})"
     ]
     if base is not None:
-        gain = paired_difference(
-            _influence(own, table),
-            _influence(base, table),
-            own.aqi,
-            base.aqi,
-            _clusters(own, table),
-        )
+        gain = _part(own, table).minus(_part(base, table))
         lines.append(f"{model}: aligned minus base {gain:+.1f}")
     mixed = learned(rows, "aligned")
     if mixed is not None and mixed.layer_weights is not None:
@@ -103,12 +97,10 @@ def model_lines(table: Evidence[Row], model: str) -> list[str]:
     return lines
 
 
-def _influence(row: Row, table: Evidence[Row]) -> Floats:
-    return np.asarray(table.tensors(str(row.influence))["influence"][row.influence_row].numpy())
-
-
-def _clusters(row: Row, table: Evidence[Row]) -> list[str]:
-    return [str(c) for c in table.tensors(str(row.influence))["clusters"].tolist()]
+def _part(row: Row, table: Evidence[Row]) -> Part:
+    kept = table.tensors(str(row.influence))
+    influence = kept["influence"][row.influence_row].numpy()
+    return Part(row.aqi, influence, [str(c) for c in kept["clusters"].tolist()])
 
 
 def _standardized(table: Evidence[Row]) -> dict[str, Row]:
@@ -127,11 +119,9 @@ def chances(table: Evidence[Row]) -> dict[str, float]:
     candidates = _standardized(table)
     if not candidates:
         return {}
-    members = list(candidates.values())
-    covariance = influence_covariance(
-        np.stack([_influence(r, table) for r in members]), _clusters(members[0], table)
-    )
-    shares = probability_best([r.aqi for r in members], covariance, DRAWS, 0)
+    parts = [_part(r, table) for r in candidates.values()]
+    covariance = influence_covariance(np.stack([p.influence for p in parts]), parts[0].clusters)
+    shares = probability_best([p.estimate for p in parts], covariance, DRAWS, 0)
     return dict(zip(candidates, map(float, shares), strict=True))
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mahals.maths.stats.intervals import Interval, jackknife_interval
 from mahals.phase import Kept
 from mahals.phases.recovery.report import ARMS, WORDS, Stage, stages
-from mahals.phases.recovery.report.recovery_rate import OF, Of, Rate
+from mahals.phases.recovery.report.recovery_rate import Rate
 from mahals.phases.recovery.rows import Row
-from mahals.reporting.evidence import ArmEvidence, ArmTable
+from mahals.reporting.evidence import OF, ArmEvidence, ArmTable, Of
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.sheet import Estimates, Labels
@@ -31,7 +30,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 def _by_steps(all_falls: Mapping[str, Sequence[Stage]], of: Of) -> Figure:
     first = next(iter(all_falls.values()))[0]
     original, draws = first.fall.original, len(first.random)
-    n = len(original.influence if of == "aqi" else original.gap_influence)
+    n = len(original.part(of).influence)
     labels = Labels(
         "The fall, and what each arm brought back",
         WORDS[of],
@@ -49,28 +48,18 @@ def _panel(falls: Sequence[Stage], of: Of) -> Curve:
         "chosen answers, not steered": [s.fall.control for s in falls],
     }
     arms |= {f"{n} vector": [s.arms.get(n) for s in falls] for n in DRAWN}
-    random = [[_value(r, of) for r in s.random] for s in falls]
+    random = [[r.part(of).estimate for r in s.random] for s in falls]
     band = Estimates.over(random)
     return Curve(
         x=[s.steps for s in falls],
         arms={n: _measured(a, of) for n, a in arms.items() if any(x is not None for x in a)},
         band=band if all(random) else None,
-        references={"before": _value(falls[0].fall.original, of)},
+        references={"before": falls[0].fall.original.part(of).estimate},
     )
 
 
-def _value(arm: ArmEvidence, of: Of) -> float:
-    return arm.row.aqi if of == "aqi" else arm.gap
-
-
 def _measured(arms: Sequence[ArmEvidence | None], of: Of) -> Estimates:
-    return Estimates.of([None if a is None else _interval(a, of) for a in arms])
-
-
-def _interval(arm: ArmEvidence, of: Of) -> Interval:
-    if of == "aqi":
-        return jackknife_interval(arm.influence, arm.row.aqi, arm.clusters)
-    return jackknife_interval(arm.gap_influence, arm.gap, arm.gap_clusters)
+    return Estimates.of([None if a is None else a.part(of).interval for a in arms])
 
 
 def _rates(all_falls: Mapping[str, Sequence[Stage]]) -> Figure:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mahals.maths.stats.controls import GainOverRandom, over_random
+from mahals.maths.stats.controls import GainOverRandom
 from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import ArmTable
+from mahals.reporting.evidence import OF, ArmTable
 from mahals.reporting.gains import ArmGains, collect
 from mahals.reporting.report import Report
 from mahals.schema import ArmKind, ArmRow
@@ -38,12 +38,7 @@ def over_shuffled(e: ArmGains[Row], arms: Sequence[ArmGains[Row]], table: ArmTab
     if not rows:
         return Report({}, [])
     mine, *theirs = table.arms([e.row, *rows])
-    aqi = over_random(
-        mine.row.aqi, mine.influence, [(t.row.aqi, t.influence) for t in theirs], mine.clusters
-    )
-    gap = over_random(
-        mine.gap, mine.gap_influence, [(t.gap, t.gap_influence) for t in theirs], mine.gap_clusters
-    )
+    aqi, gap = (mine.part(of).over_random([t.part(of) for t in theirs]) for of in OF)
     plain = mine.row.aqi - float(np.mean([t.row.aqi for t in theirs]))
     plain_gap = mine.gap - float(np.mean([t.gap for t in theirs]))
     metrics = {

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from mahals.maths.stats.intervals import Interval
 from mahals.phases.cross_arch.report.controls import control_name, over_shuffled
 from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import ArmTable
+from mahals.reporting.evidence import OF, ArmTable, Of
 from mahals.reporting.gains import ArmGains, transfer_efficiency
 from mahals.reporting.plots.grids import Grid
-
-OF: tuple[Literal["aqi", "gap"], ...] = ("aqi", "gap")
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def _find(
     )
 
 
-def gains(arms: Sequence[ArmGains[Row]], kind: str, of: Literal["aqi", "gap"] = "aqi") -> Grid:
+def gains(arms: Sequence[ArmGains[Row]], kind: str, of: Of = "aqi") -> Grid:
     """Gain over random of every cell, of aqi (points) or of the refusal gap (share)."""
     sources, targets = _axes([e.row for e in arms])
 

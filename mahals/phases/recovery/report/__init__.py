@@ -6,18 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mahals.phase import Kept, Summary
-from mahals.phases.recovery.report.recovery_rate import (
-    OF,
-    Fall,
-    Of,
-    Rate,
-    largest_recovered,
-    recovery,
-)
+from mahals.phases.recovery.report.recovery_rate import Fall, Rate, largest_recovered, recovery
 from mahals.phases.recovery.rows import NEGATED, Row
 from mahals.reporting.detector import detector_line
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import ArmEvidence, ArmTable
+from mahals.reporting.evidence import OF, ArmEvidence, ArmTable, Of
 from mahals.reporting.gains import gains_over
 from mahals.reporting.report import Report, interval_metrics, joined
 from mahals.schema import ArmRow, VectorCard

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -15,13 +14,8 @@ from mahals.maths.stats.intervals import (
     degrees,
     fieller,
     influence_covariance,
-    paired_difference,
 )
-from mahals.reporting.evidence import ArmEvidence
-
-Of = Literal["aqi", "gap"]
-OF: tuple[Of, ...] = ("aqi", "gap")
-"""AQI in points; `gap` is refusal_unsafe - refusal_safe, a degenerate answer being a failure."""
+from mahals.reporting.evidence import ArmEvidence, Of
 
 
 @dataclass(frozen=True)
@@ -34,15 +28,15 @@ class Fall:
 
     def drop(self, of: Of) -> Interval:
         """original - dealigned; above 0 the model became worse."""
-        return _difference(self.original, self.dealigned, of)
+        return self.original.part(of).minus(self.dealigned.part(of))
 
     def control_drop(self, of: Of) -> Interval:
         """original - control: what any fine-tuning costs."""
-        return _difference(self.original, self.control, of)
+        return self.original.part(of).minus(self.control.part(of))
 
     def beyond(self, of: Of) -> Interval:
         """The drop beyond the control's: control - dealigned."""
-        return _difference(self.control, self.dealigned, of)
+        return self.control.part(of).minus(self.dealigned.part(of))
 
 
 @dataclass(frozen=True)
@@ -88,13 +82,14 @@ def largest_recovered(found: Sequence[tuple[Interval, Rate, bool]]) -> Interval 
 
 
 def _share(after: ArmEvidence, fall: Fall, of: Of) -> tuple[Interval | None, str | None]:
-    original, low, up = (_value(a, of) for a in (fall.original, fall.dealigned, after))
-    i_original, i_low, i_up = (_influence(a, of) for a in (fall.original, fall.dealigned, after))
-    clusters = _clusters(after, of)
-    covariance = influence_covariance(np.stack([i_up - i_low, i_original - i_low]), clusters)
-    if _nothing_varies(covariance, original - low):
+    original, low, up = (a.part(of) for a in (fall.original, fall.dealigned, after))
+    influences = [up.influence - low.influence, original.influence - low.influence]
+    covariance = influence_covariance(np.stack(influences), up.clusters)
+    drop = original.estimate - low.estimate
+    if _nothing_varies(covariance, drop):
         return None, "no answer varies over the prompts: no interval"
-    found = fieller(up - low, original - low, covariance, degrees(len(i_low), clusters))
+    df = degrees(len(low.influence), up.clusters)
+    found = fieller(up.estimate - low.estimate, drop, covariance, df)
     return found, None if found else "the interval of original - dealigned holds 0"
 
 
@@ -106,40 +101,22 @@ def _over_random(
     draws = len(random)
     if draws < 2:
         return None, f"{draws} random arms at this dose"
-    drop, wider = fall.drop(of), _clusters(after, of)
+    drop = fall.drop(of)
     if drop.low <= 0 <= drop.high:
         return None, "the interval of original - dealigned holds 0"
-    values = np.array([_value(r, of) for r in random])
-    mean = np.stack([_influence(r, of) for r in random]).mean(axis=0)
-    low = _influence(fall.dealigned, of)
-    rows = [_influence(after, of) - mean, _influence(fall.original, of) - low]
-    covariance = influence_covariance(np.stack(rows), wider)
+    original, low, up = (a.part(of) for a in (fall.original, fall.dealigned, after))
+    values = np.array([r.part(of).estimate for r in random])
+    mean = np.stack([r.part(of).influence for r in random]).mean(axis=0)
+    rows = [up.influence - mean, original.influence - low.influence]
+    covariance = influence_covariance(np.stack(rows), up.clusters)
     covariance[0, 0] += values.var(ddof=1) * (1 + 1 / draws)
     if _nothing_varies(covariance, drop.estimate):
         return None, "no answer varies over the prompts: no interval"
-    numerator = _value(after, of) - float(values.mean())
-    df = min(draws - 1, degrees(len(low), wider))
+    numerator = up.estimate - float(values.mean())
+    df = min(draws - 1, degrees(len(low.influence), up.clusters))
     found = fieller(numerator, drop.estimate, covariance, df)
     return found, None if found else "the drop may be 0 at the random arms' degrees of freedom"
 
 
 def _nothing_varies(covariance: Floats, size: float) -> bool:
     return bool(np.sqrt(np.abs(covariance).max()) <= ROUNDING * max(1.0, abs(size)))
-
-
-def _difference(a: ArmEvidence, b: ArmEvidence, of: Of) -> Interval:
-    return paired_difference(
-        _influence(a, of), _influence(b, of), _value(a, of), _value(b, of), _clusters(a, of)
-    )
-
-
-def _value(arm: ArmEvidence, of: Of) -> float:
-    return arm.row.aqi if of == "aqi" else arm.gap
-
-
-def _influence(arm: ArmEvidence, of: Of) -> Floats:
-    return arm.influence if of == "aqi" else arm.gap_influence
-
-
-def _clusters(arm: ArmEvidence, of: Of) -> list[str]:
-    return arm.clusters if of == "aqi" else arm.gap_clusters

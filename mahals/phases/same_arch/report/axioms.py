@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mahals.data.texts import AXIOMS
-from mahals.maths.stats.controls import GainOverRandom, over_random
-from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, paired_difference
+from mahals.maths.stats.controls import GainOverRandom
+from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.axiom_parts import part, part_of
 from mahals.reporting.evidence import ArmEvidence, ArmTable
@@ -45,8 +45,7 @@ def _sentence(part: PartGain) -> str:
     text = f"aqi gain {g:+.2f}"
     if over is None:
         return text + ", over random absent"
-    i = over.interval
-    return text + f", over random {i:+.2f}"
+    return text + f", over random {over.interval:+.2f}"
 
 
 def left_out(row: Row, table: ArmTable[Row]) -> LeftOut | None:
@@ -63,14 +62,9 @@ def left_out(row: Row, table: ArmTable[Row]) -> LeftOut | None:
 def _gain(
     own: ArmEvidence, base: ArmEvidence, random: Sequence[ArmEvidence], axioms: Sequence[int]
 ) -> PartGain:
-    a, b = part(own, axioms), part(base, axioms)
+    mine = part(own, axioms)
     draws = [part(r, axioms) for r in random]
-    return PartGain(
-        paired_difference(a.influence, b.influence, a.estimate, b.estimate, a.clusters),
-        over_random(
-            a.estimate, a.influence, [(d.estimate, d.influence) for d in draws], a.clusters
-        ),
-    )
+    return PartGain(mine.minus(part(base, axioms)), mine.over_random(draws))
 
 
 @dataclass(frozen=True)
@@ -92,9 +86,7 @@ def effects(row: Row, table: ArmTable[Row]) -> Effects | None:
     cells: list[list[GainOverRandom | None]] = [[None] * len(AXIOMS) for _ in AXIOMS]
     for i, values, influence in zip(made, tensors["aqi"], tensors["influence"], strict=True):
         for j in range(len(AXIOMS)):
-            p = part_of(values.tolist(), influence, own, [j])
-            against = [(d.estimate, d.influence) for d in draws[j]]
-            cells[i][j] = over_random(p.estimate, p.influence, against, p.clusters)
+            cells[i][j] = part_of(values.tolist(), influence, own, [j]).over_random(draws[j])
     grid = Grid(
         list(AXIOMS),
         list(AXIOMS),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mahals.maths.stats.intervals import Floats, paired_difference
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import ArmEvidence, ArmTable
+from mahals.reporting.evidence import OF, ArmTable, Part
 from mahals.reporting.gains import ArmGains
 from mahals.reporting.report import Report, interval_metrics
 
@@ -29,8 +28,8 @@ def report_baselines(e: ArmGains[Row], table: ArmTable[Row]) -> Report:
             continue
         own, other = table.arms([row, reference])
         texts = []
-        for what, part in (("aqi", _aqi), ("refusal_gap", _gap)):
-            numbers, text = _difference(f"{what}_over_{kind}", part(own), part(other))
+        for of, what in zip(OF, ("aqi", "refusal_gap"), strict=True):
+            numbers, text = _difference(f"{what}_over_{kind}", own.part(of), other.part(of))
             metrics |= numbers
             texts.append(f"{what.replace('_', ' ')} {text}")
         lines.append(
@@ -40,22 +39,10 @@ def report_baselines(e: ArmGains[Row], table: ArmTable[Row]) -> Report:
     return Report(metrics, lines)
 
 
-Part = tuple[float, Floats, list[str]]
-"""An estimate, its influence by prompt, and the prompts' clusters."""
-
-
-def _aqi(arm: ArmEvidence) -> Part:
-    return arm.row.aqi, arm.influence, arm.clusters
-
-
-def _gap(arm: ArmEvidence) -> Part:
-    return arm.gap, arm.gap_influence, arm.gap_clusters
-
-
 def _difference(name: str, one: Part, two: Part) -> tuple[dict[str, float], str]:
     """The metrics and the words of one minus two; without an interval where no prompt differs."""
-    if np.allclose(one[1], two[1], rtol=1e-9, atol=1e-12):
-        plain = one[0] - two[0]
+    if np.allclose(one.influence, two.influence, rtol=1e-9, atol=1e-12):
+        plain = one.estimate - two.estimate
         return {name: plain}, f"{plain:+.2f} (nothing varies: no interval)"
-    i = paired_difference(one[1], two[1], one[0], two[0], one[2])
+    i = one.minus(two)
     return interval_metrics(name, i), f"{i:+.2f}"

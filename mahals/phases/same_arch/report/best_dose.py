@@ -36,14 +36,10 @@ def best_line(best: Best, grid: Sequence[Row], gains: Sequence[ArmGains[Row]]) -
         return f"{who} absent: all {best.tried} are {which}"
     e = next(e for e in gains if e.row is best.row)
     text = f"{who} under the ceiling on the selection split {best.row.dose:g} of {best.tried}"
-    for name, over, digits in (("aqi", e.over_random, 2), ("refusal gap", e.gap_over_random, 2)):
+    for name, over in (("aqi", e.over_random), ("refusal gap", e.gap_over_random)):
         if over is None:
             text += f"; {name} over random absent"
             continue
-        i = over.interval
-        text += (
-            f"; {name} on evaluation over random {i.estimate:+.{digits}f} "
-            f"[{i.low:+.{digits}f}, {i.high:+.{digits}f}] (K={over.n_random})"
-        )
+        text += f"; {name} on evaluation over random {over.interval:+.2f} (K={over.n_random})"
     broken_here = ", ".join(best.row.over_ceiling)
     return text + (f"; there over the ceiling: {broken_here}" if broken_here else "")

@@ -24,8 +24,7 @@ class Split:
         text = f"same_block {s:+.2f}, propagated {p:+.2f}"
         if over is None:
             return text
-        i = over.interval
-        return f"{text}, over random {i:+.2f}"
+        return f"{text}, over random {over.interval:+.2f}"
 
 
 def split(row: Row, table: ArmTable[Row]) -> Split | None:

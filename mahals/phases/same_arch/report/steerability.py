@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mahals.maths.stats.controls import GainOverRandom, over_random
-from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, wilson
+from mahals.maths.stats.controls import GainOverRandom
+from mahals.maths.stats.intervals import Floats, Interval, wilson
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import ArmEvidence, ArmTable
+from mahals.reporting.evidence import ArmEvidence, ArmTable, Part
 
 SHARED = ("target", "operator", "placement", "layers", "dose_kind")  # by all arms of a grid
 
@@ -38,9 +38,7 @@ class Steerability:
         s, a = self.slope, self.anti
         text = f"{self.label} prompts {s:+.2f}"
         if self.over_random is not None:
-            o = self.over_random.interval
-            text += f", over random {o:+.2f}"
-            text += f" (K={self.n_random})"
+            text += f", over random {self.over_random.interval:+.2f} (K={self.n_random})"
         text += f", anti-steerable {a:.2f}"
         if self.anti_random is not None:
             text += f" (random {self.anti_random:.2f})"
@@ -99,13 +97,11 @@ def _of_label(
     chosen: npt.NDArray[np.bool_] = like.safe if label == "safe" else ~like.safe
     clusters = [c for c, inside in zip(like.gap_clusters, chosen, strict=True) if inside]
     mine, others = own[chosen], [s[chosen] for s in random]
-    mean = float(mine.mean())
+    mean, *draws = (Part.mean(s, clusters) for s in (mine, *others))
     return Steerability(
         label=label,
-        slope=jackknife_interval(mine - mean, mean, clusters),
-        over_random=over_random(
-            mean, mine - mean, [(float(o.mean()), o - o.mean()) for o in others], clusters
-        ),
+        slope=mean.interval,
+        over_random=mean.over_random(draws),
         anti=wilson(int((mine < 0).sum()), len(mine)),
         anti_random=float(np.mean([(o < 0).mean() for o in others])) if others else None,
         n=len(mine),

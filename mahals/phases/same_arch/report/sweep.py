@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mahals.maths.stats.controls import GainOverRandom, over_random
+from mahals.maths.stats.controls import GainOverRandom
 from mahals.phases.same_arch.report.axioms import effects, left_out
 from mahals.phases.same_arch.report.baselines import report_baselines
 from mahals.phases.same_arch.report.best_dose import best_lambda, best_line
@@ -16,7 +16,7 @@ from mahals.phases.same_arch.report.refusals import report_refusals
 from mahals.phases.same_arch.report.steerability import steerability
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import ArmTable, dose_key
+from mahals.reporting.evidence import OF, ArmTable, dose_key
 from mahals.reporting.gains import ArmGains, trend, trend_over_random
 from mahals.reporting.report import Report, interval_metrics, joined
 from mahals.schema import Label
@@ -90,12 +90,7 @@ def _over_shuffled(row: Row, shuffled: Sequence[Row], table: ArmTable[Row]) -> R
     if len(shuffled) < 2:
         return Report({}, [])
     own, *theirs = table.arms([row, *shuffled])
-    aqi = over_random(
-        row.aqi, own.influence, [(t.row.aqi, t.influence) for t in theirs], own.clusters
-    )
-    gap = over_random(
-        own.gap, own.gap_influence, [(t.gap, t.gap_influence) for t in theirs], own.gap_clusters
-    )
+    aqi, gap = (own.part(of).over_random([t.part(of) for t in theirs]) for of in OF)
     plain = row.aqi - float(np.mean([t.row.aqi for t in theirs]))
     plain_gap = own.gap - float(np.mean([t.gap for t in theirs]))
     line = (
@@ -112,8 +107,7 @@ def _text(over: GainOverRandom | None, plain: Sequence[float]) -> str:
     """A difference with its interval, or as it is where nothing varies."""
     if over is None:
         return f"{plain[0]:+.2f} (nothing varies: no interval)" if plain else "absent"
-    i = over.interval
-    return f"{i:+.2f}"
+    return f"{over.interval:+.2f}"
 
 
 def _range(values: Sequence[float]) -> str:
@@ -179,8 +173,7 @@ def _report_trend(group: Sequence[Row], table: ArmTable[Row]) -> Report:
     if over is None:
         text += ", over random absent"
     else:
-        i = over.interval
-        text += f", over random {i:+.1f} (K={over.n_random})"
+        text += f", over random {over.interval:+.1f} (K={over.n_random})"
     rises = all(a.aqi <= b.aqi for a, b in itertools.pairwise(group))
     text += f", {'monotone' if rises else 'not monotone'} over {len(group)} strengths"
     unit = " (units of the mean state)" if group[0].dose_kind == "relative" else ""
