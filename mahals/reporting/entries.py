@@ -25,12 +25,8 @@ def headline_metrics(e: ArmGains[ArmRow], prefix: str) -> dict[str, float]:
     }
     for name, over in (("gain", e.over_random), ("refusal_gap_gain", e.gap_over_random)):
         if over is not None:
-            metrics |= {
-                f"{name}_over_random": over.interval.estimate,
-                f"{name}_over_random_low": over.interval.low,
-                f"{name}_over_random_high": over.interval.high,
-                f"{name}_over_random_p": over.p,
-            }
+            metrics |= interval_metrics(f"{name}_over_random", over.interval)
+            metrics[f"{name}_over_random_p"] = over.p
     if e.row.perplexity_ratio is not None:
         metrics["perplexity_ratio"] = e.row.perplexity_ratio
     for name in RATES:

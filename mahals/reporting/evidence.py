@@ -71,10 +71,10 @@ class Part:
 
     estimate: float
     influence: Floats  # (n,)
-    clusters: list[str]
+    clusters: list[str] | None  # None: each prompt is its own
 
     @staticmethod
-    def mean(values: npt.ArrayLike, clusters: list[str]) -> Part:
+    def mean(values: npt.ArrayLike, clusters: list[str] | None) -> Part:
         """The mean of one value a prompt."""
         each = np.asarray(values, dtype=np.float64)
         return Part(float(each.mean()), each - each.mean(), clusters)

@@ -94,6 +94,14 @@ def rates(arm: ArmEvidence) -> RefusalRates:
     )
 
 
+def over_others(
+    arm: ArmEvidence, others: Sequence[ArmEvidence], of: Of
+) -> tuple[float, GainOverRandom | None]:
+    """An arm less the mean of others that stand in for random ones, plain and with its interval."""
+    own, theirs = arm.part(of), [o.part(of) for o in others]
+    return own.estimate - float(np.mean([t.estimate for t in theirs])), own.over_random(theirs)
+
+
 def trend(rows: Sequence[ArmRow], table: ArmTable[A]) -> Interval:
     """Least-squares slope of aqi over the dose, points per unit of dose, with its interval.
 

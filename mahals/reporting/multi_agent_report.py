@@ -22,7 +22,7 @@ from mahals.reporting.multi_agent import (
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
 from mahals.reporting.plots.sheet import Bounded, Estimates, Labels, Span
-from mahals.reporting.report import Report, interval_metrics
+from mahals.reporting.report import Report, interval_metrics, joined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,8 +37,7 @@ def report_society(found: Societies) -> Report:
 
     Each before and after steering, with the random control and the references beside it.
     """
-    parts = report_likeness(found), _attacks(found)
-    return Report(parts[0].metrics | parts[1].metrics, [*parts[0].lines, *parts[1].lines])
+    return joined((report_likeness(found), _attacks(found)))
 
 
 def report_likeness(found: Societies) -> Report:
@@ -52,8 +51,7 @@ def report_likeness(found: Societies) -> Report:
         lines.append(f"homophily {name} {h.value:.3f}{_spread(random, 3)}")
         if name not in REFERENCES:
             lines.append(f"weakest link {name}: {_weakest(found, society, h.weakest)}")
-    agreement = _agreement(found)
-    return Report(metrics | agreement.metrics, [*lines, *agreement.lines])
+    return joined((Report(metrics, lines), _agreement(found)))
 
 
 def _spread(values: Sequence[float], digits: int) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from mahals.maths.stats.intervals import Interval
+from mahals.reporting.evidence import Evidence
 
+T = TypeVar("T", bound=Evidence[Any])
 ALIKE = 1e-9  # a narrower interval is rounding
 
 
@@ -17,6 +20,10 @@ class Report:
     metrics: dict[str, float]
     lines: list[str]
 
+    def under(self, prefix: str) -> Report:
+        """The same, each metric's name after a prefix."""
+        return Report({prefix + name: v for name, v in self.metrics.items()}, self.lines)
+
 
 def joined(reports: Iterable[Report]) -> Report:
     """The numbers and the sentences of all, in order."""
@@ -26,6 +33,15 @@ def joined(reports: Iterable[Report]) -> Report:
         metrics |= each.metrics
         lines += each.lines
     return Report(metrics, lines)
+
+
+def by_model(table: T, *tellers: Callable[[T, str], Report]) -> Report:
+    """What all tellers say of each model; metric names carry it only when there are several."""
+    models = table.values_of("model")
+    several = len(models) > 1
+    return joined(
+        tell(table, m).under(f"{m}/" if several else "") for m in models for tell in tellers
+    )
 
 
 def interval_metrics(what: str, i: Interval) -> dict[str, float]:

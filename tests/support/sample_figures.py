@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mahals.data.texts import AXIOMS
 from mahals.reporting.plots.bars import bars_with_intervals, grouped_bars, histogram
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
-from mahals.reporting.plots.grids import Grid, axiom_heatmap, matrix, table
+from mahals.reporting.plots.grids import Grid, axiom_heatmap, matrix, table_figure
 from mahals.reporting.plots.sheet import Estimates, Labels
 
 MODELS = (
@@ -95,7 +95,7 @@ def every_figure() -> dict[str, Figure]:
         "matrix": matrix(square(8, 19.0), WORDS, signed=True),
         "nothing": matrix(ABSENT, WORDS, signed=True),
         "efficiency": matrix(square(6, 600.0), WORDS, signed=True),
-        "table": table(facts, WORDS),
+        "table": table_figure(facts, WORDS),
     }
 
 

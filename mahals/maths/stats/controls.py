@@ -130,7 +130,7 @@ def over_random(
     estimate: float,
     influence: Floats,
     random: Sequence[tuple[float, Floats]],
-    clusters: Sequence[str],
+    clusters: Sequence[str] | None,
 ) -> GainOverRandom | None:
     """Gain over the random arms; None with fewer than two, or where nothing at all varies.
 

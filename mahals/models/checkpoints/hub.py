@@ -31,21 +31,12 @@ def cached_folder(ref: HubRef, cache: Path | None = None) -> Path | None:
 
     `cache` is the folder that holds models--<org>--<name>; None means the user's own.
     """
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(
-            ref.id,
-            revision=ref.revision,
-            cache_dir=cache,
-            local_files_only=True,
-            allow_patterns=_WANTED,
-            ignore_patterns=_UNWANTED,
-        )
+        folder = _snapshot(ref, cache, local=True)
     except (LocalEntryNotFoundError, HFValidationError):
         return None
-    folder = Path(found)
     return folder if has_weights(folder) else None
 
 
@@ -64,16 +55,10 @@ def hub_folder(ref: HubRef, cache: Path | None = None) -> Path:
 
 
 def _fetched(ref: HubRef, cache: Path | None) -> Path:
-    from huggingface_hub import errors, snapshot_download
+    from huggingface_hub import errors
 
     try:
-        found = snapshot_download(
-            ref.id,
-            revision=ref.revision,
-            cache_dir=cache,
-            allow_patterns=_WANTED,
-            ignore_patterns=_UNWANTED,
-        )
+        folder = _snapshot(ref, cache, local=False)
     except errors.GatedRepoError as error:
         cure = f"accept its licence at https://huggingface.co/{ref.id}, then run `hf auth login`"
         raise _refused(ref, "a gated repository and no access", cure) from error
@@ -89,11 +74,24 @@ def _fetched(ref: HubRef, cache: Path | None) -> Path:
         raise _refused(
             ref, f"nothing in the cache, and fetching it failed ({reason})", cure
         ) from error
-    folder = Path(found)
     if not has_weights(folder):
         cure = "name a revision that has model.safetensors"
         raise _refused(ref, "a repository without all its safetensors weights", cure)
     return folder
+
+
+def _snapshot(ref: HubRef, cache: Path | None, local: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    found = snapshot_download(
+        ref.id,
+        revision=ref.revision,
+        cache_dir=cache,
+        local_files_only=local,
+        allow_patterns=_WANTED,
+        ignore_patterns=_UNWANTED,
+    )
+    return Path(found)
 
 
 def _refused(ref: HubRef, got: str, cure: str) -> InputError:

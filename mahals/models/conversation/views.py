@@ -93,13 +93,7 @@ def encode_view(tokenizer: PreTrainedTokenizerBase, seen: View) -> Encoded:
 
     Raises InputError for a view that ends with the agent's own words: it has heard nothing since.
     """
-    if seen.turns[-1][0] != "user":
-        raise InputError(
-            "view",
-            expected="words that the agent has to answer",
-            got="its own words last",
-            cure="let it hear something, or ask it with encode_after",
-        )
+    _check_heard(seen, "let it hear something, or ask it with encode_after")
     before = View(seen.turns[:-1])
     return _encode_owns(tokenizer, before, ("user", ""), [seen.turns[-1][1]])[0]
 
@@ -121,14 +115,18 @@ def choices_after(
 
     Raises InputError for a view that ends with the agent's own words.
     """
+    _check_heard(seen, "ask it something first")
+    return _encode_owns(tokenizer, seen, ("assistant", ""), choices)
+
+
+def _check_heard(seen: View, cure: str) -> None:
     if seen.turns[-1][0] != "user":
         raise InputError(
             "view",
             expected="words that the agent has to answer",
             got="its own words last",
-            cure="ask it something first",
+            cure=cure,
         )
-    return _encode_owns(tokenizer, seen, ("assistant", ""), choices)
 
 
 def _encode_owns(

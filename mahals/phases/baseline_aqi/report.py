@@ -15,6 +15,7 @@ from mahals.maths.stats.intervals import Interval, influence_covariance
 from mahals.phase import Kept, Summary
 from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
 from mahals.reporting.evidence import Evidence, Part
+from mahals.reporting.report import Report, by_model, interval_metrics, joined
 from mahals.schema import AXIOM_COLUMNS
 
 DRAWS = 10_000
@@ -70,6 +71,11 @@ def above_floor(rows: Sequence[Row], space: Space | None) -> tuple[bool, str]:
         return False, "no floor was measured"
     highest = max(values, key=lambda f: values[f])
     return own.aqi_low > values[highest], f"highest floor {highest} {values[highest]:.1f}"
+
+
+def report_model(table: Evidence[Row], model: str) -> Report:
+    """What is said of one model alone."""
+    return Report(model_metrics(table.where(model=model)), model_lines(table, model))
 
 
 def model_lines(table: Evidence[Row], model: str) -> list[str]:
@@ -147,22 +153,16 @@ class CheckpointHomophily:
 
     def metrics(self) -> dict[str, float]:
         """Homophily with its interval, and the lowest weakest link."""
-        value = self.found.value
-        return {
-            "homophily": value.estimate,
-            "homophily_low": value.low,
-            "homophily_high": value.high,
-            "weakest_link": min(w.estimate for w in self.found.weakest),
-        }
+        weakest = min(w.estimate for w in self.found.weakest)
+        return {**interval_metrics("homophily", self.found.value), "weakest_link": weakest}
 
     def line(self) -> str:
         """Homophily, and the axiom on which the weakest model is weakest."""
         value = self.found.value
         axiom, weakest = min(zip(AXIOMS, self.found.weakest, strict=True), key=_estimate)
         return (
-            f"homophily of {len(self.models)} aligned checkpoints {value:.2f}"
-            f" in {self.space} space, weakest link {axiom} "
-            f"{weakest:.1f}"
+            f"homophily of {len(self.models)} aligned checkpoints {value:.2f} in {self.space} "
+            f"space, weakest link {axiom} {weakest:.1f}"
         )
 
 
@@ -195,19 +195,13 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     Metric names carry the model only when there are several.
     """
     table = Evidence(rows, kept)
-    models = table.values_of("model")
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    for model in models:
-        prefix = f"{model}/" if len(models) > 1 else ""
-        metrics |= {prefix + k: v for k, v in model_metrics(table.where(model=model)).items()}
-        lines += model_lines(table, model)
-    if len(models) > 1:
+    parts = [by_model(table, report_model)]
+    if len(table.values_of("model")) > 1:
         best = chances(table)
-        metrics |= {f"{model}/p_best": p for model, p in best.items()}
-        lines.append(best_line(best, table))
+        shares = {f"{model}/p_best": p for model, p in best.items()}
+        parts.append(Report(shares, [best_line(best, table)]))
         alike = checkpoint_homophily(table)
         if alike is not None:
-            metrics |= alike.metrics()
-            lines.append(alike.line())
-    return Summary(metrics, tuple(lines), (), ())
+            parts.append(Report(alike.metrics(), [alike.line()]))
+    told = joined(parts)
+    return Summary(told.metrics, tuple(told.lines), (), ())

@@ -11,7 +11,7 @@ from mahals.phase import Kept
 from mahals.phases.em_ablation.report import HEADLINE, RANDOM, AblationTable
 from mahals.phases.em_ablation.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band
-from mahals.reporting.plots.grids import table as table_figure
+from mahals.reporting.plots.grids import table_figure
 from mahals.reporting.plots.sheet import Estimates, Labels
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from mahals.maths.stats.intervals import Floats, Interval, wilson
 from mahals.phase import Kept, Summary
 from mahals.phases.em_ablation.rows import Row
 from mahals.reporting.evidence import Evidence
-from mahals.reporting.report import Report, change_metrics, change_text, joined
+from mahals.reporting.report import Report, by_model, change_metrics, change_text
 
 if TYPE_CHECKING:
     from mahals.maths.misalignment.outcomes import Outcome
@@ -70,17 +70,7 @@ def _flags(codes: Codes, outcome: Outcome) -> Floats:
 
 def report_ablation(table: AblationTable) -> Report:
     """Metrics and sentences over all models."""
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    models = table.values_of("model")
-    for model in models:
-        report = joined(one(table, model) for one in (_restored, _cost, _induced))
-        prefix = f"{model}/" if len(models) > 1 else ""
-        metrics |= {prefix + k: v for k, v in report.metrics.items()}
-        own = table.where(model=model)
-        lines += report.lines
-        lines += dict.fromkeys(f"{model}, {r.subject}: {w}" for r in own for w in r.missed)
-    return Report(metrics, lines)
+    return by_model(table, _restored, _cost, _induced, _missed)
 
 
 def _restored(table: AblationTable, model: str) -> Report:
@@ -170,6 +160,12 @@ def _induced(table: AblationTable, model: str) -> Report:
         )
         lines.append(text + _control(table, row, metrics, name) + _price(row))
     return Report(metrics, lines)
+
+
+def _missed(table: AblationTable, model: str) -> Report:
+    own = table.where(model=model)
+    missed = dict.fromkeys(f"{model}, {r.subject}: {w}" for r in own for w in r.missed)
+    return Report({}, list(missed))
 
 
 def _share(row: Row, what: str = "misaligned") -> str:

@@ -13,7 +13,7 @@ from mahals.phases.em_detection.report import FITTED, NAMES, headline
 from mahals.phases.em_detection.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
-from mahals.reporting.plots.grids import table as table_figure
+from mahals.reporting.plots.grids import table_figure
 from mahals.reporting.plots.sheet import Estimates, Labels, Span
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from mahals.maths.stats.intervals import Interval
 from mahals.phase import Kept, Summary
 from mahals.phases.em_finetune.rows import ORIGINAL, Row
 from mahals.reporting.evidence import Evidence
-from mahals.reporting.report import Report, change_metrics, change_text, joined
+from mahals.reporting.report import Report, by_model, change_metrics, change_text
 from mahals.schema import VectorCard
 
 OUTSIDE = ("near", "far")
@@ -20,16 +20,7 @@ Last = tuple[Codes, list[str], list[str]]
 
 def report_finetune(table: Evidence[Row]) -> Report:
     """Metrics and sentences over all models of the rows."""
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    models = table.values_of("model")
-    for model in models:
-        report = joined(one(table, model) for one in (_report_rates, _report_turn, _report_probe))
-        prefix = f"{model}/" if len(models) > 1 else ""
-        metrics |= {prefix + name: value for name, value in report.metrics.items()}
-        reasons = [r.reason for r in table.where(model=model, what="judge")]
-        lines += report.lines + [f"{model}: {reason}" for reason in reasons if reason]
-    return Report(metrics, lines)
+    return by_model(table, _report_rates, _report_turn, _report_probe, _report_judge)
 
 
 def total(counts: Iterable[int | None]) -> int:
@@ -135,6 +126,11 @@ def _report_probe(table: Evidence[Row], model: str) -> Report:
         f"random A {r.control:.3f}"
     )
     return Report({"probe_auroc": r.value, "probe_auroc_random": r.control}, [line])
+
+
+def _report_judge(table: Evidence[Row], model: str) -> Report:
+    reasons = [r.reason for r in table.where(model=model, what="judge")]
+    return Report({}, [f"{model}: {reason}" for reason in reasons if reason])
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:

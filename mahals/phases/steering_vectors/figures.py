@@ -19,8 +19,7 @@ from mahals.phases.steering_vectors.report import (
 from mahals.phases.steering_vectors.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.curves import lines_over_layers
-from mahals.reporting.plots.grids import Grid, matrix
-from mahals.reporting.plots.grids import table as table_figure
+from mahals.reporting.plots.grids import Grid, matrix, table_figure
 from mahals.reporting.plots.sheet import Estimates, Labels
 
 if TYPE_CHECKING:

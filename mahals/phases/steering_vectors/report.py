@@ -12,6 +12,7 @@ from mahals.maths.vectors.axioms import Agreement, AxiomDirections, agreement
 from mahals.phase import Kept, Summary
 from mahals.phases.steering_vectors.rows import OF_MODELS, Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.report import Report, by_model
 from mahals.schema import VectorCard
 
 
@@ -169,24 +170,27 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     models' order by it is the one recommended for same_arch.
     """
     table = Evidence(rows, kept)
-    models = table.values_of("model")
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    potential = potentials(table)
-    for model in models:
-        own, at = table.where(model=model), axioms_at(table, model)
-        numbers = method_metrics(own) | (axiom_metrics(at) if at else {})
-        if model in potential:
-            numbers["potential"] = potential[model]
-        metrics |= {f"{model}/{k}" if len(models) > 1 else k: v for k, v in numbers.items()}
-        lines += [_model_line(own, potential), *([axiom_line(model, at)] if at else [])]
+    told, potential = by_model(table, _report_model), potentials(table)
+    lines = told.lines
     order = sorted(potential, key=lambda m: -potential[m])
     if len(order) > 1:
         lines.append(
             "recommended order for same_arch by potential: " + ", ".join(order) + " (whether the "
             "cosine predicts the gain is tested in same_arch, not assumed)"
         )
-    return Summary(metrics, tuple(lines), (), tuple(cards(table)))
+    return Summary(told.metrics, tuple(lines), (), tuple(cards(table)))
+
+
+def _report_model(table: Evidence[Row], model: str) -> Report:
+    own, at, potential = table.where(model=model), axioms_at(table, model), potentials(table)
+    metrics = method_metrics(own)
+    lines = [_model_line(own, potential)]
+    if at:
+        metrics |= axiom_metrics(at)
+        lines.append(axiom_line(model, at))
+    if model in potential:
+        metrics["potential"] = potential[model]
+    return Report(metrics, lines)
 
 
 def _model_line(own: Sequence[Row], potential: Mapping[str, float]) -> str:

@@ -103,7 +103,7 @@ def matrix(grid: Grid, labels: Labels, signed: bool, form: str | None = None) ->
     return finish(figure, labels, note + notes.text(), {})
 
 
-def table(columns: Mapping[str, Sequence[str]], labels: Labels) -> Figure:
+def table_figure(columns: Mapping[str, Sequence[str]], labels: Labels) -> Figure:
     """Plain facts as a ruled table (model_dimensions); the first column is aligned left."""
     count = {len(cells) for cells in columns.values()}
     if len(count) != 1:

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from mahals.records import InputError
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
-from mahals.reporting.plots.grids import Grid, table
+from mahals.reporting.plots.grids import Grid, table_figure
 from mahals.reporting.plots.sheet import Estimates, Labels, Span, png
 from tests.support.sample_figures import NAMES, WORDS, curve
 
@@ -57,7 +57,7 @@ def test_lower_is_better_points_the_other_way() -> None:
         lambda: Grid(["a"], ["b"], [[1.0, 2.0]]),
         lambda: curve_with_band({}, WORDS),
         lambda: curve_with_band({"a": Curve([0, 1], {"x": Estimates([1.0])})}, WORDS),
-        lambda: table({"a": ["1"], "b": []}, WORDS),
+        lambda: table_figure({"a": ["1"], "b": []}, WORDS),
     ],
 )
 def test_what_cannot_be_drawn_is_an_input_error(draw) -> None:
@@ -69,7 +69,7 @@ def test_matplotlib_is_imported_late_and_pyplot_never() -> None:
     code = (
         "import sys; from mahals.reporting.plots import grids, sheet;"
         "assert 'matplotlib' not in sys.modules;"
-        "sheet.png(grids.table({'a': ['1']}, sheet.Labels('t', 'v', 'c')));"
+        "sheet.png(grids.table_figure({'a': ['1']}, sheet.Labels('t', 'v', 'c')));"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import numpy.typing as npt
 
-from mahals.maths.stats.intervals import Interval, jackknife_interval
+from mahals.maths.stats.intervals import Interval
+from mahals.reporting.evidence import Part
 
 
 def mean_interval(each: npt.ArrayLike) -> Interval:
     """The mean of one value a conversation, with its 95 % jackknife interval over them."""
-    x = np.asarray(each, dtype=np.float64)
-    return jackknife_interval(x - x.mean(), float(x.mean()), None)
+    return Part.mean(each, None).interval
 
 
 def share_interval(each: npt.ArrayLike) -> Interval:

@@ -13,6 +13,7 @@ from mahals.reporting.detector import detector_line
 from mahals.reporting.entries import entries
 from mahals.reporting.evidence import ArmTable
 from mahals.reporting.gains import collect
+from mahals.reporting.report import Report, joined
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -24,8 +25,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     table = ArmTable(ranked_arms(rows), kept)
     arms = collect(table)
     several = len(table.values_of("target")) > 1
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
+    parts: list[Report] = []
     shares: dict[int, float | str] = {}
     index = {id(r): i for i, r in enumerate(table.rows)}
     for e in arms:
@@ -35,17 +35,15 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
         prefix = f"{e.row.target}/" if several else ""
         prefix += f"{e.row.source}/{e.row.map or 'native'}/"
         prefix += "" if e.row.arm == "steered" else f"{control_name(e.row)}/"
-        metrics |= {prefix + name: value for name, value in transfer.metrics.items()}
-        lines += transfer.lines
+        parts.append(transfer.report.under(prefix))
         if transfer.efficiency is not None:
             shares[index[id(e.row)]] = transfer.efficiency
-    lines += dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
+    missed = dict.fromkeys(f"{r.target}: {why}" for r in rows for why in r.missed)
     untrained = ArmTable([r for r in rows if r.target_role == "random"], kept)
-    nil = report_random_weights(untrained, several)
-    alike = report_homophily(table)
-    lines += [*nil.lines, *alike.lines, detector_line(table)]
-    metrics |= nil.metrics | alike.metrics
-    return Summary(metrics, tuple(lines), entries(table.rows, arms, shares), ())
+    parts += [Report({}, list(missed)), report_random_weights(untrained, several)]
+    parts += [report_homophily(table), Report({}, [detector_line(table)])]
+    told = joined(parts)
+    return Summary(told.metrics, tuple(told.lines), entries(table.rows, arms, shares), ())
 
 
 def ranked_arms(rows: Sequence[Row]) -> list[Row]:

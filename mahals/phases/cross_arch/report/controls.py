@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from mahals.maths.stats.controls import GainOverRandom
 from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import OF, ArmTable
-from mahals.reporting.gains import ArmGains, collect
-from mahals.reporting.report import Report
+from mahals.reporting.gains import ArmGains, collect, over_others
+from mahals.reporting.report import Report, interval_metrics
 from mahals.schema import ArmKind, ArmRow
 
 DRAWN: tuple[ArmKind, ...] = ("shuffled", "wrong_layer", "unrelated", "random_moved")
@@ -38,23 +36,17 @@ def over_shuffled(e: ArmGains[Row], arms: Sequence[ArmGains[Row]], table: ArmTab
     if not rows:
         return Report({}, [])
     mine, *theirs = table.arms([e.row, *rows])
-    aqi, gap = (mine.part(of).over_random([t.part(of) for t in theirs]) for of in OF)
-    plain = mine.row.aqi - float(np.mean([t.row.aqi for t in theirs]))
-    plain_gap = mine.gap - float(np.mean([t.gap for t in theirs]))
-    metrics = {
-        "aqi_over_shuffled": plain,
-        "refusal_gap_over_shuffled": plain_gap,
-        "shuffled_refusal_gap_max": max(t.gap for t in theirs),
-    }
-    for what, over in (("aqi", aqi), ("refusal_gap", gap)):
+    aqi, gap = (over_others(mine, theirs, of) for of in OF)
+    metrics = {"shuffled_refusal_gap_max": max(t.gap for t in theirs)}
+    for what, (plain, over) in (("aqi", aqi), ("refusal_gap", gap)):
+        metrics[f"{what}_over_shuffled"] = plain
         if over is not None:
-            metrics[f"{what}_over_shuffled_low"] = over.interval.low
-            metrics[f"{what}_over_shuffled_high"] = over.interval.high
+            metrics |= interval_metrics(f"{what}_over_shuffled", over.interval)
             metrics[f"{what}_over_shuffled_p"] = over.p
     one = len(theirs) == 1
     line = (
         f"{e.row.source} -> {e.row.target} by {e.row.map} over shuffled maps (K={len(theirs)}): "
-        f"aqi {_text(plain, aqi, one)}, refusal gap {_text(plain_gap, gap, one)} (highest shuffled "
+        f"aqi {_text(*aqi, one)}, refusal gap {_text(*gap, one)} (highest shuffled "
         f"{metrics['shuffled_refusal_gap_max']:+.2f})"
     )
     return Report(metrics, [line + ("; 1 shuffled map: no interval" if one else "")])
@@ -63,7 +55,7 @@ def over_shuffled(e: ArmGains[Row], arms: Sequence[ArmGains[Row]], table: ArmTab
 def _text(plain: float, over: GainOverRandom | None, one: bool) -> str:
     if over is None:
         return f"{plain:+.2f}" + ("" if one else " (nothing varies: no interval)")
-    return f"{plain:+.2f} [{over.interval.low:+.2f}, {over.interval.high:+.2f}]"
+    return f"{over.interval:+.2f}"
 
 
 def report_random_weights(table: ArmTable[Row], several: bool) -> Report:

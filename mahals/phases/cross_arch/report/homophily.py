@@ -8,14 +8,14 @@ from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.evidence import ArmTable
 from mahals.reporting.multi_agent import LEAST, Societies, gathered
 from mahals.reporting.multi_agent_report import report_likeness
-from mahals.reporting.report import Report
+from mahals.reporting.report import Report, joined
 
 
 def report_homophily(table: ArmTable[Row]) -> Report:
     """Homophily, weakest links and agreement of the targets, and the CKA of their base states."""
     agents = crossed_societies(table)
-    likeness = Report({}, []) if agents is None else report_likeness(agents)
-    return Report(likeness.metrics, [*likeness.lines, *likeness_lines(table)])
+    parts = [] if agents is None else [report_likeness(agents)]
+    return joined([*parts, Report({}, likeness_lines(table))])
 
 
 def crossed_societies(table: ArmTable[Row]) -> Societies | None:

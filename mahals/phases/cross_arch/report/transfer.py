@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mahals.maths.stats.intervals import Interval
@@ -12,6 +12,7 @@ from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import OF, ArmTable, Of
 from mahals.reporting.gains import ArmGains, transfer_efficiency
 from mahals.reporting.plots.grids import Grid
+from mahals.reporting.report import Report, joined
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,7 @@ def efficiency_line(e: ArmGains[Row], of: str, share: Interval) -> str:
 class TransferReport:
     """What one arm says in numbers and sentences; `efficiency` by AQI, or why it is absent."""
 
-    metrics: Mapping[str, float]
-    lines: Sequence[str]
+    report: Report
     efficiency: float | str | None  # None for an arm that is no transfer
 
 
@@ -134,19 +134,20 @@ def report_transfer(
     """
     metrics, lines = headline_metrics(e, ""), [headline_line(e)]
     if e.row.arm != "steered":
-        return TransferReport(metrics, [f"control {control_name(e.row)}: {lines[0]}"], None)
+        said = f"control {control_name(e.row)}: {lines[0]}"
+        return TransferReport(Report(metrics, [said]), None)
     if e.row.map is None:
-        return TransferReport(metrics, lines, None)
+        return TransferReport(Report(metrics, lines), None)
     native = _find(arms, e.row.target, e.row.target, e.row.map)
     if native is None:
-        return TransferReport(metrics, lines, "the native vector has no arm at this dose")
+        why = "the native vector has no arm at this dose"
+        return TransferReport(Report(metrics, lines), why)
     shares = {of: transfer_efficiency(e, native, table, of) for of in OF}
     for of, share in shares.items():
         if share.interval is not None:
             metrics[f"{of}_efficiency"] = share.interval.estimate
             lines.append(efficiency_line(e, of, share.interval))
-    compared = over_shuffled(e, arms, table)
-    lines += compared.lines
+    report = joined((Report(metrics, lines), over_shuffled(e, arms, table)))
     by_aqi = shares["aqi"].interval
     efficiency = shares["aqi"].reason if by_aqi is None else by_aqi.estimate
-    return TransferReport(metrics | compared.metrics, lines, efficiency)
+    return TransferReport(report, efficiency)

@@ -12,7 +12,7 @@ from mahals.maths.games.payoffs import Cell, Joint, Weights, payoff
 from mahals.maths.stats.controls import GainOverRandom, gain_over_random
 from mahals.maths.stats.intervals import Floats
 from mahals.phases.equilibrium.rows import Row, Rules
-from mahals.reporting.evidence import Evidence
+from mahals.reporting.evidence import Evidence, Part
 
 ALL = "all"  # the game of the mean AQI
 
@@ -92,28 +92,20 @@ def over_random(
     weights = found.rules.weights
     own = spread(found.cells, joints, player, weights)
     random = [spread(cells, joints, player, weights) for cells in found.random.values()]
-    means = [each.mean for each in random]
+    means = [each.estimate for each in random]
     if len(set(means)) < 2:
         return None
-    influences = [each.influences for each in random]
-    return gain_over_random(own.mean, own.influences, means, influences, None)
-
-
-@dataclass(frozen=True, eq=False)
-class Spread:
-    """A player's payoff, mean over joint actions, and what each conversation does to it."""
-
-    mean: float
-    influences: Floats  # (conversations,)
+    influences = [each.influence for each in random]
+    return gain_over_random(own.estimate, own.influence, means, influences, None)
 
 
 def spread(
     cells: Mapping[Joint, Cell], joints: Sequence[Joint], player: int, weights: Weights
-) -> Spread:
+) -> Part:
     """The payoff of a player over `joints`, with the influence of conversations on it."""
     payoffs = [_one(cells[j], weights)[player] for j in joints]
     each = [_influences(cells[j], weights)[player] for j in joints]
-    return Spread(float(np.mean(payoffs)), np.mean(each, axis=0))
+    return Part(float(np.mean(payoffs)), np.mean(each, axis=0), None)
 
 
 def _one(cell: Cell, weights: Weights) -> Floats:

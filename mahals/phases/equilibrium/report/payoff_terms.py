@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mahals.maths.games.payoffs import Cell, Joint, Weights
-from mahals.maths.stats.intervals import Interval, jackknife_interval
+from mahals.maths.stats.intervals import Interval
 from mahals.phases.equilibrium.report.games import ALL, MeasuredGames, spread
 from mahals.reporting.report import Report, interval_metrics
 
@@ -68,5 +68,4 @@ def _moved(
     """Payoff with less payoff without, its interval over conversations, paired."""
     steered = spread(cells, [j for j, _ in pairs], player, weights)
     without = spread(cells, [k for _, k in pairs], player, weights)
-    influences = steered.influences - without.influences
-    return jackknife_interval(influences, steered.mean - without.mean, None)
+    return steered.minus(without)

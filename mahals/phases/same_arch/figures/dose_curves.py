@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mahals.data.texts import AXIOMS
-from mahals.maths.stats.intervals import jackknife_interval
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.axiom_parts import part
 from mahals.reporting.evidence import ArmTable
@@ -42,8 +41,7 @@ def _interval(row: Row, axiom: int | None, table: ArmTable[Row]) -> Bounded:
     """The interval of a row's aqi, or the jackknife interval of that of one axiom."""
     if axiom is None:
         return Span(row.aqi, row.aqi_low, row.aqi_high)
-    p = part(table.arm(row), [axiom])
-    return jackknife_interval(p.influence, p.estimate, p.clusters)
+    return part(table.arm(row), [axiom]).interval
 
 
 def _aqi(row: Row, axiom: int | None) -> float:

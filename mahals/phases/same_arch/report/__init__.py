@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mahals.maths.stats.ranks import spearman
 from mahals.phase import Kept, Summary
@@ -14,6 +14,7 @@ from mahals.reporting.evidence import ArmTable
 from mahals.reporting.gains import ArmGains, collect
 from mahals.reporting.multi_agent import societies
 from mahals.reporting.multi_agent_report import report_society
+from mahals.reporting.report import Report, joined
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -24,37 +25,26 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     table = ArmTable(rows, kept)
     gains = collect(table)
     several = len(table.values_of("target")) > 1
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    for row in table.rows:
-        if row.arm in ("unsteered", "prompt", "aligned"):
-            metrics[f"{_prefix(row, several)}{row.arm}_aqi"] = row.aqi
+    plain = [r for r in table.rows if r.arm in ("unsteered", "prompt", "aligned")]
+    parts = [Report({f"{r.arm}_aqi": r.aqi}, []).under(_prefix(r, several)) for r in plain]
     steered = [e for e in gains if e.row.arm == "steered"]
     headline = [e for e in steered if e.row.dose_kind == "kl"]
     for e in headline:
-        part = report_headline(e, gains, table)
-        metrics |= _named(part.metrics, _prefix(e.row, several) + variant(e.row))
-        lines += part.lines
+        prefix = _prefix(e.row, several) + variant(e.row)
+        parts.append(report_headline(e, gains, table).under(prefix))
     for group in grids(table):
-        part = report_grid(group, gains, table)
-        metrics |= _named(part.metrics, _prefix(group[0], several) + variant(group[0]))
-        lines += part.lines
+        prefix = _prefix(group[0], several) + variant(group[0])
+        parts.append(report_grid(group, gains, table).under(prefix))
     for kind in dict.fromkeys(variant(e.row, " ") for e in steered):
         same = [e for e in headline if variant(e.row, " ") == kind]
         if len(same) >= LEAST_MODELS:
-            lines.append(_cosine_line(kind, same))
+            parts.append(Report({}, [_cosine_line(kind, same)]))
     agents = societies(table)
     if agents is not None:
-        together = report_society(agents)
-        metrics |= together.metrics
-        lines += together.lines
-    lines += dict.fromkeys(f"{r.target}: {why}" for r in table.rows for why in r.missed)
-    lines.append(detector_line(table))
-    return Summary(metrics, tuple(lines), entries(table.rows, gains, {}), ())
-
-
-def _named(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
-    return {prefix + name: value for name, value in metrics.items()}
+        parts.append(report_society(agents))
+    missed = dict.fromkeys(f"{r.target}: {why}" for r in table.rows for why in r.missed)
+    told = joined([*parts, Report({}, [*missed, detector_line(table)])])
+    return Summary(told.metrics, tuple(told.lines), entries(table.rows, gains, {}), ())
 
 
 def _cosine_line(variant: str, same: Sequence[ArmGains[Row]]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mahals.maths.stats.controls import GainOverRandom, over_random
-from mahals.maths.stats.intervals import Floats, Interval, paired_difference
+from mahals.maths.stats.controls import GainOverRandom
+from mahals.maths.stats.intervals import Floats, Interval
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import ArmTable
+from mahals.reporting.evidence import ArmTable, Part
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ def split(row: Row, table: ArmTable[Row]) -> Split | None:
     zero, arms = table.arm(base), table.arms(rows)
     steps = [r.same_block for r in rows if r.same_block is not None]
     still = [_still(r, zero.influence, table) for r in rows]
-    parts = [r.aqi - step - base.aqi for r, step in zip(rows, steps, strict=True)]
-    bends = [a.influence - s for a, s in zip(arms, still, strict=True)]
-    clusters, same = arms[0].clusters, base.aqi + row.same_block
-    draws = list(zip(parts[1:], bends[1:], strict=True))
+    clusters = arms[0].clusters
+    same = Part(base.aqi + row.same_block, still[0], clusters)
+    bend, *draws = (
+        Part(a.row.aqi - step - base.aqi, a.influence - s, clusters)
+        for a, step, s in zip(arms, steps, still, strict=True)
+    )
     return Split(
-        paired_difference(still[0], zero.influence, same, base.aqi, clusters),
-        paired_difference(arms[0].influence, still[0], row.aqi, same, clusters),
-        over_random(parts[0], bends[0], draws, clusters),
+        same.minus(zero.part("aqi")), arms[0].part("aqi").minus(same), bend.over_random(draws)
     )
 
 

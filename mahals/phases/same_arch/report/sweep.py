@@ -17,7 +17,7 @@ from mahals.phases.same_arch.report.steerability import steerability
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import OF, ArmTable, dose_key
-from mahals.reporting.gains import ArmGains, trend, trend_over_random
+from mahals.reporting.gains import ArmGains, over_others, trend, trend_over_random
 from mahals.reporting.report import Report, interval_metrics, joined
 from mahals.schema import Label
 
@@ -90,9 +90,7 @@ def _over_shuffled(row: Row, shuffled: Sequence[Row], table: ArmTable[Row]) -> R
     if len(shuffled) < 2:
         return Report({}, [])
     own, *theirs = table.arms([row, *shuffled])
-    aqi, gap = (own.part(of).over_random([t.part(of) for t in theirs]) for of in OF)
-    plain = row.aqi - float(np.mean([t.row.aqi for t in theirs]))
-    plain_gap = own.gap - float(np.mean([t.gap for t in theirs]))
+    (plain, aqi), (plain_gap, gap) = (over_others(own, theirs, of) for of in OF)
     line = (
         f"{_who(row)}: the vector over vectors of shuffled pairs (K={len(shuffled)}): aqi "
         f"{_text(aqi, [plain])}, refusal gap {_text(gap, [plain_gap])}"
