@@ -274,10 +274,10 @@ def test_the_summary_has_both_rates_or_says_why_not(rows: list[Row], lab: Keepin
         for name in ("native", "transferred", "negated"):
             for what in ("aqi", "gap"):
                 rate = stage.rate(name, what)
-                metric = f"step_{stage.steps}/{name}/recovery_{what}"
+                metric = f"step_{stage.row.steps}/{name}/recovery_{what}"
                 assert (metric in found.metrics) == (rate.rate is not None) != bool(rate.reason)
         unsteered = stage.fall.original.row.aqi - stage.fall.dealigned.row.aqi
-        assert found.metrics[f"step_{stage.steps}/drop_aqi"] == pytest.approx(unsteered)
+        assert found.metrics[f"step_{stage.row.steps}/drop_aqi"] == pytest.approx(unsteered)
     assert found.entries == ()
     assert sum("largest drop" in line for line in found.lines) == 8
     assert any("refusal detector" in line for line in found.lines)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.reporting.evidence import ArmTable
+from mahals.maths.stats.intervals import jackknife_interval
+from mahals.reporting.evidence import ArmTable, Part
 from tests.support.arm_rows import DRAWS, arm_row, sample
 from tests.support.tiny_lab import MemoryKept
 
@@ -61,3 +62,13 @@ def test_controls_are_those_of_a_rows_target_and_dose() -> None:
     assert table.unsteered_of(rows[1]) is rows[0]
     with pytest.raises(ValueError, match="C has no unsteered row"):
         table.unsteered_of(replace(rows[1], target="C"))
+
+
+def test_a_mean_over_prompts_is_a_part_with_its_interval() -> None:
+    values = np.array([0.0, 1.0, 1.0, 4.0])
+    mean, one = Part.mean(values, None), Part.mean(values[::-1] - 1.0, None)
+    assert mean.interval == jackknife_interval(values - 1.5, 1.5, None)
+    assert mean.minus(one).estimate == 1.0
+    assert mean.over_random([one]) is None
+    found = mean.over_random([one, Part.mean(values - 2.0, None)])
+    assert found is not None and found.interval.estimate == 1.5

@@ -11,7 +11,7 @@ from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.maths.metrics.spaces import Space
 from mahals.maths.stats.controls import probability_best
-from mahals.maths.stats.intervals import Interval, influence_covariance
+from mahals.maths.stats.intervals import influence_covariance
 from mahals.phase import Kept, Summary
 from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
 from mahals.reporting.evidence import Evidence, Part
@@ -159,15 +159,13 @@ class CheckpointHomophily:
     def line(self) -> str:
         """Homophily, and the axiom on which the weakest model is weakest."""
         value = self.found.value
-        axiom, weakest = min(zip(AXIOMS, self.found.weakest, strict=True), key=_estimate)
+        axiom, weakest = min(
+            zip(AXIOMS, self.found.weakest, strict=True), key=lambda one: one[1].estimate
+        )
         return (
             f"homophily of {len(self.models)} aligned checkpoints {value:.2f} in {self.space} "
             f"space, weakest link {axiom} {weakest:.1f}"
         )
-
-
-def _estimate(one: tuple[str, Interval]) -> float:
-    return one[1].estimate
 
 
 def checkpoint_homophily(table: Evidence[Row]) -> CheckpointHomophily | None:

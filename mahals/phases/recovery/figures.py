@@ -51,7 +51,7 @@ def _panel(falls: Sequence[Stage], of: Of) -> Curve:
     random = [[r.part(of).estimate for r in s.random] for s in falls]
     band = Estimates.over(random)
     return Curve(
-        x=[s.steps for s in falls],
+        x=[s.row.steps for s in falls],
         arms={n: _measured(a, of) for n, a in arms.items() if any(x is not None for x in a)},
         band=band if all(random) else None,
         references={"before": falls[0].fall.original.part(of).estimate},
@@ -71,7 +71,7 @@ def _rates(all_falls: Mapping[str, Sequence[Stage]]) -> Figure:
             for name in DRAWN:
                 if name in stage.arms:
                     where = f"{target}\n" if several else ""
-                    groups.append(f"{where}{stage.steps} steps, {name}")
+                    groups.append(f"{where}{stage.row.steps} steps, {name}")
                     for of in OF:
                         series[of].append(stage.rate(name, of))
     labels = Labels(

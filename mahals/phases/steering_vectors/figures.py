@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mahals.data.texts import AXIOMS
+from mahals.maths.stats.intervals import Interval
 from mahals.phase import Kept
 from mahals.phases.steering_vectors.report import (
     AxiomsAt,
@@ -19,7 +20,7 @@ from mahals.phases.steering_vectors.report import (
 from mahals.phases.steering_vectors.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.curves import lines_over_layers
-from mahals.reporting.plots.grids import Grid, matrix, table_figure
+from mahals.reporting.plots.grids import grid_of, matrix, table_figure
 from mahals.reporting.plots.sheet import Estimates, Labels
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 def axiom_matrix(model: str, at: AxiomsAt) -> Figure:
     """The cosines of the axioms' directions; on the diagonal the reliability of each."""
-    size = range(len(AXIOMS))
     found = at.found
     ceilings = [c for i, j in found.apart if (c := found.ceiling[i][j]) is not None]
     bound = (
@@ -36,22 +36,19 @@ def axiom_matrix(model: str, at: AxiomsAt) -> Figure:
         if ceilings
         else "No ceiling: the halves do not agree"
     )
-    grid = Grid(
-        AXIOMS,
-        AXIOMS,
-        [[found.cosine[i][j].estimate if i != j else found.reliability[i] for j in size]
-         for i in size],
-        [[found.cosine[i][j].low if i != j else None for j in size] for i in size],
-        [[found.cosine[i][j].high if i != j else None for j in size] for i in size],
-        [["a half of length 0" for _ in size] for _ in size],
-    )  # fmt: skip
+
+    def cell(i: int, j: int) -> Interval | float | str:
+        own = found.reliability[i]
+        return found.cosine[i][j] if i != j else "a half of length 0" if own is None else own
+
     caption = (
         f"{_range(at.pairs)} pairs per axiom; 95 % intervals over pairs. "
         f"Diagonal: r, the cosine of the vectors of two halves. {bound}. "
         "Below 0: steering towards one axiom steers away from the other."
     )
     title = f"Directions of the axioms, {model}, block {at.block}"
-    return matrix(grid, Labels(title, "cosine", caption), signed=True, form=".3f")
+    labels = Labels(title, "cosine", caption)
+    return matrix(grid_of(AXIOMS, AXIOMS, cell), labels, signed=True, form=".3f")
 
 
 def _range(counts: Sequence[int]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mahals.maths.stats.intervals import Interval
 from mahals.reporting.plots.sheet import (  # fmt: skip
     INK,
     TEXT,
@@ -55,6 +56,22 @@ class Grid:
     def reason(self, i: int, j: int) -> str:
         """Why the cell is absent; "not measured" where nothing was said."""
         return (self.reasons[i][j] if self.reasons else None) or "not measured"
+
+
+def grid_of(
+    rows: Sequence[str], columns: Sequence[str], cell: Callable[[int, int], Interval | float | str]
+) -> Grid:
+    """A table of what `cell` says of each place: an interval, a value, or why it is absent."""
+    cells = [[cell(i, j) for j in range(len(columns))] for i in range(len(rows))]
+    middle = [[c.estimate if isinstance(c, Interval) else c for c in row] for row in cells]
+    return Grid(
+        rows,
+        columns,
+        [[None if isinstance(c, str) else c for c in row] for row in middle],
+        [[c.low if isinstance(c, Interval) else None for c in row] for row in cells],
+        [[c.high if isinstance(c, Interval) else None for c in row] for row in cells],
+        [[c if isinstance(c, str) else None for c in row] for row in cells],
+    )
 
 
 def axiom_heatmap(grid: Grid, labels: Labels, weakest: bool = True, signed: bool = False) -> Figure:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from mahals.reporting.plots.grids import Grid, matrix
+from mahals.maths.stats.intervals import Interval
+from mahals.reporting.plots.grids import Grid, grid_of, matrix
 from tests.support.sample_figures import DEPTHS, HEAT, MODELS, WORDS, square
 
 
@@ -54,3 +55,11 @@ def test_table_shows_every_cell(figures) -> None:
     assert sorted(shown) == sorted(
         ["model", "blocks", "width", *MODELS, *map(str, DEPTHS), *["128"] * 8]
     )
+
+
+def test_a_grid_is_made_of_intervals_values_and_reasons() -> None:
+    cells = (Interval(0.5, 0.25, 1.0, 0.1), 2.0, "not asked")
+    grid = grid_of(["a"], ["x", "y", "z"], lambda i, j: cells[j])
+    assert grid.values == [[0.5, 2.0, None]]
+    assert (grid.lows, grid.highs) == ([[0.25, None, None]], [[1.0, None, None]])
+    assert grid.reasons == [[None, None, "not asked"]]

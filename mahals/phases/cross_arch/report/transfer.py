@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mahals.maths.stats.intervals import Interval
@@ -11,31 +11,8 @@ from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import OF, ArmTable, Of
 from mahals.reporting.gains import ArmGains, transfer_efficiency
-from mahals.reporting.plots.grids import Grid
+from mahals.reporting.plots.grids import Grid, grid_of
 from mahals.reporting.report import Report, joined
-
-
-@dataclass(frozen=True)
-class GridCell:
-    """A value with its interval where there is one, or why there is no value."""
-
-    value: float | None
-    interval: Interval | None
-    reason: str
-
-
-def _grid(
-    sources: Sequence[str], targets: Sequence[str], cell: Callable[[str, str], GridCell]
-) -> Grid:
-    cells = [[cell(s, t) for t in targets] for s in sources]
-    return Grid(
-        list(sources),
-        list(targets),
-        [[c.value for c in row] for row in cells],
-        [[None if c.interval is None else c.interval.low for c in row] for row in cells],
-        [[None if c.interval is None else c.interval.high for c in row] for row in cells],
-        [[None if c.value is not None else c.reason for c in row] for row in cells],
-    )
 
 
 def _axes(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
@@ -68,34 +45,33 @@ def gains(arms: Sequence[ArmGains[Row]], kind: str, of: Of = "aqi") -> Grid:
     """Gain over random of every cell, of aqi (points) or of the refusal gap (share)."""
     sources, targets = _axes([e.row for e in arms])
 
-    def cell(source: str, target: str) -> GridCell:
-        one = _find(arms, source, target, kind)
+    def cell(i: int, j: int) -> Interval | float | str:
+        one = _find(arms, sources[i], targets[j], kind)
         if one is None:
-            return GridCell(None, None, "widths differ" if kind == "identity" else "not measured")
+            return "widths differ" if kind == "identity" else "not measured"
         over = one.over_random if of == "aqi" else one.gap_over_random
         if over is not None:
-            return GridCell(over.interval.estimate, over.interval, "")
+            return over.interval
         if of == "gap" and one.random_gap is not None:  # nothing varies: a value, no interval
-            return GridCell(one.gap - one.random_gap, None, "")
-        return GridCell(None, None, "no random arm at this dose")
+            return one.gap - one.random_gap
+        return "no random arm at this dose"
 
-    return _grid(sources, targets, cell)
+    return grid_of(sources, targets, cell)
 
 
 def efficiencies(arms: Sequence[ArmGains[Row]], kind: str, table: ArmTable[Row]) -> Grid:
     """Share of the native refusal-gap gain that crossed; absent where the native one may be 0."""
     sources, targets = _axes([e.row for e in arms])
 
-    def cell(source: str, target: str) -> GridCell:
+    def cell(i: int, j: int) -> Interval | float | str:
+        source, target = sources[i], targets[j]
         one, native = _find(arms, source, target, kind), _find(arms, target, target, kind)
         if one is None or native is None or source == target:
-            reason = "the native vector itself" if source == target else "not measured"
-            return GridCell(None, None, reason)
+            return "the native vector itself" if source == target else "not measured"
         share = transfer_efficiency(one, native, table, "gap")
-        value = None if share.interval is None else share.interval.estimate
-        return GridCell(value, share.interval, share.reason or "")
+        return share.interval or share.reason or ""
 
-    return _grid(sources, targets, cell)
+    return grid_of(sources, targets, cell)
 
 
 def cosines(rows: Sequence[Row], kind: str) -> Grid:

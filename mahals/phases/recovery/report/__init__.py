@@ -28,11 +28,6 @@ class Stage:
     arms: Mapping[str, ArmEvidence]  # by name, of ARMS, in the order of the rows
     random: tuple[ArmEvidence, ...]
 
-    @property
-    def steps(self) -> int:
-        """How long the fall was trained."""
-        return self.row.steps
-
     def rate(self, name: str, of: Of) -> Rate:
         """The recovery of one arm."""
         return recovery(self.arms[name], self.fall, self.random, of, self.row.threshold)
@@ -43,7 +38,7 @@ def stages(table: ArmTable[Row]) -> dict[str, list[Stage]]:
     falls: dict[str, list[Stage]] = {}
     for row in table.where(state="dealigned", arm="unsteered"):
         falls.setdefault(row.target, []).append(_stage(row, table))
-    return {target: sorted(own, key=lambda s: s.steps) for target, own in falls.items()}
+    return {target: sorted(own, key=lambda s: s.row.steps) for target, own in falls.items()}
 
 
 def _stage(low: Row, table: ArmTable[Row]) -> Stage:
@@ -74,8 +69,8 @@ def report_recovery(table: ArmTable[Row]) -> Report:
     for target, falls in all_falls.items():
         prefix = f"{target}/" if len(all_falls) > 1 else ""
         for stage in falls:
-            parts.append(_report_fall(stage, f"{prefix}step_{stage.steps}/"))
-            parts.append(_report_arms(stage, f"{prefix}step_{stage.steps}/"))
+            parts.append(_report_fall(stage, f"{prefix}step_{stage.row.steps}/"))
+            parts.append(_report_arms(stage, f"{prefix}step_{stage.row.steps}/"))
         parts.append(_report_largest(target, falls, prefix))
     missed = dict.fromkeys(f"{r.target}: {why}" for r in table.rows for why in r.missed)
     return joined([*parts, Report({}, [*missed, detector_line(table)])])
@@ -102,7 +97,7 @@ def _report_fall(stage: Stage, prefix: str) -> Report:
         metrics[f"{prefix}dealigned_{name}"] = getattr(row, name)
     ratio = row.perplexity_ratio
     line = (
-        f"{row.target} ({row.original}), {stage.steps} steps on rejected answers: "
+        f"{row.target} ({row.original}), {stage.row.steps} steps on rejected answers: "
         + "; ".join(parts)
         + f"; refuses unsafe / safe {row.refusal_unsafe:.2f} / {row.refusal_safe:.2f}"
         + ("" if ratio is None else f", perplexity x{ratio:.2f}")
@@ -126,7 +121,7 @@ def _report_arms(stage: Stage, prefix: str) -> Report:
                     f"{prefix}{name}/recovery_{of}_over_random", rate.over_random
                 )
             parts.append(_report_rate(of, rate))
-        lines.append(f"step {stage.steps}, {name}: {'; '.join(parts)}; {headline_line(gains)}")
+        lines.append(f"step {stage.row.steps}, {name}: {'; '.join(parts)}; {headline_line(gains)}")
     return Report(metrics, lines)
 
 

@@ -13,7 +13,7 @@ from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.axiom_parts import part, part_of
 from mahals.reporting.evidence import ArmEvidence, ArmTable
-from mahals.reporting.plots.grids import Grid
+from mahals.reporting.plots.grids import Grid, grid_of
 
 
 @dataclass(frozen=True)
@@ -83,18 +83,15 @@ def effects(row: Row, table: ArmTable[Row]) -> Effects | None:
     tensors = {k: v.numpy() for k, v in table.tensors(row.effects).items()}
     made = [int(a) for a in tensors["axioms"]]
     draws = {j: [part(r, [j]) for r in random] for j in range(len(AXIOMS))}
-    cells: list[list[GainOverRandom | None]] = [[None] * len(AXIOMS) for _ in AXIOMS]
-    for i, values, influence in zip(made, tensors["aqi"], tensors["influence"], strict=True):
-        for j in range(len(AXIOMS)):
-            cells[i][j] = part_of(values.tolist(), influence, own, [j]).over_random(draws[j])
-    grid = Grid(
-        list(AXIOMS),
-        list(AXIOMS),
-        [[None if c is None else c.interval.estimate for c in r] for r in cells],
-        [[None if c is None else c.interval.low for c in r] for r in cells],
-        [[None if c is None else c.interval.high for c in r] for r in cells],
-        [["out of reach, or no random arms" if c is None else None for c in r] for r in cells],
-    )
+
+    def cell(i: int, j: int) -> Interval | str:
+        over = None
+        if i in made:
+            values, influence = (tensors[name][made.index(i)] for name in ("aqi", "influence"))
+            over = part_of(values.tolist(), influence, own, [j]).over_random(draws[j])
+        return "out of reach, or no random arms" if over is None else over.interval
+
+    grid = grid_of(AXIOMS, AXIOMS, cell)
     return Effects(grid, _own_over_others(made, tensors["aqi"], tensors["influence"], own))
 
 
