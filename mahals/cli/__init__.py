@@ -148,7 +148,9 @@ def _add_measuring(commands: argparse._SubParsersAction) -> None:  # type: ignor
         parser.add_argument(
             "--workers", type=int, default=0, metavar="N", help="processes; 0 is one per core"
         )
-    gather = _command(commands, "gather", "sum up a phase's units, without a model")
+    gather = _command(
+        commands, "gather", "tell and draw a phase's units and sum them up, without a model"
+    )
     gather.add_argument("phase", metavar="PHASE", help="its name")
     draw = _command(commands, "draw", "draw a phase's figures again from its rows")
     draw.add_argument("phase", metavar="PHASE", help="its name")

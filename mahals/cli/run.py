@@ -215,19 +215,20 @@ def _measure(
     results = work(Session(Console(), Later(tracker), workers, units))
     store = open_store(workspace)
     with ExitStack() as stack:
-        if canonical := [r for r in results if r.is_canonical]:
-            _write_board(workspace, canonical)
+        if any(r.is_canonical for r in results):
+            _write_board(workspace)
             meter = stack.enter_context(Meter("DVC takes the results"))
             stack.enter_context(committing(read_sources(workspace), meter.wait))
         publish_results(results, store)
         show(results, store)
 
 
-def _write_board(workspace: Workspace, canonical: Iterable[Results]) -> None:
-    """LEADERBOARD.md follows canonical results that hold leaderboard entries."""
-    if any(_entries(canonical)):
-        from mahals.cli.show import write_page
+def _write_board(workspace: Workspace) -> None:
+    """LEADERBOARD.md follows the canonical results that hold leaderboard entries."""
+    from mahals.cli.show import write_page
+    from mahals.harness.workspace.results import all_results
 
+    if any(_entries(each for each in all_results(workspace) if each.is_canonical)):
         write_page(workspace)
 
 

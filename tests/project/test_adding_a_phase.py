@@ -94,6 +94,7 @@ def test_the_phase_measures_is_drawn_and_drawn_again(followed: Path) -> None:
     assert runs, "the figure is there"
     before = {path: path.parents[1].joinpath("rows.jsonl") for path in runs}
     times = {path: path.stat().st_mtime_ns for path in before.values() if path.is_file()}
+    assert times
     report = followed / "mahals/phases/norms/report.py"
     report.write_text(report.read_text().replace("mean norm", "a mean norm of"))
     printed = run(followed, "python", "-m", "mahals", "run", "norms", *smoke, env=env).stdout

@@ -170,7 +170,7 @@ def write_results(place: Workspace, made: Made) -> Results:
     _json(folder / "metrics.json", dict(made.metrics))
     _json(
         folder / "summary.json",
-        {"fingerprint": mark, "code": "c" * 64, "figures": [], "summary": to_plain(summary)},
+        {"fingerprint": mark, "code": "c" * 64, "figures": {}, "summary": to_plain(summary)},
     )
     _json(folder / "run.json", run)
     return Results(place, made.phase, made.unit, folder, mark)

@@ -22,7 +22,6 @@ from mahals.phase import Lab
 from mahals.records import InputError
 
 Position = Literal["answer", "prompt"]
-POSITIONS: tuple[Position, ...] = ("answer", "prompt")
 PHASE = "em_finetune"
 Bools = npt.NDArray[np.bool_]
 

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from mahals.harness.runner.output import Output, TaskCost, Unit, install, pretty, show_again
@@ -87,8 +88,9 @@ def shown(place: Unit, rows: Sequence[Any], kept: KeptFiles) -> dict[str, Any]:
     phase = place.workspace.phase(place.phase)
     summary = phase.summarize(rows, kept)
     figures = {f"{name}.png": picture(figure) for name, figure in phase.draw(rows, kept).items()}
+    hashes = {name: sha256(body).hexdigest() for name, body in figures.items()}
     head = {"fingerprint": place.fingerprint, "phase": place.phase, "unit": place.unit}
-    told = {"code": telling_digest(phase), "figures": sorted(figures), "summary": summary}
+    told = {"code": telling_digest(phase), "figures": hashes, "summary": summary}
     return {
         "metrics": pretty(dict(summary.metrics)),
         "summary": pretty({**head, **told}),

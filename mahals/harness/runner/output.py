@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from mahals.harness.workspace.files import (
     writing,
 )
 from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import Results
 from mahals.records import digest, to_plain
 
 
@@ -75,10 +76,33 @@ def install(place: Unit, output: Output) -> None:
     write_atomic(place.folder / "run.json", pretty(_run(place, output)))
 
 
+def adopt(results: Results, place: Unit) -> None:
+    """Results made with values that are now those of params.yaml, as canonical ones at `place`.
+
+    They keep the facts of their making; their own folder stays.
+    """
+    run, kept = results.run(), results.kept()
+    facts = ("machine", "versions", "commit", "dirty")
+    costs = zip(run["seconds"]["tasks"], run["batches"]["tasks"], strict=True)
+    install(
+        replace(place, run={**place.run, **{name: run[name] for name in facts}}),
+        Output(
+            rows=(results.folder / "rows.jsonl").read_bytes(),
+            kept_from=kept.folder,
+            kept=kept.hashes,
+            tasks=tuple(TaskCost(s, tuple(b["tokens"]), b["halved"]) for s, b in costs),
+            metrics=(results.folder / "metrics.json").read_bytes(),
+            summary=(results.folder / "summary.json").read_bytes(),
+            figures={path.name: path.read_bytes() for path in results.figures()},
+        ),
+    )
+
+
 def show_again(place: Unit, output: Output) -> None:
-    """Writes metrics, summary and figures alone."""
+    """Writes metrics, summary and figures alone; the summary, which vouches for them, last."""
     drawn = place.folder / ".figures.tmp"
     with writing(place.folder):
+        remove(place.folder / "summary.json")
         remove(drawn)
         drawn.mkdir(parents=True)
         for name, body in output.figures.items():

@@ -9,7 +9,8 @@ from mahals.harness.engines.pool import Job, LocalPool, open_pool
 from mahals.harness.runner.batch import PhaseBatch, name_of
 from mahals.harness.runner.forecast import guess
 from mahals.harness.runner.lookahead import Lookahead
-from mahals.harness.runner.prepare import command, prepare
+from mahals.harness.runner.output import adopt
+from mahals.harness.runner.prepare import command, prepare, unit_place
 from mahals.harness.runner.progress import Session, duration
 from mahals.harness.runner.summarize import Summarizer
 from mahals.harness.workspace.files import remove
@@ -161,12 +162,23 @@ class Study:
         if results is None:
             return None
         remove(self.workspace.journals / results.fingerprint)
+        if not is_told(results):
+            self._summarizer(self.settings).redraw([results])
+        results = self._in_place(resolver, results)
         if not told:
             where = self.workspace.relative(results.folder)
             self.session.console.line(f"{name_of(name, unit)}: complete, {where}")
-        if not is_told(results):
-            self._summarizer(self.settings).redraw([results])
         return results
+
+    def _in_place(self, resolver: Resolver, results: Results) -> Results:
+        """The results where these values belong: made elsewhere, they are taken over."""
+        run = results.run()
+        mark, unit = results.fingerprint, results.unit
+        place = unit_place(resolver, results.phase, unit, mark, run["inputs"])
+        if results.folder == place.folder or results.is_canonical:
+            return results
+        adopt(results, place)
+        return Results(self.workspace, results.phase, unit, place.folder, mark)
 
     def _summarizer(self, settings: Settings) -> Summarizer:
         return Summarizer(settings, self.workspace, self.session, self.pool)

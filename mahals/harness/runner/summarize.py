@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mahals.harness.engines.pool import Job, LocalPool, open_pool
@@ -95,7 +96,8 @@ class Summarizer:
         """
         place = gather_place(Resolver(self.workspace, self.settings), name, units)
         found = find(self.workspace, name, STUDY, place.fingerprint)
-        if found is not None and is_told(found) and not again:
+        here = found is not None and found.folder == place.folder
+        if found is not None and here and is_told(found) and not again:
             self.session.console.line(f"{name} gather: complete, {self._where(found)}")
             return found
         label = f"{name} gather"
@@ -117,6 +119,7 @@ class Summarizer:
             label = f"{name_of(each.phase, each.unit)}, drawn again"
             inputs = each.run()["inputs"]
             place = unit_place(resolver, each.phase, each.unit, each.fingerprint, inputs)
+            place = replace(place, folder=each.folder)
             jobs.append(Job(label, each.unit, (), redraw_unit, GatherArgs((each,), place)))
         label = f"{results[0].phase}, drawing again"
         with self.session.console.bar(label, len(jobs), 0, "unit") as bar:

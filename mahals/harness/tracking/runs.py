@@ -52,7 +52,7 @@ def publish(
     """
     from mlflow.exceptions import MlflowException
 
-    made, runs = 0, {}
+    made, runs, results = 0, {}, _once(results)
     marks: dict[str, set[str]] = {}
     for item in results:
         marks.setdefault(item.phase, set()).add(item.fingerprint)
@@ -63,8 +63,8 @@ def publish(
         if item.phase not in finished:
             finished[item.phase] = _finished(store, experiment, marks[item.phase])
         known = finished[item.phase]
-        run = _standing(known.get(item.fingerprint), item, store)
-        if run is None:
+        old = run = known.get(item.fingerprint)
+        if run is None or run.data.tags.get(TOLD) != _told_by(item):
             try:
                 run = _publish_one(item, store, experiment)
             except MlflowException:
@@ -76,17 +76,24 @@ def publish(
                 return Published(again.runs, made + again.made)
             known[item.fingerprint] = run
             made += 1
+            if old is not None:  # the run that shows the old sentences and figures
+                store.client.delete_run(old.info.run_id)
         runs[item.fingerprint] = str(run.info.run_id)
         report(number, len(results))
     return Published(runs, made)
 
 
-def _standing(run: Run | None, item: Results, store: Store) -> Run | None:
-    """The run, if it shows what is told of the unit now; else it is deleted."""
-    if run is None or run.data.tags.get(TOLD) == item.telling()["code"]:
-        return run
-    store.client.delete_run(run.info.run_id)
-    return None
+def _told_by(item: Results) -> str:
+    """By which code a unit was told; nothing for results of a time when that was not written."""
+    return str(item.telling().get("code", ""))
+
+
+def _once(results: Sequence[Results]) -> list[Results]:
+    """Each fingerprint once, canonical results before copies of them."""
+    first: dict[str, Results] = {}
+    for item in sorted(results, key=lambda item: not item.is_canonical):
+        first.setdefault(item.fingerprint, item)
+    return [item for item in results if first[item.fingerprint] is item]
 
 
 def mark_failed(store: Store, phase: str, unit: str, error: BaseException) -> str:
@@ -187,7 +194,7 @@ def _tags(item: Results, facts: Mapping[str, Any]) -> dict[str, str]:
     tags = {KIND: "unit", FINGERPRINT: item.fingerprint, "phase": item.phase, "unit": item.unit}
     tags["canonical"] = str(item.is_canonical).lower()
     tags["gather"] = str(item.is_gather).lower()
-    tags[TOLD] = item.telling()["code"]
+    tags[TOLD] = _told_by(item)
     summary = item.summary()
     suites = sorted({entry.configuration.suite for entry in summary.entries})
     if suites:

@@ -8,6 +8,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mahals.harness.workspace.files import sha256
@@ -22,6 +23,9 @@ ROOTS: tuple[str, ...] = (
 
 OUTSIDE: tuple[str, ...] = ("mahals", "mahals.phases.registry")
 """What only names: the package's face, and the list of phases."""
+
+TELLERS = ("matplotlib", "numpy", "scipy", "scikit-learn", "nashpy", "quantecon", "pygambit")
+"""Libraries that sentences and figures are made with."""
 
 TELLING_ROOTS: tuple[str, ...] = ("mahals.harness.runner.finish",)
 """What every phase is told and drawn through besides its own `report` and `figures`."""
@@ -55,15 +59,34 @@ def code_digest(phase: Phase) -> str:
 
 
 def telling_digest(phase: Phase) -> str:
-    """SHA-256 over names and bytes of `telling_closure`, 64 hexadecimal digits."""
-    return _digest(telling_closure(phase))
+    """SHA-256 over names and bytes of `telling_closure` and the libraries that numbers and pictures
+    come from, 64 hexadecimal digits."""
+    return _digest(telling_closure(phase), _tellers())
 
 
-def _digest(files: Iterable[Path]) -> str:
-    total = hashlib.sha256()
+@lru_cache(maxsize=1)
+def _tellers() -> tuple[str, ...]:
+    """The versions of what tells and draws; an optional library may be absent."""
+    found = []
+    for name in TELLERS:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} absent")
+    return tuple(found)
+
+
+def _digest(files: Iterable[Path], more: Iterable[str] = ()) -> str:
+    total = hashlib.sha256("\n".join(more).encode())
     for path in files:
-        total.update(f"{'/'.join(path.parts[-2:])} {sha256(path)}\n".encode())
+        total.update(f"{'/'.join(path.parts[-2:])} {_file_hash(path)}\n".encode())
     return total.hexdigest()
+
+
+def _file_hash(path: Path) -> str:
+    """Of a module of this package as it was when this process began, whatever is edited since:
+    what is loaded is never newer in the record than it is."""
+    return AS_LOADED.get(path) or sha256(path)
 
 
 @lru_cache(maxsize=64)
@@ -128,3 +151,6 @@ def _executed(tree: ast.AST) -> list[ast.AST]:
         else:
             waiting.extend(ast.iter_child_nodes(node))
     return nodes
+
+
+AS_LOADED = {path: sha256(path) for path in sorted(Path(__file__).parents[2].rglob("*.py"))}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mahals.models.checkpoints.registry import ModelEntry
 
 
-DECISIVE = ("torch", "transformers", "numpy", "scipy", "scikit-learn")
+DECISIVE = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "scikit-learn")
 """The libraries whose version can change the bytes of a result."""
 
 
@@ -125,6 +125,7 @@ class Resolver:
             "weights": settings.weights,
             "seed": settings.seed,
             "models": {key: self._model(key) for key in models},
+            "order": list(models),  # a phase may take the first so many
             "limit": settings.limit,
             "code": code_digest(this),
             "data": dict(_files_named(self.workspace, params)),

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from mahals.harness.workspace.code_hash import telling_digest
+from mahals.harness.workspace.files import first_broken
 from mahals.harness.workspace.results import Results
 from mahals.records import InputError
 
 
 def is_told(results: Results) -> bool:
-    """Whether metrics, summary and all figures are there, made by the code as it is now.
+    """Whether metrics, summary and all figures are whole, made by the code as it is now.
 
     Where not, they are made again from rows and kept files, without a model.
     """
-    if not (results.folder / "metrics.json").is_file():
-        return False
     try:
-        told = results.telling()
+        told, metrics = results.telling(), results.metrics()
     except InputError:  # absent or cut short: made again
         return False
-    drawn = {path.name for path in results.figures()}
     code = telling_digest(results.workspace.phase(results.phase))
-    return told.get("code") == code and drawn >= set(told["figures"])
+    if told.get("code") != code or told["summary"]["metrics"] != metrics:
+        return False
+    return first_broken(results.folder / "figures", told["figures"]) is None

@@ -57,3 +57,24 @@ def test_a_study_shows_each_phase_once_also_those_before_an_error(
         gathers.pop()
     told = [made for made in watch.made if made in [("grow", "study"), ("cross", "study")]]
     assert sorted(told) == sorted(gathers)  # two workers may end them in either order
+
+
+def test_results_of_values_that_were_tried_and_then_adopted_are_taken_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else results/ would hold what the values of before gave, and nobody would say so."""
+    workspace = toy.make(tmp_path / "toy")
+    toy.run(workspace, "grow")
+    tried = toy.run(workspace, "grow", grow__scale=2.0)
+    assert all(r.folder.is_relative_to(workspace.runs) for r in tried)
+    toy.make(tmp_path / "toy", grow={**toy.PARAMS["grow"], "scale": 2.0})
+    monkeypatch.setenv("TOY_LOG", str(tmp_path / "log"))
+    adopted = toy.run(workspace, "grow")
+    assert not (tmp_path / "log").exists(), "nothing is measured"
+    assert all(r.folder.is_relative_to(workspace.results) for r in adopted)
+    for one, other in zip(adopted[:-1], tried[:-1], strict=True):
+        assert (one.fingerprint, one.content) == (other.fingerprint, other.content)
+        assert one.rows() == other.rows() and one.broken() is None and is_told(one)
+        assert one.run()["canonical"] and not other.run()["canonical"]
+        assert one.run()["seconds"] == other.run()["seconds"]
+    assert adopted[-1].metrics()["sum"] == tried[-1].metrics()["sum"]

@@ -28,6 +28,43 @@ def test_publishing_twice_makes_one_run(place: Workspace, store: Store) -> None:
     assert len(runs_of(store, "same_arch")) == 2
 
 
+def test_a_unit_that_is_told_again_takes_the_place_of_its_run(
+    place: Workspace, store: Store
+) -> None:
+    made = write(place, Made())
+    first = publish([made], store).runs[made.fingerprint]
+    summary = made.folder / "summary.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"code": "d" * 64}))
+    again = publish([made], store)
+    second = again.runs[made.fingerprint]
+    assert again.made == 1 and second != first
+    assert [run.info.run_id for run in runs_of(store, "same_arch")] == [second]
+    assert publish([made], store).made == 0
+
+
+def test_of_two_copies_of_a_result_the_canonical_one_is_shown(
+    place: Workspace, store: Store
+) -> None:
+    made = write(place, Made())
+    copy = Results(place, made.phase, made.unit, place.runs / made.fingerprint, made.fingerprint)
+    shutil.copytree(made.folder, copy.folder)
+    summary = copy.folder / "summary.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"code": "d" * 64}))
+    first = publish([copy, made], store)
+    (run,) = runs_of(store, "same_arch")
+    assert first.made == 1 and run.data.tags["mahals.told"] == "c" * 64
+    assert publish([made, copy], store).made == 0
+
+
+def test_results_of_a_time_that_wrote_no_code_are_published(place: Workspace, store: Store) -> None:
+    made = write(place, Made())
+    summary = made.folder / "summary.json"
+    told = json.loads(summary.read_text())
+    del told["code"]
+    summary.write_text(json.dumps(told))
+    assert publish([made], store).made == 1 and publish([made], store).made == 0
+
+
 def test_publishing_says_how_far_it_is(place: Workspace, store: Store) -> None:
     made = [write(place, Made(unit=unit)) for unit in ("Mistral_7B", "Qwen2_7B")]
     told: list[tuple[int, int]] = []

@@ -86,3 +86,13 @@ def test_units_are_models_or_the_study(done: Workspace) -> None:
     settings = toy.settings_of(done)
     assert units_of(done.phase("grow"), settings) == ("A", "B")
     assert units_of(done.phase("words"), settings) == (STUDY,)
+
+
+def test_the_order_of_the_models_is_in_what_reads_them_all(done: Workspace) -> None:
+    """A phase may take the first so many: with other firsts, its rows are about other models."""
+    marks = []
+    for models in (["A", "B"], ["B", "A"]):
+        resolver = Resolver(done, toy.settings_of(done, models=models))
+        marks.append((resolver.fingerprint("grow", "A"), resolver.inputs("cross", "A")))
+    assert marks[0][0] == marks[1][0]
+    assert marks[0][1] != marks[1][1]

@@ -12,6 +12,7 @@ from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
 from mahals.harness.workspace.telling import is_told
 from mahals.phase import STUDY
+from tests.support import toy_study as toy
 
 
 @pytest.fixture
@@ -47,3 +48,17 @@ def test_a_summary_that_is_cut_short_is_not_told(unit: Results, body: str) -> No
 def test_other_code_of_telling_tells_anew(unit: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mahals.harness.workspace.telling.telling_digest", lambda phase: "other")
     assert not is_told(unit)
+
+
+def test_metrics_and_figures_of_other_rows_are_not_taken_for_these(tmp_path: Path) -> None:
+    """metrics.json is in git and summary.json in DVC's cache: a merge can part them."""
+    workspace = toy.make(tmp_path)
+    (one, *_) = toy.run(workspace, "grow")
+    right = (one.folder / "metrics.json").read_bytes()
+    (one.folder / "metrics.json").write_text('{"sum": 123.0, "rows": 1.0}')
+    assert not is_told(one)
+    toy.run(workspace, "grow")
+    assert is_told(one) and (one.folder / "metrics.json").read_bytes() == right
+    figure = one.folder / "figures" / "values.png"
+    figure.write_bytes(figure.read_bytes() + b"x")
+    assert not is_told(one)
