@@ -133,12 +133,14 @@ def seed_of(*parts: Any) -> int:
 
 
 def unknown(what: str, got: str, known: Iterable[str], cure: str = "") -> InputError:
-    """The error for a name that is not among `known`, with the nearest known name."""
+    """The error for a name that is not among `known`, the nearest known name first."""
     names = sorted(known)
     near = difflib.get_close_matches(got, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "choose one of them"
     return InputError(
-        f"unknown {what}", expected="one of " + ", ".join(names), got=repr(got), cure=cure or hint
+        (f"did you mean {near[0]!r}? " if near else "") + f"unknown {what}",
+        expected="one of " + ", ".join(names),
+        got=repr(got),
+        cure=cure or "choose one of them",
     )
 
 

@@ -69,7 +69,7 @@ def test_a_value_comes_back_from_its_json(value: Outer) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"nam": "x"}, r"unknown key in Outer: .* got 'nam'; did you mean 'name'\?"),
+        ({"nam": "x"}, r"did you mean 'name'\? unknown key in Outer: .* got 'nam'; "),
         ({"name": 1}, r"Outer\.name: expected a text, got 1 \(int\)"),
         ({"flag": 1}, r"Outer\.flag: expected true or false"),
         ({"pair": [1, 2, 3]}, r"Outer\.pair: expected a list of 2"),
@@ -125,7 +125,8 @@ def test_a_seed_follows_what_is_said_and_nothing_else() -> None:
 def test_an_unknown_name_is_told_the_nearest_one() -> None:
     error = unknown("model", "Mistrl", ["Qwen", "Mistral"])
     assert str(error) == (
-        "unknown model: expected one of Mistral, Qwen, got 'Mistrl'; did you mean 'Mistral'?"
+        "did you mean 'Mistral'? unknown model: expected one of Mistral, Qwen, got 'Mistrl'; "
+        "choose one of them"
     )
     assert unknown("model", "zzz", ["Qwen"]).cure == "choose one of them"
     assert unknown("model", "zzz", ["Qwen"], "look there").cure == "look there"
@@ -152,7 +153,10 @@ RULED = {"colour": "red", "sizes": [2], "name": "x"}
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"colour": "blu"}, "unknown r.colour: expected one of blue, red, got 'blu'; did you mean"),
+        (
+            {"colour": "blu"},
+            r"did you mean 'blue'\? unknown r.colour: expected one of blue, red, got 'blu'",
+        ),
         ({"sizes": []}, "r.sizes: expected 1 or more in a list, got []"),
         ({"sizes": [2, 1]}, "r.sizes[1]: expected 2 or more, got 1"),
     ],

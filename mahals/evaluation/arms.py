@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mahals.evaluation.native_vectors import Native, permuted, placed
-from mahals.maths.vectors.controls import random_like
+from mahals.maths.vectors.random_directions import random_like
 from mahals.models.steering.interventions import Arm, Intervention
 from mahals.schema import Label, arm_title
 

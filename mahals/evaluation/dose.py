@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mahals.evaluation.arms import Direction
 from mahals.evaluation.bench import Bench
-from mahals.models.generation.dose import dose_for_kl
+from mahals.models.generation.dose_search import dose_for_kl
 from mahals.models.steering.interventions import Arm
 from mahals.schema import UNSTEERED, DoseKind, Label, arm_title
 

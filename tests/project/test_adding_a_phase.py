@@ -39,6 +39,10 @@ def follow(root: Path) -> None:
     core = '        "cross_arch",\n    ),'
     text = text.replace(core, core.replace("    ),", '        "norms",\n    ),'))
     registry.write_text(text)
+    readme = root / "README.md"
+    rows = re.findall(r"^\| `\w+` \| [^|]+\? \|$", readme.read_text(), re.MULTILINE)
+    row = "| `norms` | how long is the residual stream in each block of each model? |"
+    readme.write_text(readme.read_text().replace(rows[-1], f"{rows[-1]}\n{row}"))
     (section,) = re.findall(r"```yaml\n(norms:.*?)```", PAGE, re.DOTALL)
     with (root / "params.yaml").open("a") as params:
         params.write(section)
@@ -72,12 +76,17 @@ def test_what_follows_is_generated(followed: Path) -> None:
     assert any("results/norms/Mistral_7B/rows.jsonl" in out for out in outs)
 
 
+def test_its_own_test_is_green(followed: Path) -> None:
+    env = environment(PYTHONPATH=str(followed))
+    run(followed, "python", "-m", "pytest", "-q", "-n", "0", "tests/phases/test_norms.py", env=env)
+
+
 @pytest.mark.slow
 def test_the_phase_is_green_in_the_checks_of_the_project(followed: Path) -> None:
-    """Its own test, and those of the layout, the names and the manifests."""
+    """Those of the layout, the names, the pages and the manifests."""
     env = environment(PYTHONPATH=str(followed))
-    names = ("test_layout.py", "test_names.py")
-    tests = [f"tests/project/{name}" for name in names] + ["tests/phases/test_norms.py"]
+    names = ("test_layout.py", "test_names.py", "test_docs.py", "test_manifests.py")
+    tests = [f"tests/project/{name}" for name in names]
     run(followed, "python", "-m", "pytest", "-q", "-n", "0", *tests, env=env)
     run(followed, "python", "-m", "ruff", "check", "mahals/phases/norms", env=env)
     run(followed, "python", "-m", "ruff", "format", "--check", "mahals/phases/norms", env=env)

@@ -14,7 +14,7 @@ from mahals.evaluation.transfer.states import Pairing, TextReading, pair_blocks,
 from mahals.maths.stats.intervals import Floats
 from mahals.maths.transfer.fitting import LinearMap, MapKind, fit_map, fit_shuffled, move
 from mahals.maths.transfer.layers import LayerMatch, farthest_layer
-from mahals.maths.vectors.controls import random_like
+from mahals.maths.vectors.random_directions import random_like
 from mahals.phase import Lab, Role
 from mahals.records import InputError, seed_of
 from mahals.schema import ArmKind, Label

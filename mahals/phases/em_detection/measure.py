@@ -26,7 +26,7 @@ from mahals.maths.misalignment.detection import (
     unit_direction,
 )
 from mahals.maths.stats.intervals import Floats
-from mahals.maths.vectors.controls import random_like
+from mahals.maths.vectors.random_directions import random_like
 from mahals.phase import Lab
 from mahals.phases.em_detection.rows import Row
 from mahals.records import AtLeast, InputError, Several, seed_of

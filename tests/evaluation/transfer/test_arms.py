@@ -18,7 +18,7 @@ from mahals.evaluation.transfer.arms import (
 )
 from mahals.evaluation.transfer.states import TextReading, pair_blocks, topic_vectors
 from mahals.maths.transfer.fitting import fit_map
-from mahals.maths.vectors.controls import random_like
+from mahals.maths.vectors.random_directions import random_like
 from mahals.records import seed_of
 from tests.support.arm_rows import OWN
 from tests.support.tiny_lab import WIDE, WIDTH, TinyLab, lab_with_vectors, refused

@@ -10,9 +10,9 @@ import torch
 
 from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.maths.stats.intervals import Interval
-from mahals.maths.vectors.controls import likeness
 from mahals.maths.vectors.estimators import SteeringVectors
 from mahals.maths.vectors.pairs import Vectors
+from mahals.maths.vectors.random_directions import likeness
 from mahals.phase import Lab
 from mahals.phases.steering_vectors.measure.held_out_axiom import (
     ByAxiom,

@@ -10,7 +10,6 @@ from transformers import PreTrainedTokenizerBase
 
 from mahals.data.texts import Pair
 from mahals.maths.stats.intervals import Floats
-from mahals.maths.vectors.controls import shuffled_pairs
 from mahals.maths.vectors.estimators import (
     SteeringVectors,
     contrast,
@@ -20,6 +19,7 @@ from mahals.maths.vectors.estimators import (
     svd_k,
 )
 from mahals.maths.vectors.pairs import Vectors
+from mahals.maths.vectors.random_directions import shuffled_pairs
 from mahals.models.activations.batching import shorten
 from mahals.models.activations.cache import cached_states
 from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts

@@ -1,4 +1,4 @@
-"""Vector controls: which directions have a vector's norm and nothing of what it means?"""
+"""Random directions: which have a vector's norm, or come from shuffled pairs, and mean nothing?"""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mahals.maths.vectors.controls import likeness, random_like, shuffled_pairs
 from mahals.maths.vectors.estimators import contrast, mean_difference, pca, probe, svd_k
+from mahals.maths.vectors.random_directions import likeness, random_like, shuffled_pairs
 from mahals.records import InputError
 from tests.support.paired_states import D, L, N, states
 

@@ -1,10 +1,10 @@
-"""Does a dose reach its KL, whatever the vector's length, in few rounds?"""
+"""Dose search: does a dose reach its KL, whatever the length of the vector, in few rounds?"""
 
 import pytest
 import torch
 
 from mahals.models.activations.encoding import encode_texts
-from mahals.models.generation.dose import dose_for_kl
+from mahals.models.generation.dose_search import dose_for_kl
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm, Intervention
 from mahals.records import InputError
