@@ -155,7 +155,7 @@ RULED = {"colour": "red", "sizes": [2], "name": "x"}
     [
         (
             {"colour": "blu"},
-            r"did you mean 'blue'\? unknown r.colour: expected one of blue, red, got 'blu'",
+            "did you mean 'blue'? unknown r.colour: expected one of blue, red, got 'blu'",
         ),
         ({"sizes": []}, "r.sizes: expected 1 or more in a list, got []"),
         ({"sizes": [2, 1]}, "r.sizes[1]: expected 2 or more, got 1"),

@@ -70,13 +70,11 @@ def publish(
             except MlflowException:
                 if not store.restored(item.phase):
                     raise
-                again = publish(
-                    results, store, report
-                )  # the runs that were deleted with it are back
+                again = publish(results, store, report)  # runs deleted with it are back
                 return Published(again.runs, made + again.made)
             known[item.fingerprint] = run
             made += 1
-            if old is not None:  # the run that shows the old sentences and figures
+            if old is not None:  # it shows the old sentences and figures
                 store.client.delete_run(old.info.run_id)
         runs[item.fingerprint] = str(run.info.run_id)
         report(number, len(results))

@@ -59,11 +59,11 @@ def test_an_arm_out_of_reach_has_no_strength_but_the_reason_and_spoils_no_other(
 
 def test_a_dose_is_found_in_few_rounds(monkeypatch):
     """KL is nearly a power of strength: a handful of forward passes, not a bisection's dozens."""
-    from mahals.models.generation import dose
+    from mahals.models.generation import dose_search
 
     rounds = []
-    price = dose.neutral_price
-    monkeypatch.setattr(dose, "neutral_price", lambda *a: rounds.append(1) or price(*a))
+    price = dose_search.neutral_price
+    monkeypatch.setattr(dose_search, "neutral_price", lambda *a: rounds.append(1) or price(*a))
     at = loaded("Llama")
     encoded = encode_texts(at.tokenizer, PROMPTS)
     for size in (0.01, 1.0, 100.0):
