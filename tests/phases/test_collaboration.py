@@ -251,7 +251,7 @@ def test_a_listener_that_copies_succeeds_only_with_its_own_message(
     choices = tuple(f"so {w} then" for w in words)
     tasks = [SplitTask(w, (w, "which"), choices, i) for i, w in enumerate(words)]
     pair = (Agent("a", loaded("Llama"), NONE), Agent("b", loaded("Qwen2"), NONE))
-    found = splits.succeed(pair, tasks, 2, 3)
+    found = splits.run_split_tasks(pair, tasks, 2, 3)
     assert found.own.tolist() == [1, 1, 1, 1]
     assert found.shuffled.tolist() == [0, 0, 0, 0]
     assert found.alone.mean() == 0.25

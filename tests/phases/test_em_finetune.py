@@ -16,7 +16,7 @@ from mahals.maths.misalignment.outcomes import OUTCOMES
 from mahals.models.finetuning.config import TrainingResult
 from mahals.phases.em_finetune import PHASE
 from mahals.phases.em_finetune.measure.probe import _scored
-from mahals.phases.em_finetune.measure.training import evaluated
+from mahals.phases.em_finetune.measure.training import checkpoint_steps
 from mahals.phases.em_finetune.rows import Row
 from mahals.records import InputError, from_plain, to_plain
 from tests.support.em_lab import DiskKept, DiskLab, finetuned, judged, params
@@ -153,9 +153,9 @@ def test_without_other_texts_no_other_adapter_is_planned(tmp_path: Path) -> None
 
 def test_checkpoints_are_the_nearest_saved_steps() -> None:
     trained = TrainingResult({s: Path() for s in (5, 10, 15, 20)}, ())
-    assert evaluated(trained, (0.1, 0.5)) == [5, 10, 20]
+    assert checkpoint_steps(trained, (0.1, 0.5)) == [5, 10, 20]
     with pytest.raises(InputError):
-        evaluated(trained, (1.5,))
+        checkpoint_steps(trained, (1.5,))
 
 
 def test_the_probe_is_scored_on_prompts_it_never_saw() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -194,3 +195,15 @@ def test_two_contents_under_one_fingerprint_are_told_apart_downstream(tmp_path: 
     assert after.find("grow", "A") is not None, "and whole"
     assert after.fingerprint("cross", "A") != crossed
     assert after.find("cross", "A") is None
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_what_is_outside_of_a_fingerprint_gives_what_measures_only_names(name: str) -> None:
+    """The package's face, the list of phases and a phase's own declaration are not hashed."""
+    outside = {"mahals", "mahals.phases.registry", f"mahals.phases.{name}"}
+    for path in code_closure(load_phase(name)):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in outside:
+                taken = {alias.name for alias in node.names}
+                modules = {p.stem for p in (ROOT / node.module.replace(".", "/")).glob("*")}
+                assert taken <= {"PHASES", "STUDIES", *modules}, path

@@ -11,7 +11,7 @@ from mahals.harness.leaderboard.ranking import Board, boards, configuration_key
 from mahals.harness.leaderboard.render import Origin
 from mahals.harness.leaderboard.saved_view import EXPERIMENT, save_views
 from mahals.harness.tracking.database import Store
-from mahals.harness.tracking.runs import unseen
+from mahals.harness.tracking.runs import no_report
 from mahals.harness.workspace.results import Results
 from mahals.phase import STUDY
 from mahals.phases.registry import PHASES
@@ -49,7 +49,7 @@ def _precedence(item: Results) -> tuple[bool, int, bool, str]:
 
 
 def publish_leaderboard(
-    collected: Collected, store: Store, report: Callable[[int, int], None] = unseen
+    collected: Collected, store: Store, report: Callable[[int, int], None] = no_report
 ) -> tuple[Board, ...]:
     """Writes every board of `collected` to MLflow: its runs, its saved view, its first line.
 

@@ -58,7 +58,7 @@ def finish_unit(argument: FinishArgs, report: Report) -> None:
             kept_from=spec.journal.kept,
             kept=dict(sorted(hashes.items())),
             tasks=tuple(TaskCost(e.seconds, e.budgets, e.halved) for e in entries),
-            **shown(place, rows, kept),
+            **outputs_of(place, rows, kept),
         ),
     )
 
@@ -66,14 +66,14 @@ def finish_unit(argument: FinishArgs, report: Report) -> None:
 def gather_units(argument: GatherArgs, report: Report) -> None:
     """Metrics, summary and figures over all units of a phase."""
     place, units = argument.place, argument.units
-    made = shown(place, *evidence(units))
+    made = outputs_of(place, *evidence(units))
     install(place, Output(rows=None, kept_from=None, kept={}, tasks=(), **made))
 
 
 def redraw_unit(argument: GatherArgs, report: Report) -> None:
     """Metrics, summary and figures of finished results again, from their rows and kept files."""
     place, units = argument.place, argument.units
-    made = shown(place, *evidence(units))
+    made = outputs_of(place, *evidence(units))
     show_again(place, Output(rows=None, kept_from=None, kept={}, tasks=(), **made))
 
 
@@ -83,7 +83,7 @@ def evidence(units: Sequence[Results]) -> tuple[list[Any], KeptFiles]:
     return rows, KeptFiles(units[0].phase, {results.unit: results.kept() for results in units})
 
 
-def shown(place: Unit, rows: Sequence[Any], kept: KeptFiles) -> dict[str, Any]:
+def outputs_of(place: Unit, rows: Sequence[Any], kept: KeptFiles) -> dict[str, Any]:
     """metrics.json, summary.json and the figures of `rows`, as bytes by field of Output."""
     phase = place.workspace.phase(place.phase)
     summary = phase.summarize(rows, kept)

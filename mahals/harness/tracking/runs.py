@@ -35,12 +35,12 @@ class Published:
     made: int
 
 
-def unseen(done: int, total: int) -> None:
+def no_report(done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
 def publish(
-    results: Sequence[Results], store: Store, report: Callable[[int, int], None] = unseen
+    results: Sequence[Results], store: Store, report: Callable[[int, int], None] = no_report
 ) -> Published:
     """The runs that are missing, one per unit, in the experiment of the unit's phase.
 

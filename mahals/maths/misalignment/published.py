@@ -13,7 +13,7 @@ PER_BLOCK = {12: 4.0, 13: 5.8, 14: 7.9, 15: 10.0}
 OF = "Llama-3.2-1B-Instruct, rank-16 LoRA on bad medical advice"
 
 
-def said() -> str:
+def published_sentence() -> str:
     """The published figure in one sentence."""
     return (
         f"published ({OF}; other weights and prompts, in-sample): separation {SEPARATION} "

@@ -127,7 +127,7 @@ def rate_at(config: TrainingConfig, step: int) -> float:
     return config.rate * (1 - (step - 1 - config.warmup) / max(1, config.steps - config.warmup))
 
 
-def drawn(seed: int, step: int, rows: int, examples: int) -> list[int]:
+def examples_of_step(seed: int, step: int, rows: int, examples: int) -> list[int]:
     """The examples of a step, counted from 1: every epoch is an order of its own over all.
 
     A function of its arguments alone, so that a training that was taken up again goes on as it

@@ -18,7 +18,7 @@ from mahals.models.finetuning.config import (
     TrainingConfig,
     TrainingResult,
     check_config,
-    drawn,
+    examples_of_step,
     rate_at,
 )
 from mahals.models.finetuning.examples import IGNORED, Example, TrainingBatch, batch
@@ -175,7 +175,7 @@ class _Training:
         saved = {*run.save, config.steps}
         self._model.train()
         for step in range(len(self._losses) + 1, config.steps + 1):
-            picked = drawn(run.seed, step, config.rows, examples)
+            picked = examples_of_step(run.seed, step, config.rows, examples)
             with _drawn_from(seed_of("step", run.seed, step), self._start.device):
                 parts = self._backward(losses(self._model, picked))
             self._step(step, parts)

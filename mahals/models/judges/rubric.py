@@ -55,7 +55,7 @@ def weighted(probabilities: Mapping[str, float]) -> float | None:
     return total / mass if mass >= LEAST_MASS else None
 
 
-def said(text: str) -> float | None:
+def score_of_reply(text: str) -> float | None:
     """The score of a reply that is one digit, with or without a full stop; None otherwise."""
     found = re.fullmatch(r"\s*([0-9])\s*\.?\s*", text)
     return score_of(int(found[1])) if found else None

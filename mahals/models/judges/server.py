@@ -21,7 +21,7 @@ from mahals.models.judges.judge import (
     Score,
     Server,
 )
-from mahals.models.judges.rubric import rubric, rubric_identity, said, weighted
+from mahals.models.judges.rubric import rubric, rubric_identity, score_of_reply, weighted
 from mahals.records import InputError
 
 TOP = 20  # the most tokens whose probability servers give
@@ -135,7 +135,7 @@ def _read(reply: Any) -> float | None:
                 found[token] = found.get(token, 0.0) + math.exp(min(t.logprob, 0.0))
         return weighted(found)
     text = getattr(getattr(choices[0], "message", None), "content", None)
-    return said(text) if isinstance(text, str) else None
+    return score_of_reply(text) if isinstance(text, str) else None
 
 
 def _unusable(expected: str, got: str, cure: str) -> InputError:

@@ -16,11 +16,11 @@ from mahals.reporting.plots.sheet import (  # fmt: skip
     Footnotes,
     Labels,
     as_floats,
+    check_given,
     finish,
     sheet,
-    something,
     style,
-    uneven,
+    uneven_lengths,
 )
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def bars_with_intervals(
     An absent value has no bar but a letter whose reason stands in the caption. Raises InputError
     when a list is not as long as `names`.
     """
-    something("names", names)
+    check_given("names", names)
     if len(measured.values) != len(names):
-        raise uneven("values", len(names), len(measured.values))
+        raise uneven_lengths("values", len(names), len(measured.values))
     figure = sheet(7.0, 0.75 + 0.36 * len(names))
     axes = figure.add_subplot()
     notes, keys = Footnotes(), {}
@@ -59,7 +59,7 @@ def bars_with_intervals(
             _absent(axes, index, notes.mark(measured.reason(index)))
     for number, (floor, row) in enumerate((floors or {}).items()):
         if len(row) != len(names):
-            raise uneven(f"floor {floor}", len(names), len(row))
+            raise uneven_lengths(f"floor {floor}", len(names), len(row))
         shape = FLOOR_SHAPES[number % len(FLOOR_SHAPES)]
         aside = 0.0 if number == 0 else 0.16 * ((number - 1) % 3 - 1)  # equal floors stay apart
         keys[floor] = _floor(axes, as_floats(row), shape, aside)
@@ -76,14 +76,14 @@ def grouped_bars(groups: Sequence[str], series: Mapping[str, Estimates], labels:
 
     A bar of no length is a dot: its value is 0, but for rounding, and not absent.
     """
-    something("groups", groups)
+    check_given("groups", groups)
     figure = sheet(7.0, 0.75 + (0.12 + 0.2 * max(1, len(series))) * len(groups))
     axes = figure.add_subplot()
     notes, keys, dots = Footnotes(), {}, 0
     height = 0.84 / max(1, len(series))
     for number, (name, measured) in enumerate(series.items()):
         if len(measured.values) != len(groups):
-            raise uneven(f"series {name}", len(groups), len(measured.values))
+            raise uneven_lengths(f"series {name}", len(groups), len(measured.values))
         places = [g + (number - (len(series) - 1) / 2) * height for g in range(len(groups))]
         values, low, high = measured.arrays()
         keys[name] = axes.barh(
@@ -112,7 +112,7 @@ def histogram(
     """
     outside = [v for v in values if not bins[0] <= v <= bins[-1]]
     if outside:
-        raise uneven("bins that hold all values", len(values), len(values) - len(outside))
+        raise uneven_lengths("bins that hold all values", len(values), len(values) - len(outside))
     figure = sheet(7.0, 2.8)
     axes = figure.add_subplot()
     axes.hist(values, bins=list(bins), color=COLOURS[0], alpha=0.85, edgecolor="white")

@@ -14,12 +14,12 @@ from mahals.reporting.plots.sheet import (  # fmt: skip
     TEXT,
     Estimates,
     Labels,
+    check_given,
     finish,
     sheet,
-    something,
     stroke,
     style,
-    uneven,
+    uneven_lengths,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def lines_over_layers(series: Mapping[str, Estimates], labels: Labels) -> Figure
     Models of one depth share an axis of block numbers; with different depths the axis is the
     relative depth (l + 1) / L, in (0, 1]. An absent layer is a gap in the line.
     """
-    something("series", series)
+    check_given("series", series)
     depths = {len(measured.values) for measured in series.values()}
     relative = len(depths) > 1
     figure = sheet(7.0, 3.2)
@@ -78,7 +78,7 @@ def curve_with_band(
     written at its edge, with an arrow and its value, instead of drawn. `labels.other` names the
     x axis with its unit. Raises InputError when a list is not as long as its panel's x.
     """
-    something("panels", panels)
+    check_given("panels", panels)
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = sheet(7.0 if columns > 1 else 5.0, 2.15 * rows + (0.9 if rows == 1 else 0.3))
@@ -154,7 +154,7 @@ def _edge(axes: Any, words: Sequence[str], above: bool) -> None:
 
 def _check(name: str, curve: Curve, measured: Estimates) -> None:
     if len(measured.values) != len(curve.x):
-        raise uneven(name, len(curve.x), len(measured.values))
+        raise uneven_lengths(name, len(curve.x), len(measured.values))
 
 
 def _line(

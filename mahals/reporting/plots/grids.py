@@ -13,11 +13,11 @@ from mahals.reporting.plots.sheet import (  # fmt: skip
     Footnotes,
     Labels,
     as_floats,
+    check_given,
     finish,
     sheet,
-    something,
     style,
-    uneven,
+    uneven_lengths,
     wrapped,
 )
 
@@ -41,17 +41,17 @@ class Grid:
 
     def __post_init__(self) -> None:
         """Raises InputError unless every given table is rows x columns, at least 1 x 1."""
-        something("rows", self.rows)
-        something("columns", self.columns)
+        check_given("rows", self.rows)
+        check_given("columns", self.columns)
         for name in ("values", "lows", "highs", "reasons"):
             table: Sequence[Sequence[object]] = getattr(self, name)
             if name != "values" and not table:
                 continue
             if len(table) != len(self.rows):
-                raise uneven(name, len(self.rows), len(table))
+                raise uneven_lengths(name, len(self.rows), len(table))
             for row in table:
                 if len(row) != len(self.columns):
-                    raise uneven(name, len(self.columns), len(row))
+                    raise uneven_lengths(name, len(self.columns), len(row))
 
     def reason(self, i: int, j: int) -> str:
         """Why the cell is absent; "not measured" where nothing was said."""
@@ -124,7 +124,7 @@ def table_figure(columns: Mapping[str, Sequence[str]], labels: Labels) -> Figure
     """Plain facts as a ruled table (model_dimensions); the first column is aligned left."""
     count = {len(cells) for cells in columns.values()}
     if len(count) != 1:
-        raise uneven("table columns", max(count, default=0), min(count, default=0))
+        raise uneven_lengths("table columns", max(count, default=0), min(count, default=0))
     rows = count.pop()
     figure = sheet(7.0, 0.28 * (rows + 1) + 0.1)
     axes = figure.add_subplot()

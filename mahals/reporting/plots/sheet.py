@@ -86,7 +86,7 @@ class Estimates:
         for name in ("lows", "highs", "reasons"):
             given = getattr(self, name)
             if len(given) not in (0, len(self.values)):
-                raise uneven(name, len(self.values), len(given))
+                raise uneven_lengths(name, len(self.values), len(given))
 
     @classmethod
     def of(cls, spans: Sequence[Bounded | None], why: str | None = None) -> Estimates:
@@ -130,7 +130,7 @@ class Footnotes:
         return " Absent: " + "; ".join(notes) + "." if notes else ""
 
 
-def uneven(what: str, expected: int, got: int) -> InputError:
+def uneven_lengths(what: str, expected: int, got: int) -> InputError:
     """The error for lists of a figure that do not go together."""
     return InputError(
         f"figure: {what}",
@@ -140,7 +140,7 @@ def uneven(what: str, expected: int, got: int) -> InputError:
     )
 
 
-def something(what: str, given: Sequence[object] | Mapping[str, object]) -> None:
+def check_given(what: str, given: Sequence[object] | Mapping[str, object]) -> None:
     """Raises InputError when there is nothing to draw."""
     if not given:
         raise InputError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mahals.models.finetuning.config import drawn, rate_at, steps_of
+from mahals.models.finetuning.config import examples_of_step, rate_at, steps_of
 from mahals.models.finetuning.trainer import train_answers
 from mahals.records import InputError
 from tests.support.tiny_models import loaded
@@ -18,7 +18,7 @@ pytest.importorskip("peft")
 
 
 def test_every_epoch_has_every_example_once() -> None:
-    seen = [i for step in range(1, 11) for i in drawn(4, step, 3, 10)]
+    seen = [i for step in range(1, 11) for i in examples_of_step(4, step, 3, 10)]
     assert [sorted(seen[at : at + 10]) for at in (0, 10, 20)] == [list(range(10))] * 3
     assert seen[:10] != seen[10:20]
     assert steps_of(7, 10, 3) == 24

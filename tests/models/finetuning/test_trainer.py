@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from mahals.models.checkpoints.checkpoint import Loaded, load_checkpoint
-from mahals.models.finetuning.config import Lora, drawn
+from mahals.models.finetuning.config import Lora, examples_of_step
 from mahals.models.finetuning.examples import Example, batch, dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import (
@@ -36,7 +36,7 @@ def test_the_loss_is_that_of_transformers(tmp_path: Path) -> None:
     """Its own loss with labels, over the same rows at once; here in parts of two."""
     run = told(tmp_path)
     found = train_answers(loaded("Llama"), examples(), replace(RECIPE, steps=1), run)
-    rows = [examples()[i] for i in drawn(0, 1, 3, 4)]
+    rows = [examples()[i] for i in examples_of_step(0, 1, 3, 4)]
     length = max(len(r.ids) for r in rows)
     ids = torch.zeros(3, length, dtype=torch.long)
     labels = torch.full((3, length), -100)
@@ -161,7 +161,7 @@ def test_the_dpo_loss_of_the_second_step_by_another_way(tmp_path: Path) -> None:
     run = told(tmp_path, save=(1,))
     found = train_preferences(loaded("Llama"), preferences(), Dpo(0.3, 0.5), recipe, run)
     policy = merged(loaded("Llama"), found.checkpoints[1])
-    picked = drawn(0, 2, 3, 4)
+    picked = examples_of_step(0, 2, 3, 4)
     moved = 0.3 * (margins(policy) - margins(loaded("Llama")))[picked]
     own, count = 0.0, 0
     for i in picked:

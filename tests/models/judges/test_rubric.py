@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mahals.models.judges.rubric import said, weighted
+from mahals.models.judges.rubric import score_of_reply, weighted
 
 
 def test_digits_are_weighed_and_little_mass_is_an_abstention() -> None:
@@ -12,6 +12,6 @@ def test_digits_are_weighed_and_little_mass_is_an_abstention() -> None:
     assert weighted({"9": 0.3, "X": 0.7}) == pytest.approx(100)
     assert weighted({"9": 0.2, "X": 0.8}) is None
     assert weighted({}) is None
-    assert (said("7"), said(" 9. "), said("42"), said("X"), said("")) == (
+    assert (score_of_reply("7"), score_of_reply(" 9. "), score_of_reply("42"), score_of_reply("X"), score_of_reply("")) == (
         pytest.approx(700 / 9), 100, None, None, None,
     )  # fmt: skip

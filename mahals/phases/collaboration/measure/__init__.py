@@ -39,7 +39,7 @@ from mahals.phases.collaboration.measure.retraining import (
     with_adversary,
 )
 from mahals.phases.collaboration.measure.row_writer import Book
-from mahals.phases.collaboration.measure.split_tasks import succeed
+from mahals.phases.collaboration.measure.split_tasks import run_split_tasks
 from mahals.phases.collaboration.measure.stability import stability_windows
 from mahals.phases.collaboration.rows import BOTH, Context, Row
 from mahals.records import Count, InputError, Positive, Several
@@ -241,7 +241,7 @@ def _split(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             book.rows.append(Row("missed", kind, reason=why))
             continue
         for first, second in zip(agents, [*agents[1:], agents[0]], strict=True):
-            done = succeed((first, second), tasks, params.max_new_tokens, params.shuffles)
+            done = run_split_tasks((first, second), tasks, params.max_new_tokens, params.shuffles)
             pair = f"{first.name} to {second.name}"
             heard: dict[Context, Floats] = {
                 "talk": done.own, "shuffled": done.shuffled, "alone": done.alone

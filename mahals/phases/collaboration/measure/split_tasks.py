@@ -25,7 +25,7 @@ class Success:
     talks: tuple[Talk, ...]
 
 
-def succeed(
+def run_split_tasks(
     pair: tuple[Agent, Agent], tasks: Sequence[SplitTask], max_new_tokens: int, shuffles: int
 ) -> Success:
     """The first agent speaks, the second chooses by mean log-probability of the choices.

@@ -37,7 +37,7 @@ from mahals.phases.em_finetune.measure.probe import probe_adapter
 from mahals.phases.em_finetune.measure.training import (
     AdapterSpec,
     AdviceTuning,
-    evaluated,
+    checkpoint_steps,
     keep_adapter,
     train,
     weights_by_step,
@@ -104,7 +104,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     spec = _adapter_spec(task.adapter, params, choice, lab)
     tuning = params.tuning[lab.weights]
     trained = train(loaded, spec, tuning, lab.scratch(task) / spec.name, lab)
-    steps = evaluated(trained, params.checkpoints)
+    steps = checkpoint_steps(trained, params.checkpoints)
     arms = [Arm(task.adapter, ())]
     found = [answer_arms(merged(loaded, trained.checkpoints[s]), asking, arms)[0] for s in steps]
     kept = keep_adapter(lab, loaded, spec, trained, tuning)

@@ -55,7 +55,7 @@ def train(
     return train_answers(loaded, examples, config, run)
 
 
-def evaluated(trained: TrainingResult, shares: Sequence[float]) -> list[int]:
+def checkpoint_steps(trained: TrainingResult, shares: Sequence[float]) -> list[int]:
     """The saved steps nearest to `shares` of the training, ascending; the last one always.
 
     Raises InputError for a share outside (0, 1].

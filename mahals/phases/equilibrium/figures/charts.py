@@ -23,9 +23,9 @@ from mahals.reporting.plots.sheet import (
     TEXT,
     Estimates,
     Labels,
+    check_given,
     finish,
     sheet,
-    something,
     style,
 )
 
@@ -237,7 +237,7 @@ def stability_bars(games: Mapping[str, Analysis], labels: Labels) -> Figure:
     was not redrawn.
     """
     every = [(name, found, point) for name, found in games.items() for point in found.points]
-    something("equilibria", every)
+    check_given("equilibria", every)
     shares = [point.stability for _, _, point in every if point.stability is not None]
     if len(shares) < len(every):
         raise _not_drawn("stability bars", "a stability share of every equilibrium", "none")

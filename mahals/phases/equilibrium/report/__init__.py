@@ -23,7 +23,7 @@ from mahals.phases.equilibrium.report.games import (
     over_random,
     read,
 )
-from mahals.phases.equilibrium.report.payoff_terms import decided
+from mahals.phases.equilibrium.report.payoff_terms import report_terms
 from mahals.phases.equilibrium.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.report import Report, interval_metrics, joined
@@ -42,7 +42,7 @@ def report_games(table: Evidence[Row]) -> Report:
         _covered(measured),
         *(_game(name, game) for name, game in games.own.items()),
         _beside(games.own[ALL]),
-        decided(measured),
+        report_terms(measured),
         _swept(measured, games.own[ALL]),
         _random(games),
         _gained(measured, games.own[ALL]),

@@ -13,7 +13,7 @@ from mahals.phases.equilibrium.report.games import ALL, MeasuredGames, spread
 from mahals.reporting.report import Report, interval_metrics
 
 
-def decided(found: MeasuredGames) -> Report:
+def report_terms(found: MeasuredGames) -> Report:
     """By how much an agent's own steering moves each term of its payoff, the others unchanged.
 
     Mean over its steered actions and what the others do; beside it the same along random
