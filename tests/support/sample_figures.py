@@ -8,7 +8,7 @@ from dataclasses import replace
 from matplotlib.figure import Figure
 
 from mahals.data.texts import AXIOMS
-from mahals.reporting.plots.bars import bars_with_intervals, grouped_bars, histogram
+from mahals.reporting.plots.bars import bars_with_intervals, grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
 from mahals.reporting.plots.grids import Grid, axiom_heatmap, matrix, table_figure
 from mahals.reporting.plots.sheet import Estimates, Labels
@@ -85,7 +85,6 @@ def every_figure() -> dict[str, Figure]:
     return {
         "bars": bars_with_intervals(MODELS, BARS, WORDS, FLOORS, "Llama3_8B"),
         "grouped": grouped_bars(MODELS, {"identity": BARS, "pad": BARS, "ridge": BARS}, WORDS),
-        "histogram": histogram([0.1, 0.15, 0.9], WORDS, [0, 0.25, 0.5, 0.75, 1], {"level": 0.05}),
         "heatmap": axiom_heatmap(Grid(MODELS, AXIOMS, HEAT), WORDS),
         "layers": lines_over_layers(series, WORDS),
         "models": curve_with_band({m: curve(2.0 + i) for i, m in enumerate(MODELS)}, WORDS),
@@ -100,6 +99,6 @@ def every_figure() -> dict[str, Figure]:
 
 
 NAMES = (
-    "bars", "grouped", "histogram", "heatmap", "layers", "models", "far", "one", "axioms", "matrix",
+    "bars", "grouped", "heatmap", "layers", "models", "far", "one", "axioms", "matrix",
     "nothing", "efficiency", "table",
 )  # fmt: skip

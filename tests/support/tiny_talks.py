@@ -1,8 +1,13 @@
 """Tiny talks: agents on tiny models, their openings and a schedule."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import torch
 
-from mahals.models.conversation.talks import Agent, Opening, TalkSchedule
+from mahals.models.conversation.converse import converse
+from mahals.models.conversation.talks import Agent, Opening, Talk, TalkSchedule
 from mahals.models.steering.interventions import Arm, Intervention
 from tests.support.tiny_models import WIDTH, loaded
 
@@ -24,3 +29,12 @@ def openings(count: int, each: int = 2) -> list[Opening]:
 
 
 PAIR = TalkSchedule("pair", rounds=2, max_new_tokens=3, loop=0)
+
+
+def replayed(agents: Sequence[Agent], talks: Sequence[Talk], schedule: TalkSchedule) -> list[str]:
+    """The keys of talks that come out otherwise when they are held again; empty is right.
+
+    For talks that were held without `mail`.
+    """
+    again = converse(agents, [t.opening for t in talks], schedule)
+    return [a.opening.key for a, b in zip(talks, again, strict=True) if a != b]

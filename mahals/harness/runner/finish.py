@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,10 +13,9 @@ from mahals.harness.workspace.artifacts import KeptFiles, KeptPlace
 from mahals.harness.workspace.code_hash import telling_digest
 from mahals.harness.workspace.results import Results
 from mahals.records import from_plain
+from mahals.reporting.plots.sheet import png
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from mahals.harness.engines.process import Report
     from mahals.harness.runner.lab import LabSpec
 
@@ -87,7 +84,7 @@ def outputs_of(place: Unit, rows: Sequence[Any], kept: KeptFiles) -> dict[str, A
     """metrics.json, summary.json and the figures of `rows`, as bytes by field of Output."""
     phase = place.workspace.phase(place.phase)
     summary = phase.summarize(rows, kept)
-    figures = {f"{name}.png": picture(figure) for name, figure in phase.draw(rows, kept).items()}
+    figures = {f"{name}.png": png(figure) for name, figure in phase.draw(rows, kept).items()}
     hashes = {name: sha256(body).hexdigest() for name, body in figures.items()}
     head = {"fingerprint": place.fingerprint, "phase": place.phase, "unit": place.unit}
     told = {"code": telling_digest(phase), "figures": hashes, "summary": summary}
@@ -96,12 +93,3 @@ def outputs_of(place: Unit, rows: Sequence[Any], kept: KeptFiles) -> dict[str, A
         "summary": pretty({**head, **told}),
         "figures": figures,
     }
-
-
-def picture(figure: Figure) -> bytes:
-    """A figure as PNG, the same bytes for the same figure."""
-    body = io.BytesIO()
-    figure.savefig(body, format="png", metadata={"Software": None})
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close(figure)
-    return body.getvalue()

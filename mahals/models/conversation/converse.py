@@ -51,15 +51,6 @@ def converse(
     ]
 
 
-def replayed(agents: Sequence[Agent], talks: Sequence[Talk], schedule: TalkSchedule) -> list[str]:
-    """The keys of talks that come out otherwise when they are held again; empty is right.
-
-    For talks that were held without `mail`.
-    """
-    again = converse(agents, [t.opening for t in talks], schedule)
-    return [a.opening.key for a, b in zip(talks, again, strict=True) if a != b]
-
-
 def together_with_itself(agent: Agent, others: int) -> list[Agent]:
     """`others` + 1 agents that are all this one: the self-talk control."""
     return [agent] + [replace(agent, name=f"{agent.name} {i + 2}") for i in range(others)]

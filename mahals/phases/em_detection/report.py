@@ -45,7 +45,7 @@ def report_detection(table: Evidence[Row]) -> Report:
             f"{', '.join(key)}: the best block would be {best.block}, AUROC {best.auroc:.3f} "
             "(chosen on the same prompts)"
         )
-    lines.append(published.said())
+    lines.append(published.published_sentence())
     return Report(metrics, lines)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -101,32 +100,6 @@ def grouped_bars(groups: Sequence[str], series: Mapping[str, Estimates], labels:
         dots += len(nil)
     _name_axis(axes, list(groups), labels)
     return finish(figure, labels, notes.text() + (" Dot: 0." if dots else ""), keys)
-
-
-def histogram(
-    values: Sequence[float], labels: Labels, bins: Sequence[float], lines: Mapping[str, float]
-) -> Figure:
-    """Counts of `values` between the edges `bins`; `lines` are named vertical references.
-
-    A value outside the edges is an InputError: it would vanish from the count.
-    """
-    outside = [v for v in values if not bins[0] <= v <= bins[-1]]
-    if outside:
-        raise uneven_lengths("bins that hold all values", len(values), len(values) - len(outside))
-    figure = sheet(7.0, 2.8)
-    axes = figure.add_subplot()
-    axes.hist(values, bins=list(bins), color=COLOURS[0], alpha=0.85, edgecolor="white")
-    dashes = itertools.cycle(("--", ":", "-.", "-"))
-    keys = {
-        f"{name} ({at:.3g})": axes.axvline(at, color=BASELINE, linestyle=dash, linewidth=1.4)
-        for dash, (name, at) in zip(dashes, lines.items(), strict=False)
-    }
-    style(axes, "y")
-    whole: Any = axes.yaxis.get_major_locator()
-    whole.set_params(integer=True)
-    axes.set_xlabel(labels.value_axis(False), size=TEXT, color=INK)
-    axes.set_ylabel(labels.other or "count", size=TEXT, color=INK)
-    return finish(figure, labels, "", keys)
 
 
 def _name_axis(axes: Any, names: list[str], labels: Labels) -> None:

@@ -247,7 +247,7 @@ def _legend(figure: Figure, keys: Mapping[str, Any], width: float) -> tuple[Any,
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG of 150 dots per inch; the same figure gives the same bytes."""
+    """The figure as a PNG; the same figure gives the same bytes."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=150, metadata={"Software": None})
+    figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()

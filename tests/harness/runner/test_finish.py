@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mahals.harness.runner.finish import picture
+from mahals.reporting.plots.sheet import png
 
 
 def test_a_study_leaves_rows_numbers_figures_and_nothing_else(reference: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_figure_is_the_same_bytes_each_time() -> None:
     def drawn(values: list[float]) -> bytes:
         figure = Figure(figsize=(2, 1))
         figure.add_subplot().plot(values)
-        return picture(figure)
+        return png(figure)
 
     assert drawn([1, 2]) == drawn([1, 2]) != drawn([2, 1])
     assert drawn([1, 2]).startswith(b"\x89PNG")

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from mahals.models.activations.encoding import Encoded
-from mahals.models.conversation.converse import converse, replayed, together_with_itself
+from mahals.models.conversation.converse import converse, together_with_itself
 from mahals.models.conversation.talks import Agent, Opening, TalkSchedule
 from mahals.models.conversation.views import encode_view, view
 from mahals.models.generation.decoding import generate_arms
 from mahals.records import InputError
 from tests.support.tiny_models import fresh, tokenizer
-from tests.support.tiny_talks import NONE, PAIR, agents, openings, push
+from tests.support.tiny_talks import NONE, PAIR, agents, openings, push, replayed
 
 
 def test_a_talk_is_what_one_generates_by_hand() -> None:

@@ -12,6 +12,5 @@ def test_digits_are_weighed_and_little_mass_is_an_abstention() -> None:
     assert weighted({"9": 0.3, "X": 0.7}) == pytest.approx(100)
     assert weighted({"9": 0.2, "X": 0.8}) is None
     assert weighted({}) is None
-    assert (score_of_reply("7"), score_of_reply(" 9. "), score_of_reply("42"), score_of_reply("X"), score_of_reply("")) == (
-        pytest.approx(700 / 9), 100, None, None, None,
-    )  # fmt: skip
+    replies = [score_of_reply(text) for text in ("7", " 9. ", "42", "X", "")]
+    assert replies == [pytest.approx(700 / 9), 100, None, None, None]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 
-import pytest
-
-from mahals.records import InputError
-from mahals.reporting.plots.bars import grouped_bars, histogram
+from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.sheet import Estimates
 from tests.support.sample_figures import BARS, FLOORS, WORDS
 
@@ -50,10 +47,3 @@ def test_intervals_reach_from_low_to_high(figures) -> None:
 def test_only_the_marked_bar_has_another_colour(figures) -> None:
     colours = [bar.get_facecolor() for bar in figures["bars"].axes[0].containers[0]]
     assert [c == colours[0] for c in colours] == [i != 1 for i in range(8)]
-
-
-def test_histogram_counts_every_value_once(figures) -> None:
-    bars = figures["histogram"].axes[0].containers[0]
-    assert [bar.get_height() for bar in bars] == [2, 0, 0, 1]
-    with pytest.raises(InputError, match="bins that hold all values"):
-        histogram([2.0], WORDS, [0, 1], {})
