@@ -17,7 +17,7 @@ from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.settings import load_settings
 from mahals.maths.metrics.aqi_paper import aqi_published
 from mahals.maths.metrics.permutation import omega2
-from mahals.phases.registry import PHASES
+from mahals.phases.registry import PHASES, load_phase
 from mahals.schema import COLUMNS
 from tests.support.places import ROOT
 
@@ -90,6 +90,10 @@ def test_readme_lists_every_phase_once() -> None:
     text = (ROOT / "README.md").read_text()
     listed = tuple(re.findall(r"^\| `(\w+)` \| [^|]+\? \|$", text, re.MULTILINE))
     assert listed == PHASES, "give each phase a row with its question, in the order of PHASES"
+    for name in PHASES:
+        question = load_phase(name).question
+        row = f"| `{name}` | {question[0].lower()}{question[1:]} |"
+        assert row in text, f"README asks another question than {name}: {row}"
 
 
 def test_leaderboard_page_explains_every_column() -> None:
