@@ -446,3 +446,5 @@ def test_figures_are_those_named(rows: list[Row], lab: TinyLab) -> None:
     assert set(PHASE.draw(rows, MemoryKept(lab.files))) == {*curves, "axiom_effects"}
     heat = {"axiom_agent_heatmap_before", "axiom_agent_heatmap_after", "attack_success"}
     assert set(PHASE.draw(*study(rows, lab))) == curves | heat
+    references = [r for r in rows if r.operator is None]  # a run of one task has measured these
+    assert references and PHASE.draw(references, MemoryKept(lab.files)) == {}

@@ -30,9 +30,12 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """aqi_vs_lambda with the random band and the references; per_axiom_curves.
 
     Of one model also axiom_effects; of several axiom_agent_heatmap before and after steering and
-    attack_success.
+    attack_success. None while nothing is swept.
     """
     table = ArmTable(rows, kept)
+    swept = table.where(on_grid=True)
+    if not swept:
+        return {}
     n = len(table.arm(rows[0]).influence)
     prompts = f"n = {n} evaluation prompts of 7 axioms."
     band = f" Grey: range of {_draws(table)} random directions of equal norm."
@@ -41,7 +44,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         "aqi (points)",
         f"{prompts} In a line's colour: 95 % jackknife interval.{band}",
         better="higher",
-        other=STRENGTH[table.where(on_grid=True)[0].dose_kind],
+        other=STRENGTH[swept[0].dose_kind],
     )
     figures = {"aqi_vs_lambda": curve_with_band(draw_dose_curves(table), labels)}
     curves = axiom_curves(table)
