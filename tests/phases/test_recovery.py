@@ -222,7 +222,7 @@ def test_the_negated_arm_subtracts_the_kept_fall(rows: list[Row], lab: KeepingLa
 def test_the_best_source_has_the_highest_gap_on_selection(
     tmp_path: Path, rows: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mahals.phases.recovery.measure import fall_vectors as vectors
+    from mahals.evaluation.transfer import best_source as vectors
 
     seen: list[tuple[str | None, float]] = []
     monkeypatch.setattr(vectors, "_gap", lambda m, at: float(len(seen)))  # all alike so far
