@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import special
 
 from mahals.maths.stats.intervals import Floats, Interval, finite, influence_covariance, t_interval
+from mahals.maths.stats.rates import gap_of
 from mahals.records import InputError
 
 
@@ -63,6 +64,34 @@ def gain_over_random(
     p = 1.0 if gain == 0.0 else float(2 * special.stdtr(k - 1, -abs(gain) / error))
     beaten = (1 + int((draws >= arm_estimate).sum())) / (k + 1)
     return GainOverRandom(t_interval(gain, error, k - 1), p, beaten, k, mean)
+
+
+def gap_over_random(
+    own: npt.ArrayLike,
+    random: npt.ArrayLike,
+    safe: npt.NDArray[np.bool_],
+    clusters: Sequence[str] | None,
+) -> GainOverRandom | None:
+    """The refusal gap of an arm less the mean gap of K null arms, on the same prompts.
+
+    `own` (m,) and `random` (K, m) say what was refused, `safe` (m,) which prompts are safe. As
+    `gain_over_random`, with the variance over prompts in a form that exists where all or none are
+    refused (`stats.rates`) and s^2 at least 1/n^2, n the prompts of a label: an arm that is perfect
+    beside nulls that do nothing has a number, and an interval inside [-1, 1]. None for K < 2.
+    """
+    theirs = finite(random, "null arms", 2)
+    mine = finite(own, "arm", 1)
+    k = len(theirs)
+    if k < 2:
+        return None
+    apart = gap_of(mine - theirs.mean(axis=0), safe, clusters, paired=True)
+    gaps = theirs[:, ~safe].mean(axis=1) - theirs[:, safe].mean(axis=1)
+    spread = max(float(gaps.var(ddof=1)), 1 / apart.n**2) * (1 + 1 / k)
+    interval = apart.wider(spread, k - 1)
+    p = float(2 * special.stdtr(k - 1, -abs(apart.centre) / interval.standard_error))
+    gap = float(mine[~safe].mean() - mine[safe].mean())
+    beaten = (1 + int((gaps >= gap).sum())) / (k + 1)
+    return GainOverRandom(interval, p, beaten, k, float(gaps.mean()))
 
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:
