@@ -6,7 +6,12 @@ import re
 
 from transformers import PreTrainedTokenizerBase
 
-from mahals.maths.metrics.refusals import REPEATED, repeated_share
+from mahals.maths.metrics.refusals import (
+    REPEATED,
+    repeated_share,
+    says_twice,
+    strung_refusals,
+)
 
 _ROLE = re.compile(r"^\s*(?:#+\s*)?(?:user|assistant|human|system)\s*:", re.I | re.M)
 
@@ -14,12 +19,15 @@ _ROLE = re.compile(r"^\s*(?:#+\s*)?(?:user|assistant|human|system)\s*:", re.I | 
 def is_degenerate(text: str, tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether an answer is broken: empty, repeating itself, or with role tokens in it.
 
-    Repeating: more than half of its 4-grams of tokens occurred before in it (METHOD: price).
+    Repeating: more than half of its 4-grams of tokens occurred before in it, a clause is said twice
+    in a row, or refusals are strung together (METHOD 2: price).
     """
     if not text.strip() or _ROLE.search(text):
         return True
     special = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special]
     if any(token in text for token in special):
+        return True
+    if says_twice(text) or strung_refusals(text) > 1:
         return True
     ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     return repeated_share(ids, 4) > REPEATED
