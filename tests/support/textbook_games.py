@@ -48,6 +48,15 @@ def volunteers() -> Game:
     return game(paid)
 
 
+def threshold_goods(cost: float) -> Game:
+    """Three players: 1 to all where two or more contribute (action 1), each at its own cost."""
+    paid = np.zeros((3, 2, 2, 2))
+    for joint in np.ndindex(2, 2, 2):
+        for i in range(3):
+            paid[(i, *joint)] = float(sum(joint) >= 2) - cost * joint[i]
+    return game(paid)
+
+
 def cournot() -> Game:
     """Two firms at price max(0, 12 - total), no cost: the first chooses 0, 2, .. 12, the second
     0, 1, .. 12, so that the second's best reply is a choice and the only one."""

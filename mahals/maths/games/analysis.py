@@ -38,6 +38,7 @@ class Analysis:
     game: Game
     points: tuple[Equilibrium, ...]  # pure ones first
     solvers: tuple[SolverRow, ...]
+    complete: bool  # more than two players, and no mixed equilibrium is missing
     stackelberg: tuple[Stackelberg, ...]  # one per leader
     anarchy: PriceOfAnarchy | None  # None where no equilibrium was found
     potential: Potential
@@ -69,6 +70,7 @@ def analyse(game: Game, draws: Floats | None, how: Search) -> Analysis:
         game,
         points,
         mixed.solvers,
+        mixed.complete,
         tuple(stackelberg(game, leader) for leader in range(len(game.players))),
         price_of_anarchy(game, profiles) if profiles else None,
         potential_test(game),

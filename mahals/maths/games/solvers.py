@@ -17,7 +17,7 @@ import numpy as np
 from mahals.maths.games import solver_process as worker
 from mahals.maths.games.game import TOLERANCE, Game, Profile, regret, supports, unit_payoffs
 from mahals.maths.games.solver_process import ANSWER, Found
-from mahals.maths.games.support_enumeration import on_supports
+from mahals.maths.games.support_enumeration import on_supports, small_support_equilibria
 from mahals.maths.stats.intervals import Floats
 from mahals.records import InputError
 
@@ -30,7 +30,7 @@ class Search:
     """How mixed equilibria are looked for."""
 
     seconds: float  # time limit of one process; it answers all solvers of a game
-    starts: int  # from how many profiles QuantEcon's solver starts
+    starts: int  # from how many profiles QuantEcon's solver starts, where it is asked
     seed: int
     gambit: bool  # also ask pygambit (GPL, not installed by any extra)
 
@@ -43,24 +43,27 @@ class SolverRow:
     status: Status
     found: int | None  # profiles it gave
     kept: int | None  # of them equilibria after polishing: exploitability <= 1e-6
-    reason: str | None  # why there are none
+    reason: str | None  # why there are none, or why there may be more
 
 
 @dataclass(frozen=True)
 class Mixed:
-    """The mixed equilibria found; complete only where the game is not degenerate."""
+    """The mixed equilibria found."""
 
     profiles: tuple[Profile, ...]  # at least one player mixes; each exploitability <= 1e-6
     solvers: tuple[SolverRow, ...]
+    complete: bool  # nothing is missing: more than two players, of two actions, not degenerate
 
 
 def mixed_equilibria(game: Game, how: Search) -> Mixed:
-    """Mixed equilibria: of two players by nashpy, of more by QuantEcon, each in its own process.
+    """Mixed equilibria: of two players by nashpy, of more by supports of one or two actions each.
 
     Two players: support and vertex enumeration together, which find all of a nondegenerate game
-    and extreme ones of a degenerate game. More players: as many as the starts lead to, never a
-    proof that there are no others. Each profile is polished on its support and dropped unless its
-    exploitability is <= 1e-6. Raises InputError for a time limit or starts that are not positive.
+    and extreme ones of a degenerate game. More players: `small_support_equilibria`, all there are
+    where each has two actions. Where these may not be all, QuantEcon is asked too: it adds as many
+    as its starts lead to, never a proof that there are no others. Libraries answer in a process of
+    their own. Each profile is polished on its support and dropped unless its exploitability is
+    <= 1e-6. Raises InputError for a time limit or starts that are not positive.
     """
     if how.seconds <= 0 or how.starts < 1:
         raise InputError(
@@ -69,11 +72,15 @@ def mixed_equilibria(game: Game, how: Search) -> Mixed:
             got=f"{how.seconds} s, {how.starts} starts",
             cure="correct them in the parameters",
         )
-    names = ["quantecon.mclennan_tourky"]
+    payoffs, kept, rows, complete = unit_payoffs(game), list[Profile](), list[SolverRow](), False
     if len(game.players) == 2:
         names = ["nashpy.support_enumeration", "nashpy.vertex_enumeration"]
+    else:
+        small = small_support_equilibria(payoffs)
+        kept, complete = list(small.profiles), small.complete
+        rows.append(SolverRow("support_enumeration", "ran", len(kept), len(kept), small.reason))
+        names = [] if complete else ["quantecon.mclennan_tourky"]
     names += ["pygambit.logit_solve"] if how.gambit else []
-    payoffs, kept, rows = unit_payoffs(game), list[Profile](), []
     for answer in ask(names, payoffs, how):
         good = [p for g in answer.found if (p := _polished(payoffs, g)) is not None]
         ran = answer.status == "ran"
@@ -81,7 +88,7 @@ def mixed_equilibria(game: Game, how: Search) -> Mixed:
         rows.append(SolverRow(answer.solver, answer.status, found, fine, answer.reason))
         kept = distinct([*kept, *good])
     mixing = [p for p in kept if any(len(own) > 1 for own in supports(p))]
-    return Mixed(tuple(mixing), tuple(rows))
+    return Mixed(tuple(mixing), tuple(rows), complete)
 
 
 def distinct(profiles: list[Profile]) -> list[Profile]:

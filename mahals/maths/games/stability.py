@@ -30,9 +30,9 @@ def stability_shares(
     """For each profile, the share of `draws` (R, N, n_1..n_N) with an equilibrium of its supports.
 
     A pure equilibrium survives where it is one again, a mixed one where some equilibrium mixes
-    over the same actions: of two players by linear programmes (exact), of more when it is found
-    from the old one. One that needs a tie survives no redraw. Raises InputError for draws of
-    another shape or that are not finite.
+    over the same actions: of two players by linear programmes (exact), of more exactly where
+    nobody uses more than two actions, else when it is found from the old one. One that needs a tie
+    survives no redraw. Raises InputError for draws of another shape or that are not finite.
     """
     if draws.ndim != game.payoffs.ndim + 1 or draws.shape[1:] != game.payoffs.shape:
         raise _wrong(game, draws)

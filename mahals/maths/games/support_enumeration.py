@@ -3,15 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 from scipy import optimize
 
-from mahals.maths.games.game import TOLERANCE, Profile, pure_profile, ranges, regret, replies
+from mahals.maths.games.game import TIE, TOLERANCE, Profile, pure_profile, ranges, regret, replies
+from mahals.maths.games.multilinear_roots import roots_in_cube
 from mahals.maths.stats.intervals import Floats
 
 Supports = Sequence[Sequence[int]]
 LEAST = 1e-9  # the least probability of an action that is used
+MOST = 2000  # supports that are looked through
+
+
+@dataclass(frozen=True)
+class Enumerated:
+    """The equilibria in which at least one player mixes and each uses one or two actions."""
+
+    profiles: tuple[Profile, ...]  # each of an exploitability <= 1e-6
+    complete: bool  # there are no other mixed equilibria
+    reason: str | None  # why there may be
+
+
+def small_support_equilibria(payoffs: Floats) -> Enumerated:
+    """All mixed equilibria of `payoffs` (N, n_1..n_N) in which nobody uses more than two actions.
+
+    Of every such support the indifference equations are solved in full (`roots_in_cube`), and the
+    roots kept from which nobody gains by leaving. Complete where every player has two actions and
+    no support has a continuum of roots, as in generic games. Pure equilibria are not among them.
+    """
+    shape = payoffs.shape[1:]
+    each = [[own for k in (1, 2) for own in combinations(range(n), k)] for n in shape]
+    if np.prod([len(own) for own in each]) > MOST:
+        return Enumerated((), False, f"more than {MOST} supports of one or two actions each")
+    found: list[Profile] = []
+    open_: list[Supports] = []
+    for used in product(*each):
+        if any(len(own) > 1 for own in used):
+            some, complete = _on_small(payoffs, used)
+            found += some
+            open_ += [] if complete else [used]
+    reason = None
+    if open_:
+        reason = f"on {len(open_)} supports equilibria touch or form a continuum"
+    elif max(shape) > 2:
+        reason = "supports of three actions and more are left out"
+    return Enumerated(tuple(found), reason is None, reason)
+
+
+def _on_small(payoffs: Floats, used: Supports) -> tuple[list[Profile], bool]:
+    """The equilibria in which each player uses all of its one or two actions; whether all."""
+    mixing = [i for i, own in enumerate(used) if len(own) == 2]
+    scale = ranges(payoffs)
+    gains = [_gains(payoffs[i], used, i) / scale[i] for i in mixing]
+    never = any(g.min() > TIE or g.max() < -TIE for g in gains)
+    if never:
+        return [], True
+    if any(np.abs(g).max() <= TIE for g in gains):  # who is indifferent to all that others do
+        return [], _nobody_stays(payoffs, used)
+    roots = roots_in_cube(np.stack(gains))
+    found = []
+    for point in roots.points:
+        if min(point.min(), (1 - point).min()) <= LEAST:
+            continue
+        profile = list(pure_profile(payoffs.shape[1:], [own[0] for own in used]))
+        for i, p in zip(mixing, point, strict=True):
+            profile[i] = profile[i] * (1 - p)
+            profile[i][used[i][1]] = p
+        if regret(payoffs, tuple(profile)) <= TOLERANCE:
+            found.append(tuple(profile))
+    return found, roots.complete
+
+
+def _gains(payoff: Floats, used: Supports, player: int) -> Floats:
+    """(2, ..., 2): the player's second action less its first, at every corner of who mixes."""
+    at = payoff[np.ix_(*used)]
+    gain = np.take(at, [1], axis=player) - np.take(at, [0], axis=player)
+    full = tuple(len(own) for own in used)
+    return np.asarray(np.broadcast_to(gain, full).reshape([n for n in full if n == 2]))
+
+
+def _nobody_stays(payoffs: Floats, used: Supports) -> bool:
+    """Whether at every corner of the support the same player does better by an action outside.
+
+    Then no mix over the support is an equilibrium, whatever ties there are in it.
+    """
+    for i, own in enumerate(used):
+        across = [list(o) if j != i else list(range(n)) for j, (o, n) in enumerate(
+            zip(used, payoffs.shape[1:], strict=True)
+        )]  # fmt: skip
+        at = np.moveaxis(payoffs[i][np.ix_(*across)], i, 0)
+        for a in range(len(at)):
+            if a not in own and all((at[a] > at[b] + TIE * ranges(payoffs)[i]).all() for b in own):
+                return True
+    return False
 
 
 def on_supports(payoffs: Floats, used: Supports, start: Profile) -> Profile | None:
@@ -19,7 +106,8 @@ def on_supports(payoffs: Floats, used: Supports, start: Profile) -> Profile | No
 
     Two players: exact, by one linear programme per player (which of all such equilibria is the one
     whose rarest action is likeliest), degenerate games too. More players: the indifference
-    equations solved from `start`, so None means none was found from there.
+    equations solved from `start`; where that fails and nobody uses more than two actions they are
+    solved in full, so that None means there is none. With more actions it means none was found.
     """
     across = (len(used),) + (1,) * len(used)
     scaled = payoffs / ranges(payoffs).reshape(across)
@@ -29,6 +117,9 @@ def on_supports(payoffs: Floats, used: Supports, start: Profile) -> Profile | No
         profile = _two(scaled, used)
     else:
         profile = _many(scaled, used, start)
+        if profile is None or regret(payoffs, profile) > TOLERANCE:
+            small = max(len(own) for own in used) <= 2
+            profile = next(iter(_on_small(payoffs, used)[0]), None) if small else None
     if profile is None or regret(payoffs, profile) > TOLERANCE:
         return None
     return profile

@@ -8,20 +8,54 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mahals.maths.games.game import pure_equilibria, pure_profile
 from mahals.maths.games.solvers import Search, ask, mixed_equilibria
-from tests.support.textbook_games import COST, HOW, PENNIES, volunteers
+from tests.support.textbook_games import (
+    COST,
+    HOW,
+    PENNIES,
+    game,
+    mixed,
+    threshold_goods,
+    volunteers,
+)
+
+
+def test_three_players_of_two_actions_need_no_library() -> None:
+    """The volunteers: all three mix, or two of them while the third stays away."""
+    found = mixed_equilibria(volunteers(), HOW)
+    assert [(s.solver, s.status, s.kept) for s in found.solvers] == [
+        ("support_enumeration", "ran", 4)
+    ]
+    assert found.complete and len(found.profiles) == 4
+    root = np.sqrt(COST)
+    wanted = [[root, 1 - root]] * 3
+    assert any(np.allclose(np.array(p), wanted, atol=1e-9) for p in found.profiles)
 
 
 @pytest.mark.slow
-def test_quantecon_finds_the_volunteers() -> None:
+def test_quantecon_finds_nothing_that_the_enumeration_has_not() -> None:
+    """Another algorithm on the threshold game and on drawn ones of three and four players."""
     pytest.importorskip("quantecon")
-    found = mixed_equilibria(volunteers(), HOW)
-    (row,) = found.solvers
-    assert row.status == "ran", row
-    assert row.kept is not None and row.kept >= 1
-    root = np.sqrt(COST)
-    wanted = [[root, 1 - root]] * 3
-    assert any(np.allclose(np.array(p), wanted, atol=1e-6) for p in found.profiles)
+    rng = np.random.default_rng(4)
+    games = [threshold_goods(0.3)]
+    games += [game(rng.normal(size=(n, *(2,) * n))) for n in (3, 3, 3, 4, 4)]
+    for of in games:
+        known = [np.concatenate(p) for p in mixed_equilibria(of, HOW).profiles]
+        known += [np.concatenate(pure_profile(of.shape, j)) for j in pure_equilibria(of)]
+        theirs = mixed(of, "quantecon.mclennan_tourky")
+        for profile in theirs:
+            assert min(np.abs(np.concatenate(profile) - k).max() for k in known) < 1e-5
+
+
+@pytest.mark.slow
+def test_where_the_enumeration_may_miss_some_quantecon_is_asked() -> None:
+    pytest.importorskip("quantecon")
+    three = game(np.random.default_rng(2).normal(size=(3, 3, 2, 2)))
+    found = mixed_equilibria(three, HOW)
+    own, other = found.solvers
+    assert own.reason == "supports of three actions and more are left out" and not found.complete
+    assert (other.solver, other.status) == ("quantecon.mclennan_tourky", "ran")
 
 
 def planted(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
