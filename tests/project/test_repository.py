@@ -110,6 +110,7 @@ def test_git_sees_data_and_results_but_not_what_dvc_keeps() -> None:
     kept = ["results/a/b/rows.jsonl", "results/a/b/kept/x", "results/a/b/run.json", "data/a.jsonl"]
     kept += ["results/a/b/figures/f.png", "results/a/b/summary.json", ".mahals/x", "mlflow.db"]
     seen = ["results/a/b/metrics.json", "data/README", "dvc.lock", "benchmarks/LEADERBOARD.md"]
+    seen += ["results/a/b/report.md"]
     for name, ignored in [*((k, True) for k in kept), *((s, False) for s in seen)]:
         asked = subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT, check=False)
         assert (asked.returncode == 0) == ignored, name

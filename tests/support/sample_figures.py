@@ -55,7 +55,8 @@ def square(size: int, scale: float) -> Grid:
     cells[1][4] = None
     bounds = [[[None if v is None else v + d for v in row] for row in cells] for d in (-3.0, 3.0)]
     reasons = [["identity needs equal widths"] * size for _ in range(size)]
-    return Grid(MODELS[:size], MODELS[:size], cells, *bounds, reasons)
+    ps = [[None if v is None else math.erfc(abs(v) / 3.0 * 1.386) for v in row] for row in cells]
+    return Grid(MODELS[:size], MODELS[:size], cells, *bounds, reasons, ps)
 
 
 ABSENT = Grid(

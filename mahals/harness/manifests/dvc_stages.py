@@ -73,7 +73,8 @@ def _gather_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
     stage["deps"] = [*runs, *_paths(sources, telling_closure(phase))]
     if gathered:
         stage["params"] = ["models"]
-    stage["outs"] = [*own, *({path: {**PERSIST}} for path in told)]
+    reports = ({f"{folder}/report.md": {"cache": False, **PERSIST}} for folder in folders)
+    stage["outs"] = [*own, *({path: {**PERSIST}} for path in told), *reports]
     metrics = (f"{folder}/metrics.json" for folder in folders)
     stage["metrics"] = [{path: {"cache": False, **PERSIST}} for path in metrics]
     return stage

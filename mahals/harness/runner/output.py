@@ -57,7 +57,8 @@ class Output:
     tasks: tuple[TaskCost, ...]  # in plan order
     metrics: bytes
     summary: bytes
-    figures: Mapping[str, bytes]
+    report: bytes
+    figures: Mapping[str, bytes]  # by file name, in every form
 
 
 def install(place: Unit, output: Output) -> None:
@@ -81,7 +82,7 @@ def adopt(results: Results, place: Unit) -> None:
 
     They keep the facts of their making; their own folder stays.
     """
-    run, kept = results.run(), results.kept()
+    run, kept, drawn = results.run(), results.kept(), results.folder / "figures"
     facts = ("machine", "versions", "commit", "dirty")
     costs = zip(run["seconds"]["tasks"], run["batches"]["tasks"], strict=True)
     install(
@@ -93,13 +94,14 @@ def adopt(results: Results, place: Unit) -> None:
             tasks=tuple(TaskCost(s, tuple(b["tokens"]), b["halved"]) for s, b in costs),
             metrics=(results.folder / "metrics.json").read_bytes(),
             summary=(results.folder / "summary.json").read_bytes(),
-            figures={path.name: path.read_bytes() for path in results.figures()},
+            report=(results.folder / "report.md").read_bytes(),
+            figures={n: (drawn / n).read_bytes() for n in results.telling()["figures"]},
         ),
     )
 
 
 def show_again(place: Unit, output: Output) -> None:
-    """Writes metrics, summary and figures alone; the summary, which vouches for them, last."""
+    """Writes metrics, report, figures and summary alone; the last vouches for the others."""
     drawn = place.folder / ".figures.tmp"
     with writing(place.folder):
         remove(place.folder / "summary.json")
@@ -109,6 +111,7 @@ def show_again(place: Unit, output: Output) -> None:
             (drawn / name).write_bytes(body)
         replace_folder(drawn, place.folder / "figures")
     write_atomic(place.folder / "metrics.json", output.metrics)
+    write_atomic(place.folder / "report.md", output.report)
     write_atomic(place.folder / "summary.json", output.summary)
 
 

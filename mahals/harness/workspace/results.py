@@ -11,13 +11,15 @@ from typing import Any
 from mahals.harness.workspace.artifacts import KeptPlace
 from mahals.harness.workspace.files import first_broken
 from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.provenance import Provenance
 from mahals.phase import Summary
 from mahals.records import InputError, from_plain
 
 
 @dataclass(frozen=True)
 class Results:
-    """One unit's results: rows.jsonl, kept/, metrics.json, summary.json, figures/, run.json.
+    """One unit's results: rows.jsonl, kept/, metrics.json, summary.json, report.md, figures/ and
+    run.json.
 
     The unit `study` of a phase that is per model is a gather: it has no rows and keeps nothing.
     """
@@ -60,15 +62,20 @@ class Results:
         return from_plain(Summary, self.telling()["summary"], where)
 
     def telling(self) -> dict[str, Any]:
-        """summary.json: the summary, and by which code it was told with which figures."""
+        """summary.json: the summary, by which code it was told, of what, with which figures."""
         return _read_json(self.folder / "summary.json")
+
+    def provenance(self) -> Provenance | None:
+        """Of which weights, training and suite they are; None where an earlier code told them."""
+        plain = self.telling().get("provenance")
+        return None if plain is None else from_plain(Provenance, plain, str(self.folder))
 
     def run(self) -> dict[str, Any]:
         """How they were made: fingerprint and what went into it, commit, versions, seconds."""
         return _read_json(self.folder / "run.json")
 
     def figures(self) -> tuple[Path, ...]:
-        """The drawn figures, sorted by name."""
+        """The drawn figures as PNG, sorted by name; beside each lie its SVG and PDF."""
         return tuple(sorted((self.folder / "figures").glob("*.png")))
 
     def kept(self) -> KeptPlace:

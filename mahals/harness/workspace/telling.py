@@ -1,4 +1,4 @@
-"""Telling: are metrics, sentences and figures those that the present code makes of the rows?"""
+"""Telling: are numbers, sentences and figures those that the present code makes of the rows?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mahals.records import InputError
 
 
 def is_told(results: Results) -> bool:
-    """Whether metrics, summary and all figures are whole, made by the code as it is now.
+    """Whether metrics, summary, report and all figures are whole, made by the code as it is now.
 
     Where not, they are made again from rows and kept files, without a model.
     """
@@ -19,5 +19,7 @@ def is_told(results: Results) -> bool:
         return False
     code = telling_digest(results.workspace.phase(results.phase))
     if told.get("code") != code or told["summary"]["metrics"] != metrics:
+        return False
+    if "report" not in told or first_broken(results.folder, {"report.md": told["report"]}):
         return False
     return first_broken(results.folder / "figures", told["figures"]) is None

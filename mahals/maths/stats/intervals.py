@@ -69,6 +69,22 @@ def t_interval(estimate: float, standard_error: float, df: float) -> Interval:
     return Interval(float(estimate), float(estimate - half), float(estimate + half), standard_error)
 
 
+def p_of_zero(interval: Interval) -> float | None:
+    """Two-sided p of "the truth is 0", by the t that the interval was made with.
+
+    Its degrees of freedom are those at which t times the standard error is half its width. None
+    where it was not made so: it is not symmetric, has no width, or is narrower than any t.
+    """
+    below, above = interval.estimate - interval.low, interval.high - interval.estimate
+    error, tail = interval.standard_error, 0.5 + interval.level / 2
+    if not error > 0 or abs(above - below) > 1e-6 * (above + below):
+        return None
+    t = (above + below) / (2 * error)
+    if t < special.ndtri(tail) * (1 - 1e-6):
+        return None
+    return float(2 * special.stdtr(special.stdtridf(tail, t), -abs(interval.estimate) / error))
+
+
 def cluster_sums(influences: Floats, clusters: Sequence[str] | None) -> Floats:
     """(m, n) influences summed within clusters: (m, G), centred. Raises InputError if G < 2."""
     n = influences.shape[1]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mahals.maths.stats.intervals import Interval
+from mahals.maths.stats.controls import benjamini_hochberg
+from mahals.maths.stats.intervals import Interval, p_of_zero
 from mahals.reporting.plots.sheet import (  # fmt: skip
     INK,
     TEXT,
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
 Cells = Sequence[Sequence[float | None]]
 WEAKEST = "\u25bc"
+ALPHA = 0.05  # q below which a cell is bold
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of measured values; None is absent, and `reasons` says why."""
+    """A table of measured values; None is absent, and `reasons` says why.
+
+    `ps`: how likely a value so far from 0 is by chance, two-sided; None where that is not tested.
+    """
 
     rows: Sequence[str]
     columns: Sequence[str]
@@ -38,12 +43,13 @@ class Grid:
     lows: Cells = ()
     highs: Cells = ()
     reasons: Sequence[Sequence[str | None]] = ()
+    ps: Cells = ()
 
     def __post_init__(self) -> None:
         """Raises InputError unless every given table is rows x columns, at least 1 x 1."""
         check_given("rows", self.rows)
         check_given("columns", self.columns)
-        for name in ("values", "lows", "highs", "reasons"):
+        for name in ("values", "lows", "highs", "reasons", "ps"):
             table: Sequence[Sequence[object]] = getattr(self, name)
             if name != "values" and not table:
                 continue
@@ -57,11 +63,25 @@ class Grid:
         """Why the cell is absent; "not measured" where nothing was said."""
         return (self.reasons[i][j] if self.reasons else None) or "not measured"
 
+    def claimed(self) -> frozenset[tuple[int, int]]:
+        """The cells that differ from 0 at q < .05, by Benjamini and Hochberg over the whole table.
+
+        None of a table without `ps`; one test among many is no claim.
+        """
+        tested = {
+            (i, j): p for i, row in enumerate(self.ps) for j, p in enumerate(row) if p is not None
+        }
+        qs = benjamini_hochberg(list(tested.values()))
+        return frozenset(place for place, q in zip(tested, qs, strict=True) if q < ALPHA)
+
 
 def grid_of(
     rows: Sequence[str], columns: Sequence[str], cell: Callable[[int, int], Interval | float | str]
 ) -> Grid:
-    """A table of what `cell` says of each place: an interval, a value, or why it is absent."""
+    """A table of what `cell` says of each place: an interval, a value, or why it is absent.
+
+    An interval by t tests its own estimate against 0; one that is not symmetric tests nothing.
+    """
     cells = [[cell(i, j) for j in range(len(columns))] for i in range(len(rows))]
     middle = [[c.estimate if isinstance(c, Interval) else c for c in row] for row in cells]
     return Grid(
@@ -71,6 +91,7 @@ def grid_of(
         [[c.low if isinstance(c, Interval) else None for c in row] for row in cells],
         [[c.high if isinstance(c, Interval) else None for c in row] for row in cells],
         [[c if isinstance(c, str) else None for c in row] for row in cells],
+        [[p_of_zero(c) if isinstance(c, Interval) else None for c in row] for row in cells],
     )
 
 
@@ -93,22 +114,21 @@ def axiom_heatmap(grid: Grid, labels: Labels, weakest: bool = True, signed: bool
 def matrix(grid: Grid, labels: Labels, signed: bool, form: str | None = None) -> Figure:
     """Rows by columns with the interval in each cell; the diagonal is outlined where names agree.
 
-    Bold: the interval excludes 0. `signed` centres the colours on 0. `labels.other` names the
-    rows and columns as "row axis | column axis". `form` is the format of the numbers; without one
-    there are as many decimals as fit a cell.
+    Bold: the cell differs from 0 at q < .05 over the table (`Grid.claimed`). `signed` centres the
+    colours on 0. `labels.other` names the rows and columns as "row axis | column axis". `form` is
+    the format of the numbers; without one there are as many decimals as fit a cell.
     """
-    notes, bold = Footnotes(), False
+    notes, bold = Footnotes(), grid.claimed()
     form = form or _form(grid)
     name = max(len(line) for column in grid.columns for line in column.split("\n"))
     cell = (max(1.1, 0.09 * name), 0.52) if grid.lows else (max(0.8, 0.09 * name), 0.4)
     figure, axes, image = _image(grid, signed, cell)
     for i, j, value in _present(grid, axes, notes):
         low, high = (t[i][j] if t else None for t in (grid.lows, grid.highs))
+        clear = (i, j) in bold
         if low is None or high is None:
-            _write(axes, (i, j), format(value, form), False, "center")
+            _write(axes, (i, j), format(value, form), clear, "center")
             continue
-        clear = low > 0 or high < 0
-        bold = bold or clear
         _write(axes, (i, j), format(value, form), clear, "bottom")
         _write(axes, (i, j), f"[{low:{form}}, {high:{form}}]", False, "top")
     _outline(axes, grid)
@@ -116,7 +136,7 @@ def matrix(grid: Grid, labels: Labels, signed: bool, form: str | None = None) ->
     axes.set_ylabel(across.strip(), size=TEXT, color=INK)
     axes.set_xlabel(down.strip(), size=TEXT, color=INK)
     _bar(figure, axes, image, labels)
-    note = " Bold: interval excludes 0." if bold else ""
+    note = " Bold: not 0 at q < .05 (Benjamini-Hochberg over the cells)." if bold else ""
     return finish(figure, labels, note + notes.text(), {})
 
 
@@ -164,7 +184,9 @@ def _image(grid: Grid, signed: bool, cell: tuple[float, float]) -> tuple[Figure,
     figure = sheet(max(4.5, width), 0.75 + cell[1] * len(grid.rows))
     axes = figure.add_subplot()
     values = np.array([as_floats(row) for row in grid.values])
-    known = values[np.isfinite(values)]
+    tables = (t for t in (grid.values, grid.lows, grid.highs) if t)
+    known = np.array([as_floats(row) for table in tables for row in table])
+    known = known[np.isfinite(known)]  # with the intervals: noise around 0 has a pale colour
     top = float(known.max()) if known.size else 1.0
     bottom = float(known.min()) if known.size else 0.0
     reach = max(abs(top), abs(bottom)) or 1.0

@@ -7,7 +7,6 @@ The title, the legend and the caption stand in bands of their own above and belo
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -244,10 +243,3 @@ def _legend(figure: Figure, keys: Mapping[str, Any], width: float) -> tuple[Any,
         legend.remove()
     legend.set_in_layout(False)
     return legend, box.height / figure.dpi + 0.06
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG; the same figure gives the same bytes."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()

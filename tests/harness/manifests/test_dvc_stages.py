@@ -43,12 +43,13 @@ def test_what_tells_is_a_dependency_of_gathers_alone(
 def test_every_result_comes_out_of_one_stage(sources: Sources, stages: dict[str, Any]) -> None:
     outs = [out for stage in stages.values() for out in inside(stage.outs)]
     assert len(outs) == len(set(outs))
-    metrics = {o for o in outs if o.endswith("metrics.json")}
     units = {(n, u) for n, phase in sources.studied.items() for u in sources.units(phase)}
-    assert metrics == {f"results/{n}/{u}/metrics.json" for n, u in units}
+    for file in ("metrics.json", "report.md"):
+        told = {o for o in outs if o.endswith(file)}
+        assert told == {f"results/{n}/{u}/{file}" for n, u in units}
     for stage in stages.values():
         for out in stage.outs:
-            in_git = out.fs_path.endswith("metrics.json") or out.fs_path.endswith(BOARD)
+            in_git = out.fs_path.endswith(("metrics.json", "report.md", BOARD))
             assert out.use_cache != in_git
 
 

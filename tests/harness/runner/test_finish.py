@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
-
-from mahals.reporting.plots.sheet import png
 
 
 def test_a_study_leaves_rows_numbers_figures_and_nothing_else(reference: Path) -> None:
@@ -18,7 +17,7 @@ def test_a_study_leaves_rows_numbers_figures_and_nothing_else(reference: Path) -
     ]
     metrics = json.loads((grow / "metrics.json").read_text())
     assert metrics == {"rows": 20.0, "sum": pytest.approx(sum(row["value"] for row in rows))}
-    assert (grow / "figures/values.png").read_bytes().startswith(b"\x89PNG")
+    assert (grow / "figures/values.png").read_bytes().startswith(b"png")
     assert (grow / "kept/values3/4.txt").is_file()
     assert (reference / "data/words.txt").read_text() == "word0\nword1\nword2"
     assert not list((reference / ".mahals").rglob("*.*"))  # no journal, lock or draft stays
@@ -26,13 +25,24 @@ def test_a_study_leaves_rows_numbers_figures_and_nothing_else(reference: Path) -
     assert not [name for name in names if name.endswith((".tmp", ".old"))]
 
 
-def test_a_figure_is_the_same_bytes_each_time() -> None:
-    from matplotlib.figure import Figure
+def test_the_report_holds_every_sentence_and_every_figure(reference: Path) -> None:
+    for folder in sorted(path.parent for path in reference.glob("results/*/*/summary.json")):
+        told = json.loads((folder / "summary.json").read_text())
+        report = (folder / "report.md").read_text()
+        assert told["report"] == sha256(report.encode()).hexdigest()
+        assert all(f"\n* {sentence}\n" in report for sentence in told["summary"]["lines"])
+        assert report.startswith(f"# {folder.parent.name}, {folder.name}\n")
+        files = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+        assert {n: sha256(body).hexdigest() for n, body in files.items()} == told["figures"]
+        assert all(f"(figures/{name})" in report for name in files)
 
-    def drawn(values: list[float]) -> bytes:
-        figure = Figure(figsize=(2, 1))
-        figure.add_subplot().plot(values)
-        return png(figure)
 
-    assert drawn([1, 2]) == drawn([1, 2]) != drawn([2, 1])
-    assert drawn([1, 2]).startswith(b"\x89PNG")
+def test_a_figure_says_of_what_it_is(reference: Path) -> None:
+    figures = reference / "results/grow/A/figures"
+    assert sorted(path.suffix for path in figures.iterdir()) == [".pdf", ".png", ".svg"]
+    for path in figures.iterdir():
+        form, _, line = path.read_text().split("\n", 2)
+        assert f".{form}" == path.suffix
+        assert line == "organism weights (a declared positive\ncontrol)"
+    told = json.loads((figures.parent / "summary.json").read_text())["provenance"]
+    assert told == {"weights": "organism", "trainings": [], "suites": [], "models": ["A"]}

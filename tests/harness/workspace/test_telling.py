@@ -33,9 +33,18 @@ def test_finished_units_and_gathers_are_told(done: Workspace, unit: Results) -> 
     assert is_told(unit), "a figure that nobody asked for is no hindrance"
 
 
-@pytest.mark.parametrize("lost", ["metrics.json", "summary.json", "figures/values.png"])
+LEFT = ["metrics.json", "summary.json", "report.md", "figures/values.png", "figures/values.svg"]
+
+
+@pytest.mark.parametrize("lost", LEFT)
 def test_what_is_gone_is_not_told(unit: Results, lost: str) -> None:
     (unit.folder / lost).unlink()
+    assert not is_told(unit)
+
+
+def test_a_report_that_somebody_edited_is_not_told(unit: Results) -> None:
+    report = unit.folder / "report.md"
+    report.write_text(report.read_text() + "More.\n")
     assert not is_told(unit)
 
 

@@ -7,10 +7,13 @@ import pytest
 from scipy import stats as scipy_stats
 
 from mahals.maths.stats.intervals import (
+    Interval,
     fieller,
     influence_covariance,
     jackknife_interval,
+    p_of_zero,
     paired_difference,
+    t_interval,
     wilson,
 )
 from mahals.records import InputError
@@ -100,3 +103,18 @@ def test_intervals_refuse_bad_input() -> None:
         paired_difference([0.0, 1.0], [0.0, 1.0, 2.0], 0, 0, None)
     with pytest.raises(InputError, match="rate"):
         wilson(0, 0)
+
+
+@pytest.mark.parametrize("df", [1, 2, 19, 300])
+def test_the_p_of_an_interval_is_that_of_the_t_it_was_made_with(df: int) -> None:
+    for estimate in (0.0, 0.3, -3.0, 5.0):
+        interval = t_interval(estimate, 1.3, df)
+        wanted = 2 * scipy_stats.t.sf(abs(estimate) / 1.3, df)
+        assert p_of_zero(interval) == pytest.approx(wanted, rel=1e-6)
+        assert (wanted < 0.05) == (not interval.low <= 0 <= interval.high)
+
+
+def test_an_interval_not_made_by_t_has_no_p() -> None:
+    assert p_of_zero(wilson(3, 10)) is None  # not symmetric
+    assert p_of_zero(Interval(1.0, 1.0, 1.0, 0.0)) is None  # no width
+    assert p_of_zero(Interval(1.0, 0.0, 2.0, 1.0)) is None  # narrower than any t at 95 %

@@ -6,7 +6,6 @@ import itertools
 import math
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -18,8 +17,8 @@ from mahals.records import InputError
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
 from mahals.reporting.plots.grids import Grid, table_figure
-from mahals.reporting.plots.sheet import Estimates, Labels, Span, png
-from tests.support.sample_figures import NAMES, WORDS, curve
+from mahals.reporting.plots.sheet import Estimates, Labels, Span
+from tests.support.sample_figures import NAMES, WORDS
 
 
 def test_a_long_title_stays_within_its_figure() -> None:
@@ -28,17 +27,6 @@ def test_a_long_title_stays_within_its_figure() -> None:
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     title = next(text for text in figure.texts if text.get_text().startswith("Cosine"))
     assert title.get_window_extent(renderer).x1 <= figure.bbox.x1
-
-
-@pytest.mark.parametrize("name", ["bars", "matrix", "models"])
-def test_saves_as_png(figures, name: str) -> None:
-    assert png(figures[name]).startswith(b"\x89PNG\r\n\x1a\n")
-
-
-def test_the_same_figure_gives_the_same_bytes_in_threads_too() -> None:
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: png(curve_with_band({"a": curve(1)}, WORDS)), range(2))
-    assert first == second == png(curve_with_band({"a": curve(1)}, WORDS))
 
 
 def test_lower_is_better_points_the_other_way() -> None:
@@ -67,9 +55,9 @@ def test_what_cannot_be_drawn_is_an_input_error(draw) -> None:
 
 def test_matplotlib_is_imported_late_and_pyplot_never() -> None:
     code = (
-        "import sys; from mahals.reporting.plots import grids, sheet;"
+        "import sys; from mahals.reporting.plots import grids, picture, sheet;"
         "assert 'matplotlib' not in sys.modules;"
-        "sheet.png(grids.table_figure({'a': ['1']}, sheet.Labels('t', 'v', 'c')));"
+        "picture.saved(grids.table_figure({'a': ['1']}, sheet.Labels('t', 'v', 'c')));"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
