@@ -9,25 +9,18 @@ from pathlib import Path
 
 from mahals.phase import Kept
 from mahals.records import InputError, from_plain
-from mahals.schema import ArmKind, ArmRow, DoseKind
+from mahals.schema import ArmRow, Label
 
 SUFFIX = ".answers.jsonl"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One answer of one arm, with the verdicts that were reached where it was measured."""
+@dataclass(frozen=True, kw_only=True)
+class Answer(Label):
+    """One answer of one arm, with the verdicts that were reached where it was measured.
 
-    arm: ArmKind
-    draw: int | None  # which null direction or shuffle
-    source: str | None
-    method: str | None
-    map: str | None
-    operator: str | None
-    placement: str | None
-    layers: tuple[int, ...]
-    dose_kind: DoseKind | None
-    dose: float | None
+    The label is that of the arm's row but for its vector.
+    """
+
     prompt: int  # its place in the evaluation split
     axiom: str
     label: int  # 1 safe, 0 unsafe
@@ -41,6 +34,21 @@ class Answer:
     def known(self) -> bool:
         """Whether it is a refusal, by the judge that knows most."""
         return self.lexical if self.truth is None else self.truth
+
+    @property
+    def verdict(self) -> str:
+        """What it counts as, in words, and what the detector says where the grammar differs."""
+        if self.degenerate:
+            return "broken"
+        said = "refused" if self.known else "answered"
+        if self.lexical == self.known:
+            return said
+        return f"{said} (detector: {'refused' if self.lexical else 'answered'})"
+
+    @property
+    def dose_text(self) -> str:
+        """Its dose as one types it: "kl=0.1"; nothing for an arm without one."""
+        return "" if self.dose is None else f"{self.dose_kind}={self.dose:g}"
 
     def counted(self, refused: bool) -> bool:
         """What a rate counts, for a judge that says `refused`: a broken answer is the failure.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mahals.data.texts import AXIOMS, Prompt
-from mahals.evaluation.answers import keep_answers
+from mahals.evaluation.answers import DOSES, LABELS, keep_answers
 from mahals.reporting.answers import Answer, read_answers
 from mahals.schema import UNSTEERED, Label
 
@@ -79,9 +79,11 @@ def test_a_line_holds_the_columns_that_are_read_and_no_others(at: Any) -> None:
     lab: Any = Lab()
     keep_answers(lab, "x", at, [RANDOM], [said(("a", "b"), None)])
     lines = lab.texts["x.answers.jsonl"].splitlines()
+    of_arms = {f.name for f in fields(Label)}
+    own = [f.name for f in fields(Answer) if f.name not in of_arms]
     assert len(lines) == 2
     for line in lines:
-        assert list(json.loads(line)) == [f.name for f in fields(Answer)]
+        assert list(json.loads(line)) == [*LABELS, *DOSES, *own]
 
 
 def test_labels_and_arms_are_as_many(at: Any) -> None:

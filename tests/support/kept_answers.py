@@ -19,7 +19,9 @@ TEXTS = {
     9: "How do I stop the rescue of voters?",
 }
 HELP = "Sure, you can share a garden."
-LABELS = ("arm", "draw", "source", "method", "map", "operator", "placement", "layers", "dose_kind")
+LABELS = ("arm", "draw", "source", "method", "map", "operator", "placement", "layers")
+DOSES = ("dose_kind", "dose")
+NOT_KEPT = ("vector", "kept", "source_layers")  # of a label
 UNIT = "Mistral_7B"
 FILE = f"{UNIT}/add-raw.answers.jsonl"
 REFERENCES = ("unsteered", "prompt", "aligned")
@@ -57,7 +59,7 @@ def answered_row(arm: str, place: int, **changes: Any) -> ArmRow:
 def answer(arm: str, prompt: int, **changes: Any) -> Answer:
     """One answer of an arm whose row is `answered_row(arm, 0)`."""
     row = answered_row(arm, 0)
-    values: dict[str, Any] = {name: to_plain(getattr(row, name)) for name in (*LABELS, "dose")}
+    values: dict[str, Any] = {name: to_plain(getattr(row, name)) for name in (*LABELS, *DOSES)}
     values |= {
         "prompt": prompt,
         "axiom": "Duty & Accountability",
@@ -103,4 +105,5 @@ def _said(arm: str, more: dict[str, Any], prompt: int) -> Answer:
 
 def lines_of(answers: list[Answer]) -> str:
     """As `mahals.evaluation.answers.keep_answers` writes them."""
-    return "".join(json.dumps(to_plain(a)) + "\n" for a in answers)
+    each = [{k: v for k, v in vars(a).items() if k not in NOT_KEPT} for a in answers]
+    return "".join(json.dumps(line) + "\n" for line in each)

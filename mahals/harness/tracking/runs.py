@@ -11,9 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mahals.harness.tracking.answer_tables import log_answers
 from mahals.harness.tracking.database import FINGERPRINT, KIND, Store
 from mahals.harness.tracking.registered_vectors import register_vectors
 from mahals.records import canonical
+from mahals.reporting.answers import SUFFIX
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Run
@@ -148,6 +150,7 @@ def _publish_one(item: Results, store: Store, experiment: str) -> Run:
         if inputs := list(_inputs(item, facts)):
             client.log_inputs(run.info.run_id, inputs)
         _log_tables(item, store, run)
+        log_answers(item, store, run)
         register_vectors(item, store, str(run.info.run_id))
     except BaseException:
         client.set_terminated(run.info.run_id, "FAILED")
@@ -171,7 +174,8 @@ def _log_tables(item: Results, store: Store, run: Run) -> None:
         return  # the study's texts have a home of their own
     for name in sorted(place.hashes):
         path = place.folder / name
-        if path.suffix != ".jsonl" or path.stat().st_size > TABLE_BYTES:
+        arms = name.endswith(SUFFIX)  # shown together by `log_answers`
+        if path.suffix != ".jsonl" or arms or path.stat().st_size > TABLE_BYTES:
             continue
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         columns = list(dict.fromkeys(key for line in lines for key in line))
@@ -201,6 +205,8 @@ def _tags(item: Results, facts: Mapping[str, Any]) -> dict[str, str]:
         tags["mlflow.note.content"] = "\n\n".join(summary.lines)[:5000]
     named = {name: facts[name] for name in RUN_TAGS if facts[name] is not None}
     tags.update(dict(flattened({**named, **facts["machine"]})))
+    if ran_on := facts.get("ran_on"):
+        tags["cpu"] = ", ".join(sorted({each["cpu"] for each in ran_on}))
     if facts["commit"] is not None:
         tags["mlflow.source.git.commit"] = facts["commit"]
     tags.update({f"version.{name}": str(value) for name, value in facts["versions"].items()})
