@@ -20,6 +20,8 @@ from transformers.utils import logging
 from transformers.utils import logging as transformers_logging
 
 from mahals.models.checkpoints import blocks
+from mahals.models.checkpoints.architectures import refuse_recurrent
+from mahals.models.checkpoints.fitness import check_fitness
 from mahals.models.checkpoints.hub import has_weights, hub_folder
 from mahals.models.checkpoints.registry import HubRef
 from mahals.records import InputError, unknown
@@ -68,19 +70,22 @@ def load_checkpoint(
 ) -> Loaded:
     """The checkpoint in a folder, or with a hub id (a str that names no folder).
 
-    Raises InputError, one line, when it is missing, gated, out of reach, damaged, incomplete, or
-    when its tokenizer has more tokens than the model.
+    Raises InputError, one line, when it is missing, gated, out of reach, damaged, incomplete, when
+    its tokenizer has more tokens than the model, or when its architecture is not fit to be measured
+    (`check_fitness`; a recurrent one is refused before its weights are read).
     """
     revision = options["revision"]
     folder, found = _located(place, revision, options.get("cache"))
     dtype = options.get("dtype", "float32")
     if dtype not in _DTYPES:
         raise unknown("dtype", dtype, _DTYPES)
+    refuse_recurrent(folder)
     model = _read_model(folder, _DTYPES[dtype]).to(options.get("device", "cpu"))
     tokenizer = _read_tokenizer(folder)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise _damaged(folder, f"{len(tokenizer)} tokens but {rows} embeddings")
+    check_fitness(model, len(tokenizer))
     return Loaded(
         model=model,
         tokenizer=tokenizer,

@@ -11,8 +11,8 @@ from torch import Tensor
 from mahals.models.activations.batching import Batch, for_each
 from mahals.models.activations.budget import tokens_at
 from mahals.models.activations.encoding import Encoded
-from mahals.models.checkpoints.blocks import Tail, vocabulary_tail
 from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.checkpoints.tail import Tail, vocabulary_tail
 from mahals.models.steering.interventions import Arm, fits
 from mahals.models.steering.replay import ReadArm, replays
 from mahals.records import InputError

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from mahals.models.checkpoints.checkpoint import load_checkpoint, random_weights
 from mahals.records import InputError
 from tests.support.checkpoint_folders import IDS, NAMES, one_line
+from tests.support.other_families import other
 from tests.support.tiny_models import LAYERS, WIDTH, loaded, tokenizer
 
 
@@ -69,6 +70,26 @@ def test_a_damaged_folder_is_refused(folder, how):
     with pytest.raises(InputError, match="make or download it again") as error:
         load_checkpoint(folder, revision=None, **NAMES)
     one_line(error)
+
+
+@pytest.mark.parametrize("family, told", [("rwkv", "RwkvForCausalLM"), ("mamba2", "Mamba2For")])
+def test_an_unfit_model_is_refused_when_it_is_loaded(tmp_path, monkeypatch, family, told):
+    monkeypatch.setattr("mahals.models.checkpoints.architectures.RECURRENT", ())
+    at = other(family)
+    at.model.save_pretrained(tmp_path)
+    at.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=f"architecture {told}.*models.yaml") as error:
+        load_checkpoint(tmp_path, revision=None, **NAMES)
+    one_line(error)
+
+
+def test_an_opt_model_loads_and_is_whole(tmp_path):
+    at = other("OPT")
+    at.model.save_pretrained(tmp_path)
+    at.tokenizer.save_pretrained(tmp_path)
+    again = load_checkpoint(tmp_path, revision=None, **NAMES)
+    with torch.inference_mode():
+        assert torch.equal(again.model(IDS).logits, at.model(IDS).logits)
 
 
 def test_wrong_arguments_are_refused(folder, tmp_path):
