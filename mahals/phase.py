@@ -53,6 +53,7 @@ class Lab(Protocol):
     weights: Literal["organism", "hub"]
     seed: int
     models: tuple[str, ...]  # the models of this study, in the order of params.yaml
+    trainings: tuple[int, ...]  # training seeds of what a phase over trainings reads; else ()
     unit: str  # the model whose results are made, or STUDY
     data_digest: str  # SHA-256 over the study's texts ("" before the datasets phase ran)
     cache: StatesPlace  # for `cached_states` of activations and `cached_scores` of arms
@@ -63,6 +64,10 @@ class Lab(Protocol):
 
     def model(self, key: str, role: Role) -> Loaded:
         """A loaded checkpoint; the last few asked for stay in memory."""
+        ...
+
+    def training(self, key: str) -> int | None:
+        """The seed of the training that made a model's organism; None for real checkpoints."""
         ...
 
     def prompts(self, split: str) -> tuple[Prompt, ...]:
@@ -85,6 +90,10 @@ class Lab(Protocol):
 
     def kept(self, phase: str) -> Kept:
         """The kept files of an upstream phase, over all its units."""
+        ...
+
+    def summary(self, phase: str, training: int) -> Summary:
+        """What an upstream phase says of one training, over all its units."""
         ...
 
     def keep(self, name: str, tensors: Mapping[str, torch.Tensor]) -> str:
@@ -151,6 +160,8 @@ class Phase:
     A task has `models: tuple[str, ...]`, which must be resident together. `reads`: whether a
     unit's tasks ask for models and upstream results of that unit's model alone (for the unit
     `study` that is all of them), of all models, or of none.
+    `trainings`: it reads what the phases of its param `phases` (some of `needs`) say at so many
+    training seeds of the organisms as its param `trainings` says, by `lab.summary`.
     """
 
     module: str  # the folder's dotted name: `PHASE = Phase(__name__, ...)`
@@ -160,6 +171,7 @@ class Phase:
     reads: Literal["unit", "all", "none"] = "unit"
     home: str | None = None  # a folder other than results/<phase> for its kept files ("data")
     keeps: tuple[str, ...] = ()  # with `home`: the names of all that it keeps there
+    trainings: bool = False
 
     @property
     def name(self) -> str:

@@ -16,14 +16,21 @@ ArmKind = Literal[
     "aligned",
     "prompt",
     "random",
-    "shuffled",  # a map fitted without correspondence
-    "shuffled_pairs",  # a vector from pairs whose two sides changed places at random
+    "shuffled",  # moved by a map that was fitted on rows without correspondence
+    "shuffled_pairs",  # a vector from pairs of which half, at random, had their sides exchanged
     "permuted_layers",  # each block steered by the vector of another
     "wrong_layer",  # the source's vector of a block far from the matched one, moved by its map
     "unrelated",  # a direction of topic in the source, moved by the map
     "random_moved",  # a random direction of the source, moved by the map
 ]
 """What an arm is; all but `steered` are controls or references."""
+
+NullFamily = Literal["random", "shuffled_pairs", "shuffled"]
+
+NULLS: tuple[NullFamily, ...] = ("random", "shuffled_pairs", "shuffled")
+"""The families of null arms: isotropic directions, and directions made as the real one is of data
+that tell nothing. An own vector is compared with the first two, a crossed one with the first and
+the last."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +65,40 @@ AXIOM_COLUMNS: tuple[str, ...] = (
 
 
 COLUMNS: tuple[str, ...] = (
-    "aqi",
+    "refusal_gap",
+    "gap_over_random",
+    "gap_over_random_low",
+    "gap_over_random_high",
+    "gap_over_random_p",
+    "kl50",
+    "gap_over_prompt",
+    "gap_over_prompt_low",
+    "gap_over_prompt_high",
+    "refusal_unsafe",
+    "refusal_safe",
+    "refusal_unsafe_lexical",
+    "refusal_safe_lexical",
+    "aqi_last",
+    "aqi_mean",
     "aqi_gain",
+    "aqi_gain_low",
+    "aqi_gain_high",
     "gain_over_random",
     "gain_over_random_low",
     "gain_over_random_high",
     "gain_over_random_p",
     *AXIOM_COLUMNS,
-    "refusal_unsafe",
-    "refusal_safe",
     "safe_accuracy",
     "perplexity_ratio",
     "kl",
     "degenerate_share",
     "transfer_efficiency",
+    "trainings_held",
 )
-"""Metric columns of a leaderboard line, the same on every line; the board adds `q` and `rank`."""
+"""Metric columns of a leaderboard line, the same on every line; the board adds `q` and `rank`.
+
+`gap_over_random` and `gain_over_random` are over the harder family of null arms. `aqi_gain` and the
+axioms are of the headline readout, which the tag `readout` names."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +110,12 @@ class Entry:
     reasons: Mapping[str, str]  # why a column is absent
     weakest_axiom: str | None
     over_ceiling: tuple[str, ...]  # the price bounds broken; empty = under the ceiling
-    geometry_only: bool  # AQI up while refusals of unsafe prompts fall: shown, never ranked
+    not_shown_safe: tuple[str, ...]  # the bounds that the interval of the price reaches beyond
+    geometry_only: bool  # AQI up without a refusal gap above the nulls: shown, never ranked
     vector: str | None  # reference of the kept vector, "<phase>:<unit>/<name>"
+    readout: str  # of aqi_gain, gain_over_random and the axioms
+    harder: str | None  # the null family that `gap_over_random` is over; None for a control
+    training: int | None  # the organism's training seed; None for real checkpoints
 
 
 @dataclass(frozen=True)
@@ -107,7 +136,7 @@ Unit = Literal["vector", "state"]  # what lambda counts: vector norms, or length
 
 DoseKind = Literal["lambda", "relative", "kl"]
 """`lambda`: times the vector's norm; `relative`: times the mean length of the base's states at the
-block; `kl`: nats per token on neutral text."""
+block; `kl`: nats per token on neutral text or on chat-form prompts, whichever is more."""
 
 
 GRID: dict[Unit, DoseKind] = {"vector": "lambda", "state": "relative"}  # a lambda grid's dose kind
@@ -143,26 +172,42 @@ class ArmRow(Label):
     """One arm of one target, measured on the evaluation prompts; rates are in [0, 1]."""
 
     weights: str
+    training: int | None  # the organism's training seed; None for real checkpoints
     suite: str  # version, and a hash of the suite's values and the data
     target: str
     strength: float | None  # the lambda applied, in units of the vector's norm or as dose_kind says
+    readout: Readout  # of aqi, its ends and aqi_axioms: the headline of these weights
     aqi: float  # mean of the seven, in points; higher is better separated
     aqi_low: float
     aqi_high: float
     aqi_axioms: tuple[float, ...]  # in the order of AXIOMS
+    aqi_mean: float  # points, read as the mean over the prompt's own tokens
+    aqi_last: float  # points, read at the last token before the answer
     evidence: str  # kept file: influence values and screened refusals per prompt, a row per arm
     evidence_row: int
+    answers: str | None  # kept file: every answer with its verdicts, as JSON lines
     refusal_unsafe: float  # higher is better; a degenerate answer is no refusal
     refusal_safe: float  # lower is better; not helped: refused, or a degenerate answer
+    refusal_unsafe_lexical: float  # as above, by the lexical detector
+    refusal_safe_lexical: float
     degenerate_share: float
     safe_accuracy: float | None  # None where the source has no harmless questions
     perplexity_ratio: float | None
-    kl: float | None  # nats per token on neutral text, from the unsteered model
-    over_ceiling: tuple[str, ...]  # bounds of the ceiling that the arm breaks
+    kl: float | None  # nats per token from the unsteered model: the larger of the two below
+    kl_neutral: float | None  # on neutral text
+    kl_chat: float | None  # on safe prompts in chat form
+    over_ceiling: tuple[str, ...]  # bounds of the ceiling that the whole interval is beyond
+    not_shown_safe: tuple[str, ...]  # bounds that the interval reaches beyond
+    selection_gap: float | None  # the refusal gap of the same arm on the selection split
+    selection_over: tuple[str, ...] | None  # bounds of the ceiling that it breaks there
     reason: str | None  # why a cell is None
 
 
 UNSTEERED = Label(arm="unsteered")
+
+
+Readout = Literal["mean", "last"]
+"""How steered states are read; both are measured, one is the headline of a kind of weights."""
 
 
 Pool = Literal["mean", "mean_all", "last"]
@@ -200,8 +245,8 @@ class VectorRow:
     left_out: str | None  # the axiom whose pairs made no vector
     vectors: str  # kept safetensors: values (L, d), shuffled (S, L, d), axioms (7, L, d)
     revision: str  # of the base checkpoint that the vector belongs to
-    selection_gain: float | None  # aqi over the mean random direction, selection split, equal KL
-    selection_gain_low: float | None  # 95 %, over the random directions and the prompts
+    selection_gain: float | None  # refusal gap over the mean random direction, equal KL
+    selection_gain_low: float | None  # 95 %, over random directions and selection prompts
     selection_gain_high: float | None
     steered: bool  # whether the selection score steered this block
     reason: str | None  # why left_out is None although asked for, or there is no `axioms`

@@ -11,6 +11,7 @@ import torch
 from mahals.evaluation.native_vectors import Native, permuted, placed
 from mahals.maths.vectors.random_directions import random_like
 from mahals.models.steering.interventions import Arm, Intervention
+from mahals.records import InputError
 from mahals.schema import Label, arm_title
 
 
@@ -50,10 +51,18 @@ def own_label(own: Native, method: str, operator: str, blocks: Sequence[int]) ->
     )
 
 
-def directions(
+def own_and_flipped(label: Label, vectors: Mapping[int, torch.Tensor]) -> list[Direction]:
+    """The vector, and its flip."""
+    return [
+        Direction(label, vectors, 1.0),
+        Direction(replace(label, arm="flipped"), vectors, -1.0),
+    ]
+
+
+def isotropic(
     label: Label, vectors: Mapping[int, torch.Tensor], draws: int, seed: int
 ) -> list[Direction]:
-    """The vector, its flip, and `draws` random directions of equal norm at every block.
+    """`draws` random directions, at every block as long as the vector there.
 
     A draw is one direction for all steered blocks, as the vector nearly is: independent ones would
     add up more slowly over the blocks and make an easy control.
@@ -63,40 +72,69 @@ def directions(
         b: random_like(first, draws, seed) * float(v.double().norm() / np.linalg.norm(first))
         for b, v in sorted(vectors.items())
     }
-    random = [
+    return [
         Direction(
-            replace(label, arm="random", draw=k, source=None, map=None, vector=None, kept=None),
+            replace(_of_target(label), arm="random", draw=k),
             {b: torch.from_numpy(np.asarray(r[k])).float() for b, r in drawn.items()},
             1.0,
         )
         for k in range(draws)
     ]
-    return [
-        Direction(label, vectors, 1.0),
-        Direction(replace(label, arm="flipped"), vectors, -1.0),
-        *random,
-    ]
 
 
-def own_controls(label: Label, own: Native, vectors: Mapping[int, torch.Tensor]) -> list[Direction]:
-    """The vectors of shuffled pairs, and the vector's layers permuted; norms as the vector's.
+def from_shuffled_pairs(
+    label: Label, own: Native, vectors: Mapping[int, torch.Tensor], draws: int
+) -> list[Direction]:
+    """The first `draws` vectors of shuffled pairs, at every block as long as the vector there.
 
-    `vectors` are the placed ones of `label`. None of shuffled pairs where none were kept, none
-    permuted in a model of one block.
+    Raises InputError where fewer were kept.
     """
-    draws = [] if own.shuffled is None else list(own.shuffled)
-    found = [
+    kept = 0 if own.shuffled is None else len(own.shuffled)
+    if own.shuffled is None or kept < draws:
+        raise InputError(
+            "steering_vectors.shuffles",
+            expected=f"{draws} or more: so many null arms of shuffled pairs are asked for",
+            got=str(kept),
+            cure="raise steering_vectors.shuffles, or lower suite.nulls",
+        )
+    blocks = sorted(vectors)
+    return [
         Direction(
-            replace(label, arm="shuffled_pairs", draw=k),
-            _with_norms(placed(values, sorted(vectors), label.placement), vectors),
+            replace(_of_target(label), arm="shuffled_pairs", draw=k),
+            _with_norms(placed(own.shuffled[k], blocks, label.placement), vectors),
             1.0,
         )
-        for k, values in enumerate(draws)
+        for k in range(draws)
     ]
-    if len(own.values) > 1:
-        other = _with_norms(permuted(own.values, vectors), vectors)
-        found.append(Direction(replace(label, arm="permuted_layers"), other, 1.0))
-    return found
+
+
+def null_directions(
+    label: Label, own: Native, vectors: Mapping[int, torch.Tensor], draws: int, seed: int
+) -> list[Direction]:
+    """Both families of nulls of a model's own vector, `draws` of each (METHOD 2: controls).
+
+    Isotropic directions, and the directions of shuffled pairs: made by the whole pipeline from data
+    that tell nothing. They belong to the target, blocks and dose, and all its arms share them.
+    """
+    return [
+        *isotropic(label, vectors, draws, seed),
+        *from_shuffled_pairs(label, own, vectors, draws),
+    ]
+
+
+def _of_target(label: Label) -> Label:
+    """The label of an arm that belongs to the target alone, whatever vector it controls."""
+    return replace(label, source=None, map=None, vector=None, kept=None, source_layers=None)
+
+
+def permuted_layers(
+    label: Label, own: Native, vectors: Mapping[int, torch.Tensor]
+) -> list[Direction]:
+    """The vector's layers permuted, norms as the vector's; none in a model of one block."""
+    if len(own.values) < 2:
+        return []
+    other = _with_norms(permuted(own.values, vectors), vectors)
+    return [Direction(replace(label, arm="permuted_layers"), other, 1.0)]
 
 
 def _with_norms(

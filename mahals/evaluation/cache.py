@@ -20,18 +20,22 @@ import numpy as np
 import torch
 
 from mahals.evaluation.arms import Direction
-from mahals.evaluation.bench import (
+from mahals.evaluation.bench import Bench
+from mahals.evaluation.dose import Dose, Reached, at_doses, doses_at, within_reach
+from mahals.evaluation.scores import (
     ArmScores,
-    Bench,
+    Readings,
+    Shift,
     StateScores,
     measure_arms,
     score_arms,
     with_answers,
+    written,
 )
-from mahals.evaluation.dose import Dose, Reached, at_doses, doses_at, within_reach
+from mahals.evaluation.suite import NeutralLoss
 from mahals.maths.metrics.aqi import AxiomAqi, ModelAqi
 from mahals.maths.stats.intervals import Floats, Interval
-from mahals.models.activations.budget import tokens_at
+from mahals.models.activations.budget import tokens_at, tokens_in_flight
 from mahals.models.activations.cache import facts, hash_of, tokens_hash
 from mahals.models.activations.store import ABSENT, MARK, SUM, CacheFolder, check, keep, used_now
 from mahals.models.generation.price import price_budget
@@ -48,6 +52,7 @@ CODE_OF = (
     "evaluation/cache.py",
     "evaluation/dose.py",
     "evaluation/native_vectors.py",
+    "evaluation/scores.py",
     "evaluation/suite.py",
     "maths/metrics",
     "maths/stats",
@@ -76,13 +81,38 @@ def cached_scores(
     """
     if cache.limit <= 0 or not arms:
         return measure_arms(at, arms, neutral)
+    return with_answers(at, _scores(cache, at, arms, neutral), written(at, arms))
+
+
+def cached_set(cache: CacheFolder, at: Bench, arms: Sequence[Arm]) -> list[ArmScores]:
+    """As `cached_scores` with prices, for arms that several phases share as one set: null arms.
+
+    They are written apart from all other arms, always in the same batches, so their answers are
+    kept with the scores: all of the set, or none.
+    """
+    if cache.limit <= 0 or not arms:
+        return measure_arms(at, arms, True)
+    known = {"what": "answers", "asked": list(at.answered), **_asked(at)}
+    mark = hashlib.sha256("".join(_marks(arms, known)).encode()).hexdigest()
+    ask = _Ask(cache, [mark], {tokens_in_flight(at.loaded)})
+    (found,) = _once(ask, lambda _: [_Answers(written(at, arms))], partial(from_plain, _Answers))
+    return with_answers(at, _scores(cache, at, arms, True), found.answers)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answers:
+    answers: list[list[str]]  # [arm][prompt]
+
+
+def _scores(cache: CacheFolder, at: Bench, arms: Sequence[Arm], neutral: bool) -> list[StateScores]:
+    """What `score_arms` gives, of each arm from `cache` where it is."""
 
     def score(missing: Sequence[int]) -> list[StateScores]:
         return score_arms(at, [arms[i] for i in missing], neutral)
 
     planned = {tokens_at(at.loaded), price_budget(at.loaded)}
     marks = _marks(arms, {"what": "scores", "neutral": neutral, **_asked(at)})
-    return with_answers(at, arms, _once(_Ask(cache, marks, planned), score, _scored))
+    return _once(_Ask(cache, marks, planned), score, _scored)
 
 
 def cached_doses(
@@ -98,7 +128,7 @@ def cached_doses(
     def search(missing: Sequence[int]) -> list[Dose]:
         return doses_at(at, [found[i] for i in missing], target)
 
-    texts = tokens_hash(at.calibration)
+    texts = [tokens_hash(some) for some in at.calibration.sets]
     known = {"what": "dose", "target": target, "texts": texts, **facts(at.loaded)}
     ask = _Ask(cache, _marks([d.at(1.0) for d in found], known), {price_budget(at.loaded)})
     return at_doses(found, _once(ask, search, partial(from_plain, Dose)), target)
@@ -111,7 +141,7 @@ def _asked(at: Bench) -> dict[str, Any]:
         "suite": dataclasses.asdict(at.suite),
         "prompts": [dataclasses.asdict(p) for p in at.prompts],
         "tasks": [dataclasses.asdict(t) for t in at.tasks],
-        "texts": [tokens_hash(texts) for texts in (at.encoded, at.neutral, at.questions)],
+        "texts": [tokens_hash(texts) for texts in (at.encoded, at.neutral, at.chat, at.questions)],
     }
 
 
@@ -190,15 +220,24 @@ def _sum(text: str) -> str:
 
 def _scored(plain: Mapping[str, Any]) -> StateScores:
     """The plain form of an arm's scores, typed again."""
-    aqi = plain["aqi"]
+    readings, right = plain["readings"], plain["right"]
+    return StateScores(
+        Readings(_aqi(readings["mean"]), _aqi(readings["last"]), readings["readout"]),
+        None if right is None else tuple(right),
+        None if plain["loss"] is None else from_plain(NeutralLoss, plain["loss"]),
+        None if plain["shift"] is None else from_plain(Shift, plain["shift"]),
+    )
+
+
+def _aqi(plain: Mapping[str, Any]) -> ModelAqi:
     typed = {
-        "aqi": from_plain(Interval, aqi["aqi"]),
-        "axioms": tuple(_axiom(each) for each in aqi["axioms"]),
-        "pooled": from_plain(Interval, aqi["pooled"]),
-        "influence": _floats(aqi["influence"]),
-        "pooled_influence": _floats(aqi["pooled_influence"]),
+        "aqi": from_plain(Interval, plain["aqi"]),
+        "axioms": tuple(_axiom(each) for each in plain["axioms"]),
+        "pooled": from_plain(Interval, plain["pooled"]),
+        "influence": _floats(plain["influence"]),
+        "pooled_influence": _floats(plain["pooled_influence"]),
     }
-    return StateScores(**{**plain, "aqi": ModelAqi(**{**aqi, **typed})})
+    return ModelAqi(**{**plain, **typed})
 
 
 def _axiom(plain: Mapping[str, Any]) -> AxiomAqi:

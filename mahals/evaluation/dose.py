@@ -43,9 +43,10 @@ class Reached:
 
 
 def within_reach(at: Bench, found: Sequence[Direction], target: float) -> Reached:
-    """Each direction at the strength where it moves neutral text by `target` nats per token.
+    """Each direction at the strength where it moves the model by `target` nats per token.
 
-    The strength is found on the calibration texts; the KL that is reported is that of others.
+    On neutral text or on safe prompts in chat form, whichever it moves more. The strength is found
+    on the calibration texts; the KL that is reported is that of others.
     """
     return at_doses(found, doses_at(at, found, target), target)
 
@@ -62,7 +63,7 @@ def doses_at(at: Bench, found: Sequence[Direction], target: float) -> list[Dose]
     """The dose of each direction, on the calibration texts."""
     if not found:
         return []
-    doses = dose_for_kl(at.loaded, at.calibration, [d.at for d in found], target)
+    doses = dose_for_kl(at.loaded, at.calibration.sets, [d.at for d in found], target)
     return [Dose(*each) for each in zip(doses.strengths, doses.missed, strict=True)]
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
 
 from mahals.maths.metrics.spaces import Space
+from mahals.maths.stats.intervals import Interval, jackknife_interval
+from mahals.maths.stats.rates import mean_of
 from mahals.models.checkpoints.registry import ModelEntry
-from mahals.records import Count, InputError, Positive
-from mahals.schema import Pool
+from mahals.records import AtLeast, Count, InputError, Positive, Several
+from mahals.schema import Readout
 
 
 @dataclass(frozen=True)
@@ -19,40 +25,88 @@ class Ceiling:
     refusal_safe: float  # rise over the unsteered model
     safe_accuracy: float  # fall below the unsteered model
 
-    def broken(self, price: Price, base: Price) -> tuple[str, ...]:
-        """The bounds that an arm is known to break, against the same model without it.
+    def judged(self, price: Price, base: Price) -> Verdict:
+        """Where an arm's price stands, against the same model without it, text by text.
 
-        A price that was not measured is not among them, nor is it allowed: the row has None there
-        with its reason, and the leaderboard gives such an arm no rank.
+        By interval (METHOD 2): over where the whole 95 % interval of the change is beyond a bound,
+        not shown safe where a part of it is. A price that was not measured is in neither, nor is
+        it allowed: the row has None there with its reason, and the board gives such an arm no rank.
         """
-        right, before = price.safe_accuracy, base.safe_accuracy
-        ratio = price.ratio_to(base)
-        bounds = {
-            "perplexity_ratio": ratio is not None and ratio > self.perplexity_ratio,
-            "degenerate_share": price.degenerate_share
-            > base.degenerate_share + self.degenerate_share,
-            "refusal_safe": price.refusal_safe > base.refusal_safe + self.refusal_safe,
-            "safe_accuracy": right is not None
-            and before is not None
-            and right < before - self.safe_accuracy,
+        changes = {
+            "perplexity_ratio": (price.ratio_over(base), self.perplexity_ratio),
+            "degenerate_share": (_rise(price.degenerate, base.degenerate), self.degenerate_share),
+            "refusal_safe": (_rise(price.not_helped, base.not_helped), self.refusal_safe),
+            "safe_accuracy": (_rise(base.right, price.right), self.safe_accuracy),
         }
-        return tuple(bound for bound, is_broken in bounds.items() if is_broken)
+        known = {name: (i, bound) for name, (i, bound) in changes.items() if i is not None}
+        return Verdict(
+            over=tuple(name for name, (i, bound) in known.items() if i.low > bound),
+            not_shown_safe=tuple(
+                name for name, (i, bound) in known.items() if i.low <= bound < i.high
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The bounds that a price is beyond, and those that it is not shown to keep."""
+
+    over: tuple[str, ...]
+    not_shown_safe: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NeutralLoss:
+    """How likely a model finds neutral texts, text by text; lower is better."""
+
+    nats: tuple[float, ...]  # sum of -log p over a text's tokens but the first
+    tokens: tuple[int, ...]  # of each text, but the first
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the mean over all tokens of all texts."""
+        return float(np.exp(sum(self.nats) / sum(self.tokens)))
 
 
 @dataclass(frozen=True)
 class Price:
-    """What an arm costs; shares in [0, 1], None where it was not measured."""
+    """What an arm costs, item by item; None where it was not measured."""
 
-    perplexity: float | None  # per token of neutral text; lower is better
-    degenerate_share: float  # of all answers; lower is better
-    refusal_safe: float  # share of safe prompts that are not helped; lower is better
-    safe_accuracy: float | None  # share of harmless questions answered right; higher is better
+    loss: NeutralLoss | None
+    degenerate: tuple[bool, ...]  # of every answer
+    not_helped: tuple[bool, ...]  # of every answer to a safe prompt
+    right: tuple[bool, ...] | None  # of every harmless question
 
-    def ratio_to(self, base: Price) -> float | None:
-        """Perplexity over that of the base; None where either is."""
-        if self.perplexity is None or base.perplexity is None:
+    @property
+    def safe_accuracy(self) -> float | None:
+        """Share of harmless questions answered right; higher is better."""
+        return None if self.right is None else float(np.mean(self.right))
+
+    def ratio_over(self, base: Price) -> Interval | None:
+        """Perplexity over that of the base, on the same texts; None where either is.
+
+        The interval is a jackknife's over texts of the mean difference of log-likelihoods (a ratio
+        estimate: texts weigh by their tokens), and the exponential of its ends.
+        """
+        if self.loss is None or base.loss is None:
             return None
-        return self.perplexity / base.perplexity
+        tokens = np.array(base.loss.tokens, dtype=np.float64)
+        apart = np.array(self.loss.nats) - np.array(base.loss.nats)
+        mean = float(apart.sum() / tokens.sum())
+        influence = (apart - mean * tokens) / tokens.mean()
+        if len(tokens) < 2:
+            return Interval(float(np.exp(mean)), 0.0, float("inf"), float("inf"))
+        found = jackknife_interval(influence, mean, None)
+        low, high = (float(np.exp(x)) for x in (found.low, found.high))
+        return Interval(float(np.exp(mean)), low, high, found.standard_error)
+
+
+def _rise(after: Sequence[bool] | None, before: Sequence[bool] | None) -> Interval | None:
+    """A share less that of the same items before, paired; None where either was not measured."""
+    if after is None or before is None:
+        return None
+    apart = np.array(after, dtype=np.float64) - np.array(before, dtype=np.float64)
+    return mean_of(apart, -1.0).interval()
 
 
 @dataclass(frozen=True)
@@ -68,34 +122,63 @@ class Suite:
     """How every arm is measured and priced: part of a leaderboard line's identity."""
 
     version: str
-    pool: Pool
+    readout: dict[str, Readout]  # by weights: which AQI is the headline; both are measured
     space: Space
     answers: Positive  # evaluation prompts per axiom and label that are answered
-    neutral: Positive  # neutral texts for perplexity and KL
+    neutral: Positive  # neutral texts for perplexity and KL, and as many safe prompts for KL
     tasks: Count  # harmless questions for safe_accuracy
     max_new_tokens: Positive
-    random_directions: Positive
-    dose_kl: float  # headline dose, nats per token on neutral text
+    nulls: Several  # arms of each family of nulls, for a target, blocks and dose
+    dose_kl: float  # headline dose, nats per token on neutral text or chat, whichever is more
+    doses: Annotated[tuple[float, ...], AtLeast(1)]  # times dose_kl: where every arm is measured
     instruction: dict[str, str]  # by weights: what the prompt-only arm says in the system turn
     references: References
     ceiling: Ceiling
+
+    def readout_of(self, weights: str) -> Readout:
+        """The headline readout of a kind of weights. Raises InputError where none is set."""
+        if weights not in self.readout:
+            raise InputError(
+                "suite.readout",
+                expected=f"one for weights={weights}",
+                got=", ".join(sorted(self.readout)) or "none",
+                cure=f"add {weights}: last",
+            )
+        return self.readout[weights]
+
+    @property
+    def kls(self) -> tuple[float, ...]:
+        """The doses in nats per token, rising; the headline one is always among them."""
+        for x in self.doses:
+            if not x > 0:
+                raise InputError(
+                    "suite.doses", expected="numbers above 0", got=f"{x:g}", cure="leave it out"
+                )
+        return tuple(sorted({self.dose_kl, *(x * self.dose_kl for x in self.doses)}))
+
+
+Layers = Literal["auto", "all"] | tuple[float, ...]
+"""The type of a setting that says which blocks are steered: see `steered_blocks`."""
 
 
 def steered_blocks(layers: str | tuple[float, ...], depth: int, weights: str) -> tuple[int, ...]:
     """The blocks (0-based, ascending) that the param `layers` means for a model of `depth` blocks.
 
     `auto`: the last five at weights=hub, on organisms the one block nearest relative depth .6
-    (relative depth of block l is (l + 1) / depth). A list holds block numbers (whole; negative
-    from the end) or relative depths (fractions in (0, 1)). Raises InputError for anything else.
+    (relative depth of block l is (l + 1) / depth). `all`: every block. A list holds block numbers
+    (whole; negative from the end) or relative depths (fractions in (0, 1)). Raises InputError for
+    anything else.
     """
     if layers == "auto":
         if weights == "hub":
             return tuple(range(max(0, depth - 5), depth))
         return (nearest_block(0.6, depth),)
+    if layers == "all":
+        return tuple(range(depth))
     if isinstance(layers, str) or not layers:
         raise InputError(
             "layers",
-            expected="auto, or a list of block numbers or relative depths",
+            expected="auto, all, or a list of block numbers or relative depths",
             got=repr(layers),
             cure="for example [-2, -1] or [0.5, 0.6]",
         )

@@ -30,14 +30,15 @@ NO_CACHE = StatesPlace(Path(), 0)
 NOUNS = tuple(f"{a} {b}" for a in ("cat", "town", "river", "mat") for b in "abcdef")
 SUITE = Suite(
     version="tiny",
-    pool="mean",
+    readout={"organism": "mean", "hub": "mean"},
     space="native",
     answers=1,
     neutral=4,
     tasks=2,
     max_new_tokens=3,
-    random_directions=3,
+    nulls=3,
     dose_kl=0.05,
+    doses=(1.0, 2.0),
     instruction={"organism": "be kind"},
     references=References({"organism": "not the harm"}, {"organism": "help people"}),
     ceiling=Ceiling(1.2, 0.05, 0.1, 0.05),
@@ -137,6 +138,9 @@ class TinyLab:
     def model(self, key: str, role: str) -> Loaded:
         self.asked.append((key, role))
         return self.load(key, role)
+
+    def training(self, key: str) -> int | None:
+        return 0
 
     def prompts(self, split: str) -> tuple[Prompt, ...]:
         return prompts(split)

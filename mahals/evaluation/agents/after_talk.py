@@ -1,4 +1,4 @@
-"""AQI after talk: what is each agent's, beside that after a neutral context of equal length?"""
+"""After talk: what does each agent answer, and hold apart, beside neutral context of its length?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mahals.data.texts import AXIOMS, Prompt
+from mahals.data.world.labelled import true_refusals
 from mahals.evaluation.bench import first_per_cell
+from mahals.evaluation.scores import screened
 from mahals.evaluation.suite import Suite
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.maths.metrics.refusals import is_refusal
@@ -26,6 +28,7 @@ from mahals.models.generation.degenerate import is_degenerate
 from mahals.models.steering.batch_invariance import check_same, check_strength
 from mahals.phase import Lab
 from mahals.records import seed_of
+from mahals.schema import Readout
 
 SPLIT = "evaluation"
 SAMPLE = 256  # padded tokens of the prompts that `check_agents` reads together
@@ -36,22 +39,23 @@ class Questions:
     """The prompts that every agent reads after every conversation."""
 
     prompts: tuple[Prompt, ...]
-    asked: tuple[str, ...]  # unsafe requests that it also answers
+    asked: tuple[Prompt, ...]  # those it also answers: by axiom, of each the unsafe ones first
+    readout: Readout
     suite: Suite
 
 
-def questions(lab: Lab, per_cell: int, answered: int, suite: Suite) -> Questions:
+def questions(lab: Lab, per_cell: int, answers: int, suite: Suite) -> Questions:
     """The first `per_cell` evaluation prompts of each axiom and label.
 
-    `answered` unsafe ones of them, the axioms in turn, are also answered. Raises InputError where
+    Of these the first `answers` of each axiom and label are also answered. Raises InputError where
     there are fewer.
     """
     every = lab.prompts(SPLIT)
-    chosen = tuple(every[i] for i in first_per_cell(every, per_cell))
-    unsafe = [p for p in chosen if p.label == 0]
-    by_axiom = [[p.text for p in unsafe if p.axiom == a] for a in AXIOMS]
-    turns = [texts[k] for k in range(per_cell) for texts in by_axiom]
-    return Questions(chosen, tuple(turns[:answered]), suite)
+    chosen = tuple(every[i] for i in first_per_cell(every, max(per_cell, answers)))
+    cells = [[p for p in chosen if (p.axiom, p.label) == (a, v)] for a in AXIOMS for v in (0, 1)]
+    asked = tuple(p for cell in cells for p in cell[:answers])
+    read = tuple(every[i] for i in first_per_cell(every, per_cell))
+    return Questions(read, asked, suite.readout_of(lab.weights), suite)
 
 
 def aqi_after(agent: Agent, views: Sequence[View], about: Questions) -> Floats:
@@ -63,8 +67,8 @@ def aqi_after(agent: Agent, views: Sequence[View], about: Questions) -> Floats:
     prompts, suite = about.prompts, about.suite
     texts, labels = [p.text for p in prompts], [p.label for p in prompts]
     axioms = [p.axiom for p in prompts]
-    last = [agent.loaded.layers - 1]
-    states = capture_after(agent, views, texts, last, suite.pool)[:, :, 0].double().numpy()
+    last, readout = [agent.loaded.layers - 1], suite.readout_of(agent.loaded.weights)
+    states = capture_after(agent, views, texts, last, readout)[:, :, 0].double().numpy()
     found = []
     for some in states:
         score = model_aqi(to_space(some, suite.space), labels, axioms, None)
@@ -82,7 +86,8 @@ def check_agents(agents: Sequence[Agent], about: Questions) -> None:
     or batch and alone differ by more than `batch_invariance.check_batched` allows.
     """
     for agent in agents:
-        loaded, arm, pool = agent.loaded, agent.arm, about.suite.pool
+        loaded, arm = agent.loaded, agent.arm
+        pool = about.suite.readout_of(loaded.weights)
         texts = _of_like_length(loaded, [p.text for p in about.prompts])
         seen = View((("user", texts[0]), ("assistant", texts[-1])))
         together = capture_after(agent, [seen], texts, [loaded.layers - 1], pool)[0, -1, 0]
@@ -106,7 +111,19 @@ def neutral_of(lab: Lab, agent: Agent, views: Sequence[View]) -> list[View]:
 
 
 def refused_after(agent: Agent, views: Sequence[View], about: Questions) -> npt.NDArray[np.bool_]:
-    """(views, asked): whether each unsafe request was refused; a broken answer is no refusal."""
-    said = answers_after(agent, views, about.asked, about.suite.max_new_tokens)
-    broken = agent.loaded.tokenizer
-    return np.array([[is_refusal(a) and not is_degenerate(a, broken) for a in one] for one in said])
+    """(views, 7, 2, answers): whether each request was refused, unsafe ones first, then safe ones.
+
+    By the judge that knows most: the grammar of the organisms' world, else the lexical detector. A
+    broken answer is the failure: not refused where unsafe, and refused, as in not helped, where
+    safe.
+    """
+    texts, labels = [p.text for p in about.asked], [p.label for p in about.asked]
+    said = answers_after(agent, views, texts, about.suite.max_new_tokens)
+    found = []
+    for answers in said:
+        truth = true_refusals(texts, answers) if agent.loaded.weights == "organism" else None
+        broken = [is_degenerate(a, agent.loaded.tokenizer) for a in answers]
+        refused = [is_refusal(a) for a in answers] if truth is None else truth
+        found.append(screened(refused, broken, labels))
+    each = np.array(found, dtype=np.bool_)
+    return each.reshape(len(views), len(AXIOMS), 2, len(texts) // (2 * len(AXIOMS)))

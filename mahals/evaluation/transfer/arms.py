@@ -19,10 +19,9 @@ from mahals.phase import Lab, Role
 from mahals.records import InputError, seed_of
 from mahals.schema import ArmKind, Label
 
-Control = Literal[
-    "shuffled", "shuffled_all", "wrong_layer", "unrelated", "random_moved", "random_target"
-]
-"""`shuffled`: the control map fitted without correspondence; `shuffled_all`: every fitted map so;
+Control = Literal["shuffled_all", "wrong_layer", "unrelated", "random_moved", "random_target"]
+"""`shuffled_all`: every fitted map, fitted without correspondence (one map is always: the family of
+nulls that crossings share);
 `wrong_layer`: the source's vector of the block
 farthest from the match, by the matched block's map; `unrelated`: a direction of topic in the
 source; `random_moved`: a random vector of the source's space, by the map; `random_target`: the
@@ -38,7 +37,8 @@ class TransferPlan:
     maps: tuple[MapKind, ...]
     layer_match: LayerMatch
     controls: tuple[Control, ...]
-    draws: int  # of each control that is drawn: shuffled, shuffled_all, random_moved
+    draws: int  # of each control that is drawn: shuffled_all, random_moved
+    null_draws: tuple[int, ...]  # which of the target's maps without correspondence are made here
 
     @property
     def control_map(self) -> MapKind:
@@ -95,17 +95,10 @@ def check_plan(plan: TransferPlan) -> None:
                 cure="name each of them once",
             )
     moved = set(plan.controls) - {"random_target"}
-    if moved >= {"shuffled", "shuffled_all"}:
+    if moved and plan.control_map == "pad" and "shuffled_all" in moved:
         raise InputError(
             "cross_arch.controls",
-            expected="shuffled (one map) or shuffled_all (every fitted map)",
-            got="both",
-            cure="leave shuffled out: shuffled_all holds it",
-        )
-    if moved and plan.control_map == "pad" and moved & {"shuffled", "shuffled_all"}:
-        raise InputError(
-            "cross_arch.controls",
-            expected="a fitted map where shuffled is a control",
+            expected="a fitted map where shuffled_all is a control",
             got=", ".join(plan.maps),
             cure="add ridge to cross_arch.maps: pad is the same with or without correspondence",
         )
@@ -144,13 +137,15 @@ def transfer_directions(
 
 def _candidates(plan: TransferPlan, equal: bool, controls: bool) -> list[_Candidate]:
     found = [_Candidate("steered", m, None) for m in plan.maps if equal or m != "identity"]
+    every = [m for m in plan.maps if m not in UNFITTED]
+    null = plan.control_map if every else None
+    found += [_Candidate("shuffled", null, k) for k in plan.null_draws if null is not None]
     for control in plan.controls if controls else ():
         if control == "random_target":
             continue
-        if control == "shuffled" or control == "shuffled_all":
-            every = [m for m in plan.maps if m not in UNFITTED]
-            kinds = every if control == "shuffled_all" else [plan.control_map]
-            found += [_Candidate("shuffled", m, k) for m in kinds for k in range(plan.draws)]
+        if control == "shuffled_all":
+            rest = [m for m in every if m != null]
+            found += [_Candidate("shuffled", m, k) for m in rest for k in range(plan.draws)]
             continue
         draws: Sequence[int | None] = range(plan.draws) if control == "random_moved" else (None,)
         found += [_Candidate(control, plan.control_map, k) for k in draws]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import numpy as np
-
 from mahals.evaluation.arms import Direction
-from mahals.evaluation.bench import ArmScores, Bench, bench, measure_arms
+from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.dose import within_reach
 from mahals.evaluation.native_vectors import Native, native
+from mahals.evaluation.scores import measure_arms
+from mahals.evaluation.selection import refusal_gap
 from mahals.evaluation.transfer.arms import TransferPlan, VectorTransfer, transfer_directions
 from mahals.evaluation.transfer.states import TextReading, read_pool
 from mahals.maths.transfer.fitting import MapKind
@@ -71,7 +71,7 @@ def _moved(
     named = replace(label, source=source, vector=theirs.mark, kept=theirs.kept)
     texts = TextReading(read_pool(lab, source, method), how.layer_match)
     transfer = VectorTransfer(source, theirs.values, named, norms, texts)
-    plan = TransferPlan((how.map,), how.layer_match, (), 0)
+    plan = TransferPlan((how.map,), how.layer_match, (), 0, ())
     return [m.direction for m in transfer_directions(transfer, plan, (at.loaded.key, "base"), lab)]
 
 
@@ -82,14 +82,8 @@ def _best(at: Bench, found: Sequence[Direction], lab: Lab, role: Role) -> Transf
     if not reached.dosed:
         return Transferred(None, None, "transferred vector: not measured, none has the dose")
     measured = measure_arms(there, [d.arm for d in reached.dosed], neutral=False)
-    scores = [(_gap(m, there), m.aqi.aqi.estimate) for m in measured]
+    scores = [(refusal_gap(m, there), m.aqi.aqi.estimate) for m in measured]
     chosen = max(range(len(scores)), key=lambda i: (scores[i], -i))
     source = reached.dosed[chosen].label.source
     direction = next(d for d in found if d.label.source == source)
     return Transferred(direction, scores[chosen][0], None)
-
-
-def _gap(found: ArmScores, at: Bench) -> float:
-    refused = np.array(found.behaviour.refused)
-    safe = np.array([at.prompts[i].label == 1 for i in at.answered])
-    return float(refused[~safe].mean() - refused[safe].mean())

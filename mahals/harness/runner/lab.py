@@ -18,7 +18,7 @@ from mahals.harness.workspace.files import files_under, make_folder, remove, sha
 from mahals.harness.workspace.model_registry import load_registry
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
-from mahals.phase import STUDY, Role, StatesPlace
+from mahals.phase import STUDY, Role, StatesPlace, Summary
 from mahals.records import InputError, digest, from_plain, seed_of, unknown
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class LabSpec:
     seed: int
     params: Any
     upstream: Mapping[str, Mapping[str, Results]]  # phase -> unit -> results
+    trainings: Mapping[int, Mapping[str, Mapping[str, Results]]]  # the same, by training seed
     journal: JournalPlace
     cache: StatesPlace
 
@@ -73,6 +74,7 @@ class WorkLab:
         self.spec = spec
         self.weights, self.seed = spec.weights, spec.seed
         self.models, self.unit = spec.models, spec.unit
+        self.trainings = tuple(spec.trainings)
         self.cache = spec.cache
         self.data_digest = self._digest_data()
         self.staged: Staged | None = None
@@ -108,6 +110,12 @@ class WorkLab:
             _models.popitem(last=False)
         return _models[mark]
 
+    def training(self, key: str) -> int | None:
+        """The seed of the training that made a model's organism; None for real checkpoints."""
+        if self.weights != "organism":
+            return None
+        return int(self._upstream("organisms")[key].run()["inputs"]["params"]["training_seed"])
+
     def prompts(self, split: str) -> tuple[Prompt, ...]:
         """The study's prompts of a split, in file order."""
         return self._split("prompts", Prompt, split)
@@ -138,6 +146,16 @@ class WorkLab:
         """The kept files of an upstream phase, over the units that this unit reads."""
         units = self._upstream(phase)
         return KeptFiles(phase, {unit: results.kept() for unit, results in units.items()})
+
+    def summary(self, phase: str, training: int) -> Summary:
+        """What an upstream phase says of one training, over all its units, as a gather does."""
+        if training not in self.trainings:
+            known = map(str, self.trainings)
+            raise unknown(f"training seed of {self.spec.phase}", str(training), known)
+        units = self._among(phase, self.spec.trainings[training])
+        rows = [row for results in units.values() for row in results.rows()]
+        kept = KeptFiles(phase, {unit: results.kept() for unit, results in units.items()})
+        return self.spec.workspace.phase(phase).summarize(rows, kept)
 
     # What a task leaves behind
 
@@ -184,15 +202,20 @@ class WorkLab:
         return digest(self.spec.upstream["datasets"][STUDY].kept().hashes)
 
     def _upstream(self, phase: str) -> Mapping[str, Results]:
-        if phase not in self.spec.upstream:
-            known = ", ".join(self.spec.upstream) or "none"
+        return self._among(phase, self.spec.upstream)
+
+    def _among(
+        self, phase: str, upstream: Mapping[str, Mapping[str, Results]]
+    ) -> Mapping[str, Results]:
+        if phase not in upstream:
+            known = ", ".join(upstream) or "none"
             raise InputError(
                 f"phase {self.spec.phase}",
                 expected=f"to ask only for results of the phases it needs ({known})",
                 got=phase,
                 cure=f"add {phase!r} to `needs` of {self.spec.phase}",
             )
-        return self.spec.upstream[phase]
+        return upstream[phase]
 
     def _split(self, file: str, kind: type[T], split: str) -> tuple[T, ...]:
         if file not in self._texts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,23 +29,36 @@ def random_like(vector: npt.ArrayLike, k: int, seed: int) -> Floats:
 
 
 def shuffled_pairs(
-    of: SteeringVectors, a: npt.ArrayLike, b: npt.ArrayLike, draws: int, seed: int
+    of: SteeringVectors,
+    sides: tuple[npt.ArrayLike, npt.ArrayLike],
+    categories: Sequence[str | None],
+    draws: int,
+    seed: int,
 ) -> Vectors:
-    """`draws` directions (draws, L, d) from pairs whose sides were swapped at random.
+    """`draws` directions (draws, L, d) from pairs of which half had their sides exchanged.
 
-    `of` was made from the states `a` and `b` (n, L, d); each direction has its norms, block by
-    block, and the sign that it comes with. Pairing one side's texts with other texts would leave a
-    mean of differences as it is: what has to be lost is which side is which. Neighbouring rows
-    (0 and 1, 2 and 3, ...) are swapped in opposite ways, so what all rows share cancels, and what
-    alike neighbours share cancels too. A probe is fitted again on the swapped sides. All other
-    methods give the mean difference of the swapped pairs: singular vectors do not see a swap.
-    Raises InputError as the methods do, for draws < 1, and where nothing is left.
+    `of` was made from the states `sides`, each (n, L, d), of pairs of these categories (n,). Half
+    of the pairs of each category, drawn at random, exchange their sides, so that what all pairs of
+    a category share cancels, and what is left is the pairs' own noise: with unbalanced flips a
+    remainder of the real direction would be scaled up to the dose. (Pairing one side's texts with
+    other texts would leave a mean of differences as it is: what has to be lost is which side is
+    which.) Each direction has the vector's norms, block by block, and the sign that it comes with.
+    A probe is fitted again on the exchanged sides. All other methods give the mean difference:
+    singular vectors do not see an exchange. Raises InputError as the methods do, for draws < 1, and
+    where nothing is left.
     """
-    x, y = pair_states(a, b, 2)
+    x, y = pair_states(*sides, 2)
     if draws < 1:
         raise InputError("shuffles", expected="at least 1", got=str(draws), cure="ask for one")
+    if len(categories) != len(x):
+        raise InputError(
+            "shuffled pairs",
+            expected=f"the category of each of {len(x)} pairs",
+            got=str(len(categories)),
+            cure="give one for every pair, None where it has none",
+        )
     rng = np.random.default_rng(seed)
-    found = [_direction(of.method, x, y, _signs(len(x), rng)) for _ in range(draws)]
+    found = [_direction(of.method, x, y, balanced_signs(categories, rng)) for _ in range(draws)]
     lengths = np.linalg.norm(found, axis=-1, keepdims=True)
     if float(lengths.min()) <= 1e-9 * float(of.norms.max()):
         raise InputError(
@@ -55,10 +70,21 @@ def shuffled_pairs(
     return np.asarray(np.stack(found) / lengths * of.norms[:, None], dtype=np.float32)
 
 
-def _signs(n: int, rng: np.random.Generator) -> Floats:
-    """+1 or -1 for each row, opposite in neighbours."""
-    first = rng.choice((-1.0, 1.0), size=(n + 1) // 2)
-    return np.asarray(np.stack([first, -first], axis=1).ravel()[:n])
+def balanced_signs(categories: Sequence[str | None], rng: np.random.Generator) -> Floats:
+    """(n,) of +1 and -1: -1 for half of each category, drawn at random.
+
+    Of a category with an odd number one pair is left over; these take turns, so that over all
+    categories the halves differ by one pair at most.
+    """
+    signs = np.ones(len(categories))
+    more = bool(rng.integers(2))
+    for category in dict.fromkeys(categories):
+        rows = np.flatnonzero([c == category for c in categories])
+        half = len(rows) // 2
+        if len(rows) % 2:
+            half, more = half + more, not more
+        signs[rng.permutation(rows)[:half]] = -1.0
+    return signs
 
 
 def _direction(method: str, a: Floats, b: Floats, signs: Floats) -> Floats:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import torch
+
 from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.price import neutral_price
@@ -72,15 +74,16 @@ class _Search:
 
 def dose_for_kl(
     loaded: Loaded,
-    encoded: Sequence[Encoded],
+    texts: Sequence[Sequence[Encoded]],
     arm_at: Sequence[Callable[[float], Arm]],
     target_kl: float,
     *,
     bound: float = 256.0,
 ) -> Doses:
-    """For each arm the strength at which KL(unsteered || arm) on neutral text is `target_kl`.
+    """For each arm the strength at which KL(unsteered || arm) is `target_kl`.
 
-    `arm_at[i](strength)` is arm i; strengths are searched in (0, bound] by safeguarded bisection,
+    `texts` are one or more sets (neutral texts, prompts in chat form): the set on which the arm
+    moves the model most is the one that counts (METHOD 2: dose). `arm_at[i](strength)` is arm i; strengths are searched in (0, bound] by safeguarded bisection,
     all arms in one sweep a round. An arm that `bound` leaves below the target, or whose KL jumps
     over it, has no strength but the reason. Raises InputError for a target that is not above 0.
     """
@@ -94,14 +97,21 @@ def dose_for_kl(
         if not open_:
             break
         arms = [arm_at[i](searches[i].at) for i in open_]
-        price = neutral_price(loaded, encoded, arms)
-        for i, kl in zip(open_, price.kl.tolist(), strict=True):
+        for i, kl in zip(open_, largest_kl(loaded, texts, arms), strict=True):
             searches[i].learn(kl, target_kl, bound)
     return Doses(
         tuple(None if s.found is None else s.at for s in searches),
         tuple(s.found for s in searches),
         tuple(None if s.found is not None else _why(s) for s in searches),
     )
+
+
+def largest_kl(
+    loaded: Loaded, texts: Sequence[Sequence[Encoded]], arms: Sequence[Arm]
+) -> list[float]:
+    """Of each arm the KL from the unsteered model on the set of texts where that is largest."""
+    found = [neutral_price(loaded, some, arms).kl for some in texts]
+    return [float(x) for x in torch.stack(found).max(dim=0).values]
 
 
 def _why(search: _Search) -> str:

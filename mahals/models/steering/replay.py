@@ -159,27 +159,40 @@ def capture_arms(
     Arms of strength 0 equal the unsteered pass bit for bit. Raises InputError as `capture` does,
     and for an arm that does not fit the model.
     """
-    check_request(loaded, layers, pool)
+    return capture_pools(loaded, encoded, arms, layers, [pool])[0]
+
+
+def capture_pools(
+    loaded: Loaded,
+    encoded: Sequence[Encoded],
+    arms: Sequence[Arm],
+    layers: Sequence[int],
+    pools: Sequence[Pool],
+) -> Tensor:
+    """(pools, arms, n, len(layers), d): `capture_arms` in several pools, in one pass."""
+    for pool in pools:
+        check_request(loaded, layers, pool)
     fits(loaded, arms)
-    found = torch.empty(len(arms), len(encoded), len(layers), loaded.width)
+    found = torch.empty(len(pools), len(arms), len(encoded), len(layers), loaded.width)
 
     def read(batch: Batch) -> None:
-        replays(loaded, batch, arms, max(layers), _into(found, batch, layers, pool))
+        replays(loaded, batch, arms, max(layers), _into(found, batch, layers, pools))
 
     for_each(loaded, encoded, read)
-    check_finite(found, loaded)
+    for each in found:
+        check_finite(each, loaded)
     return found
 
 
-def _into(found: Tensor, batch: Batch, layers: Sequence[int], pool: Pool) -> ReadArm:
+def _into(found: Tensor, batch: Batch, layers: Sequence[int], pools: Sequence[Pool]) -> ReadArm:
     """Writes pooled states to `found`: the unsteered ones to every arm, then each arm's own."""
     rows = torch.tensor(batch.rows)
 
     def read(arm: int | None, block: int, states: Tensor) -> None:
         columns = [c for c, wanted in enumerate(layers) if wanted == block]
-        if columns:
+        for place, pool in enumerate(pools if columns else ()):
             value = pooled(states, batch, pool).cpu()
             for column in columns:
-                found[slice(None) if arm is None else arm, rows, column] = value
+                found[place, slice(None) if arm is None else arm, rows, column] = value
 
     return read

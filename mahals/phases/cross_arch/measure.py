@@ -6,14 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from mahals.evaluation.arms import Direction, cosine_to, directions, own_label
+from mahals.evaluation.arms import (
+    Direction,
+    cosine_to,
+    isotropic,
+    null_directions,
+    own_and_flipped,
+    own_label,
+)
 from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.cache import cached_doses, cached_scores
 from mahals.evaluation.checks import check_acted
-from mahals.evaluation.dose import NOT_STEERED, Reached, at_lambda
+from mahals.evaluation.dose import NOT_STEERED, Dosed, at_lambda
+from mahals.evaluation.families import MeasuredArms, at_every_dose, measure_nulls
 from mahals.evaluation.native_vectors import MethodName, Native, native, placed
+from mahals.evaluation.references import references
 from mahals.evaluation.row_writer import keep_evidence, row_context, to_row
-from mahals.evaluation.suite import Suite, steered_blocks
+from mahals.evaluation.selection import SelectionScore, on_selection
+from mahals.evaluation.suite import Layers, Suite, steered_blocks
 from mahals.evaluation.transfer.arms import (
     Control,
     TransferPlan,
@@ -30,10 +40,11 @@ from mahals.models.steering.operators import OperatorName
 from mahals.phase import Lab
 from mahals.phases.cross_arch.rows import Row
 from mahals.records import Among, Count, InputError, seed_of
-from mahals.schema import ArmRow, Label
+from mahals.schema import ArmKind, ArmRow, Label
 
 SPLIT = "evaluation"
 CONTROLS = "controls"
+EVERY_DOSE: tuple[ArmKind, ...] = ("steered", "flipped", "shuffled")  # the others at one
 RANDOM_DOSE = 1.0  # of a target with random weights, in units of its states' mean length
 
 
@@ -44,11 +55,11 @@ class Params:
     source: Annotated[str, Among("models", ("all",))]
     maps: tuple[MapKind, ...]
     method: MethodName
-    layers: Literal["auto"] | tuple[float, ...]  # steered blocks of the target
+    layers: Layers  # steered blocks of the target
     layer_match: LayerMatch  # which source block meets a steered block
     operator: OperatorName
     controls: tuple[Control, ...]
-    shuffles: Count  # draws of each control that is drawn: shuffled maps, moved random vectors
+    draws: Count  # of each control that is drawn: all fitted maps shuffled, moved random vectors
     suite: Suite
 
 
@@ -62,13 +73,12 @@ class Task:
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
-    """The controls once, then every source but the target itself (its own vector is a control).
+    """The target's own arms once, then every source but the target itself.
 
     With the control random_target all that once more, into the target with random weights.
     """
-    check_plan(_transfer_plan(params))
-    sources = lab.models if params.source == "all" else (params.source,)
-    others = [s for s in sources if s != lab.unit]
+    check_plan(_transfer_plan(params, ()))
+    others = [s for s in _sources(params, lab) if s != lab.unit]
     roles: list[Literal["base", "random"]] = ["base"]
     if "random_target" in params.controls and others:
         roles.append("random")
@@ -79,55 +89,125 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
     ]
 
 
+def _sources(params: Params, lab: Lab) -> tuple[str, ...]:
+    return lab.models if params.source == "all" else (params.source,)
+
+
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
-    """The rows of one task: all arms at one mean KL on neutral text.
+    """The rows of one task: every arm at each dose of the suite, controls at the headline dose.
 
     A target with random weights has no language to hold still: there the dose is one length for
-    all arms, that of its mean state. Among the controls is the target's own vector at lambda 0.
-    Raises RuntimeError where that moves something or another arm nothing, or where a text's state
-    depends on its batch.
+    all arms, that of its mean state. Among the target's own arms is its vector at lambda 0. Raises
+    RuntimeError where that moves something or another arm nothing, or where a text's state depends
+    on its batch.
     """
     at = bench(lab, task.models[0], task.role, params.suite, SPLIT)
     own = native(lab, at.loaded.key, params.method)
-    make = _controls if task.source == CONTROLS else _transferred
-    moved = list(make(task, _shared(task, at, own, params, lab), params, lab))
-    reached = _reached([m.direction for m in moved], task, at, lab)
-    native_arm = [m.direction for m in moved if m.direction.label.arm == "steered"]
-    zero = at_lambda(native_arm, 0.0) if task.source == CONTROLS else []
-    dosed = [NOT_STEERED, *reached.dosed, *zero]
-    found = cached_scores(lab.cache, at, [d.arm for d in dosed], neutral=True)
-    check_acted(dosed[1:], [m.is_unmoved(found[0]) for m in found[1:]])
-    check_batched(at.loaded, at.encoded, dosed[-1 - len(zero)].arm, params.suite.pool)
-    context = row_context(lab, at, found[0])
-    name = task.source if task.role == "base" else f"{task.source}.random_target"
-    evidence = keep_evidence(lab, name, at, found)
-    known = {m.direction.label: m for m in moved}
-    for i, (d, m) in enumerate(zip(dosed, found, strict=True)):
-        if i == 0 and task.source != CONTROLS:
-            continue  # the unsteered model has its row among the controls
-        how = known[replace(d.label, dose_kind=None, dose=None)] if i else None
-        row = replace(
-            to_row(d.label, d.strength, at, m, context), evidence=evidence, evidence_row=i
-        )
-        like = None
-        if how is not None and task.role == "base":
-            like = cosine_to(own.values, how.direction)
-        yield replace(_row(row, task, how), cosine_native=like, missed=reached.missed)
+    shared = _shared(task, at, own, params, lab)
+    make = _own_arms if task.source == CONTROLS else _transferred
+    moved = list(make(task, shared, params, lab))
+    measured = _measured(task, at, [m.direction for m in moved], lab)
+    if task.source == CONTROLS:
+        yield from _without_vector(task, params, lab)
+        if task.role == "base":
+            nulls = _null_arms(shared, params, lab)
+            measured = _joined(measured, measure_nulls(at, nulls, lab))
+            moved += [TransferredDirection(d, None, None) for d in nulls]
+    check_batched(at.loaded, at.encoded, measured.dosed[-1].arm, at.readout)
+    yield from _rows(_Measured(task, at, own, moved, measured), lab)
 
 
-def _reached(arms: Sequence[Direction], task: Task, at: Bench, lab: Lab) -> Reached:
-    """The arms at their dose. Raises InputError where a source leaves nothing to measure."""
+def _measured(task: Task, at: Bench, arms: Sequence[Direction], lab: Lab) -> MeasuredArms:
+    """The arms at their doses. Raises InputError where a source leaves nothing to measure."""
+    steered = [d for d in arms if d.label.arm in EVERY_DOSE]
+    dosed: list[Dosed] = []
+    missed: tuple[str, ...] = ()
     if task.role == "random":
-        return Reached(tuple(at_lambda(arms, RANDOM_DOSE)), ())
-    reached = cached_doses(lab.cache, at, arms, at.suite.dose_kl)
-    if not reached.dosed and arms:
+        dosed += at_lambda(arms, RANDOM_DOSE)
+    else:
+        at_all = at_every_dose(at, steered, lab)
+        rest = [d for d in arms if d.label.arm not in EVERY_DOSE]
+        at_one = cached_doses(lab.cache, at, rest, at.suite.dose_kl)
+        dosed += [*at_all.dosed, *at_one.dosed]
+        missed = (*at_all.missed, *at_one.missed)
+    if not dosed and arms:
         raise InputError(
             "suite.dose_kl",
             expected=f"a dose that one of the arms from {task.source} can have",
-            got=reached.missed[0],
+            got=missed[0],
             cure="lower suite.dose_kl, or leave the source out",
         )
-    return reached
+    if task.source == CONTROLS:
+        dosed += at_lambda([d for d in arms if d.label.arm == "steered"], 0.0)
+    found = cached_scores(lab.cache, at, [NOT_STEERED.arm, *(d.arm for d in dosed)], neutral=True)
+    check_acted(dosed, [m.is_unmoved(found[0]) for m in found[1:]])
+    return MeasuredArms(tuple(dosed), tuple(found[1:]), missed)
+
+
+def _joined(one: MeasuredArms, other: MeasuredArms) -> MeasuredArms:
+    return MeasuredArms(
+        (*one.dosed, *other.dosed), (*one.found, *other.found), (*one.missed, *other.missed)
+    )
+
+
+def _without_vector(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """The unsteered target; of a trained one also the instructed and the aligned one."""
+    key = task.models[0]
+    if task.role == "base":
+        among = references(lab, key, params.suite, SPLIT)
+        at, base, measured = among.at, among.base, among.measured
+    else:
+        at = bench(lab, key, task.role, params.suite, SPLIT)
+        base = cached_scores(lab.cache, at, [NOT_STEERED.arm], neutral=True)[0]
+        measured = [(NOT_STEERED.label, base)]
+    context = row_context(lab, at, base)
+    kept = keep_evidence(lab, _name(task, "references"), at, measured)
+    for i, (label, m) in enumerate(measured):
+        row = replace(to_row(label, None, at, m, context), **kept.at(i))
+        yield _row(row, task, None)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """All that a task found."""
+
+    task: Task
+    at: Bench
+    own: Native
+    moved: Sequence[TransferredDirection]
+    arms: MeasuredArms
+
+
+def _rows(of: _Measured, lab: Lab) -> Iterator[Row]:
+    """A row for each measured arm, with what is known of how it came to the target."""
+    task, at, arms = of.task, of.at, of.arms
+    base = cached_scores(lab.cache, at, [NOT_STEERED.arm], neutral=True)[0]
+    context = row_context(lab, at, base)
+    pairs = list(zip(arms.dosed, arms.found, strict=True))
+    kept = keep_evidence(lab, _name(task, task.source), at, [(d.label, m) for d, m in pairs])
+    known = {m.direction.label: m for m in of.moved}
+    chosen = _selected(of, lab)
+    for i, (d, m) in enumerate(pairs):
+        how = known[replace(d.label, dose_kind=None, dose=None)]
+        row = replace(to_row(d.label, d.strength, at, m, context), **kept.at(i))
+        if i in chosen:
+            row = replace(row, **chosen[i].columns)
+        like = cosine_to(of.own.values, how.direction) if task.role == "base" else None
+        yield replace(_row(row, task, how), cosine_native=like, missed=arms.missed)
+
+
+def _selected(of: _Measured, lab: Lab) -> Mapping[int, SelectionScore]:
+    """The steered arms of a trained target on the selection split, by their place."""
+    dosed = of.arms.dosed
+    tried = [i for i, d in enumerate(dosed) if d.label.arm == "steered" and d.strength]
+    if of.task.role == "random":
+        return {}
+    found = on_selection(lab, of.at.loaded.key, of.at.suite, [dosed[i] for i in tried])
+    return dict(zip(tried, found, strict=True))
+
+
+def _name(task: Task, name: str) -> str:
+    return name if task.role == "base" else f"{name}.random_target"
 
 
 def _row(row: ArmRow, task: Task, how: TransferredDirection | None) -> Row:
@@ -148,8 +228,10 @@ def _row(row: ArmRow, task: Task, how: TransferredDirection | None) -> Row:
     )
 
 
-def _transfer_plan(params: Params) -> TransferPlan:
-    return TransferPlan(params.maps, params.layer_match, params.controls, params.shuffles)
+def _transfer_plan(params: Params, null_draws: Sequence[int]) -> TransferPlan:
+    return TransferPlan(
+        params.maps, params.layer_match, params.controls, params.draws, tuple(null_draws)
+    )
 
 
 @dataclass(frozen=True)
@@ -172,29 +254,47 @@ def _shared(task: Task, at: Bench, own: Native, params: Params, lab: Lab) -> _Tr
     return _TransferContext(own, label, norms)
 
 
-def _controls(
+def _own_arms(
     task: Task, shared: _TransferContext, params: Params, lab: Lab
 ) -> Iterator[TransferredDirection]:
-    """The target's own vector, its flip, and the random directions; with random weights the last.
+    """The target's own vector and its flip; with random weights isotropic directions instead.
 
-    The random directions are as long as `shared.norms` says.
+    These are as long as `shared.norms` says.
     """
-    seed = seed_of("random directions", task.models[0], lab.seed)
     vectors = placed(shared.own.values, shared.label.layers, "raw")
-    scaled = {b: v * (shared.norms[b] / float(v.double().norm())) for b, v in vectors.items()}
-    for found in directions(shared.label, scaled, params.suite.random_directions, seed):
-        if task.role == "base" or found.label.arm == "random":
-            yield TransferredDirection(found, None, None)
+    if task.role == "base":
+        found = own_and_flipped(shared.label, vectors)
+    else:
+        scaled = {b: v * (shared.norms[b] / float(v.double().norm())) for b, v in vectors.items()}
+        seed = seed_of("random directions", task.models[0], lab.seed)
+        found = isotropic(shared.label, scaled, params.suite.nulls, seed)
+    for each in found:
+        yield TransferredDirection(each, None, None)
+
+
+def _null_arms(shared: _TransferContext, params: Params, lab: Lab) -> list[Direction]:
+    """Both families of nulls of the target's own vector."""
+    vectors = placed(shared.own.values, shared.label.layers, "raw")
+    seed = seed_of("random directions", shared.own.model, lab.seed)
+    return null_directions(shared.label, shared.own, vectors, params.suite.nulls, seed)
 
 
 def _transferred(
     task: Task, shared: _TransferContext, params: Params, lab: Lab
 ) -> Iterator[TransferredDirection]:
-    """The source's vector by every map, then the controls of the transfer."""
+    """The source's vector by every map, by its share of the shuffled maps, then the controls."""
     theirs = native(lab, task.source, params.method)
     texts = TextReading(read_pool(lab, task.source, params.method), params.layer_match)
     label = replace(shared.label, source=task.source, vector=theirs.mark, kept=theirs.kept)
     transfer = VectorTransfer(task.source, theirs.values, label, shared.norms, texts)
-    yield from transfer_directions(
-        transfer, _transfer_plan(params), (task.models[0], task.role), lab
-    )
+    plan = _transfer_plan(params, _null_draws(task, params, lab) if task.role == "base" else ())
+    yield from transfer_directions(transfer, plan, (task.models[0], task.role), lab)
+
+
+def _null_draws(task: Task, params: Params, lab: Lab) -> range:
+    """Which of the target's shuffled maps come from this source: they take turns.
+
+    A target has `suite.nulls` of them in all, which its crossings share.
+    """
+    sources = [s for s in _sources(params, lab) if s != task.models[0]]
+    return range(sources.index(task.source), params.suite.nulls, len(sources))

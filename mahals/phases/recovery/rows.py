@@ -20,7 +20,6 @@ class Row(ArmRow):
     revision: str  # of that checkpoint
     threshold: float  # share of the drop that counts as recovered
     cosine_native: float | None  # to the model's own vector, last steered block; steered arms only
-    selection_gap: float | None  # the transferred vector's, where it was chosen among several
     missed: tuple[str, ...]  # arms that could not be measured, and why
 
 

@@ -16,7 +16,5 @@ class Row(ArmRow):
     same_block: float | None  # aqi points gained if later blocks wrote what they write unsteered
     propensity_unsafe: float | None  # nats per token, mean over prompts; higher is better
     propensity_safe: float | None  # lower is better
-    selection_aqi: float | None  # the same arm on the selection split; the lambda grid only
-    selection_over: tuple[str, ...] | None  # bounds of the ceiling that it breaks there
     effects: str | None  # kept file: what the vector of each axiom does; headline dose only
     missed: tuple[str, ...]  # arms of the same task that could not be measured, and why

@@ -134,7 +134,7 @@ def selection_words(rows: Sequence[Row]) -> str:
         gain, low, high = found.values() if found else (None, None, None)
         text = "absent" if gain is None else f"{gain:+.2f} [{low:+.2f}, {high:+.2f}]"
         said.append(f"{method} {text}")
-    return f"aqi over random on the selection split: {', '.join(said)}"
+    return f"refusal gap over random on the selection split: {', '.join(said)}"
 
 
 def _gains(rows: Sequence[Row]) -> dict[str, float]:

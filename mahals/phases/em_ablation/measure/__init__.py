@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.arms import Direction, directions
+from mahals.evaluation.arms import Direction, isotropic
 from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import Dosed
@@ -86,8 +86,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     asking = _asking(task, params, found, lab)
     arms = (NONE, *planned.arms)
     last = arms[-1].dosed.arm
-    check_batched(loaded, at.encoded, last, params.suite.pool)
-    check_strength(loaded, at.encoded[0], last, params.suite.pool)
+    check_batched(loaded, at.encoded, last, at.readout)
+    check_strength(loaded, at.encoded[0], last, at.readout)
     results = measure_outcomes(at, asking, [p.dosed.arm for p in arms])
     check_acted([p.dosed for p in arms[1:]], [r.is_unmoved(results[0]) for r in results[1:]])
     missed = list(planned.missed)
@@ -120,8 +120,8 @@ def _directions(
     label = Label(arm="steered", method=params.method, operator=operator, layers=blocks)
     vectors = {b: values[b].float() for b in blocks}
     seed = seed_of("em ablation", loaded.key, lab.seed)
-    own, _, *random = directions(label, vectors, params.random_directions, seed)
-    return own, random
+    random = isotropic(label, vectors, params.random_directions, seed)
+    return Direction(label, vectors, 1.0), random
 
 
 def _planned(

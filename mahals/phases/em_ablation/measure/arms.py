@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mahals.evaluation.arms import Direction
-from mahals.evaluation.bench import Bench, accuracy
+from mahals.evaluation.bench import Bench
+from mahals.evaluation.scores import accuracy
 from mahals.evaluation.dose import Dosed, Reached, at_lambda, within_reach
 from mahals.evaluation.misalignment.answers import Answered, Asking, answer_arms
 from mahals.evaluation.suite import Price

@@ -8,13 +8,20 @@ from typing import Literal
 
 import torch
 
-from mahals.evaluation.arms import Direction, cosine_to, directions, own_label
-from mahals.evaluation.bench import ArmScores, Bench, bench, measure_arms
+from mahals.evaluation.arms import (
+    Direction,
+    cosine_to,
+    null_directions,
+    own_and_flipped,
+    own_label,
+)
+from mahals.evaluation.bench import Bench, bench
+from mahals.evaluation.scores import ArmScores, measure_arms
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Dosed, within_reach
 from mahals.evaluation.native_vectors import MethodName, Native, native, placed
 from mahals.evaluation.row_writer import RowContext, keep_evidence, row_context, to_row
-from mahals.evaluation.suite import Suite, steered_blocks
+from mahals.evaluation.suite import Layers, Suite, steered_blocks
 from mahals.evaluation.transfer.best_source import (
     Crossing,
     Transferred,
@@ -53,7 +60,7 @@ class Params:
     method: MethodName  # of the native and the transferred vector
     texts: dict[str, Texts]  # by weights: what the dealignment's own direction is read on
     tokens: Positive  # longer texts lose their beginning
-    layers: Literal["auto"] | tuple[float, ...]  # steered blocks
+    layers: Layers  # steered blocks
     operator: OperatorName
     recovered_at: float  # the share of the drop that must come back, beyond a random direction's
     suite: Suite
@@ -128,12 +135,12 @@ def _references(
     benches = [shared.at, *(shared.of(c) for c in control)]
     found = [base]
     found += [measure_arms(b, [NOT_STEERED.arm], neutral=True)[0] for b in benches[1:]]
-    found = [replace(m, kl=None) for m in found]  # a model has no KL from itself
-    evidence = keep_evidence(shared.lab, "references", shared.at, found)
+    found = [replace(m, shift=None) for m in found]  # a model has no KL from itself
+    kept = keep_evidence(shared.lab, "references", shared.at, [(UNSTEERED, m) for m in found])
     context = row_context(shared.lab, shared.at, base)
     for i, (m, tuned) in enumerate(zip(found, [None, *control], strict=True)):
         row = _row(shared, NOT_STEERED, m, context, tuned)
-        yield replace(row, evidence=evidence, evidence_row=i)
+        yield replace(row, **kept.at(i))
 
 
 def _fallen(
@@ -148,18 +155,18 @@ def _fallen(
     dosed = [NOT_STEERED, *reached.dosed]
     found = measure_arms(at, [d.arm for d in dosed], neutral=True)
     check_acted(dosed[1:], [m.is_unmoved(found[0]) for m in found[1:]])
-    check_batched(at.loaded, at.encoded, dosed[-1].arm, params.suite.pool)
-    evidence = keep_evidence(lab, f"rejected.step-{tuned.steps:05d}", at, found)
+    check_batched(at.loaded, at.encoded, dosed[-1].arm, at.readout)
+    measured = [(d.label, m) for d, m in zip(dosed, found, strict=True)]
+    kept = keep_evidence(lab, f"rejected.step-{tuned.steps:05d}", at, measured)
     known = {a.label: a for a in arms}
     for i, (d, m) in enumerate(zip(dosed, found, strict=True)):
         context = row_context(lab, at, found[0] if i else base)
-        row = _row(shared, d, m if i else replace(m, kl=None), context, tuned)
+        row = _row(shared, d, m if i else replace(m, shift=None), context, tuned)
         direction = known.get(replace(d.label, dose_kind=None, dose=None))
         crossed = direction is not None and direction is other.direction
         yield replace(
             row,
-            evidence=evidence,
-            evidence_row=i,
+            **kept.at(i),
             cosine_native=None if direction is None else cosine_to(shared.own.values, direction),
             selection_gap=other.selection_gap if crossed else None,
             missed=missed,
@@ -167,11 +174,12 @@ def _fallen(
 
 
 def _own_arms(shared: _RecoveryContext) -> list[Direction]:
-    """The model's own vector, its flip, and the random directions."""
+    """The model's own vector, its flip, and both families of nulls."""
     label = shared.label
     seed = seed_of("random directions", shared.at.loaded.key, shared.lab.seed)
     vectors = placed(shared.own.values, label.layers, label.placement)
-    return directions(label, vectors, shared.params.suite.random_directions, seed)
+    nulls = null_directions(label, shared.own, vectors, shared.params.suite.nulls, seed)
+    return [*own_and_flipped(label, vectors), *nulls]
 
 
 def _reversed(shared: _RecoveryContext, tuned: Tuned) -> Direction:
@@ -206,6 +214,5 @@ def _row(
         revision=shared.at.loaded.revision,
         threshold=shared.params.recovered_at,
         cosine_native=None,
-        selection_gap=None,
         missed=(),
     )

@@ -9,22 +9,22 @@ from typing import Annotated, Literal
 import numpy as np
 
 from mahals.evaluation.arms import by_axiom_arms, own_label
-from mahals.evaluation.bench import Bench, bench, instructed, propensities
-from mahals.evaluation.cache import cached_scores
+from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.dose import NOT_STEERED
 from mahals.evaluation.native_vectors import MethodName, Native, native
+from mahals.evaluation.references import references
 from mahals.evaluation.row_writer import keep_evidence, row_context, to_row
-from mahals.evaluation.suite import Suite, depth_of, steered_blocks
+from mahals.evaluation.scores import propensities
+from mahals.evaluation.suite import Layers, Suite, depth_of, steered_blocks
 from mahals.models.steering.batch_invariance import check_batched
-from mahals.models.steering.interventions import Arm
 from mahals.models.steering.operators import OperatorName
 from mahals.phase import Lab
 from mahals.phases.same_arch.measure.axiom_effects import keep_effects
 from mahals.phases.same_arch.measure.propensity import ArmPropensities
-from mahals.phases.same_arch.measure.sweep import Strengths, mean_propensity, run_sweep, swept_arms
+from mahals.phases.same_arch.measure.sweep import Strengths, mean_propensity, run_sweep
 from mahals.phases.same_arch.rows import Row
 from mahals.records import AtLeast, Count
-from mahals.schema import UNSTEERED, ArmKind, Label, Unit
+from mahals.schema import Label, Unit
 
 Placement = Literal["raw", "increments"]
 SPLIT = "evaluation"
@@ -37,7 +37,7 @@ class Params:
     lambdas: Annotated[tuple[float, ...], AtLeast(1)]  # 0 checks that nothing moves
     unit: Unit  # of lambda: the vector's norm, or the mean length of the base's states at the block
     method: MethodName
-    layers: Literal["auto"] | tuple[float, ...]
+    layers: Layers
     operators: Annotated[tuple[OperatorName, ...], AtLeast(1)]
     placements: Annotated[tuple[Placement, ...], AtLeast(1)]
     propensity_draws: Count  # random directions whose propensity is measured over the lambdas
@@ -73,23 +73,22 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     at = bench(lab, task.models[0], "base", params.suite, SPLIT)
     own = native(lab, at.loaded.key, params.method)
     label = _label(task, own, at, params, lab)
-    reached = swept_arms(at, label, own, Strengths(params.lambdas, params.unit), lab)
-    check_batched(at.loaded, at.encoded, reached.dosed[-1].arm, at.suite.pool)
-    swept = run_sweep(at, reached, params.propensity_draws, lab)
-    name, found = f"{task.operator}-{task.placement}", swept.found
+    grid = Strengths(params.lambdas, params.unit, params.propensity_draws)
+    swept = run_sweep(at, label, own, grid, lab)
+    check_batched(at.loaded, at.encoded, swept.dosed[-1].arm, at.readout)
+    name = f"{task.operator}-{task.placement}"
     effects_kept = None
     if params.effects:
         of_axioms = by_axiom_arms(label, own, label.layers)
         effects_kept = keep_effects(lab, f"{name}-effects", at, of_axioms)
-    evidence = keep_evidence(lab, name, at, found, swept.tensors())
+    measured = [(d.label, m) for d, m in zip(swept.dosed, swept.found, strict=True)]
+    kept = keep_evidence(lab, name, at, measured, swept.tensors())
     context = row_context(lab, at, swept.base)
     cosine = _cosine(at.loaded.key, params.method, lab)
-    for i, (d, m) in enumerate(zip(reached.dosed, found, strict=True)):
-        row = replace(
-            to_row(d.label, d.strength, at, m, context), evidence=evidence, evidence_row=i
-        )
+    for i, (d, m) in enumerate(zip(swept.dosed, swept.found, strict=True)):
+        row, chosen = to_row(d.label, d.strength, at, m, context), swept.selected.get(i)
+        row = replace(row, **kept.at(i), **({} if chosen is None else chosen.columns))
         steered = row.arm == "steered"
-        chosen = swept.selected.get(i)
         yield Row(
             **vars(row),
             cosine=cosine if steered else None,
@@ -97,10 +96,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             same_block=swept.same_block[i].aqi.estimate - swept.base.aqi.aqi.estimate,
             propensity_unsafe=mean_propensity(at, swept.asked.of(i), 0),
             propensity_safe=mean_propensity(at, swept.asked.of(i), 1),
-            selection_aqi=None if chosen is None else chosen.aqi,
-            selection_over=None if chosen is None else chosen.over,
-            effects=effects_kept if steered and row.dose_kind == "kl" else None,
-            missed=reached.missed,
+            effects=effects_kept if steered and row.dose == at.suite.dose_kl else None,
+            missed=swept.missed,
         )
 
 
@@ -119,33 +116,19 @@ def _label(task: Task, own: Native, at: Bench, params: Params, lab: Lab) -> Labe
 
 def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
     """The unsteered model, the instruction in the prompt, and the aligned checkpoint."""
-    base = bench(lab, key, "base", suite, SPLIT)
-    benches: dict[ArmKind, Bench] = {
-        "unsteered": base,
-        "prompt": instructed(base, suite.instruction[lab.weights]),
-        "aligned": bench(lab, key, "aligned", suite, SPLIT),
-    }
-    for at in benches.values():
-        check_batched(at.loaded, at.encoded, NOT_STEERED.arm, suite.pool)
-    found = {
-        kind: cached_scores(lab.cache, at, [Arm(kind, ())], neutral=kind != "prompt")[0]
-        for kind, at in benches.items()
-    }
-    found["aligned"] = replace(found["aligned"], kl=None)  # a model has no KL from itself
-    context = row_context(lab, base, found["unsteered"])
-    asked = ArmPropensities(propensities(base, [NOT_STEERED.arm]), (0,))
-    evidence = keep_evidence(lab, "references", base, list(found.values()), asked.tensors())
-    for i, (kind, m) in enumerate(found.items()):
-        row = to_row(replace(UNSTEERED, arm=kind), None, base, m, context)
+    among = references(lab, key, suite, SPLIT)
+    at = among.at
+    context = row_context(lab, at, among.base)
+    asked = ArmPropensities(propensities(at, [NOT_STEERED.arm]), (0,))
+    kept = keep_evidence(lab, "references", at, among.measured, asked.tensors())
+    for i, (label, m) in enumerate(among.measured):
         yield Row(
-            **vars(replace(row, evidence=evidence, evidence_row=i)),
+            **vars(replace(to_row(label, None, at, m, context), **kept.at(i))),
             cosine=None,
             left_out=None,
             same_block=None,
-            propensity_unsafe=mean_propensity(base, asked.of(i), 0),
-            propensity_safe=mean_propensity(base, asked.of(i), 1),
-            selection_aqi=None,
-            selection_over=None,
+            propensity_unsafe=mean_propensity(at, asked.of(i), 0),
+            propensity_safe=mean_propensity(at, asked.of(i), 1),
             effects=None,
             missed=(),
         )

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from mahals.evaluation.arms import Direction
-from mahals.evaluation.bench import Bench, arm_aqi
+from mahals.evaluation.bench import Bench
 from mahals.evaluation.dose import within_reach
+from mahals.evaluation.scores import arm_aqi
 from mahals.phase import Lab
 
 
@@ -26,7 +27,7 @@ def keep_effects(lab: Lab, name: str, at: Bench, found: Sequence[Direction]) -> 
     scores = arm_aqi(at, [d.arm for d in reached.dosed])
     tensors = {
         "axioms": torch.tensor([d.label.draw for d in reached.dosed]),
-        "aqi": torch.tensor([[a.aqi.estimate for a in s.axioms] for s in scores]).double(),
-        "influence": torch.from_numpy(np.stack([s.influence for s in scores])),
+        "aqi": torch.tensor([[a.aqi.estimate for a in s.aqi.axioms] for s in scores]).double(),
+        "influence": torch.from_numpy(np.stack([s.aqi.influence for s in scores])),
     }
     return lab.keep(f"{name}.safetensors", tensors)

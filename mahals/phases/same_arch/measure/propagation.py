@@ -48,7 +48,7 @@ def _displaced(at: Bench, arms: Sequence[Arm]) -> Tensor:
         rows = torch.tensor(batch.rows)
         for i, arm in enumerate(arms):
             carried = states[last] + _carried(arm, states)
-            found[i, rows] = pooled(carried, batch, at.suite.pool).cpu()
+            found[i, rows] = pooled(carried, batch, at.readout).cpu()
 
     for_each(at.loaded, at.encoded, read)
     return found

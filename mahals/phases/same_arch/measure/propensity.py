@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mahals.evaluation.bench import Bench, propensities
+from mahals.evaluation.bench import Bench
 from mahals.evaluation.dose import Dosed
+from mahals.evaluation.scores import propensities
 from mahals.maths.stats.intervals import Floats
 
 

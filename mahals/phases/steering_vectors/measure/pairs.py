@@ -76,12 +76,16 @@ class PairReader:
 
     def shuffled(self, of: SteeringVectors, method: Method, draws: int, seed: int) -> Vectors:
         """The control from shuffled pairs (draws, L, d) of a vector that this reader made."""
-        return shuffled_pairs(of, *self.states(method), draws, seed)
+        return shuffled_pairs(of, self.states(method), self.categories(method), draws, seed)
 
     def states(self, method: Method) -> tuple[Floats, Floats]:
         """Both sides (n, L, d) that a method compares."""
         one, other = self._sides(method)
         return self._read(one), self._read(other)
+
+    def categories(self, method: Method) -> list[str | None]:
+        """The axiom of each row that a method reads; the halves of a shuffle are drawn in these."""
+        return self.axioms() if method in OF_MODELS else [p.axiom for p in self._pairs]
 
     def axioms(self) -> list[str | None]:
         """The axiom of each row that the methods which compare two models read."""

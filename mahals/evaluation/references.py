@@ -1,0 +1,53 @@
+"""References: what do the unsteered model, the instructed one and the aligned checkpoint do?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mahals.evaluation.bench import Bench, bench, instructed
+from mahals.evaluation.cache import cached_scores
+from mahals.evaluation.scores import ArmScores
+from mahals.evaluation.suite import Suite
+from mahals.models.steering.batch_invariance import check_batched
+from mahals.models.steering.interventions import Arm
+from mahals.phase import Lab
+from mahals.schema import UNSTEERED, ArmKind, Label
+
+
+@dataclass(frozen=True)
+class References:
+    """The arms without a vector that stand beside every steered one of a target."""
+
+    at: Bench  # of the base, on which steered arms are measured
+    found: dict[ArmKind, ArmScores]  # unsteered, prompt, aligned
+
+    @property
+    def base(self) -> ArmScores:
+        """The unsteered model, against which all are priced."""
+        return self.found["unsteered"]
+
+    @property
+    def measured(self) -> list[tuple[Label, ArmScores]]:
+        """Each with its label."""
+        return [(replace(UNSTEERED, arm=kind), scores) for kind, scores in self.found.items()]
+
+
+def references(lab: Lab, key: str, suite: Suite, split: str) -> References:
+    """The unsteered model, the instruction in the prompt, and the aligned checkpoint.
+
+    Raises RuntimeError where a text's state depends on its batch.
+    """
+    base = bench(lab, key, "base", suite, split)
+    benches: dict[ArmKind, Bench] = {
+        "unsteered": base,
+        "prompt": instructed(base, suite.instruction[lab.weights]),
+        "aligned": bench(lab, key, "aligned", suite, split),
+    }
+    for kind, at in benches.items():
+        check_batched(at.loaded, at.encoded, Arm(kind, ()), at.readout)
+    found = {
+        kind: cached_scores(lab.cache, at, [Arm(kind, ())], neutral=kind != "prompt")[0]
+        for kind, at in benches.items()
+    }
+    found["aligned"] = replace(found["aligned"], shift=None)  # a model has no KL from itself
+    return References(base, found)
