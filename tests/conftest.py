@@ -7,8 +7,11 @@ import gc
 import os
 from pathlib import Path
 
+from mahals.kernels import PINNED
+
 # Before torch is imported: two workers of one thread each are faster than two of two.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.update(PINNED)  # organisms trained here are those of every CPU
 
 import pytest
 

@@ -76,10 +76,6 @@ def _run(words: Sequence[str]) -> int:
             print(_help([word for word in taken.known if word not in HELP], taken.keys), end="")
             return 0
     options = build_parser().parse_args(taken.known)
-    if options.command in KEYED:
-        from mahals.harness.engines.process import prepare_to_fork
-
-        prepare_to_fork()
     from mahals.cli import run as measuring
     from mahals.cli import show as showing
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mahals.cli.keys import refuse_unknown
 from mahals.cli.overrides import RESERVED, together
+from mahals.phases.registry import STUDIES
 from mahals.records import InputError, unknown
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ def study(options: Namespace, keys: Keys) -> int:
     """Runs every phase of the study; prints the leaderboard, the figures, how to open the view."""
     from mahals.harness.runner.forecast import forecast
     from mahals.harness.runner.study import run_study
-    from mahals.phases.registry import STUDIES
 
     workspace, settings = read_settings(options, keys, None)
     if options.dry_run:
@@ -119,9 +119,11 @@ def read_settings(options: Namespace, keys: Keys, phase: str | None) -> tuple[Wo
     `phase` None is the whole study. Raises InputError for what is unknown or of a wrong type, in
     the phase or in anything upstream of it, before anything is measured.
     """
-    from mahals.phases.registry import STUDIES
+    from mahals.harness.engines.process import prepare_to_fork
+    from mahals.kernels import environment
 
     workspace, settings = typed_settings(options, keys, phase)
+    prepare_to_fork(environment(settings.weights))  # nothing heavy is imported yet
     with uncollected():
         _check(workspace, settings, [phase] if phase else STUDIES[settings.run.study])
     return workspace, settings

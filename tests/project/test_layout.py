@@ -18,7 +18,7 @@ from tests.support.places import ROOT
 
 PACKAGE, TESTS = ROOT / "mahals", ROOT / "tests"
 FOLDERS = ("cli", "harness", "phases", "evaluation", "reporting", "models", "data", "maths")
-MODULES = ("phase.py", "schema.py", "records.py", "usage.py")
+MODULES = ("phase.py", "schema.py", "records.py", "usage.py", "kernels.py")
 PARTS = ("figures", "measure", "report", "rows")
 
 UNTESTED_ALONE: dict[str, str] = {

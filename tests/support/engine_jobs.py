@@ -10,7 +10,8 @@ from typing import Any
 
 from mahals.harness.engines.pool import Job
 from mahals.harness.engines.process import Report
-from mahals.records import InputError
+from mahals.kernels import in_use
+from mahals.records import InputError, to_plain
 
 
 def square(argument: int, report: Report) -> tuple[int, int, str]:
@@ -71,3 +72,12 @@ def job(label: str, function: Any, argument: Any, *models: str) -> Job:
 
 def squares(n: int) -> list[Job]:
     return [job(f"s{i}", square, i, f"model{i % 2}") for i in range(n)]
+
+
+def kernels_in_use(argument: Any, report: Any) -> Any:
+    """What this process computes with, after the imports of a measurement."""
+    import numpy  # noqa: F401
+    import scipy.linalg  # noqa: F401
+    import torch  # noqa: F401
+
+    return to_plain(in_use())

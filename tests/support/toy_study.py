@@ -16,8 +16,7 @@ from unittest import mock
 import yaml
 
 from mahals.harness.engines.pool import Handler, Job
-from mahals.harness.runner import study
-from mahals.harness.runner import summarize as show
+from mahals.harness.runner import summarize
 from mahals.harness.runner.progress import Console, Session
 from mahals.harness.runner.study import run_phase
 from mahals.harness.workspace.paths import Workspace
@@ -111,10 +110,7 @@ class Inline:
 @contextmanager
 def inline() -> Iterator[None]:
     """Inside, the runner works in this process."""
-    with (
-        mock.patch.object(study, "open_pool", Inline),
-        mock.patch.object(show, "open_pool", Inline),
-    ):
+    with mock.patch.object(summarize, "open_pool", Inline):
         yield
 
 

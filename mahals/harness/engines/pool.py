@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
@@ -94,13 +94,18 @@ class _Worker:
 class LocalPool:
     """Worker processes, started when first needed and kept until the pool is left."""
 
-    def __init__(self, workers: int = 0, watch: Watch | None = None) -> None:
-        """`watch` is told a few times a second what each worker is at, spare jobs too."""
+    def __init__(
+        self, workers: int = 0, watch: Watch | None = None, kernels: Mapping[str, str] | None = None
+    ) -> None:
+        """`watch` is told a few times a second what each worker is at, spare jobs too; `kernels`
+        are variables that a worker's libraries are imported with.
+        """
         if workers < 0:
             raise InputError(
                 "workers", expected="0 or more", got=str(workers), cure="0 is one per core"
             )
         self.workers, self._watch = workers or cores(), watch
+        self._kernels = dict(kernels or {})
         self._pool: list[_Worker] = []
         self._waiting: OrderedDict[tuple[str, ...], deque[Job]] = OrderedDict()
         self._spare: deque[tuple[Job, Handler]] = deque()
@@ -208,7 +213,7 @@ class LocalPool:
         """Gives waiting jobs to idle workers, then, if asked for, spare ones."""
         idle = [worker for worker in self._pool if worker.job is None]
         while self._waiting or (spare and self._spare):
-            while len(self._pool) < self.workers and (not idle or forks()):
+            while len(self._pool) < self.workers and (not idle or forks(self._kernels)):
                 idle.append(self._start())
             if not idle:
                 return
@@ -236,7 +241,7 @@ class LocalPool:
         return job
 
     def _start(self) -> _Worker:
-        worker = _Worker(*start_worker(self.workers))
+        worker = _Worker(*start_worker(self.workers, self._kernels))
         self._pool.append(worker)
         return worker
 
@@ -283,8 +288,13 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def open_pool(engine: str, workers: int, watch: Watch | None = None) -> LocalPool:
+def open_pool(
+    engine: str,
+    workers: int,
+    watch: Watch | None = None,
+    kernels: Mapping[str, str] | None = None,
+) -> LocalPool:
     """The pool of that engine. Raises InputError for an unknown one."""
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    return LocalPool(workers, watch)
+    return LocalPool(workers, watch, kernels)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -37,40 +37,45 @@ TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of malloc.h
 
 Report = Callable[[str, int, int], None]
 
-_prepared = False  # whether what this process imports is imported as a worker would
+_prepared: dict[str, str] | None = None  # the variables that this process's imports have seen
 
 
 class TaskError(RuntimeError):
     """A job raised something that is not an InputError; the message holds its traceback."""
 
 
-def prepare_to_fork() -> None:
+def prepare_to_fork(kernels: Mapping[str, str]) -> None:
     """Gives this process a worker's environment, so that workers may be forked from it.
 
     To be called before anything heavy is imported; later it does nothing, and workers are then
-    started afresh. A forked worker has at once what this process has imported.
+    started afresh. A forked worker has at once what this process has imported. `kernels`: variables
+    that libraries read when they are imported (see `mahals.kernels`).
     """
     global _prepared
     if sys.platform == "linux" and "numpy" not in sys.modules:
-        os.environ.update(WORKER)
-        _prepared = True
+        os.environ.update(WORKER, **kernels)
+        _prepared = dict(kernels)
 
 
-def forks() -> bool:
-    """Whether a worker that starts now is forked: only from a process with a single thread."""
-    return _prepared and len(os.listdir("/proc/self/task")) == 1
+def forks(kernels: Mapping[str, str]) -> bool:
+    """Whether a worker of these kernels that starts now is forked.
+
+    Only from a process with a single thread, whose libraries were imported with the same kernels.
+    """
+    return _prepared == dict(kernels) and len(os.listdir("/proc/self/task")) == 1
 
 
-def start_worker(processes: int) -> tuple[Any, Connection, Connection]:
+def start_worker(processes: int, kernels: Mapping[str, str]) -> tuple[Any, Connection, Connection]:
     """One of `processes` that take calls, the pipe to it, and the connection whose end ends it."""
-    forked = forks()
+    forked = forks(kernels)
     context: Any = multiprocessing.get_context("fork" if forked else "spawn")
     ours, theirs = context.Pipe()
     tied, lifeline = context.Pipe(duplex=False)
     unneeded = (ours, lifeline) if forked else ()  # of the parent's ends it would hold copies
     process = context.Process(target=_work, args=(theirs, tied, unneeded), daemon=True)
-    kept = {name: os.environ.get(name) for name in (*WORKER, PROCESSES)}
-    os.environ.update(WORKER, **{PROCESSES: str(processes)})
+    own = {**WORKER, **kernels, PROCESSES: str(processes)}
+    kept = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
     try:
         process.start()
     finally:

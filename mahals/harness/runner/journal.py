@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mahals.harness.workspace.files import first_broken, make_folder, remove, write_atomic, writing
+from mahals.kernels import Kernels
 from mahals.records import InputError, digest, from_plain, to_plain
 
 
@@ -19,6 +20,7 @@ class Done:
     """A measured task: its digest, its rows as lines of JSON, its kept files with their hashes.
 
     `budgets`: padded tokens its batches were planned for; `halved`: how many did not fit.
+    `kernels`: what its process computed with.
     """
 
     task: str
@@ -27,6 +29,7 @@ class Done:
     seconds: float
     budgets: tuple[int, ...]
     halved: int
+    kernels: Kernels | None = None
 
     def line(self) -> bytes:
         """The journal's line, with a checksum of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -22,7 +22,8 @@ from mahals.harness.workspace.files import (
 )
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
-from mahals.records import digest, to_plain
+from mahals.kernels import Kernels
+from mahals.records import canonical, digest, to_plain
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,15 @@ class Unit:
 
 @dataclass(frozen=True)
 class TaskCost:
-    """What a task took: seconds, the padded tokens of its batches, how many of them were halved."""
+    """What a task took: seconds, the padded tokens of its batches, how many of them were halved.
+
+    `kernels`: what its process computed with.
+    """
 
     seconds: float
     budgets: tuple[int, ...]
     halved: int
+    kernels: Kernels | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def adopt(results: Results, place: Unit) -> None:
     They keep the facts of their making; their own folder stays.
     """
     run, kept, drawn = results.run(), results.kept(), results.folder / "figures"
-    facts = ("machine", "versions", "commit", "dirty")
+    facts = ("machine", "ran_on", "versions", "commit", "dirty")
     costs = zip(run["seconds"]["tasks"], run["batches"]["tasks"], strict=True)
     install(
         replace(place, run={**place.run, **{name: run[name] for name in facts}}),
@@ -148,6 +153,7 @@ def _run(place: Unit, output: Output) -> dict[str, Any]:
         "tasks": [{"tokens": list(t.budgets), "halved": t.halved} for t in output.tasks],
     }
     return {
+        "ran_on": _ran_on(output.tasks),
         **place.run,
         "phase": place.phase,
         "unit": place.unit,
@@ -161,6 +167,12 @@ def _run(place: Unit, output: Output) -> dict[str, Any]:
         "batches": batches,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _ran_on(tasks: Iterable[TaskCost]) -> list[Any]:
+    """Each kind of CPU and kernels that measured some of the tasks, once."""
+    found = {canonical(task.kernels): to_plain(task.kernels) for task in tasks if task.kernels}
+    return [found[key] for key in sorted(found)]
 
 
 def pretty(value: Any) -> bytes:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from mahals.harness.engines.pool import Job, LocalPool, open_pool
+from mahals.harness.engines.pool import Job, LocalPool
 from mahals.harness.runner.batch import PhaseBatch, name_of
 from mahals.harness.runner.forecast import guess
 from mahals.harness.runner.lookahead import Lookahead
 from mahals.harness.runner.output import adopt
 from mahals.harness.runner.prepare import command, prepare, unit_place
 from mahals.harness.runner.progress import Session, duration
-from mahals.harness.runner.summarize import Summarizer
+from mahals.harness.runner.summarize import Summarizer, pool_for
 from mahals.harness.workspace.files import remove
 from mahals.harness.workspace.fingerprint import Resolver, units_of
 from mahals.harness.workspace.paths import Workspace
@@ -30,7 +30,7 @@ def run_phase(
 
     Raises InputError for what a user can mend, TaskError for an error in a task.
     """
-    with open_pool(settings.run.engine, session.workers, session.console.at_work) as pool:
+    with pool_for(settings, session) as pool:
         return Study(settings, workspace, session, pool).run(name)
 
 
@@ -46,7 +46,7 @@ def run_study(settings: Settings, workspace: Workspace, session: Session) -> lis
     ]
     needed = {need for name in names for need in workspace.phase(name).needs}
     own = {name: settings.without_limit() if name in needed else settings for name in names}
-    with open_pool(settings.run.engine, session.workers, session.console.at_work) as pool:
+    with pool_for(settings, session) as pool:
         results = []
         try:
             with Lookahead(list(own.items()), workspace, session, pool) as ahead:

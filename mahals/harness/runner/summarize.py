@@ -16,8 +16,15 @@ from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, at, find
 from mahals.harness.workspace.settings import Settings, is_canonical
 from mahals.harness.workspace.telling import is_told
+from mahals.kernels import environment
 from mahals.phase import STUDY
 from mahals.records import InputError
+
+
+def pool_for(settings: Settings, session: Session) -> LocalPool:
+    """Where the tasks of these settings run: with pinned kernels, if their models are organisms."""
+    kernels = environment(settings.weights)
+    return open_pool(settings.run.engine, session.workers, session.console.at_work, kernels)
 
 
 def gather(name: str, settings: Settings, workspace: Workspace, session: Session) -> list[Results]:
@@ -25,7 +32,7 @@ def gather(name: str, settings: Settings, workspace: Workspace, session: Session
 
     What is told already stays. Raises InputError if a unit is not finished.
     """
-    with open_pool(settings.run.engine, session.workers, session.console.at_work) as pool:
+    with pool_for(settings, session) as pool:
         summarizer = Summarizer(settings, workspace, session, pool)
         units = summarizer.finished(name)
         if old := [each for each in units if not is_told(each)]:
@@ -40,7 +47,7 @@ def redraw(name: str, settings: Settings, workspace: Workspace, session: Session
 
     Rows and kept files stay; neither a model nor the fingerprint is asked for.
     """
-    with open_pool(settings.run.engine, session.workers, session.console.at_work) as pool:
+    with pool_for(settings, session) as pool:
         summarizer = Summarizer(settings, workspace, session, pool)
         results = summarizer.standing(name)
         summarizer.redraw(results)

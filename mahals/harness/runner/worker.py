@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mahals.harness.runner.journal import Done
 from mahals.harness.runner.lab import LabSpec, Staged, WorkLab
+from mahals.kernels import in_use
 from mahals.records import canonical, digest
 from mahals.usage import recording
 
@@ -56,6 +57,6 @@ def measure_task(argument: MeasureArgs, report: Report) -> Done:
                 rows.append(canonical(row))
         seconds, kept = round(time.monotonic() - began, 3), dict(lab.staged.hashes)
         budgets = tuple(sorted(used.budgets))
-        return Done(lab.staged.task, tuple(rows), kept, seconds, budgets, used.halved)
+        return Done(lab.staged.task, tuple(rows), kept, seconds, budgets, used.halved, in_use())
     finally:
         lab.staged = None

@@ -207,6 +207,8 @@ def _tags(item: Results, facts: Mapping[str, Any]) -> dict[str, str]:
     tags.update(dict(flattened({**named, **facts["machine"]})))
     if ran_on := facts.get("ran_on"):
         tags["cpu"] = ", ".join(sorted({each["cpu"] for each in ran_on}))
+    if ran_on := facts.get("ran_on"):
+        tags["cpu"] = ", ".join(sorted({each["cpu"] for each in ran_on}))
     if facts["commit"] is not None:
         tags["mlflow.source.git.commit"] = facts["commit"]
     tags.update({f"version.{name}": str(value) for name, value in facts["versions"].items()})

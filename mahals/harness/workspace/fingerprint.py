@@ -18,6 +18,7 @@ from mahals.harness.workspace.model_registry import check_models, load_registry
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, find
 from mahals.harness.workspace.settings import Settings, effective, reads_of, upstream_names
+from mahals.kernels import OWN, described, environment
 from mahals.phase import STUDY, Phase
 from mahals.records import InputError, digest, to_plain
 
@@ -37,6 +38,7 @@ class Machine:
     dtype: str = "float32"
     threads: int = 1  # per worker process
     batch: str = "fixed token budget"
+    kernels: str = described(environment("organism"))
 
 
 AUTOMATIC = "tokens from free memory, halved where it is short"
@@ -54,7 +56,7 @@ class Resolver:
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self.workspace, self.settings = workspace, settings
         hub = settings.weights == "hub"
-        self.machine = Machine(batch=AUTOMATIC) if hub else Machine()
+        self.machine = Machine(batch=AUTOMATIC, kernels=OWN) if hub else Machine()
         self._registry: dict[str, ModelEntry] | None = None
         self._found: dict[tuple[str, str], Results] = {}
         self._whole: Resolver | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mahals.kernels import OWN
 from mahals.models.activations.budget import tokens_at
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded
@@ -112,7 +114,8 @@ def tokens_hash(encoded: Sequence[Encoded]) -> str:
 def _device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    kernels = f"{torch.backends.cpu.get_cpu_capability()} {os.environ.get('MKL_CBWR', OWN)}"
+    return f"{device.type} {platform.machine()} {kernels}"
 
 
 def _code() -> str:

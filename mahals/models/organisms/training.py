@@ -45,7 +45,10 @@ _CARD = "organism.json"
 
 @dataclass(frozen=True)
 class Order:
-    """One organism to be trained; the same order gives the same bytes on the same machine."""
+    """One organism to be trained.
+
+    The same order gives the same bytes on one CPU, with pinned kernels (`mahals.kernels`) on all.
+    """
 
     name: str  # key of the registry
     shape: OrganismShape

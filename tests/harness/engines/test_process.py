@@ -31,7 +31,7 @@ def test_an_input_error_comes_back_as_itself_and_others_with_their_traceback() -
     assert [label for label, _ in watch.errors] == ["r", "t"]
 
 
-FORKING = "from mahals.harness.engines.process import prepare_to_fork\nprepare_to_fork()\n"
+FORKING = "from mahals.harness.engines.process import prepare_to_fork\nprepare_to_fork({})\n"
 
 
 @pytest.mark.parametrize(("start", "forked"), [("", False), (FORKING, True)])
@@ -74,9 +74,9 @@ def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path
         "from mahals.harness.engines.process import prepare_to_fork\n"
         "from mahals.harness.engines.process import forks\n"
         "{first}\n"
-        "prepare_to_fork()\n"
+        "prepare_to_fork({{}})\n"
         "{then}\n"
-        "print(forks())\n"
+        "print(forks({{}}))\n"
     )
     wait = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
     found = {

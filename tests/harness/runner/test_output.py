@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 
+from mahals.kernels import OWN, cpu_name, described, environment
 from mahals.records import InputError
 from tests.support import toy_study as toy
 from tests.support.toy_runs import outputs
@@ -102,6 +103,10 @@ def test_run_json_says_how_it_was_made(reference: Path) -> None:
     assert set(run["inputs"]["upstream"]) == {"words/study"}
     assert run["machine"] == {
         "device": "cpu", "dtype": "float32", "threads": 1, "batch": "fixed token budget",
+        "kernels": described(environment("organism")),
     }  # fmt: skip
+    assert run["inputs"]["machine"] == run["machine"], "a change of kernels is another fingerprint"
+    (ran_on,) = run["ran_on"]  # what the process says of itself, not what was asked for
+    assert ran_on["cpu"] == cpu_name() and ran_on["mkl"] == os.environ.get("MKL_CBWR", OWN)
     assert {"python", "torch", "transformers"} <= set(run["versions"])
     assert set(run["kept"]) == {f"values{i}/{part}.txt" for i in range(4) for part in range(5)}
