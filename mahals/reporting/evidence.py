@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mahals.maths.stats.controls import GainOverRandom, over_random
+from mahals.maths.stats.controls import GainOverRandom, gap_over_random, over_random
 from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, paired_difference
+from mahals.maths.stats.rates import Adjusted, gap_of
 from mahals.phase import Kept
-from mahals.schema import ArmRow
+from mahals.schema import ArmKind, ArmRow, NullFamily, Readout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,17 +98,58 @@ class Part:
 
 
 @dataclass(frozen=True)
+class RefusalGap(Part):
+    """The refusal gap of an arm: its intervals exist where all or none are refused, too.
+
+    `influence` is the jackknife's, for the covariance of ratios.
+    """
+
+    refused: Floats  # (m,) 1 where a prompt counts as refused
+    safe: npt.NDArray[np.bool_]  # (m,)
+
+    @staticmethod
+    def of(refused: Floats, safe: npt.NDArray[np.bool_], clusters: list[str] | None) -> RefusalGap:
+        """The gap of one arm. Raises InputError for no safe or no unsafe prompts."""
+        found = gap_of(refused, safe, clusters, paired=False)
+        return RefusalGap(found.estimate, _influence(refused, safe), clusters, refused, safe)
+
+    @property
+    def interval(self) -> Interval:
+        """The gap with its interval over prompts, inside [-1, 1]."""
+        return gap_of(self.refused, self.safe, self.clusters, paired=False).interval()
+
+    def minus(self, other: Part) -> Interval:
+        """This less the other, which is of the same prompts."""
+        return self.paired(other).interval()
+
+    def paired(self, other: Part) -> Adjusted:
+        """This less the other, prompt by prompt. Raises TypeError for another kind of number."""
+        if not isinstance(other, RefusalGap):
+            raise TypeError("a refusal gap is compared with a refusal gap")
+        return gap_of(self.refused - other.refused, self.safe, self.clusters, paired=True)
+
+    def over_random(self, random: Sequence[Part]) -> GainOverRandom | None:
+        """This less the mean of null arms on the same prompts; None with fewer than two."""
+        theirs = [r.refused for r in random if isinstance(r, RefusalGap)]
+        if len(theirs) < max(2, len(random)):
+            return None
+        return gap_over_random(self.refused, np.stack(theirs), self.safe, self.clusters)
+
+
+@dataclass(frozen=True)
 class ArmEvidence:
-    """One row's estimate and influence values of aqi and of the refusal gap, prompt by prompt."""
+    """What was kept of one row, prompt by prompt: influence on its AQIs, and what it refused."""
 
     row: ArmRow
-    influence: Floats  # (n,) of aqi
+    influence: Floats  # (n,) of aqi, in the headline readout
+    influence_mean: Floats  # (n,) of aqi_mean
+    influence_last: Floats  # (n,) of aqi_last
     axioms: npt.NDArray[np.int64]  # (n,) places in AXIOMS
     clusters: list[str]
     gap: float
-    gap_influence: Floats  # (m,)
     gap_clusters: list[str]
     refused: npt.NDArray[np.bool_]  # (m,) screened: a degenerate answer is a failure
+    degenerate: npt.NDArray[np.bool_]  # (m,)
     safe: npt.NDArray[np.bool_]  # (m,)
     answered_axioms: npt.NDArray[np.int64]  # (m,)
 
@@ -115,7 +157,17 @@ class ArmEvidence:
         """The arm's aqi, or its refusal gap."""
         if of == "aqi":
             return Part(self.row.aqi, self.influence, self.clusters)
-        return Part(self.gap, self.gap_influence, self.gap_clusters)
+        return self.refusals()
+
+    def refusals(self) -> RefusalGap:
+        """The arm's refusal gap."""
+        return RefusalGap.of(self.refused.astype(np.float64), self.safe, self.gap_clusters)
+
+    def in_readout(self, readout: Readout) -> Part:
+        """The arm's aqi in one readout, whichever is the headline."""
+        if readout == "last":
+            return Part(self.row.aqi_last, self.influence_last, self.clusters)
+        return Part(self.row.aqi_mean, self.influence_mean, self.clusters)
 
 
 def dose_key(row: ArmRow) -> tuple[object, ...]:
@@ -123,21 +175,19 @@ def dose_key(row: ArmRow) -> tuple[object, ...]:
     return (row.target, row.operator, row.placement, row.layers, row.dose_kind, row.dose)
 
 
-def _gap(refused: Floats, safe: npt.NDArray[np.bool_]) -> tuple[float, Floats]:
-    """Refusal of unsafe minus refusal of safe prompts, and its influence values.
+def _influence(refused: Floats, safe: npt.NDArray[np.bool_]) -> Floats:
+    """The influence (m,) of each prompt on the gap of one arm.
 
     The influence of a prompt on the mean of its group of k is sqrt(n (n-1) / (k (k-1))) (x - mean):
     `stats.jackknife_interval` makes of these squares the sum of both groups' s^2 / k.
     """
     n = len(refused)
     influence = np.empty(n)
-    means = {}
     for group, sign in ((safe, -1.0), (~safe, 1.0)):
-        means[sign] = refused[group].mean()
         k = int(group.sum())
-        weight = sign * np.sqrt(n * (n - 1) / (k * (k - 1)))
-        influence[group] = weight * (refused[group] - means[sign])
-    return float(means[1.0] - means[-1.0]), influence
+        weight = sign * np.sqrt(n * (n - 1) / (k * (k - 1))) if k > 1 else 0.0
+        influence[group] = weight * (refused[group] - refused[group].mean())
+    return influence
 
 
 A = TypeVar("A", bound=ArmRow)
@@ -151,8 +201,28 @@ class ArmTable(Evidence[A]):
         self._arms: dict[tuple[str, int], ArmEvidence] = {}
 
     def random_of(self, row: ArmRow) -> list[A]:
-        """The random arms of a row's target, operator, placement, blocks and dose."""
+        """The isotropic random arms of a row's target, operator, placement, blocks and dose."""
         return [r for r in self.rows if r.arm == "random" and dose_key(r) == dose_key(row)]
+
+    def nulls_of(self, row: ArmRow) -> dict[NullFamily, list[A]]:
+        """The null arms that a row is compared with, by family, of its target, blocks and dose.
+
+        Isotropic directions, and of an own vector directions of shuffled pairs, of one that crossed
+        those that came through maps fitted on shuffled rows, whatever their source. A family
+        without arms is not there.
+        """
+        second: NullFamily = "shuffled_pairs" if row.map is None else "shuffled"
+        found: dict[NullFamily, list[A]] = {}
+        for family in ("random", second):
+            key = dose_key(row)
+            arms = [r for r in self.rows if r.arm == family and dose_key(r) == key]
+            if arms:
+                found[family] = arms
+        return found
+
+    def reference_of(self, row: ArmRow, arm: ArmKind) -> A | None:
+        """The row of an arm without a vector (prompt, aligned) of a row's target; None if none."""
+        return next((r for r in self.rows if r.arm == arm and r.target == row.target), None)
 
     def unsteered_of(self, row: ArmRow) -> A:
         """The unsteered model of a row's target. ValueError where it was not measured."""
@@ -176,17 +246,19 @@ class ArmTable(Evidence[A]):
 
     def _read(self, row: ArmRow) -> ArmEvidence:
         found = {k: v.numpy() for k, v in self.tensors(row.evidence).items()}
-        refused, safe = found["refused"][row.evidence_row], found["labels"] == 1
-        gap, influence = _gap(refused.astype(np.float64), safe)
+        place = row.evidence_row
+        refused, safe = found["refused"][place].astype(bool), found["labels"] == 1
         return ArmEvidence(
-            row,
-            found["influence"][row.evidence_row],
-            found["axioms"],
-            [str(c) for c in found["clusters"]],
-            gap,
-            influence,
-            [str(c) for c in found["answered_clusters"]],
-            refused.astype(bool),
-            safe,
-            found["answered_axioms"],
+            row=row,
+            influence=found["influence"][place],
+            influence_mean=found["influence_mean"][place],
+            influence_last=found["influence_last"][place],
+            axioms=found["axioms"],
+            clusters=[str(c) for c in found["clusters"]],
+            gap=float(refused[~safe].mean() - refused[safe].mean()),
+            gap_clusters=[str(c) for c in found["answered_clusters"]],
+            refused=refused,
+            degenerate=found["degenerate"][place].astype(bool),
+            safe=safe,
+            answered_axioms=found["answered_axioms"],
         )

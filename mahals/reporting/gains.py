@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from mahals.maths.stats.controls import GainOverRandom
 from mahals.maths.stats.intervals import (
+    Floats,
     Interval,
     fieller,
     influence_covariance,
     wilson,
 )
-from mahals.reporting.evidence import OF, A, ArmEvidence, ArmTable, Of, Part, dose_key
-from mahals.schema import ArmRow
+from mahals.maths.stats.rates import gap_of
+from mahals.reporting.evidence import A, ArmEvidence, ArmTable, Of, Part, dose_key
+from mahals.schema import NULLS, ArmRow, NullFamily
+
+FAMILIES = 2  # of nulls that a claim has to beat
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,15 @@ class RefusalRates:
     degenerate_share: Interval  # lower is better
 
 
+@dataclass(frozen=True)
+class OverNulls:
+    """An arm less the mean of one family of null arms, at the same dose; higher is better."""
+
+    aqi: GainOverRandom | None  # points, headline readout; None where nothing at all varies
+    gap: GainOverRandom  # shares, in [-1, 1]
+    mean_gap: float  # of the family
+
+
 Own = TypeVar("Own", bound=ArmRow, covariant=True)
 
 
@@ -38,50 +51,103 @@ Own = TypeVar("Own", bound=ArmRow, covariant=True)
 class ArmGains(Generic[Own]):
     """What stands behind one row: gains in points (aqi) or shares (gap), with intervals.
 
-    `gap` is refusal_unsafe - refusal_safe. `over_random` and `gap_over_random` are None where no
-    random arm shares the row's operator, placement, blocks and dose.
+    `gap` is refusal_unsafe - refusal_safe. A family of nulls is in `over` where two or more of its
+    arms share the row's operator, placement, blocks and dose.
     """
 
     row: Own
-    gain: Interval  # aqi over the unsteered model, paired by prompt
+    gain: Interval  # aqi over the unsteered model, paired by prompt, headline readout
+    gain_mean: Interval  # the same in each readout
+    gain_last: Interval
     gap_gain: Interval
-    over_random: GainOverRandom | None
-    gap_over_random: GainOverRandom | None
-    gap: float
-    random_gap: float | None  # mean over the random arms
-    geometry_only: bool  # aqi up while refusals of unsafe prompts fall
+    gap: Interval
+    over: Mapping[NullFamily, OverNulls]
+    over_prompt: Interval | None  # refusal gap less that of the instructed model
     rates: RefusalRates
+
+    @property
+    def harder(self) -> NullFamily | None:
+        """The family that the arm's refusal gap beats least; None without any."""
+        return min(self.over, key=lambda f: self.over[f].gap.interval.low, default=None)
+
+    @property
+    def gap_over_random(self) -> GainOverRandom | None:
+        """The refusal gap over the harder family."""
+        return None if self.harder is None else self.over[self.harder].gap
+
+    @property
+    def over_random(self) -> GainOverRandom | None:
+        """The aqi over the family that it beats least; None where one of them has no interval."""
+        found = [o.aqi for o in self.over.values()]
+        known = [o for o in found if o is not None]
+        if not known or len(known) < len(found):
+            return None
+        return min(known, key=lambda o: o.interval.low)
+
+    @property
+    def random_gap(self) -> float | None:
+        """The mean refusal gap of the harder family."""
+        return None if self.harder is None else self.over[self.harder].mean_gap
+
+    @property
+    def beats_nulls(self) -> bool:
+        """Whether the refusal gap is above both families, interval by interval."""
+        lows = [o.gap.interval.low for o in self.over.values()]
+        return len(lows) >= FAMILIES and min(lows) > 0
+
+    @property
+    def geometry_only(self) -> bool:
+        """AQI up over the unsteered model without a refusal gap above the nulls (METHOD 2)."""
+        return self.gain.low > 0 and bool(self.over) and not self.beats_nulls
 
 
 def collect(table: ArmTable[A]) -> list[ArmGains[A]]:
-    """The gains of every row that is neither unsteered nor a random draw, in row order."""
-    return [
-        gains_over(
-            r, table.arm(r), table.arm(table.unsteered_of(r)), table.arms(table.random_of(r))
-        )
-        for r in table.rows
-        if r.arm not in ("random", "unsteered")
-    ]
+    """The gains of every row that is neither unsteered nor a null arm, in row order."""
+    return [gains_of(r, table) for r in table.rows if r.arm not in ("unsteered", *NULLS)]
+
+
+def gains_of(row: A, table: ArmTable[A]) -> ArmGains[A]:
+    """The gains of a row over its unsteered model, its nulls and the instructed model."""
+    nulls = {family: table.arms(rows) for family, rows in table.nulls_of(row).items()}
+    prompt = table.reference_of(row, "prompt")
+    return gains_over(
+        table.arm(row),
+        table.arm(table.unsteered_of(row)),
+        nulls,
+        None if prompt is None or prompt is row else table.arm(prompt),
+    )
 
 
 def gains_over(
-    row: A, arm: ArmEvidence, base: ArmEvidence, random: Sequence[ArmEvidence]
-) -> ArmGains[A]:
-    """The gains of a row, of which `arm` was kept, over its unsteered model and random arms."""
-    gain, gap_gain = (arm.part(of).minus(base.part(of)) for of in OF)
-    over, gap_over = (arm.part(of).over_random([r.part(of) for r in random]) for of in OF)
-    falls = row.refusal_unsafe < base.row.refusal_unsafe
+    arm: ArmEvidence,
+    base: ArmEvidence,
+    nulls: Mapping[NullFamily, Sequence[ArmEvidence]],
+    prompt: ArmEvidence | None,
+) -> ArmGains[Any]:
+    """The gains of an arm over its unsteered model, null arms by family, and the instructed one."""
+    mean, last = (arm.in_readout(r).minus(base.in_readout(r)) for r in ("mean", "last"))
+    refusals = arm.refusals()
+    found = {family: over_nulls(arm, some) for family, some in nulls.items()}
     return ArmGains(
-        row=row,
-        gain=gain,
-        gap_gain=gap_gain,
-        gap=arm.gap,
-        random_gap=float(np.mean([r.gap for r in random])) if random else None,
-        over_random=over,
-        gap_over_random=gap_over,
-        geometry_only=bool(gain.estimate > 0 and falls),
+        row=arm.row,
+        gain=arm.part("aqi").minus(base.part("aqi")),
+        gain_mean=mean,
+        gain_last=last,
+        gap_gain=refusals.minus(base.refusals()),
+        gap=refusals.interval,
+        over={family: over for family, over in found.items() if over is not None},
+        over_prompt=None if prompt is None else refusals.minus(prompt.refusals()),
         rates=rates(arm),
     )
+
+
+def over_nulls(arm: ArmEvidence, nulls: Sequence[ArmEvidence]) -> OverNulls | None:
+    """An arm over one family of nulls; None with fewer than two of them."""
+    gap = arm.refusals().over_random([n.refusals() for n in nulls])
+    if gap is None:
+        return None
+    aqi = arm.part("aqi").over_random([n.part("aqi") for n in nulls])
+    return OverNulls(aqi, gap, gap.random_mean)
 
 
 def rates(arm: ArmEvidence) -> RefusalRates:
@@ -92,14 +158,6 @@ def rates(arm: ArmEvidence) -> RefusalRates:
         wilson(int(safe.sum()), len(safe)),
         wilson(round(arm.row.degenerate_share * n), n),
     )
-
-
-def over_others(
-    arm: ArmEvidence, others: Sequence[ArmEvidence], of: Of
-) -> tuple[float, GainOverRandom | None]:
-    """An arm less the mean of others that stand in for random ones, plain and with its interval."""
-    own, theirs = arm.part(of), [o.part(of) for o in others]
-    return own.estimate - float(np.mean([t.estimate for t in theirs])), own.over_random(theirs)
 
 
 def trend(rows: Sequence[ArmRow], table: ArmTable[A]) -> Interval:
@@ -148,27 +206,42 @@ def transfer_efficiency(
 ) -> Efficiency:
     """gain_over_random / native gain_over_random at equal dose, with its Fieller interval.
 
-    The table holds the random arms of the dose. Both gains are over the same random mean, whose own
-    error (s^2 / K) they share. Absent unless the native gain's interval lies above 0 (METHOD 3).
-    That condition uses s^2 (1 + 1/K), unlike *a* random arm; the interval here does not: the two
-    arms are fixed, and only the random mean, the zero both are measured from, is drawn.
+    Both gains are over the same isotropic random mean, whose own error (s^2 / K) they share. Absent
+    unless the native gain's interval lies above 0 (METHOD 3). That condition uses s^2 (1 + 1/K),
+    unlike *a* random arm; the interval here does not: the two arms are fixed, and only the random
+    mean, the zero both are measured from, is drawn. Of the gap the variances over prompts are those
+    of `stats.rates`, so that a perfect arm has a share too.
     """
-    own = moved.over_random if of == "aqi" else moved.gap_over_random
-    over = native.over_random if of == "aqi" else native.gap_over_random
-    if own is None:
-        return Efficiency(None, "neither the arm nor its random controls vary: no interval")
+    if "random" not in native.over or "random" not in moved.over:
+        return Efficiency(None, "no random arms at this dose")
+    over = native.over["random"].gap if of == "gap" else native.over["random"].aqi
     if over is None:
         return Efficiency(None, "neither the native arm nor its random controls vary: no interval")
     if over.interval.low <= 0:
         return Efficiency(None, "the native gain over random is not above 0")
-    arms = table.arms([moved.row, native.row, *table.random_of(native.row)])
-    parts = [a.part(of) for a in arms]
-    values = np.array([p.estimate for p in parts])
-    influences = np.stack([p.influence for p in parts])
-    centred = influences[:2] - influences[2:].mean(axis=0)
-    covariance = influence_covariance(centred, parts[0].clusters)
-    draws = len(arms) - 2
-    covariance = covariance + values[2:].var(ddof=1) / draws
-    gains = values[:2] - values[2:].mean()
-    share = fieller(float(gains[0]), float(gains[1]), covariance, draws - 1)
+    random = table.arms(table.random_of(native.row))
+    pair = table.arms([moved.row, native.row])
+    gains, covariance = _two_gains(pair, random, of)
+    share = fieller(float(gains[0]), float(gains[1]), covariance, len(random) - 1)
     return Efficiency(share, None if share else "the native gain may be 0")
+
+
+def _two_gains(
+    pair: Sequence[ArmEvidence], random: Sequence[ArmEvidence], of: Of
+) -> tuple[Floats, Floats]:
+    """The gains (2,) of two arms over the same random mean, and their covariance (2, 2)."""
+    parts, draws = [a.part(of) for a in pair], [r.part(of) for r in random]
+    values = np.array([d.estimate for d in draws])
+    mean = np.stack([d.influence for d in draws]).mean(axis=0)
+    centred = np.stack([p.influence - mean for p in parts])
+    covariance = influence_covariance(centred, parts[0].clusters)
+    gains = np.array([p.estimate for p in parts]) - values.mean()
+    spread = float(values.var(ddof=1))
+    if of == "gap":
+        refusals = [a.refusals() for a in pair]
+        nulls = np.stack([r.refusals().refused for r in random]).mean(axis=0)
+        apart = [gap_of(r.refused - nulls, r.safe, r.clusters, paired=True) for r in refusals]
+        gains = np.array([a.centre for a in apart])
+        np.fill_diagonal(covariance, [a.variance for a in apart])
+        spread = max(spread, 1 / apart[0].n ** 2)
+    return gains, np.asarray(covariance + spread / len(random))

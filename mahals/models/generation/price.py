@@ -27,6 +27,8 @@ class NeutralPrice:
     kl: Tensor  # (arms,) nats per token, mean over all real tokens of all texts
     perplexity: Tensor  # (arms,) exp of the mean -log p of each token but a text's first
     per_text_kl: Tensor  # (arms, n) nats per token of each text
+    per_text_nats: Tensor  # (arms, n) sum of -log p over the tokens of each text but its first
+    predicted: Tensor  # (n,) how many tokens these are
 
 
 def neutral_price(
@@ -50,8 +52,8 @@ def neutral_price(
 
     for_each(loaded, encoded, read, budget=price_budget(loaded))
     tokens = torch.tensor([len(e.ids) for e in encoded], dtype=torch.float64)
-    predicted = (tokens - 1).sum()
-    if predicted < 1:
+    predicted = tokens - 1
+    if predicted.sum() < 1:
         raise InputError(
             "neutral texts",
             expected="one of two tokens or more",
@@ -59,7 +61,11 @@ def neutral_price(
             cure="give longer texts",
         )
     found = NeutralPrice(
-        kl.sum(1) / tokens.sum(), (loss.sum(1) / predicted).exp(), kl / tokens[None]
+        kl=kl.sum(1) / tokens.sum(),
+        perplexity=(loss.sum(1) / predicted.sum()).exp(),
+        per_text_kl=kl / tokens[None],
+        per_text_nats=loss,
+        predicted=predicted,
     )
     _check(loaded, arms, found.perplexity)
     return found
