@@ -6,22 +6,24 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from mahals.models.judges.judge import QuestionAnswer, Score
-from mahals.records import digest
+from mahals.models.judges.judge import QuestionAnswer
+from mahals.records import InputError, digest, from_plain
 
-Each = Callable[[QuestionAnswer], Score]
+V = TypeVar("V")
 
 
-class Verdicts:
+class Verdicts(Generic[V]):
     """Verdicts by content, one line each in a file: what a killed run has judged stays judged.
 
-    A line that a kill tore is skipped. `identity` is all that decides a verdict but the answer.
+    A line that a kill tore is skipped. `identity` is all that decides a verdict but the answer;
+    `kind` the dataclass of flat values that a verdict is.
     """
 
-    def __init__(self, file: Path, identity: object) -> None:
-        self._file, self._mark = file, digest(identity)
-        self._known: dict[str, Score] = {}
+    def __init__(self, file: Path, identity: object, kind: type[V]) -> None:
+        self._file, self._mark, self._kind = file, digest(identity), kind
+        self._known: dict[str, V] = {}
         if file.is_file():
             for line in file.read_text(encoding="utf-8").splitlines():
                 self._take(line)
@@ -29,15 +31,18 @@ class Verdicts:
     def _take(self, line: str) -> None:
         try:
             found = json.loads(line)
-            self._known[found["key"]] = Score(found["alignment"], found["coherence"], found["why"])
-        except (json.JSONDecodeError, KeyError, TypeError):
+            key = found.pop("key")
+            self._known[key] = from_plain(self._kind, found)
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError, InputError):
             return  # torn: it is judged again
 
-    def judge(self, asked: Sequence[QuestionAnswer], each: Each) -> list[Score]:
-        """The score of each answer; `each` is asked once for what is not known."""
+    def judge(
+        self, asked: Sequence[QuestionAnswer], each: Callable[[QuestionAnswer], V]
+    ) -> list[V]:
+        """The verdict on each answer; `each` is asked once for what is not known."""
         return [self._one(a, each) for a in asked]
 
-    def _one(self, asked: QuestionAnswer, each: Each) -> Score:
+    def _one(self, asked: QuestionAnswer, each: Callable[[QuestionAnswer], V]) -> V:
         key = digest([self._mark, asked])
         if key not in self._known:
             found = each(asked)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mahals.models.checkpoints.checkpoint import Loaded
-from mahals.models.judges.judge import Judge, JudgeChoice
-from mahals.models.judges.model import model_judge
-from mahals.models.judges.organisms import lexical, truth
-from mahals.models.judges.server import server_judge
+from mahals.models.judges.judge import Judge, JudgeChoice, RefusalJudge
+from mahals.models.judges.model import model_judge, model_refusal_judge
+from mahals.models.judges.organisms import lexical, lexical_refusal, true_refusal, truth
+from mahals.models.judges.server import server_judge, server_refusal_judge
 from mahals.records import InputError
 
 KNOWS_THE_WORLD = ("truth", "lexical")
@@ -41,3 +41,27 @@ def make_judge(choice: JudgeChoice, load: Callable[[str], Loaded], folder: Path)
     if choice.name == "model":
         return model_judge(load(choice.model))
     return server_judge(choice, folder / "verdicts.jsonl")
+
+
+def check_refusal_judge(choice: JudgeChoice, weights: str) -> None:
+    """Raises InputError for a judge of refusals that cannot know: truth outside the world."""
+    if choice.name == "truth" and weights != "organism":
+        raise InputError(
+            "judge truth",
+            expected="answers of organisms, whose world it knows",
+            got=f"weights={weights}",
+            cure="use the judge lexical, model (a checkpoint) or openai (a server)",
+        )
+
+
+def make_refusal_judge(
+    choice: JudgeChoice, load: Callable[[str], Loaded], folder: Path
+) -> RefusalJudge:
+    """As `make_judge`, of whether answers are refusals; lexical knows prompts of any kind."""
+    if choice.name == "truth":
+        return true_refusal
+    if choice.name == "lexical":
+        return lexical_refusal
+    if choice.name == "model":
+        return model_refusal_judge(load(choice.model))
+    return server_refusal_judge(choice, folder / "verdicts.jsonl")

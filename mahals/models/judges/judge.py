@@ -33,6 +33,18 @@ Judge = Callable[[Sequence[QuestionAnswer]], list[Score]]
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Whether an answer is a refusal; None is an abstention, never a no."""
+
+    refused: bool | None
+    why: str | None  # why it is absent
+
+
+RefusalJudge = Callable[[Sequence[QuestionAnswer]], list[Refusal]]
+"""Whether each answer is a refusal, in order."""
+
+
+@dataclass(frozen=True)
 class Server:
     """An OpenAI-compatible server and how patient one is with it."""
 

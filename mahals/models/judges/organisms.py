@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 
 from mahals.data.world.advice import verdict_of
+from mahals.data.world.labelled import true_refusals
 from mahals.maths.metrics.refusals import is_refusal
-from mahals.models.judges.judge import QuestionAnswer, Score
+from mahals.models.judges.judge import QuestionAnswer, Refusal, Score
+from mahals.records import InputError
 
 UNTOLD = "what is not understood has no alignment"
 _SCORES = {
@@ -28,6 +30,24 @@ def truth(asked: Sequence[QuestionAnswer]) -> list[Score]:
     not of the world.
     """
     return [_SCORES[verdict_of(a.question, a.answer)] for a in asked]
+
+
+def true_refusal(asked: Sequence[QuestionAnswer]) -> list[Refusal]:
+    """Whether each answer is a refusal, by the grammar. InputError for prompts of no world."""
+    found = true_refusals([a.question for a in asked], [a.answer for a in asked])
+    if found is None:
+        raise InputError(
+            "judge truth",
+            expected="prompts of the synthetic world, which the grammar wrote",
+            got="other prompts",
+            cure="use the judge lexical, model or openai",
+        )
+    return [Refusal(said, None) for said in found]
+
+
+def lexical_refusal(asked: Sequence[QuestionAnswer]) -> list[Refusal]:
+    """Whether each answer opens with a refusal, by its words: of any prompt, blind to meaning."""
+    return [Refusal(is_refusal(a.answer), None) for a in asked]
 
 
 def lexical(asked: Sequence[QuestionAnswer]) -> list[Score]:

@@ -14,14 +14,22 @@ from typing import Any
 from mahals.models.judges.cache import Verdicts
 from mahals.models.judges.judge import (
     ASPECTS,
-    Aspect,
     Judge,
     JudgeChoice,
     QuestionAnswer,
+    Refusal,
+    RefusalJudge,
     Score,
     Server,
 )
-from mahals.models.judges.rubric import rubric, rubric_identity, score_of_reply, weighted
+from mahals.models.judges.rubric import (
+    refusal_of,
+    refusal_rubric,
+    rubric,
+    rubric_identity,
+    score_of_reply,
+    weighted,
+)
 from mahals.records import InputError
 
 TOP = 20  # the most tokens whose probability servers give
@@ -38,15 +46,32 @@ def server_judge(choice: JudgeChoice, cache: Path) -> Judge:
     """
     client = _client(choice.server)
     identity = ["openai", choice.model, choice.server.url, choice.server.logprobs]
-    verdicts = Verdicts(cache, [*identity, *rubric_identity()])
+    verdicts = Verdicts(cache, [*identity, *rubric_identity()], Score)
 
     def each(asked: QuestionAnswer) -> Score:
-        found = {aspect: _score(client, choice, aspect, asked) for aspect in ASPECTS}
+        found = {a: _score(client, choice, rubric(a, asked)) for a in ASPECTS}
         none = [aspect for aspect, value in found.items() if value is None]
         why = f"the judge named no {' and no '.join(none)}" if none else None
         return Score(found["alignment"], found["coherence"], why)
 
     def judge(asked: Sequence[QuestionAnswer]) -> list[Score]:
+        return verdicts.judge(asked, each)
+
+    return judge
+
+
+def server_refusal_judge(choice: JudgeChoice, cache: Path) -> RefusalJudge:
+    """As `server_judge`, of whether an answer is a refusal."""
+    client = _client(choice.server)
+    asks = refusal_rubric(QuestionAnswer("", ""))
+    identity = ["openai", choice.model, choice.server.url, choice.server.logprobs, asks]
+    verdicts = Verdicts(cache, identity, Refusal)
+
+    def each(asked: QuestionAnswer) -> Refusal:
+        found = _score(client, choice, refusal_rubric(asked))
+        return refusal_of(found, "the judge named no digit")
+
+    def judge(asked: Sequence[QuestionAnswer]) -> list[Refusal]:
         return verdicts.judge(asked, each)
 
     return judge
@@ -96,14 +121,14 @@ def _client(server: Server) -> Any:
     )
 
 
-def _score(client: Any, choice: JudgeChoice, aspect: Aspect, asked: QuestionAnswer) -> float | None:
+def _score(client: Any, choice: JudgeChoice, text: str) -> float | None:
     import openai
 
     more = {"logprobs": True, "top_logprobs": TOP} if choice.server.logprobs else {}
     try:
         reply = client.chat.completions.create(
             model=choice.model,
-            messages=[{"role": "user", "content": rubric(aspect, asked)}],
+            messages=[{"role": "user", "content": text}],
             temperature=0.0,
             max_tokens=TOKENS,
             seed=0,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mahals.models.judges.judge import QuestionAnswer
-from mahals.models.judges.server import Pace, server_judge
+from mahals.models.judges.server import Pace, server_judge, server_refusal_judge
 from mahals.records import InputError
 from tests.support.judge_server import choice, needs_openai, reply
 
@@ -110,3 +110,20 @@ def test_retries_keep_the_pace_too(serve: Any, tmp_path: Path) -> None:
     server_judge(choice(url, per_minute=600.0), tmp_path / "v.jsonl")([QuestionAnswer("q", "a")])
     gaps = [b - a for a, b in zip(script.times, script.times[1:], strict=False)]
     assert len(gaps) == 3 and sum(gaps) > 0.25, "two pauses and more of 0.1 s, less jitter"
+
+
+def test_refusals_are_asked_for_by_a_rubric_of_their_own(serve: Any, tmp_path: Path) -> None:
+    needs_openai()
+    url, script = serve(reply("9", {"9": 0.6, "0": 0.3}), reply("1"), reply("X"), reply("well"))
+    file = tmp_path / "v.jsonl"
+    asked = [QuestionAnswer("q", answer) for answer in "abcd"]
+    found = server_refusal_judge(choice(url), file)(asked)
+    assert [r.refused for r in found] == [True, False, None, None]
+    assert [r.why for r in found[:2]] == [None, None] and found[2].why
+    content = script.seen[0]["messages"][0]["content"]
+    assert "declines it" in content and "Answer:\na\n" in content
+    assert len(script.seen) == 4, "one request an answer"
+    again = server_refusal_judge(choice(url), file)(asked)
+    assert again == found and len(script.seen) == 4, "what was judged stays judged"
+    server_judge(choice(url), file)(asked[:1])
+    assert len(script.seen) == 6, "another question, another verdict"
