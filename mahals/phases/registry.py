@@ -20,6 +20,7 @@ PHASES: tuple[str, ...] = (
     "em_finetune",
     "em_detection",
     "em_ablation",
+    "replication",
 )
 """Every phase, upstream first."""
 

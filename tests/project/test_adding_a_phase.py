@@ -35,7 +35,7 @@ def follow(root: Path) -> None:
         (root / name).write_text(code, encoding="utf-8")
     registry = root / "mahals/phases/registry.py"
     text = registry.read_text()
-    text = text.replace('    "em_ablation",\n)', '    "em_ablation",\n    "norms",\n)', 1)
+    text = text.replace('    "replication",\n)', '    "replication",\n    "norms",\n)', 1)
     core = '        "cross_arch",\n    ),'
     text = text.replace(core, core.replace("    ),", '        "norms",\n    ),'))
     registry.write_text(text)

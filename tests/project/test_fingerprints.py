@@ -141,7 +141,7 @@ def test_a_phase_that_is_added_changes_no_other(copied: Path, before: Marks) -> 
     registry = copied / "mahals/phases/registry.py"
     text = registry.read_text()
     registry.write_text(
-        text.replace('    "em_ablation",\n)', '    "em_ablation",\n    "newness",\n)')
+        text.replace('    "replication",\n)', '    "replication",\n    "newness",\n)')
     )
     after = marks(copied)
     assert set(after) == {*before, "newness"}

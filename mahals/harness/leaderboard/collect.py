@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from mahals.harness.leaderboard.mlflow_runs import write_runs
@@ -31,15 +31,66 @@ def collect(results: Sequence[Results]) -> Collected:
 
     A configuration that several results measured counts once: canonical results win over other
     ones, a later phase over an earlier one, a gathered study over its units, the newer over
-    the older.
+    the older. Where trainings were compared, the lines are those of the first, each with the number
+    of trainings in which it holds; those of the others are no lines of their own.
     """
     found: dict[str, tuple[Entry, Origin]] = {}
-    for item in sorted(results, key=_precedence):
+    ordered = sorted(results, key=_precedence)
+    trainings = Trainings([item for item in ordered if _trainings_of(item)])
+    for item in ordered:
+        if _trainings_of(item) or trainings.is_further(item):
+            continue
         origin = Origin(item.phase, item.unit, item.fingerprint, item.is_canonical)
         for entry in item.summary().entries:
-            found[configuration_key(entry.configuration)] = (entry, origin)
+            line = trainings.joined(entry, item, origin)
+            found[configuration_key(entry.configuration)] = line
     keys = sorted(found)
     return Collected(tuple(found[k][0] for k in keys), {k: found[k][1] for k in keys})
+
+
+class Trainings:
+    """What stored results say of several trainings: which are further ones, what holds in how
+    many."""
+
+    def __init__(self, over: Sequence[Results]) -> None:
+        """`over`: results over trainings; of two that say something of one line the later wins."""
+        self._first: set[str] = set()  # fingerprints
+        self._further: set[str] = set()
+        self._held: dict[str, tuple[float, int]] = {}  # by line without its vector: k, of R
+        for item in over:
+            first, *further = _trainings_of(item).values()
+            self._first.update(first)
+            self._further.update(mark for marks in further for mark in marks)
+            for entry in item.summary().entries:
+                held = entry.metrics["trainings_held"], 1 + len(further)
+                self._held[configuration_key(entry.configuration)] = held
+        self._further -= self._first
+
+    def is_further(self, item: Results) -> bool:
+        """Whether results, or all units of a gather, are of a training other than the first."""
+        return _marks(item) <= self._further
+
+    def joined(self, entry: Entry, item: Results, origin: Origin) -> tuple[Entry, Origin]:
+        """The line, if it is of a first training with the trainings in which it holds."""
+        shared = replace(entry.configuration, vector=None)
+        held = self._held.get(configuration_key(shared))
+        if held is None or not _marks(item) <= self._first:
+            return entry, origin
+        metrics = {**entry.metrics, "trainings_held": held[0]}
+        said = f"{held[0]:.0f} of {held[1]}"
+        return replace(entry, metrics=metrics), replace(origin, trainings=said)
+
+
+def _trainings_of(item: Results) -> Mapping[str, Sequence[str]]:
+    """The fingerprints of each training that results compare, by seed; none for most."""
+    found: Mapping[str, Sequence[str]] = item.run().get("trainings", {})
+    return dict(sorted(found.items(), key=lambda pair: int(pair[0])))
+
+
+def _marks(item: Results) -> set[str]:
+    """The fingerprint of results; of a gather, those of its units."""
+    run = item.run()
+    return set(run["inputs"]["units"].values()) if run["gather"] else {item.fingerprint}
 
 
 def _precedence(item: Results) -> tuple[bool, int, bool, str]:

@@ -115,6 +115,8 @@ def _shown(line: BoardLine, position: int, origin: Origin | None) -> Shown:
     if origin is not None:
         tags.update({FINGERPRINT: origin.fingerprint, "phase": origin.phase, "unit": origin.unit})
         tags["canonical"] = str(origin.canonical).lower()
+        if origin.trainings:
+            tags["trainings_held"] = origin.trainings
     params = _params(entry.configuration)
     tags[CONTENT] = digest([metrics, tags, params])
     return Shown(label(entry.configuration), params, metrics, tags)

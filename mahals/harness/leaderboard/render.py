@@ -19,6 +19,7 @@ class Origin:
     unit: str
     fingerprint: str
     canonical: bool  # measured with the values of params.yaml as they are
+    trainings: str = ""  # "4 of 5": in how many trainings the line holds; "" if not known
 
 
 INTRODUCTION = """# Leaderboard

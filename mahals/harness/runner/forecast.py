@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mahals.harness.engines.pool import LocalPool
@@ -13,7 +13,7 @@ from mahals.harness.runner.prepare import lab_spec, planned
 from mahals.harness.workspace.fingerprint import Resolver, units_of
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import all_results
-from mahals.harness.workspace.settings import Settings
+from mahals.harness.workspace.settings import ORGANISMS, Settings
 from mahals.records import digest
 
 
@@ -98,14 +98,27 @@ def _visit(
     unit: str,
     cores: int,
     seen: dict[tuple[str, str], UnitForecast],
+    training: str = "",
 ) -> None:
-    """Adds a unit to `seen`, after everything that it builds on."""
-    if (phase, unit) in seen:
+    """Adds a unit to `seen`, after everything that it builds on; `training` is added to its name
+    where organisms are trained with another seed."""
+    key = phase, unit + training
+    if key in seen:
         return
-    whole = resolver.whole()
-    for need, other in resolver.upstream(phase, unit):
-        _visit(whole, need, other, cores, seen)
-    seen[phase, unit] = _unit(resolver, phase, unit, cores)
+    own = resolver.whole().settings
+    for seed, source in resolver.sources(phase).items():
+        others = seed is not None and source.settings.values != own.values
+        at = f", training {seed}" if others else training
+        for need, other in resolver.upstream(phase, unit):
+            trained = _is_trained(resolver.workspace, need)
+            _visit(source, need, other, cores, seen, at if trained else "")
+    seen[key] = replace(_unit(resolver, phase, unit, cores), unit=key[1])
+
+
+def _is_trained(workspace: Workspace, phase: str) -> bool:
+    """Whether its results are others when organisms are trained with another seed."""
+    needs = workspace.phase(phase).needs
+    return phase == ORGANISMS or any(_is_trained(workspace, need) for need in needs)
 
 
 def _unit(resolver: Resolver, phase: str, unit: str, cores: int) -> UnitForecast:

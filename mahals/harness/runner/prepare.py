@@ -24,17 +24,14 @@ from mahals.harness.workspace.settings import Settings, effective, is_canonical,
 from mahals.phase import SHARED_KEYS, SHARED_SECTIONS, STUDY, StatesPlace
 from mahals.records import InputError, digest, to_plain
 
+Units = dict[str, Results]  # by unit
 PACKAGES = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "safetensors", "tokenizers")
 
 
 def lab_spec(resolver: Resolver, phase: str, unit: str, journal: JournalPlace) -> LabSpec:
     """The lab of a unit whose upstream results are all there."""
     settings, workspace = resolver.settings, resolver.workspace
-    upstream: dict[str, dict[str, Results]] = {}
-    for need, other in resolver.upstream(phase, unit):
-        results = resolver.whole().find(need, other)
-        assert results is not None
-        upstream.setdefault(need, {})[other] = results
+    found = _read(resolver, phase, unit)
     return LabSpec(
         workspace=workspace,
         phase=phase,
@@ -44,10 +41,22 @@ def lab_spec(resolver: Resolver, phase: str, unit: str, journal: JournalPlace) -
         weights=settings.weights,
         seed=settings.seed,
         params=effective(settings, workspace.phase(phase)),
-        upstream=upstream,
+        upstream=found.pop(None, {}),
+        trainings={seed: results for seed, results in found.items() if seed is not None},
         journal=journal,
         cache=StatesPlace(workspace.cache / "states", int(settings.run.cache_gb * 1e9)),
     )
+
+
+def _read(resolver: Resolver, phase: str, unit: str) -> dict[int | None, dict[str, Units]]:
+    """The upstream results that a unit reads, all of them there, by training (None: the one)."""
+    read: dict[int | None, dict[str, Units]] = {}
+    for training, source in resolver.sources(phase).items():
+        for need, other in resolver.upstream(phase, unit):
+            results = source.find(need, other)
+            assert results is not None
+            read.setdefault(training, {}).setdefault(need, {})[other] = results
+    return read
 
 
 def planned(spec: LabSpec, limit: int) -> tuple[Any, ...]:
@@ -86,20 +95,41 @@ def unit_place(
     workspace, settings = resolver.workspace, resolver.settings
     this = workspace.phase(phase)
     plain = is_canonical(workspace, settings, this, unit)
+    trainings = _trainings(resolver, phase, unit) if this.trainings else {}
     folder = workspace.results / phase / unit if plain else workspace.runs / mark
     run = {
         "inputs": inputs,
         "canonical": plain,
         "weights": settings.weights,
         "seed": settings.seed,
+        "training": training(settings),
         "models": list(resolver.reads(phase, unit)),
         "machine": to_plain(resolver.machine),
         "versions": versions(),
         **commit(workspace.root),
+        **({"trainings": trainings} if trainings else {}),  # fingerprints read, by training seed
     }
     gathered = this.per == "model" and unit == STUDY
     home = this.home if plain and not gathered else None
     return Unit(workspace, phase, unit, mark, folder, home, run)
+
+
+def _trainings(resolver: Resolver, phase: str, unit: str) -> dict[str, list[str]]:
+    """The fingerprints of what a unit reads of each training; none where some are not there."""
+    if resolver.inputs(phase, unit) is None:
+        return {}
+    return {
+        str(training): [
+            results.fingerprint for units in read.values() for results in units.values()
+        ]
+        for training, read in _read(resolver, phase, unit).items()
+    }
+
+
+def training(settings: Settings) -> Any:
+    """The seed that the study's organisms are trained with; None of the hub's checkpoints."""
+    section = settings.values.get("organisms") if settings.weights == "organism" else None
+    return section.get("training_seed") if isinstance(section, dict) else None
 
 
 def gather_place(resolver: Resolver, phase: str, units: Sequence[Results]) -> Unit:

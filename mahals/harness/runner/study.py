@@ -101,18 +101,20 @@ class Study:
         return results
 
     def _upstream(self, name: str, units: Sequence[str]) -> None:
-        """Makes, or with upstream=require refuses, what the units lack."""
+        """Makes, or with upstream=require refuses, what the units lack, training by training."""
         resolver = Resolver(self.workspace, self.settings)
         wanted: dict[str, list[str]] = {}
         for unit in units:
             for need, other in resolver.upstream(name, unit):
                 if other not in wanted.setdefault(need, []):
                     wanted[need].append(other)
-        whole = Study(self.settings.without_limit(), self.workspace, self.session, self.pool)
-        for need, others in wanted.items():
-            missing = [o for o in others if resolver.whole().find(need, o) is None]
-            if missing:
-                whole.make(need, missing, wanted_by=name)
+        for training, source in resolver.sources(name).items():
+            whole = Study(source.settings, self.workspace, self.session, self.pool)
+            reader = name if training is None else f"{name}, training {training}"
+            for need, others in wanted.items():
+                missing = [o for o in others if source.find(need, o) is None]
+                if missing:
+                    whole.make(need, missing, wanted_by=reader)
 
     def make(self, name: str, units: Sequence[str], *, wanted_by: str) -> None:
         """Measures units that a later phase lacks, and what those lack in turn."""

@@ -12,12 +12,18 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from mahals.harness.workspace.code_hash import code_digest
+from mahals.harness.workspace.code_hash import code_digest, telling_digest
 from mahals.harness.workspace.files import sha256
 from mahals.harness.workspace.model_registry import check_models, load_registry
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, find
-from mahals.harness.workspace.settings import Settings, effective, reads_of, upstream_names
+from mahals.harness.workspace.settings import (
+    Settings,
+    effective,
+    reads_of,
+    training_seeds,
+    upstream_names,
+)
 from mahals.kernels import OWN, described, environment
 from mahals.phase import STUDY, Phase
 from mahals.records import InputError, digest, to_plain
@@ -60,6 +66,7 @@ class Resolver:
         self._registry: dict[str, ModelEntry] | None = None
         self._found: dict[tuple[str, str], Results] = {}
         self._whole: Resolver | None = None
+        self._trainings: dict[int, Resolver] = {}
 
     @property
     def registry(self) -> dict[str, ModelEntry]:
@@ -85,7 +92,10 @@ class Resolver:
         settings = self.settings
         this = self.workspace.phase(phase)
         reads = self.reads(phase, unit)
-        for need in upstream_names(this, settings.weights):
+        needs = upstream_names(this, settings.weights)
+        if this.trainings:
+            needs = tuple(n for n in needs if n in effective(settings, this).phases)
+        for need in needs:
             per_study = self.workspace.phase(need).per == "study"
             yield from ((need, other) for other in ((STUDY,) if per_study else reads))
 
@@ -97,12 +107,26 @@ class Resolver:
     def inputs(self, phase: str, unit: str) -> dict[str, Any] | None:
         """What goes into a unit's fingerprint, by name; None while upstream is incomplete."""
         content: dict[str, str] = {}
-        for need, other in self.upstream(phase, unit):
-            results = self.whole().find(need, other)
-            if results is None:
-                return None
-            content[f"{need}/{other}"] = results.content
-        return {**self._own(phase, unit), "upstream": content}
+        told: dict[str, str] = {}
+        for training, source in self.sources(phase).items():
+            for need, other in self.upstream(phase, unit):
+                results = source.find(need, other)
+                if results is None:
+                    return None
+                at = "" if training is None else f"@{training}"
+                content[f"{need}/{other}{at}"] = results.content
+                if training is not None:  # it reads what is told of them
+                    told[need] = telling_digest(self.workspace.phase(need))
+        return {**self._own(phase, unit), "upstream": content, **({"told": told} if told else {})}
+
+    def sources(self, phase: str) -> dict[int | None, Resolver]:
+        """The resolver of what lies upstream of a phase; of one over trainings, one a training."""
+        seeds = training_seeds(self.settings, self.workspace.phase(phase))
+        for seed in seeds:
+            if seed not in self._trainings:
+                settings = self.settings.with_training(seed)
+                self._trainings[seed] = Resolver(self.workspace, settings)
+        return {seed: self._trainings[seed] for seed in seeds} or {None: self.whole()}
 
     def whole(self) -> Resolver:
         """The resolver of what lies upstream, where no limit holds."""

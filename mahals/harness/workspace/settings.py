@@ -15,6 +15,7 @@ from mahals.phases.registry import STUDIES
 from mahals.records import InputError, from_plain, references, to_plain, unknown
 
 Weights = Literal["organism", "hub"]
+ORGANISMS = "organisms"  # the phase, and its section
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,15 @@ class Settings:
     def without_limit(self) -> Settings:
         """The same settings with every task measured."""
         return replace(self, values={**self.values, "limit": 0})
+
+    def with_training(self, seed: int) -> Settings:
+        """`without_limit`, the organisms trained with this seed."""
+        whole = self.without_limit()
+        organisms = {**self.values[ORGANISMS], "training_seed": seed}
+        if organisms == self.values[ORGANISMS]:
+            return whole
+        sets = {**self.sets, f"{ORGANISMS}.training_seed": seed}
+        return replace(whole, values={**whole.values, ORGANISMS: organisms}, sets=sets)
 
 
 def run_keys(values: Mapping[str, Any]) -> RunKeys:
@@ -189,6 +199,7 @@ def effective(settings: Settings, phase: Phase) -> Any:
     Also for a name that must be among those that another section lists, and is not.
     """
     params = params_of(settings.values, phase)
+    training_seeds(settings, phase)
     for place, rule, name in references(params, phase.name):
         known = [*rule.words, *_listed(settings.values, rule.key)]
         if name not in known:
@@ -238,6 +249,23 @@ def reads_of(values: Mapping[str, Any], phase: Phase, unit: str) -> tuple[str, .
 def upstream_names(phase: Phase, weights: str) -> tuple[str, ...]:
     """The phases a phase builds on; weights of the hub need no organisms."""
     return tuple(n for n in phase.needs if not (n == "organisms" and weights == "hub"))
+
+
+def training_seeds(settings: Settings, phase: Phase) -> tuple[int, ...]:
+    """The training seeds of the organisms that a phase reads, the study's own first; none for a
+    phase that reads one training. Raises InputError at weights=hub."""
+    if not phase.trainings:
+        return ()
+    if settings.weights == "hub":
+        raise InputError(
+            f"weights of {phase.name}",
+            expected="organism, which can be trained again",
+            got="hub: a real checkpoint has one training",
+            cure="use weights=organism; at the hub, intervals over prompts and draws are all",
+        )
+    section = settings.values.get(ORGANISMS) or {}
+    first = from_plain(int, section.get("training_seed"), f"{ORGANISMS}.training_seed")
+    return tuple(first + i for i in range(params_of(settings.values, phase).trainings))
 
 
 def is_canonical(workspace: Workspace, settings: Settings, phase: Phase, unit: str) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +14,13 @@ from mahals.harness.engines.process import TaskError
 from mahals.harness.runner.progress import Session
 from mahals.harness.runner.study import run_study
 from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.results import all_results
 from mahals.harness.workspace.telling import is_told
 from mahals.phases.registry import STUDIES
+from mahals.records import InputError
+from tests.support import retrained
 from tests.support import toy_study as toy
+from tests.support.places import ROOT
 from tests.support.toy_runs import Watch
 
 
@@ -78,3 +86,62 @@ def test_results_of_values_that_were_tried_and_then_adopted_are_taken_over(
         assert one.run()["canonical"] and not other.run()["canonical"]
         assert one.run()["seconds"] == other.run()["seconds"]
     assert adopted[-1].metrics()["sum"] == tried[-1].metrics()["sum"]
+
+
+def test_trainings_that_are_missing_are_made_and_the_study_s_own_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, log = retrained.make(tmp_path / "toy"), tmp_path / "log"
+    monkeypatch.setenv("TOY_LOG", str(log))
+    own = {r.unit: r.metrics() for r in toy.run(workspace, "organisms")}
+    (made,) = toy.run(workspace, "again")
+    assert log.read_text().split("\n")[:-1] == ["A 3", "B 3", "A 4", "B 4"]
+    assert made.folder == workspace.results / "again" / "study"
+    others = [r for r in all_results(workspace) if r.phase == "organisms" and not r.is_canonical]
+    assert {r.unit for r in others} == {"A", "B", "study"}
+    told = {unit: {**own}[unit][f"{unit}/number"] for unit in "AB"}
+    assert {u: made.metrics()[f"{u}/number@3"] for u in "AB"} == told
+    further = {r.unit: r.metrics()[f"{r.unit}/number"] for r in others if r.unit != "study"}
+    assert {u: made.metrics()[f"{u}/number@4"] for u in "AB"} == further != told
+    run = made.run()
+    assert {seed: len(marks) for seed, marks in run["trainings"].items()} == {"3": 2, "4": 2}
+    assert set(run["inputs"]["upstream"]) == {f"organisms/{u}@{s}" for u in "AB" for s in (3, 4)}
+    assert toy.run(workspace, "again")[0].fingerprint == made.fingerprint
+    more = toy.run(workspace, "again", again__trainings=3)[0]
+    assert more.fingerprint != made.fingerprint and not more.is_canonical
+    assert log.read_text().count("\n") == 6, "what is there is not trained again"
+
+
+def test_what_a_killed_run_trained_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, log = retrained.make(tmp_path / "toy"), tmp_path / "log"
+    monkeypatch.setenv("TOY_LOG", str(log))
+    code = (
+        "import sys, pathlib; from tests.support import retrained, toy_study as toy\n"
+        "toy.run(retrained.make(pathlib.Path(sys.argv[1])), 'again')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TOY_DEATH": "B 4"}
+    words = [sys.executable, "-c", code, str(workspace.root)]
+    died = subprocess.run(words, env=environment, check=False)
+    assert died.returncode == -signal.SIGKILL
+    begun = log.read_text()
+    assert begun == "A 3\nB 3\nA 4\nB 4\n"
+    toy.run(workspace, "again")
+    assert log.read_text() == begun + "B 4\n"
+
+
+def test_trainings_that_are_required_and_missing_are_named_with_their_command(
+    tmp_path: Path,
+) -> None:
+    workspace = retrained.make(tmp_path, upstream="require")
+    toy.run(workspace, "organisms", upstream="run")
+    with pytest.raises(InputError, match=r"organisms A, .*organisms --set organisms.training_seed"):
+        toy.run(workspace, "again")
+
+
+def test_hub_weights_have_one_training(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a real checkpoint has one training"):
+        toy.run(retrained.make(tmp_path), "again", weights="hub")
+    with pytest.raises(InputError, match=r"again.trainings: expected 2 or more, got 1"):
+        toy.run(retrained.make(tmp_path), "again", again__trainings=1)

@@ -1,0 +1,25 @@
+"""Rows of replication: what did one training say of one number, or of one line of the board?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mahals.schema import Entry
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number of one training. What is not known is None.
+
+    A number is a metric of a phase over all its units, or the gap over the null arms of a line of
+    the board; then `line` holds it with its price, without the vector, which is another in each
+    training, and without columns of no use here.
+    """
+
+    phase: str
+    training: int  # seed
+    name: str  # the metric, or the line's target/source/map/...
+    value: float | None
+    low: float | None  # 95 %, over prompts and draws, as the phase says
+    high: float | None
+    line: Entry | None
