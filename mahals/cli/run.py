@@ -160,12 +160,19 @@ def uncollected() -> Iterator[None]:
 def _check(workspace: Workspace, settings: Settings, names: Sequence[str]) -> None:
     """Decodes every value that these phases and all upstream of them will ask for."""
     from mahals.harness.engines.pool import ENGINES
-    from mahals.harness.workspace.model_registry import check_models, load_registry
+    from mahals.harness.workspace.model_registry import (
+        check_architectures,
+        check_models,
+        load_registry,
+    )
     from mahals.harness.workspace.settings import effective, upstream_names
 
     if settings.run.engine not in ENGINES:
         raise unknown("engine", settings.run.engine, ENGINES)
-    check_models(settings.models, load_registry(workspace))
+    registry = load_registry(workspace)
+    check_models(settings.models, registry)
+    if settings.weights == "hub":
+        check_architectures(settings.models, registry)
     waiting, seen = list(names), set[str]()
     while waiting:
         name = waiting.pop(0)

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mahals.cli import main
 from mahals.cli import run as measuring
+from mahals.cli.ending import end
 from mahals.harness.manifests import dvc_commit, sources
 from mahals.harness.runner.progress import Session
 from mahals.harness.tracking import database, runs
@@ -31,6 +33,21 @@ def test_dry_run_names_tasks_and_missing_upstreams_and_makes_nothing(
     assert sorted(small.rglob("*")) == before
 
 
+def test_a_dry_run_refuses_a_family_that_no_run_could_measure(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = small / "benchmarks/models.yaml"
+    registry = yaml.safe_load(file.read_text(encoding="utf-8"))
+    registry["Qwen2_7B"]["family"] = "Rwkv"
+    file.unlink()
+    file.write_text(yaml.safe_dump(registry), encoding="utf-8")
+    words = ["run", "baseline_aqi", "--models", "[Qwen2_7B]", "--dry-run"]
+    assert main([*words, "--weights", "organism"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--weights", "hub"]) == 2
+    assert "architecture rwkv of Qwen/Qwen2-7B: expected attention" in capsys.readouterr().err
+
+
 def test_the_end_of_a_study_is_seen(
     results: list[Results],
     told_at_once: None,
@@ -49,7 +66,7 @@ def test_the_end_of_a_study_is_seen(
 
     def show(made: list[Results], store: Store | None) -> None:
         assert store is not None and made == results
-        measuring._publish_boards(Workspace.locate(), store)
+        end(Workspace.locate(), made, made, store)
 
     monkeypatch.setattr(dvc_commit, "committing", committing)
     monkeypatch.setattr(sources, "read_sources", lambda workspace: None)

@@ -34,3 +34,16 @@ def check_models(models: Iterable[str], registry: Mapping[str, ModelEntry]) -> N
     for key in models:
         if key not in registry:
             raise unknown("model", key, registry)
+
+
+def check_architectures(models: Iterable[str], registry: Mapping[str, ModelEntry]) -> None:
+    """Raises InputError for the first model whose hub checkpoints no run could measure.
+
+    As far as the registry and the configs in the hub's cache tell; nothing is fetched.
+    """
+    from mahals.models.checkpoints.architectures import refuse_recurrent_hub
+
+    for entry in map(registry.__getitem__, models):
+        for ref in (entry.base, entry.aligned):
+            if ref is not None:
+                refuse_recurrent_hub(ref, entry.family)

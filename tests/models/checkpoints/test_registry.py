@@ -31,7 +31,8 @@ def test_an_entry_is_read_from_plain_data():
 
 def test_the_registry_is_read_without_torch():
     code = (
-        "import sys; from mahals.models.checkpoints.hub import available_locally; "
+        "import sys; from mahals.models.checkpoints.architectures import refuse_recurrent_hub; "
+        "from mahals.models.checkpoints.hub import available_locally; "
         "from mahals.models.checkpoints.registry import HubRef, ModelEntry; "
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )
