@@ -27,6 +27,9 @@ ArmKind = Literal[
 
 NullFamily = Literal["random", "shuffled_pairs", "shuffled"]
 
+NullArm = tuple[NullFamily, int]
+"""One null arm: its family, and which draw of it."""
+
 NULLS: tuple[NullFamily, ...] = ("random", "shuffled_pairs", "shuffled")
 """The families of null arms: isotropic directions, and directions made as the real one is of data
 that tell nothing. An own vector is compared with the first two, a crossed one with the first and
@@ -176,6 +179,7 @@ class ArmRow(Label):
     suite: str  # version, and a hash of the suite's values and the data
     target: str
     strength: float | None  # the lambda applied, in units of the vector's norm or as dose_kind says
+    at_headline: bool  # whether the dose is the suite's headline one, at which all arms stand
     readout: Readout  # of aqi, its ends and aqi_axioms: the headline of these weights
     aqi: float  # mean of the seven, in points; higher is better separated
     aqi_low: float

@@ -73,6 +73,7 @@ def to_row(
         target=at.loaded.key,
         **vars(label),
         strength=strength,
+        at_headline=label.dose_kind == "kl" and label.dose == at.suite.dose_kl,
         readout=at.readout,
         aqi=found.aqi.aqi.estimate,
         aqi_low=found.aqi.aqi.low,

@@ -2,118 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
 
 from mahals.data.texts import AXIOMS
-from mahals.maths.stats.controls import GainOverRandom
-from mahals.reporting.gains import ArmGains
-from mahals.reporting.report import interval_metrics
-from mahals.schema import AXIOM_COLUMNS, ArmRow, Configuration, Entry
-
-RATES = ("refusal_unsafe", "refusal_safe", "degenerate_share")
-
-
-def headline_metrics(e: ArmGains[ArmRow], prefix: str) -> dict[str, float]:
-    """Metrics of one steered arm at the headline dose, each name after `prefix`."""
-    metrics = {
-        "aqi": e.row.aqi,
-        "aqi_gain": e.gain.estimate,
-        "refusal_gap_gain": e.gap_gain.estimate,
-    }
-    for name, over in (("gain", e.over_random), ("refusal_gap_gain", e.gap_over_random)):
-        if over is not None:
-            metrics |= interval_metrics(f"{name}_over_random", over.interval)
-            metrics[f"{name}_over_random_p"] = over.p
-    if e.row.perplexity_ratio is not None:
-        metrics["perplexity_ratio"] = e.row.perplexity_ratio
-    for name in RATES:
-        metrics |= interval_metrics(name, getattr(e.rates, name))
-    return {prefix + k: v for k, v in metrics.items()}
-
-
-def headline_line(e: ArmGains[ArmRow]) -> str:
-    """One sentence on one steered arm: gain over random with interval, behaviour, price."""
-    row = e.row
-    what = " ".join(p for p in (row.map, row.operator, row.placement) if p)
-    came = "own vector" if row.source == row.target else f"vector of {row.source}"
-    verdict = "; over the ceiling: " + ", ".join(row.over_ceiling) if row.over_ceiling else ""
-    gap = "absent (no random arm at this dose)"
-    if e.gap_over_random is not None:
-        gap = _over(e.gap_over_random) + " over random"
-    elif e.random_gap is not None:
-        gap = f"{e.gap:+.2f} against {e.random_gap:+.2f} of every random arm (nothing varies)"
-    aqi = "absent" if e.over_random is None else _over(e.over_random) + " over random"
-    return (
-        f"{row.target}, {came}, {what}, {row.dose_kind}={row.dose:g}: aqi {aqi}; "
-        f"refusal gap {gap}; {_rates(e)}{'; geometry only' if e.geometry_only else ''}{verdict}"
-    )
-
-
-def _rates(e: ArmGains[ArmRow]) -> str:
-    texts = [f"{name} {getattr(e.rates, name):.2f}" for name in RATES]
-    return ", ".join(texts) + " (Wilson, clusters ignored)"
-
-
-def _over(found: GainOverRandom) -> str:
-    i = found.interval
-    return f"{i:+.2f} (K={found.n_random}, p={found.p:.3g})"
+from mahals.maths.stats.intervals import Interval
+from mahals.reporting.evidence import A, ArmTable
+from mahals.reporting.gains import FAMILIES, ArmGains
+from mahals.reporting.headlines import p_of
+from mahals.reporting.lines import lines
+from mahals.schema import AXIOM_COLUMNS, NULLS, ArmRow, Configuration, Entry
 
 
 def configuration(row: ArmRow) -> Configuration:
-    """The leaderboard identity of a row; the draws of a random direction share one."""
+    """The leaderboard identity of a row; the draws of a family share one."""
     dose = None if row.dose_kind is None else f"{row.dose_kind}={row.dose:g}"
     names = (f.name for f in fields(Configuration) if f.name != "dose")
     return Configuration(dose=dose, **{name: getattr(row, name) for name in names})
 
 
 PRICES = ("safe_accuracy", "perplexity_ratio", "kl")
-OVER_RANDOM = (
+GAP_OVER = ("gap_over_random", "gap_over_random_low", "gap_over_random_high", "gap_over_random_p")
+AQI_OVER = (
     "gain_over_random",
     "gain_over_random_low",
     "gain_over_random_high",
     "gain_over_random_p",
 )
+PROMPT = ("gap_over_prompt", "gap_over_prompt_low", "gap_over_prompt_high")
+GAINS = ("aqi_gain", "aqi_gain_low", "aqi_gain_high")
 
 
 def entries(
-    rows: Sequence[ArmRow],
-    gains: Iterable[ArmGains[ArmRow]],
-    efficiency: Mapping[int, float | str],
+    table: ArmTable[A], gains: Sequence[ArmGains[A]], efficiency: Mapping[int, float | str]
 ) -> tuple[Entry, ...]:
-    """Leaderboard lines: every arm with a dose above 0, the references, the mean of the draws.
+    """Leaderboard lines: each configuration once, the references, the nulls, the controls.
 
-    `efficiency` is the transfer efficiency by index into `rows`, or why it is absent.
+    A steered configuration stands at the strength that was chosen on the selection split; controls
+    and null families at the headline dose, the one at which all were measured. `efficiency` is the
+    transfer efficiency by index into the table's rows, or why it is absent.
     """
-    lines = []
-    index = {id(row): i for i, row in enumerate(rows)}
+    index = {id(row): i for i, row in enumerate(table.rows)}
+    found = []
+    for line in lines(gains, table):
+        entry = _measured(line.chosen)
+        share = efficiency.get(index[id(line.chosen.row)])
+        why = share if isinstance(share, str) else "the vector did not cross architectures"
+        own = {"kl50": line.kl50.value, "transfer_efficiency": share}
+        reasons = {"kl50": line.kl50.reason or "", "transfer_efficiency": why}
+        known = {name: float(v) for name, v in own.items() if isinstance(v, float)}
+        absent = {name: reasons[name] for name in own if name not in known}
+        found.append(
+            replace(
+                entry,
+                metrics={**entry.metrics, **known},
+                reasons={**entry.reasons, **absent},
+            )
+        )
     for e in gains:
-        if e.row.draw is None and not (e.row.on_grid and e.row.dose == 0):
-            line = _line(e.row, e)
-            share = efficiency.get(index[id(e.row)])
-            if isinstance(share, float):
-                line = replace(line, metrics={**line.metrics, "transfer_efficiency": share})
-            else:
-                why = share or "the vector did not cross architectures"
-                line = replace(line, reasons={**line.reasons, "transfer_efficiency": why})
-            lines.append(line)
-    lines += [_line(r, None) for r in rows if r.arm == "unsteered"]
-    groups: dict[Configuration, list[ArmRow]] = {}
-    for row in rows:
+        control = e.row.at_headline and e.row.arm != "steered" and e.row.draw is None
+        if e.row.operator is None or control:
+            found.append(_measured(e))
+    found += [_unsteered(r, table) for r in table.rows if r.arm == "unsteered"]
+    return (*found, *_families(table))
+
+
+def _families(table: ArmTable[A]) -> tuple[Entry, ...]:
+    """One line for each family of drawn arms at the headline dose: the mean of its draws."""
+    groups: dict[Configuration, list[A]] = {}
+    for row in table.where(at_headline=True):
         if row.draw is not None:
-            groups.setdefault(configuration(row), []).append(row)
-    lines += [_mean_line(group) for group in groups.values()]
-    return tuple(lines)
+            shared = configuration(row)
+            if row.arm in NULLS:  # whatever source and map a draw came through
+                shared = replace(shared, source=None, vector=None, source_layers=None)
+            groups.setdefault(shared, []).append(row)
+    return tuple(_mean_line(shared, draws, table) for shared, draws in groups.items())
 
 
 def _columns(row: ArmRow) -> dict[str, float]:
     values = {
-        "aqi": row.aqi,
+        "aqi_last": row.aqi_last,
+        "aqi_mean": row.aqi_mean,
         "refusal_unsafe": row.refusal_unsafe,
         "refusal_safe": row.refusal_safe,
+        "refusal_unsafe_lexical": row.refusal_unsafe_lexical,
+        "refusal_safe_lexical": row.refusal_safe_lexical,
         "degenerate_share": row.degenerate_share,
+        "refusal_gap": row.refusal_unsafe - row.refusal_safe,
         **dict(zip(AXIOM_COLUMNS, row.aqi_axioms, strict=True)),
     }
     optional = {
@@ -124,49 +101,81 @@ def _columns(row: ArmRow) -> dict[str, float]:
     return values | {k: v for k, v in optional.items() if v is not None}
 
 
-def _line(row: ArmRow, gains: ArmGains[ArmRow] | None) -> Entry:
-    metrics = _columns(row)
+def _columns_over(name: str, found: Interval) -> dict[str, float]:
+    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _measured(e: ArmGains[ArmRow]) -> Entry:
+    """One arm with its gains."""
+    row = e.row
+    metrics = _columns(row) | _columns_over("aqi_gain", e.gain)
     reasons = {c: row.reason for c in PRICES if c not in metrics and row.reason is not None}
-    if gains is not None:
-        metrics["aqi_gain"] = gains.gain.estimate
-        if gains.over_random is not None:
-            metrics |= {
-                "gain_over_random": gains.over_random.interval.estimate,
-                "gain_over_random_low": gains.over_random.interval.low,
-                "gain_over_random_high": gains.over_random.interval.high,
-                "gain_over_random_p": gains.over_random.p,
-            }
-        else:
-            why = "no random arm has this dose"
-            if gains.random_gap is not None:
-                why = "neither the arm nor its random controls vary"
-            reasons |= dict.fromkeys(OVER_RANDOM, why)
+    if e.over_prompt is not None:
+        metrics |= _columns_over("gap_over_prompt", e.over_prompt)
     else:
-        reasons |= dict.fromkeys(("aqi_gain", *OVER_RANDOM), "the unsteered model is the zero")
+        why = "it is the instructed model" if row.arm == "prompt" else "no instructed model"
+        reasons |= dict.fromkeys(PROMPT, why)
+    if e.gap_over_random is not None and len(e.over) >= FAMILIES:
+        metrics |= _columns_over("gap_over_random", e.gap_over_random.interval)
+        metrics["gap_over_random_p"] = p_of(e)
+        over = e.over_random
+        if over is not None:
+            metrics |= _columns_over("gain_over_random", over.interval)
+            metrics["gain_over_random_p"] = max(
+                o.aqi.p for o in e.over.values() if o.aqi is not None
+            )
+    absent = "no null arm has this dose" if not e.over else "one family of nulls alone"
+    reasons |= {name: absent for name in (*GAP_OVER, *AQI_OVER) if name not in metrics}
+    reasons.setdefault("kl50", "of steered configurations alone")
+    reasons.setdefault("transfer_efficiency", "the vector did not cross architectures")
+    return _entry(configuration(row), row, metrics, reasons, e)
+
+
+def _unsteered(row: A, table: ArmTable[A]) -> Entry:
+    prompt = table.reference_of(row, "prompt")
+    metrics = _columns(row)
+    if prompt is not None:
+        over = table.arm(row).refusals().minus(table.arm(prompt).refusals())
+        metrics |= _columns_over("gap_over_prompt", over)
+    reasons = dict.fromkeys((*GAINS, *GAP_OVER, *AQI_OVER), "the unsteered model is the zero")
+    return _entry(configuration(row), row, metrics, reasons, None)
+
+
+def _mean_line(shared: Configuration, draws: Sequence[A], table: ArmTable[A]) -> Entry:
+    """The mean over the draws of one configuration."""
+    columns = [_columns(r) for r in draws]
+    both = [k for k in columns[0] if all(k in c for c in columns)]
+    mean = {k: float(np.mean([c[k] for c in columns])) for k in both}
+    why = f"the mean of {len(draws)} {draws[0].arm.replace('_', ' ')} arms"
+    reasons = dict.fromkeys((*GAINS, *GAP_OVER, *AQI_OVER, *PROMPT, "kl50"), why)
+    axioms = np.mean([r.aqi_axioms for r in draws], axis=0)
+    line = _entry(shared, draws[0], mean, reasons, None)
+    return replace(
+        line,
+        weakest_axiom=AXIOMS[int(np.argmin(axioms))],
+        over_ceiling=(),
+        not_shown_safe=(),
+        vector=None,
+    )
+
+
+def _entry(
+    shared: Configuration,
+    row: ArmRow,
+    metrics: Mapping[str, float],
+    reasons: Mapping[str, str],
+    e: ArmGains[ArmRow] | None,
+) -> Entry:
     return Entry(
-        configuration=configuration(row),
+        configuration=shared,
         metrics=metrics,
         reasons=reasons,
         weakest_axiom=AXIOMS[int(np.argmin(row.aqi_axioms))],
         over_ceiling=row.over_ceiling,
-        geometry_only=False if gains is None else gains.geometry_only,
+        not_shown_safe=row.not_shown_safe,
+        geometry_only=e is not None and row.arm == "steered" and e.geometry_only,
         vector=row.kept,
-    )
-
-
-def _mean_line(draws: Sequence[ArmRow]) -> Entry:
-    """The mean over the random directions, or the shuffled maps, of one configuration."""
-    columns = [_columns(r) for r in draws]
-    shared = [k for k in columns[0] if all(k in c for c in columns)]
-    mean = {k: float(np.mean([c[k] for c in columns])) for k in shared}
-    return Entry(
-        configuration=configuration(draws[0]),
-        metrics=mean,
-        reasons=dict.fromkeys(
-            ("aqi_gain", *OVER_RANDOM), f"a control: the mean of {len(draws)} {draws[0].arm} arms"
-        ),
-        weakest_axiom=AXIOMS[int(np.argmin(np.mean([r.aqi_axioms for r in draws], axis=0)))],
-        over_ceiling=(),
-        geometry_only=False,
-        vector=draws[0].kept,
+        readout=row.readout,
+        harder=None if e is None else e.harder,
+        training=row.training,
     )

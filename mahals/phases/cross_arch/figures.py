@@ -44,6 +44,7 @@ def control_figures(arms: Sequence[ArmGains[Row]], kind: str) -> dict[str, Figur
     One figure for each target that has such controls, with its name where there are several.
     """
     some = [e for e in arms if e.row.map == kind and e.row.arm in ("steered", *DRAWN)]
+    some = [e for e in some if e.row.at_headline]
     several = len({e.row.target for e in arms}) > 1
     figures = {}
     for target in dict.fromkeys(e.row.target for e in some if e.row.arm != "steered"):
@@ -64,8 +65,8 @@ def _bars(some: Sequence[ArmGains[Row]], kind: str, target: str) -> Figure:
         series[arm.replace("_", " ")] = Estimates(values, lows, highs, reasons)
     labels = Labels(
         f"Refusal gap by {kind} into {target}, and its controls",
-        "refusal gap over random (share of prompts)",
-        "Over random directions at equal KL. Lines: 95 % interval; of a control with several draws "
+        "refusal gap over the harder nulls (share of prompts)",
+        "Over the harder family of nulls at equal KL. Lines: 95 %; of a control of several draws "
         "the bar is their mean and the line their range.",
         better="higher",
         other="source → target",
@@ -77,15 +78,13 @@ def _cell(
     draws: Sequence[ArmGains[Row]],
 ) -> tuple[float | None, float | None, float | None, str | None]:
     """Value, low, high, or why there is none."""
-    known = [e.gap - e.random_gap for e in draws if e.random_gap is not None]
+    known = [over for e in draws if (over := e.gap_over_random) is not None]
     if not known:
-        return None, None, None, "no random arm at this dose" if draws else "not measured"
+        return None, None, None, "no null arms at this dose" if draws else "not measured"
     if len(known) > 1:
-        return float(np.mean(known)), min(known), max(known), None
-    over = draws[0].gap_over_random
-    if over is None:
-        return known[0], None, None, None
-    return over.interval.estimate, over.interval.low, over.interval.high, None
+        values = [over.interval.estimate for over in known]
+        return float(np.mean(values)), min(values), max(values), None
+    return known[0].interval.estimate, known[0].interval.low, known[0].interval.high, None
 
 
 def map_figures(
@@ -99,7 +98,7 @@ def map_figures(
         "",
         "points",
         "Rows give the vector, columns are steered by it; diagonal: own vector. 95 % interval, "
-        "over random directions at equal KL.",
+        "over the harder family of null arms at equal KL.",
         better="higher",
         other="source | target",
     )
@@ -108,8 +107,8 @@ def map_figures(
     like = replace(labels, value="cosine", better=None)
     like = replace(like, caption="Last steered block. A cosine does not predict transfer.")
     drawn = (
-        ("transfer_matrix", "AQI over random", gains(arms, kind), labels),
-        ("refusal_matrix", "Refusal gap over random", gains(arms, kind, "gap"), gap),
+        ("transfer_matrix", "AQI over nulls", gains(arms, kind), labels),
+        ("refusal_matrix", "Refusal gap over nulls", gains(arms, kind, "gap"), gap),
         ("efficiency", "Refusal-gap efficiency", efficiencies(arms, kind, table), share),
         ("compatibility", "Cosine to the native vector,", cosines(table.rows, kind), like),
     )

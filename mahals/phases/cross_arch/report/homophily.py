@@ -29,10 +29,10 @@ def crossed_societies(table: ArmTable[Row]) -> Societies | None:
         return None
     by_name: dict[str, dict[str, Row]] = {}
     for row in table.rows:
-        if row.arm in ("unsteered", "random"):
+        if row.arm == "unsteered" or (row.arm == "random" and row.at_headline):
             name = row.arm if row.draw is None else f"random {row.draw}"
             by_name.setdefault(name, {})[row.target] = row
-    steered = table.where(arm="steered")
+    steered = table.where(arm="steered", at_headline=True)
     for source, kind in dict.fromkeys((r.source, r.map) for r in steered if r.map):
         by_name[f"steered_by_{source}_{kind}"] = {
             r.target: r for r in steered if r.source == source and r.map in (kind, None)

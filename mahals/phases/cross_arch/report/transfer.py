@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mahals.maths.stats.intervals import Interval
-from mahals.phases.cross_arch.report.controls import control_name, over_shuffled
+from mahals.phases.cross_arch.report.controls import control_name
 from mahals.phases.cross_arch.rows import Row
-from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import OF, ArmTable, Of
+from mahals.reporting.evidence import OF, ArmTable, Of, dose_key
 from mahals.reporting.gains import ArmGains, transfer_efficiency
+from mahals.reporting.headlines import headline_line, headline_metrics
 from mahals.reporting.plots.grids import Grid, grid_of
-from mahals.reporting.report import Report, joined
+from mahals.reporting.report import Report, interval_metrics
 
 
 def _axes(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
@@ -35,6 +35,7 @@ def _find(
             e
             for e in arms
             if e.row.arm == "steered"
+            and e.row.at_headline
             and (e.row.source, e.row.target, e.row.map) == (source, target, wanted)
         ),
         None,
@@ -42,7 +43,7 @@ def _find(
 
 
 def gains(arms: Sequence[ArmGains[Row]], kind: str, of: Of = "aqi") -> Grid:
-    """Gain over random of every cell, of aqi (points) or of the refusal gap (share)."""
+    """Gain over the harder nulls of every cell: aqi (points) or refusal gap (share)."""
     sources, targets = _axes([e.row for e in arms])
 
     def cell(i: int, j: int) -> Interval | float | str:
@@ -50,11 +51,7 @@ def gains(arms: Sequence[ArmGains[Row]], kind: str, of: Of = "aqi") -> Grid:
         if one is None:
             return "widths differ" if kind == "identity" else "not measured"
         over = one.over_random if of == "aqi" else one.gap_over_random
-        if over is not None:
-            return over.interval
-        if of == "gap" and one.random_gap is not None:  # nothing varies: a value, no interval
-            return one.gap - one.random_gap
-        return "no random arm at this dose"
+        return "no null arms at this dose" if over is None else over.interval
 
     return grid_of(sources, targets, cell)
 
@@ -80,7 +77,7 @@ def cosines(rows: Sequence[Row], kind: str) -> Grid:
     values = {
         (r.source, r.target): r.cosine_native
         for r in rows
-        if r.arm == "steered" and (r.map == kind or r.source == r.target)
+        if r.arm == "steered" and r.at_headline and (r.map == kind or r.source == r.target)
     }
     return Grid(sources, targets, [[values.get((s, t)) for t in targets] for s in sources])
 
@@ -95,7 +92,7 @@ def efficiency_line(e: ArmGains[Row], of: str, share: Interval) -> str:
 
 @dataclass(frozen=True)
 class TransferReport:
-    """What one arm says in numbers and sentences; `efficiency` by AQI, or why it is absent."""
+    """What one arm says in numbers and sentences; `efficiency` by refusal gap, or why none."""
 
     report: Report
     efficiency: float | str | None  # None for an arm that is no transfer
@@ -108,22 +105,26 @@ def report_transfer(
 
     Both shares (of aqi and of the refusal gap) are absent where the native gain is not above 0.
     """
-    metrics, lines = headline_metrics(e, ""), [headline_line(e)]
+    metrics, told = headline_metrics(e, ""), [headline_line(e)]
     if e.row.arm != "steered":
-        said = f"control {control_name(e.row)}: {lines[0]}"
+        said = f"control {control_name(e.row)}: {told[0]}"
         return TransferReport(Report(metrics, [said]), None)
     if e.row.map is None:
-        return TransferReport(Report(metrics, lines), None)
-    native = _find(arms, e.row.target, e.row.target, e.row.map)
+        return TransferReport(Report(metrics, told), None)
+    native = next((n for n in arms if n.row.map is None and _same_dose(n.row, e.row)), None)
     if native is None:
         why = "the native vector has no arm at this dose"
-        return TransferReport(Report(metrics, lines), why)
+        return TransferReport(Report(metrics, told), why)
     shares = {of: transfer_efficiency(e, native, table, of) for of in OF}
     for of, share in shares.items():
         if share.interval is not None:
-            metrics[f"{of}_efficiency"] = share.interval.estimate
-            lines.append(efficiency_line(e, of, share.interval))
-    report = joined((Report(metrics, lines), over_shuffled(e, arms, table)))
-    by_aqi = shares["aqi"].interval
-    efficiency = shares["aqi"].reason if by_aqi is None else by_aqi.estimate
-    return TransferReport(report, efficiency)
+            metrics |= interval_metrics(f"{of}_efficiency", share.interval)
+            told.append(efficiency_line(e, of, share.interval))
+    by_gap = shares["gap"].interval
+    efficiency = shares["gap"].reason if by_gap is None else by_gap.estimate
+    return TransferReport(Report(metrics, told), efficiency)
+
+
+def _same_dose(native: Row, moved: Row) -> bool:
+    """Whether a row is the steered one of the target's own vector at another's dose."""
+    return native.arm == "steered" and dose_key(native) == dose_key(moved)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import OF, ArmTable, Part
+from mahals.reporting.evidence import OF, ArmTable
 from mahals.reporting.gains import ArmGains
 from mahals.reporting.report import Report, interval_metrics
 
@@ -16,8 +14,8 @@ def report_baselines(e: ArmGains[Row], table: ArmTable[Row]) -> Report:
     """A steered arm minus the prompt-only arm and minus the aligned model, paired by prompt.
 
     Metrics `aqi_over_<arm>` (points) and `refusal_gap_over_<arm>` (shares), each with `_low` and
-    `_high` where prompts differ; above 0 is better for steering. Nothing for a reference that
-    the table does not hold for this target.
+    `_high`; above 0 is better for steering. Nothing for a reference that the table does not hold
+    for this target.
     """
     row = e.row
     metrics: dict[str, float] = {}
@@ -29,20 +27,11 @@ def report_baselines(e: ArmGains[Row], table: ArmTable[Row]) -> Report:
         own, other = table.arms([row, reference])
         texts = []
         for of, what in zip(OF, ("aqi", "refusal_gap"), strict=True):
-            numbers, text = _difference(f"{what}_over_{kind}", own.part(of), other.part(of))
-            metrics |= numbers
-            texts.append(f"{what.replace('_', ' ')} {text}")
+            difference = own.part(of).minus(other.part(of))
+            metrics |= interval_metrics(f"{what}_over_{kind}", difference)
+            texts.append(f"{what.replace('_', ' ')} {difference:+.2f}")
         lines.append(
             f"{row.target}, {row.operator} {row.placement}, {row.dose_kind}={row.dose:g}: steered "
             f"minus {words}: {', '.join(texts)}"
         )
     return Report(metrics, lines)
-
-
-def _difference(name: str, one: Part, two: Part) -> tuple[dict[str, float], str]:
-    """The metrics and the words of one minus two; without an interval where no prompt differs."""
-    if np.allclose(one.influence, two.influence, rtol=1e-9, atol=1e-12):
-        plain = one.estimate - two.estimate
-        return {name: plain}, f"{plain:+.2f} (nothing varies: no interval)"
-    i = one.minus(two)
-    return interval_metrics(name, i), f"{i:+.2f}"

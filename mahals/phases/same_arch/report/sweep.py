@@ -5,49 +5,46 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import numpy as np
-
 from mahals.maths.stats.controls import GainOverRandom
 from mahals.phases.same_arch.report.axioms import effects, left_out
 from mahals.phases.same_arch.report.baselines import report_baselines
-from mahals.phases.same_arch.report.best_dose import best_lambda, best_line
 from mahals.phases.same_arch.report.propagation import split
 from mahals.phases.same_arch.report.refusals import report_refusals
 from mahals.phases.same_arch.report.steerability import steerability
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.entries import headline_line, headline_metrics
-from mahals.reporting.evidence import OF, ArmTable, dose_key
-from mahals.reporting.gains import ArmGains, over_others, trend, trend_over_random
+from mahals.reporting.evidence import ArmTable, dose_key
+from mahals.reporting.gains import ArmGains, trend, trend_over_random
+from mahals.reporting.headlines import headline_line, headline_metrics, over_words
 from mahals.reporting.report import Report, interval_metrics, joined
 from mahals.schema import Label
 
-CONTROLS = ("flipped", "permuted_layers", "shuffled_pairs")
+CONTROLS = ("flipped", "permuted_layers")
 
 
 def report_headline(
     e: ArmGains[Row], gains: Sequence[ArmGains[Row]], table: ArmTable[Row]
 ) -> Report:
-    """The vector at the headline dose: gains, their two parts, the axiom left out, the effects."""
+    """The vector at the headline dose: refusal gap over both families of nulls, AQI beside it."""
     row = e.row
-    metrics, lines = headline_metrics(e, ""), [headline_line(e)]
+    metrics, told = headline_metrics(e, ""), [headline_line(e)]
     parts = split(row, table)
     if parts is not None:
         metrics |= interval_metrics("same_block", parts.same_block) | interval_metrics(
             "propagated", parts.propagated
         )
-        lines.append(f"{_who(row)}: aqi gain {e.gain.estimate:+.2f} is {parts.sentence()}")
+        told.append(f"{_who(row)}: aqi gain {e.gain.estimate:+.2f} is {parts.sentence()}")
     out = left_out(row, table)
     if out is not None:
         for where, part in (("left_out", out.inside), ("other_axioms", out.others)):
             metrics |= interval_metrics(f"{where}_gain", part.gain)
             metrics |= _over(f"{where}_gain", part.over_random)
-        lines.append(f"{_who(row)}: {out.sentence()}")
+        told.append(f"{_who(row)}: {out.sentence()}")
     return joined(
         (
-            Report(metrics, lines),
+            Report(metrics, told),
             report_refusals(e, table),
             report_baselines(e, table),
-            _controls(row, gains, table),
+            _controls(row, gains),
             _effects(row, table),
         )
     )
@@ -61,57 +58,17 @@ def _over(what: str, over: GainOverRandom | None) -> dict[str, float]:
     return {} if over is None else interval_metrics(f"{what}_over_random", over.interval)
 
 
-def _controls(row: Row, gains: Sequence[ArmGains[Row]], table: ArmTable[Row]) -> Report:
-    """Each control's own gain over random, and the vector's over the shuffled pairs."""
+def _controls(row: Row, gains: Sequence[ArmGains[Row]]) -> Report:
+    """What the vector subtracted, and its layers permuted, do over the same nulls."""
     metrics: dict[str, float] = {}
     texts = []
-    same = [e for e in gains if dose_key(e.row) == dose_key(row)]
-    for kind in CONTROLS:
-        some = [e for e in same if e.row.arm == kind]
-        aqi = [e.over_random.interval.estimate for e in some if e.over_random is not None]
-        gap = [e.gap - e.random_gap for e in some if e.random_gap is not None]
-        for what, values in (("gain", aqi), ("refusal_gap_gain", gap)):
-            if values:
-                metrics[f"{kind}/{what}_over_random"] = float(np.mean(values))
-        if len(some) == 1:
-            over, apart = some[0].over_random, some[0].gap_over_random
-            texts.append(f"{kind} aqi {_text(over, aqi)}, gap {_text(apart, gap)}")
-            metrics |= _over(f"{kind}/gain", over) | _over(f"{kind}/refusal_gap_gain", apart)
-        else:
-            texts.append(f"{kind} ({len(some)}) aqi {_range(aqi)}, gap {_range(gap)}")
-    shuffled = [e.row for e in same if e.row.arm == "shuffled_pairs"]
-    over_them = _over_shuffled(row, shuffled, table)
-    lines = [f"{_who(row)}, controls over random: " + "; ".join(texts), *over_them.lines]
-    return Report(metrics | over_them.metrics, lines)
-
-
-def _over_shuffled(row: Row, shuffled: Sequence[Row], table: ArmTable[Row]) -> Report:
-    """The vector against those of shuffled pairs; nothing with fewer than two."""
-    if len(shuffled) < 2:
-        return Report({}, [])
-    own, *theirs = table.arms([row, *shuffled])
-    (plain, aqi), (plain_gap, gap) = (over_others(own, theirs, of) for of in OF)
-    line = (
-        f"{_who(row)}: the vector over vectors of shuffled pairs (K={len(shuffled)}): aqi "
-        f"{_text(aqi, [plain])}, refusal gap {_text(gap, [plain_gap])}"
-    )
-    metrics = {"gain_over_shuffled": plain, "refusal_gap_gain_over_shuffled": plain_gap}
-    for what, over in (("gain", aqi), ("refusal_gap_gain", gap)):
-        metrics |= {} if over is None else interval_metrics(f"{what}_over_shuffled", over.interval)
-    return Report(metrics, [line])
-
-
-def _text(over: GainOverRandom | None, plain: Sequence[float]) -> str:
-    """A difference with its interval, or as it is where nothing varies."""
-    if over is None:
-        return f"{plain[0]:+.2f} (nothing varies: no interval)" if plain else "absent"
-    return f"{over.interval:+.2f}"
-
-
-def _range(values: Sequence[float]) -> str:
-    if not values:
-        return "absent"
-    return f"{np.mean(values):+.2f} (range {min(values):+.2f} to {max(values):+.2f})"
+    for e in gains:
+        if dose_key(e.row) != dose_key(row) or e.row.arm not in CONTROLS:
+            continue
+        metrics |= headline_metrics(e, f"{e.row.arm}/")
+        texts.append(f"{e.row.arm.replace('_', ' ')}: {over_words(e)}")
+    line = f"{_who(row)}, refusal gap of the controls: " + "; ".join(texts)
+    return Report(metrics, [line] if texts else [])
 
 
 def _effects(row: Row, table: ArmTable[Row]) -> Report:
@@ -132,26 +89,16 @@ def _effects(row: Row, table: ArmTable[Row]) -> Report:
     return Report(interval_metrics("own_axiom_over_others", own), [line])
 
 
-def report_grid(
-    group: Sequence[Row], gains: Sequence[ArmGains[Row]], table: ArmTable[Row]
-) -> Report:
-    """The lambda grid of one vector: the trend of aqi, the best lambda, the steerability."""
+def report_grid(group: Sequence[Row], table: ArmTable[Row]) -> Report:
+    """The lambda grid of one vector: the trend of aqi, the steerability."""
     metrics: dict[str, float] = {}
-    lines = []
+    told = []
     first = group[0]
     who = f"{first.target}, {first.operator} {first.placement}"
     if len(group) > 2:
         slope = _report_trend(group, table)
         metrics |= slope.metrics
-        lines += [f"{who} {line}" for line in slope.lines]
-    best = best_lambda(group)
-    if best is not None:
-        lines.append(best_line(best, group, gains))
-        if best.row is not None:
-            e = next(e for e in gains if e.row is best.row)
-            metrics["best_lambda"] = best.row.dose or 0.0
-            metrics |= _over("best_lambda_gain", e.over_random)
-            metrics |= _over("best_lambda_refusal_gap_gain", e.gap_over_random)
+        told += [f"{who} {line}" for line in slope.lines]
     steered = steerability(group, table)
     for s in steered:
         metrics |= interval_metrics(f"steerability_{s.label}", s.slope)
@@ -159,8 +106,8 @@ def report_grid(
         metrics |= interval_metrics(f"anti_steerable_{s.label}", s.anti)
     if steered:
         text = "; ".join(s.sentence() for s in steered)
-        lines.append(f"{who} steerability (slope of propensity, nats per token per lambda): {text}")
-    return Report(metrics, lines)
+        told.append(f"{who} steerability (slope of propensity, nats per token per lambda): {text}")
+    return Report(metrics, told)
 
 
 def _report_trend(group: Sequence[Row], table: ArmTable[Row]) -> Report:
