@@ -102,11 +102,15 @@ def _shown(line: BoardLine, position: int, origin: Origin | None) -> Shown:
     metrics[POSITION] = float(position)
     tags = {KIND: "leaderboard", "status": line.status}
     tags[CONFIGURATION] = configuration_key(entry.configuration)
-    tags["note"] = line.why or "beats its random control"
+    tags["note"] = line.why or "beyond both families of nulls"
+    tags["readout"] = entry.readout
+    tags["nulls"] = entry.harder or "none"
+    tags["training"] = "real checkpoint" if entry.training is None else f"seed {entry.training}"
     for name in COLUMNS:
         if name not in entry.metrics:
             tags[f"reason.{name}"] = entry.reasons.get(name, "not measured")
     tags["over_ceiling"] = ", ".join(entry.over_ceiling) or "none"
+    tags["not_shown_safe"] = ", ".join(entry.not_shown_safe) or "none"
     tags["geometry_only"] = str(entry.geometry_only).lower()
     if entry.weakest_axiom is not None:
         tags["weakest_axiom"] = entry.weakest_axiom

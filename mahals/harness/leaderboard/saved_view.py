@@ -18,32 +18,63 @@ EXPERIMENT = "leaderboard"
 SHARED_VIEW = "mlflow.sharedViewState."  # experiment tag in which the MLflow UI keeps a saved view
 NOTE = "mlflow.note.content"  # experiment tag that the MLflow UI shows as its description
 
+RANKED, BY_AQI = "ranked", "by AQI gain"
+VIEWS = {RANKED: "Leaderboard", BY_AQI: "AQI gains (geometry)"}
+PLANTED = (
+    "Organisms are declared positive controls: small models trained here. Their refusals were "
+    "taught (DPO), and the careful persona that the prompt-only arm calls on was in their first "
+    "training. A line says that the harness finds what was put there, of one training."
+)
+
 VIEW_COLUMNS: tuple[tuple[str, str, int], ...] = (
-    ("metrics", "rank", 64),
+    ("metrics", "rank", 60),
+    ("metrics", "refusal_gap", 94),
+    ("metrics", "gap_over_random", 128),
+    ("metrics", "gap_over_random_low", 152),
+    ("metrics", "gap_over_random_high", 156),
+    ("metrics", "gap_over_prompt", 128),
+    ("metrics", "perplexity_ratio", 120),
     ("tags", "note", 210),
-    ("metrics", "gain_over_random", 142),
-    ("metrics", "gain_over_random_low", 168),
-    ("metrics", "gain_over_random_high", 170),
-    ("metrics", "q", 100),
-    ("metrics", "aqi", 76),
-    ("metrics", "refusal_unsafe", 118),
-    ("metrics", "refusal_safe", 106),
-    ("metrics", "perplexity_ratio", 126),
-    ("metrics", "aqi_gain", 86),
-    ("metrics", "safe_accuracy", 116),
-    ("metrics", "kl", 76),
-    ("metrics", "degenerate_share", 136),
-    ("metrics", "transfer_efficiency", 144),
-    ("tags", "weakest_axiom", 180),
-    ("params", "target", 110),
+    ("metrics", "kl50", 70),
+    ("metrics", "q", 70),
+    ("metrics", "refusal_unsafe", 112),
+    ("metrics", "refusal_safe", 100),
+    ("metrics", "safe_accuracy", 108),
+    ("metrics", "kl", 70),
+    ("metrics", "degenerate_share", 130),
+    ("metrics", "trainings_held", 112),
+    ("metrics", "aqi_gain", 82),
+    ("metrics", "aqi_last", 76),
+    ("metrics", "aqi_mean", 82),
+    ("metrics", "transfer_efficiency", 140),
+    ("tags", "nulls", 110),
+    ("tags", "training", 90),
     ("params", "source", 110),
     ("params", "method", 140),
     ("params", "map", 96),
     ("params", "dose", 96),
 )
-"""The columns of the saved view, in order: kind, name, width in pixels."""
+"""The columns of the saved view, in the order a reader needs: kind, name, width in pixels."""
 
-PINNED = {"attributes.`Run Name`": 430, "runDateAndNestInfo": 140}
+AQI_COLUMNS: tuple[tuple[str, str, int], ...] = (
+    ("metrics", "gain_over_random", 142),
+    ("metrics", "gain_over_random_low", 164),
+    ("metrics", "gain_over_random_high", 168),
+    ("metrics", "aqi_gain", 86),
+    ("metrics", "aqi_last", 80),
+    ("metrics", "aqi_mean", 84),
+    ("metrics", "refusal_gap", 96),
+    ("metrics", "gap_over_random", 130),
+    ("tags", "note", 230),
+    ("tags", "readout", 84),
+    ("tags", "weakest_axiom", 180),
+    ("params", "source", 110),
+    ("params", "map", 96),
+    ("params", "dose", 96),
+)
+"""The columns of the view of the geometry: gains in AQI, and what was done."""
+
+PINNED = {"attributes.`Run Name`": 250, "runDateAndNestInfo": 104}
 """The columns that the MLflow UI always shows first, with their widths."""
 
 
@@ -55,19 +86,23 @@ class Address:
     url: str
 
 
-def view_id(weights: str, suite: str) -> str:
-    """The id of the saved view of one board; the same on every machine."""
-    return digest(["leaderboard", weights, suite])[:16]
+def view_id(weights: str, suite: str, by: str = RANKED) -> str:
+    """The id of a saved view of one board; the same on every machine."""
+    return digest(["leaderboard", weights, suite, by])[:16]
 
 
-def view_state(board: Board) -> dict[str, object]:
-    """What the MLflow UI reads: search, order and columns of one board."""
-    columns = [f"{kind}.`{name}`" for kind, name, _ in VIEW_COLUMNS]
-    widths = {f"{kind}.`{name}`": width for kind, name, width in VIEW_COLUMNS}
+def view_state(board: Board, by: str = RANKED) -> dict[str, object]:
+    """What the MLflow UI reads: search, order and columns of one board, ranked or by AQI gain."""
+    chosen = VIEW_COLUMNS if by == RANKED else AQI_COLUMNS
+    columns = [f"{kind}.`{name}`" for kind, name, _ in chosen]
+    widths = {f"{kind}.`{name}`": width for kind, name, width in chosen}
+    search = f'params.weights = "{board.weights}" and params.suite = "{board.suite}"'
+    if by == BY_AQI:
+        search += ' and params.arm = "steered"'
     return {
-        "searchFilter": f'params.weights = "{board.weights}" and params.suite = "{board.suite}"',
-        "orderByKey": f"metrics.`{POSITION}`",
-        "orderByAsc": True,
+        "searchFilter": search,
+        "orderByKey": f"metrics.`{POSITION if by == RANKED else 'gain_over_random_low'}`",
+        "orderByAsc": by == RANKED,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs",
@@ -85,12 +120,13 @@ def save_views(boards: Sequence[Board], store: Store) -> str:
     Gives the experiment's id. Views that say the same already are left alone."""
     experiment = store.experiment(EXPERIMENT)
     tags: Mapping[str, str] = store.client.get_experiment(experiment).tags
-    wanted = {NOTE: _note(boards, experiment)}
+    wanted = {NOTE: _note(boards, store)}
     for board in boards:
-        key = SHARED_VIEW + view_id(board.weights, board.suite)
-        state = json.dumps(view_state(board), sort_keys=True)
-        if key not in tags or _state_of(tags[key]) != state:
-            wanted[key] = _envelope(f"Leaderboard: {board.weights}, {board.suite}", state)
+        for by, title in VIEWS.items():
+            key = SHARED_VIEW + view_id(board.weights, board.suite, by)
+            state = json.dumps(view_state(board, by), sort_keys=True)
+            if key not in tags or _state_of(tags[key]) != state:
+                wanted[key] = _envelope(f"{title}: {board.weights}, {board.suite}", state)
     for key, value in wanted.items():
         if tags.get(key) != value:
             store.client.set_experiment_tag(experiment, key, value)
@@ -99,15 +135,23 @@ def save_views(boards: Sequence[Board], store: Store) -> str:
 
 def view_url(board: Board, store: Store, port: int) -> Address:
     """The one command and URL that open a board, ranked, in the MLflow UI."""
+    return address(board_page(board, store), store, port)
+
+
+def board_page(board: Board, store: Store, by: str = RANKED) -> str:
+    """A board's page, ranked or by AQI gain, from the root of the MLflow UI."""
     experiment = store.experiment(EXPERIMENT)
-    page = (
-        f"/#/experiments/{experiment}/runs?viewStateShareKey="
-        f"{view_id(board.weights, board.suite)}&workflowType=machine_learning"
-    )
+    view = view_id(board.weights, board.suite, by)
+    query = f"viewStateShareKey={view}&workflowType=machine_learning"
+    return f"#/experiments/{experiment}/runs?{query}"
+
+
+def address(page: str, store: Store, port: int) -> Address:
+    """How to open a page of the MLflow UI, named from its root."""
     if store.uri.startswith(("http://", "https://")):
-        return Address(None, store.uri.rstrip("/") + page)
+        return Address(None, f"{store.uri.rstrip('/')}/{page}")
     command = f"mlflow ui --backend-store-uri {store.uri} --port {port}"
-    return Address(command, f"http://127.0.0.1:{port}{page}")
+    return Address(command, f"http://127.0.0.1:{port}/{page}")
 
 
 def _envelope(name: str, state: str) -> str:
@@ -121,11 +165,14 @@ def _state_of(envelope: str) -> str:
     return zlib.decompress(base64.b64decode(packed.removeprefix("deflate;"))).decode()
 
 
-def _note(boards: Sequence[Board], experiment: str) -> str:
+def _note(boards: Sequence[Board], store: Store) -> str:
     lines = []
     for board in boards:
-        page = f"#/experiments/{experiment}/runs?viewStateShareKey="
-        link = f"{page}{view_id(board.weights, board.suite)}&workflowType=machine_learning"
+        link = board_page(board, store)
         lines.append(f"{board.headline} [{board.weights}, suite {board.suite}]({link})")
-    lines.append("Ranked by `gain_over_random_low`; see LEADERBOARD.md for the rules.")
+        geometry = board_page(board, store, BY_AQI)
+        lines.append(f"By gain in AQI, the geometry: [{board.weights}, {board.suite}]({geometry})")
+        if board.weights == "organism":
+            lines.append(PLANTED)
+    lines.append("Ranked by `gap_over_random_low`; see LEADERBOARD.md for the rules.")
     return "\n\n".join(lines)
