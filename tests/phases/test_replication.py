@@ -116,7 +116,7 @@ def test_every_training_is_a_dot_of_the_forest() -> None:
     figures = PHASE.draw(rows, None)  # type: ignore[arg-type]
     assert set(figures) == {"board", "same_arch"}
     for name, scale in (("board", 10.0), ("same_arch", 1.0)):
-        dots, mean = figures[name].axes[0].lines[:2]
+        mean, dots = figures[name].axes[0].lines[:2]  # of same_arch the own half width is 1
         assert dots.get_xdata() == pytest.approx([g / scale for g in GAINS])
         assert mean.get_xdata() == pytest.approx([3.0 / scale])
     assert PHASE.draw(rows[:2], None) == {}  # type: ignore[arg-type]

@@ -62,6 +62,18 @@ class Between:
         error = self.spread * (1 + 1 / self.trainings) ** 0.5
         return t_interval(self.mean, error, self.trainings - 1)
 
+    def beyond(self, value: float) -> float:
+        """How far a number lies from the mean, in half widths of the prediction: beyond 1 it is
+        outside. Raises InputError where trainings do not differ."""
+        if not self.varies:
+            raise InputError(
+                "numbers of trainings",
+                expected="some that differ",
+                got=f"{self.mean:g} in all {self.trainings}",
+                cure="ask `varies` first",
+            )
+        return abs(value - self.mean) / (self.prediction().high - self.mean)
+
 
 def between(values: Sequence[float]) -> Between:
     """Mean and spread of one number a training. Raises InputError for fewer than two."""
@@ -90,9 +102,14 @@ def estimates(metrics: Mapping[str, float]) -> dict[str, Estimate]:
 
 
 def apart(one: Estimate, other: Estimate) -> bool:
-    """Whether two estimates differ by more than the 95 % interval of their difference.
+    """Whether two estimates differ by more than the 95 % interval of their difference."""
+    return beyond(one, other) > 1.0 + ROUNDING
 
-    Its half width is the root of the sum of both squared, each on the side that faces the other
+
+def beyond(one: Estimate, other: Estimate) -> float:
+    """The difference of two estimates in half widths of its 95 % interval; beyond 1 it is outside.
+
+    The half width is the root of the sum of both squared, each on the side that faces the other
     (Zou and Donner 2008). Raises InputError where one has no interval.
     """
     if one.value > other.value:
@@ -102,8 +119,10 @@ def apart(one: Estimate, other: Estimate) -> bool:
             "estimates", expected="an interval of each", got="none", cure="compare those that have"
         )
     facing = max(0.0, one.high - one.value), max(0.0, other.value - other.low)
-    size = max(1.0, abs(one.value), abs(other.value))
-    return bool(other.value - one.value > np.hypot(*facing) + ROUNDING * size)
+    far, half = other.value - one.value, float(np.hypot(*facing))
+    if far <= ROUNDING * max(1.0, abs(one.value), abs(other.value)):
+        return 0.0  # the same number
+    return far / half if half > 0 else float("inf")
 
 
 def held(trainings: Sequence[Estimate]) -> int:

@@ -1,8 +1,13 @@
-"""Figures of replication: where does each training put a claim, and where do all together?"""
+"""Figures of replication: where does each training put a claim, and where do all together?
+
+Numbers of different units stand on one axis: each in halves of its own 95 % interval, the mean over
+trainings, so that beyond 1 a training's interval does not hold 0.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mahals.phase import Kept
@@ -31,40 +36,69 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     board = [claim for claim in latest(found) if claim.over is not None]
     figures = {}
     if board:
-        words = "gap over the null arms: refusals of unsafe less of safe prompts"
-        figures["board"] = forest(best(board), f"Lines of the board, {words}")
+        spots = [Spots.of(claim, 1.0) for claim in best(board)]
+        figures["board"] = forest(spots, "gap over the null arms")
     for phase in dict.fromkeys(row.phase for row in rows):
         own = [claim for claim in found if claim.phase == phase and not claim.is_line]
-        drawn = [c for c in own if c.over is not None and c.held and c.over.varies]
-        if drawn:
-            figures[phase] = forest(best(drawn), f"{phase}: numbers that lie beside 0")
+        spots = [
+            Spots.of(claim, half)
+            for claim in best(own)
+            if claim.held and claim.over is not None and (half := _half_width(claim)) > 0
+        ]
+        if spots:
+            figures[phase] = forest(spots, f"{phase}: in halves of the own 95 % interval")
     return figures
 
 
-def forest(found: Sequence[Claim], value: str) -> Figure:
+@dataclass(frozen=True)
+class Spots:
+    """A claim as it is drawn: every number divided by `unit`."""
+
+    name: str
+    trainings: tuple[float, ...]
+    mean: float
+    ends: tuple[float, float] | None  # 95 % between trainings; None where they are alike
+
+    @classmethod
+    def of(cls, claim: Claim, unit: float) -> Spots:
+        """Of a claim that more than one training made."""
+        assert claim.over is not None
+        span = claim.over.interval()
+        return cls(
+            f"{claim.name}  {claim.held} of {len(claim.rows)}",
+            tuple(each.value / unit for each in claim.estimates),
+            claim.over.mean / unit,
+            (span.low / unit, span.high / unit) if claim.over.varies else None,
+        )
+
+
+def _half_width(claim: Claim) -> float:
+    """Half of a claim's own 95 % interval, over prompts and draws; the mean over trainings."""
+    ends = [(e.low, e.high) for e in claim.estimates]
+    widths = [high - low for low, high in ends if low is not None and high is not None]
+    return sum(widths) / len(widths) / 2 if widths else 0.0
+
+
+def forest(found: Sequence[Spots], value: str) -> Figure:
     """A row a claim: a dot a training, the mean, and 95 % between trainings where they differ."""
     shown = found[:MOST]
     figure = sheet(7.5, 0.8 + 0.27 * len(shown))
     axes = figure.add_subplot()
     for place, claim in enumerate(shown):
-        assert claim.over is not None
-        values = [each.value for each in claim.estimates]
+        values = list(claim.trainings)
+        (mean,) = axes.plot([claim.mean], [place], "D", color=INK, markersize=5, zorder=3)
         (dots,) = axes.plot(
-            values, [place] * len(values), "o", color=COLOURS[0], markersize=4, alpha=0.6, zorder=3
+            values, [place] * len(values), "o", color=COLOURS[1], markersize=4, zorder=4
         )
-        (mean,) = axes.plot([claim.over.mean], [place], "D", color=INK, markersize=5, zorder=4)
-        if claim.over.varies:
-            span = claim.over.interval()
-            axes.plot([span.low, span.high], [place, place], color=INK, linewidth=1.3, zorder=2)
+        if claim.ends is not None:
+            axes.plot(claim.ends, [place, place], color=INK, linewidth=1.3, zorder=2)
     axes.axvline(0, color=SOFT, linewidth=0.8, zorder=1)
     axes.set_ylim(len(shown) - 0.4, -0.6)
-    trainings = max(len(claim.rows) for claim in shown)
-    names = [f"{claim.name}  {claim.held} of {trainings}" for claim in shown]
-    axes.set_yticks(range(len(shown)), names)
+    axes.set_yticks(range(len(shown)), [claim.name for claim in shown])
     style(axes, "x")
     left = f" The first {len(shown)} of {len(found)}." if len(found) > len(shown) else ""
     caption = (
-        f"Each of {trainings} trainings is a dot; the line is the 95 % interval of their mean "
+        f"A dot is a training; the line is the 95 % interval of their mean "
         "(t over trainings, none where they are alike). Beside the name: the trainings in which "
         f"it holds.{left}"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from dataclasses import replace
 from pathlib import Path
 
 from mahals.harness.leaderboard.collect import Collected, collect, publish_leaderboard
@@ -51,3 +53,26 @@ def test_stored_results_give_the_whole_leaderboard(tmp_path: Path) -> None:
         board = publish_leaderboard(collect(all_results(place)), own)[0]
         assert len(board.ranked) == 2
         assert len(shown_runs(own)) == 2
+
+
+def test_a_line_says_in_how_many_trainings_it_holds_and_those_of_others_are_no_lines(
+    tmp_path: Path,
+) -> None:
+    place, target = workspace(tmp_path), MODELS[0]
+    own = write_results(place, Made(entries=[entry(steered(vector="a" * 12), 1.0)]))
+    changed = steered(vector="a" * 12, dose="kl=0.3")  # measured in one training alone
+    apart = write_results(place, Made(phase="cross_arch", entries=[entry(changed, 1.0)]))
+    other = Made(entries=[entry(steered(vector="b" * 12), 9.0)], canonical=False)
+    further = write_results(place, other)
+    shared = replace(entry(steered(vector=None), None), metrics={"trainings_held": 1.0})
+    over = write_results(place, Made("replication", "study", [shared]))
+    unjoined = collect([own, apart, further])
+    assert len(unjoined.entries) == 3 and all(not o.trainings for o in unjoined.origins.values())
+    run = json.loads((over.folder / "run.json").read_text())
+    run["trainings"] = {"10": [further.fingerprint], "9": [own.fingerprint, apart.fingerprint]}
+    (over.folder / "run.json").write_text(json.dumps(run))
+    for order in itertools.permutations([own, apart, further, over]):
+        found = collect(order)
+        held = {e.configuration: e.metrics.get("trainings_held") for e in found.entries}
+        assert held == {steered(target, vector="a" * 12): 1.0, changed: None}
+        assert sorted(o.trainings for o in found.origins.values()) == ["", "1 of 2"]

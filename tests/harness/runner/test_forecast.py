@@ -10,6 +10,7 @@ import pytest
 
 from mahals.harness.runner.forecast import forecast
 from mahals.harness.workspace.settings import load_settings
+from tests.support import retrained
 from tests.support import toy_study as toy
 
 
@@ -30,3 +31,13 @@ def test_the_forecast_tells_what_is_to_be_done(tmp_path: Path) -> None:
     runs = [json.loads((tmp_path / f"results/grow/{u}/run.json").read_text()) for u in "AB"]
     measured = median(second for run in runs for second in run["seconds"]["tasks"])
     assert forecast("grow", other, workspace, 1).seconds == pytest.approx(8 * measured)
+
+
+def test_what_other_trainings_lack_is_named_with_their_seed(tmp_path: Path) -> None:
+    workspace = retrained.make(tmp_path)
+    toy.run(workspace, "organisms")
+    plan = forecast("again", toy.settings_of(workspace), workspace)
+    assert [item.unit for item in plan.upstream] == ["A, training 4", "B, training 4"]
+    assert [item.state for item in plan.units] == ["waits for upstream"]
+    toy.run(workspace, "again")
+    assert forecast("again", toy.settings_of(workspace), workspace).upstream == ()

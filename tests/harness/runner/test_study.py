@@ -121,13 +121,13 @@ def test_what_a_killed_run_trained_is_not_trained_again(
         "import sys, pathlib; from tests.support import retrained, toy_study as toy\n"
         "toy.run(retrained.make(pathlib.Path(sys.argv[1])), 'again')"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TOY_DEATH": "B 4"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", code, str(workspace.root)]
-    died = subprocess.run(words, env=environment, check=False)
+    died = subprocess.run(words, env={**environment, "TOY_DEATH": "B 4"}, check=False)
     assert died.returncode == -signal.SIGKILL
     begun = log.read_text()
     assert begun == "A 3\nB 3\nA 4\nB 4\n"
-    toy.run(workspace, "again")
+    subprocess.run(words, env=environment, check=True)
     assert log.read_text() == begun + "B 4\n"
 
 
