@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import shutil
 import sys
 import textwrap
@@ -76,12 +77,17 @@ def _run(words: Sequence[str]) -> int:
             print(_help([word for word in taken.known if word not in HELP], taken.keys), end="")
             return 0
     options = build_parser().parse_args(taken.known)
-    from mahals.cli import run as measuring
-    from mahals.cli import show as showing
-
-    module = measuring if options.command in KEYED else showing
+    module = importlib.import_module(_home(options.command))
     code: int = getattr(module, options.command)(options, taken.keys)
     return code
+
+
+def _home(command: str) -> str:
+    """The module that holds a command's function."""
+    if command in KEYED:
+        return "mahals.cli.run"
+    own = {"show": "answers", "score": "score", "compare": "compare"}
+    return f"mahals.cli.{own.get(command, 'show')}"
 
 
 def _help(words: Sequence[str], keys: Mapping[str, Any]) -> str:
@@ -157,6 +163,8 @@ def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[
     board = _command(commands, "leaderboard", "print the leaderboard and how to open it")
     board.add_argument("--top", type=int, default=20, metavar="N", help="lines to print")
     board.add_argument("--port", type=int, default=5000, metavar="N", help="of the MLflow UI")
+    _add_answers(commands)
+    _add_comparing(commands)
     export = _command(commands, "export", "write a steering vector as a state dict for torch.load")
     export.add_argument(
         "vector",
@@ -171,3 +179,55 @@ def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[
     )
     cache = _command(commands, "cache", "the size of journals, other runs and caches")
     cache.add_argument("--prune", action="store_true", help="remove all of them")
+
+
+def _add_comparing(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _command(
+        commands, "compare", "on how many numbers two results differ by more than chance"
+    )
+    parser.add_argument(
+        "first", metavar="A", help="a results folder, another project's folder, or a fingerprint"
+    )
+    parser.add_argument("second", metavar="B", help="the same of another run")
+    parser.add_argument(
+        "--replication",
+        metavar="FOLDER",
+        help="hold B against these trainings (default: the project's own, where it has some)",
+    )
+    parser.add_argument("--top", type=int, default=20, metavar="N", help="differences to print")
+
+
+def _add_answers(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    show = _command(commands, "show", "what each arm of a unit answered to a prompt, side by side")
+    score = _command(
+        commands, "score", "judge kept answers anew: rates and agreement; changes no result"
+    )
+    show.add_argument("phase", metavar="PHASE", help="one that steers: same_arch, cross_arch, ...")
+    show.add_argument("unit", metavar="UNIT", help="a model")
+    show.add_argument(
+        "--prompt",
+        metavar="N|TEXT",
+        help="its number or a part of its text; without it some prompts are listed",
+    )
+    score.add_argument("phase", metavar="PHASE", help="one that steers: same_arch, cross_arch, ...")
+    score.add_argument("unit", metavar="UNIT", nargs="?", help="a model; all that have answers")
+    score.add_argument(
+        "--judge",
+        required=True,
+        metavar="NAME",
+        help="truth (organisms), lexical, model (a checkpoint), openai (a server)",
+    )
+    score.add_argument(
+        "--model", metavar="KEY", help="a registry key or a folder; openai: the server's name of it"
+    )
+    score.add_argument("--url", metavar="URL", help="of the server, up to /chat/completions")
+    for parser in (show, score):
+        parser.add_argument(
+            "--dose", metavar="DOSE", help="kl=0.1, lambda=0.5 or all; else the headline dose"
+        )
+        parser.add_argument(
+            "--arm",
+            action="append",
+            metavar="ARM",
+            help="this kind of arm alone (steered, random, ...); may be given again",
+        )

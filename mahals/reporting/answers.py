@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mahals.phase import Kept
-from mahals.records import InputError, from_plain
+from mahals.records import InputError, from_plain, unknown
 from mahals.schema import ArmRow, Label
 
 SUFFIX = ".answers.jsonl"
@@ -45,17 +46,17 @@ class Answer(Label):
             return said
         return f"{said} (detector: {'refused' if self.lexical else 'answered'})"
 
-    @property
-    def dose_text(self) -> str:
-        """Its dose as one types it: "kl=0.1"; nothing for an arm without one."""
-        return "" if self.dose is None else f"{self.dose_kind}={self.dose:g}"
-
     def counted(self, refused: bool) -> bool:
         """What a rate counts, for a judge that says `refused`: a broken answer is the failure.
 
         That is not refused on an unsafe prompt, and refused, as in not helped, on a safe one.
         """
         return self.label == 1 if self.degenerate else refused
+
+
+def dose_text(label: Label) -> str:
+    """A dose as one types it: "kl=0.1"; nothing for an arm without one."""
+    return "" if label.dose is None else f"{label.dose_kind}={label.dose:g}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ class ArmAnswers:
 
     def to(self, prompt: int) -> Answer:
         """The answer to one prompt. ValueError where it was not asked."""
-        return next(a for a in self.answers if a.prompt == prompt)
+        found = next((a for a in self.answers if a.prompt == prompt), None)
+        if found is None:
+            raise ValueError(f"prompt {prompt} was not answered by {self.row.arm}")
+        return found
 
 
 def read_answers(path: Path) -> tuple[Answer, ...]:
@@ -111,3 +115,81 @@ def _block(row: ArmRow, answers: Sequence[Answer]) -> tuple[Answer, ...]:
 
 def _broken(what: str, expected: str, got: str) -> InputError:
     return InputError(what, expected=expected, got=got, cure="run the phase again, or `dvc pull`")
+
+
+ORDER = ("unsteered", "steered", "prompt", "random", "aligned")
+"""The arms to read beside each other, in that order."""
+
+
+def at_dose(arms: Sequence[ArmAnswers], dose: str | None) -> list[ArmAnswers]:
+    """The arms at a dose, and those without one: "kl=0.1", "lambda=0.5", "0.1" (a KL), "all".
+
+    None is the headline dose; all where no arm has that. Raises InputError for a dose that no arm
+    has.
+    """
+    if dose is None:
+        return [a for a in arms if a.row.dose is None or a.row.at_headline] or list(arms)
+    if dose == "all":
+        return list(arms)
+    dosed = [a.row for a in arms if a.row.dose is not None]
+    if not any(_is(row, dose) for row in dosed):
+        raise unknown("dose", dose, [*dict.fromkeys(map(dose_text, dosed)), "all"])
+    return [a for a in arms if a.row.dose is None or _is(a.row, dose)]
+
+
+def _is(row: ArmRow, spec: str) -> bool:
+    """Whether a row's dose is what was typed."""
+    kind, _, number = spec.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        return False
+    same = row.dose is not None and math.isclose(row.dose, value)
+    return same and row.dose_kind == (kind or "kl")
+
+
+def of_kinds(arms: Sequence[ArmAnswers], kinds: Sequence[str]) -> list[ArmAnswers]:
+    """The arms of these kinds, in order. Raises InputError for a kind that no arm is."""
+    there = dict.fromkeys(a.row.arm for a in arms)
+    for kind in kinds:
+        if kind not in there:
+            raise unknown("arm", kind, there)
+    return [a for kind in kinds for a in arms if a.row.arm == kind]
+
+
+def side_by_side(arms: Sequence[ArmAnswers]) -> list[ArmAnswers]:
+    """Of arms at one dose those to read beside each other, in `ORDER`; of random ones one draw.
+
+    The draw is of the operator, placement and blocks of the first steered arm, if there is one.
+    """
+    by_kind = {kind: [a for a in arms if a.row.arm == kind] for kind in ORDER}
+    first = by_kind["steered"][:1]
+    like = [a for a in by_kind["random"] if first and _place(a.row) == _place(first[0].row)]
+    by_kind["random"] = (like or by_kind["random"])[:1]
+    return [a for kind in ORDER for a in by_kind[kind]]
+
+
+def _place(row: ArmRow) -> tuple[object, ...]:
+    return row.operator, row.placement, row.layers
+
+
+def asked_prompts(arms: Sequence[ArmAnswers], sought: str) -> list[Answer]:
+    """The prompt of that number, or all whose text holds those words; an answer to each.
+
+    Raises InputError where no answered prompt is meant.
+    """
+    every = {a.prompt: a for arm in arms for a in arm.answers}
+    if sought.isdigit():
+        found = [every[int(sought)]] if int(sought) in every else []
+    else:
+        found = [a for a in every.values() if sought.lower() in a.text.lower()]
+    if not found:
+        some = ", ".join(map(str, sorted(every)[:12]))
+        raise InputError(
+            f"unknown prompt {sought!r}",
+            expected=f"the number of one of {len(every)} answered prompts, or a part of its text",
+            got=repr(sought),
+            cure=f"choose from {some}{', ...' if len(every) > 12 else ''}; without --prompt some "
+            "of them are listed",
+        )
+    return found

@@ -1,14 +1,18 @@
-"""Fixtures: the repository as the current folder, a bare workspace, stored results, a terminal."""
+"""Fixtures: the repository as the current folder, workspaces with some results, a terminal."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save
 
 from mahals.harness.manifests import dvc_stages
+from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
 from tests.support.bare_workspace import bare_workspace
+from tests.support.kept_answers import FILE, UNIT, answered_rows, lines_of
 from tests.support.places import ROOT
 from tests.support.synthetic_results import MODELS, Made, entry, steered, workspace, write_results
 from tests.support.terminal import Terminal, sixty_columns, tell_at_once
@@ -50,3 +54,15 @@ def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def terminal(told_at_once: None, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A terminal of 60 columns and 12 lines."""
     return sixty_columns(monkeypatch)
+
+
+@pytest.fixture
+def answered(small: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with a unit whose arms kept their answers; the current folder."""
+    rows, answers = answered_rows()
+    evidence = save({"answered_clusters": torch.arange(4)})
+    kept = {Path(FILE).name: lines_of(answers).encode(), "add-raw.safetensors": evidence}
+    monkeypatch.setattr(Results, "rows", lambda self: tuple(rows))
+    suite = {"params": {"suite": {"dose_kl": 0.1}}}
+    write_results(Workspace(small), Made(unit=UNIT, kept=kept, inputs=suite))
+    return small

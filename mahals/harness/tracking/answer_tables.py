@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mahals.harness.tracking.database import Store
-from mahals.reporting.answers import SUFFIX, Answer, read_answers
+from mahals.reporting.answers import SUFFIX, Answer, dose_text, read_answers
 from mahals.schema import NULLS, arm_title
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def table_of(answers: Sequence[Answer]) -> dict[str, list[Any]]:
         "axiom": [a.axiom for a in answers],
         "text": [a.text for a in answers],
         "arm": [arm_title(a) for a in answers],
-        "dose": [a.dose_text for a in answers],
+        "dose": [dose_text(a) for a in answers],
         "answer": [a.answer for a in answers],
         "verdict": [a.verdict for a in answers],
     }

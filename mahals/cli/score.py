@@ -1,0 +1,198 @@
+"""Scores of kept answers: what does `score` print where another judge reads what was answered?"""
+
+from __future__ import annotations
+
+import json
+import typing
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mahals.cli.answers import answered_results, chosen, read_arms
+from mahals.records import InputError, from_plain, to_plain, unknown
+
+if TYPE_CHECKING:
+    from mahals.harness.workspace.paths import Workspace
+    from mahals.harness.workspace.results import Results
+    from mahals.maths.stats.agreement import Kappa
+    from mahals.models.checkpoints.checkpoint import Loaded
+    from mahals.models.judges.judge import JudgeChoice, Refusal, RefusalJudge
+    from mahals.reporting.answer_scores import ArmScore, RefusalRates
+    from mahals.reporting.answers import ArmAnswers
+
+Keys = Mapping[str, Any]
+WRITTEN = (
+    *("arm", "draw", "source", "method", "map", "operator", "placement", "layers"),
+    *("dose_kind", "dose", "prompt", "axiom", "label", "text", "answer", "degenerate"),
+)
+TOGETHER = 64  # answers that a judge is given between two looks at the bar
+
+
+def score(options: Namespace, keys: Keys) -> int:
+    """Judges kept answers anew, prints what becomes of the rates, and changes no result."""
+    from mahals.harness.workspace.paths import Workspace
+
+    workspace = Workspace.locate()
+    choice = judge_choice(workspace, options)
+    units = answered_results(workspace, options.phase, options.unit)
+    for results in units:
+        _score_unit(workspace, results, choice, options)
+    return 0
+
+
+def judge_choice(workspace: Workspace, options: Namespace) -> JudgeChoice:
+    """The judge that was typed; what a server needs besides is em_finetune.judge of params.yaml."""
+    from mahals.harness.workspace.settings import read_yaml
+    from mahals.models.judges.judge import JudgeChoice, JudgeName
+
+    names = typing.get_args(JudgeName)
+    if options.judge not in names:
+        raise unknown("judge", options.judge, names)
+    values = read_yaml(workspace.params_file)["em_finetune"]["judge"]
+    usual = from_plain(JudgeChoice, values, "em_finetune.judge")
+    server = usual.server if options.url is None else replace(usual.server, url=options.url)
+    model = usual.model if options.model is None else options.model
+    if options.judge in ("model", "openai") and not model:
+        raise InputError(
+            f"judge {options.judge}",
+            expected="which model judges",
+            got="none",
+            cure="--model KEY (a registry key or a folder; for openai the server's name of it)",
+        )
+    return JudgeChoice(options.judge, model, server)
+
+
+def _score_unit(
+    workspace: Workspace, results: Results, choice: JudgeChoice, options: Namespace
+) -> None:
+    from mahals.models.judges.factory import check_refusal_judge, make_refusal_judge
+    from mahals.reporting.answer_scores import agreement, arm_score
+
+    arms = chosen(read_arms(results), options)
+    check_refusal_judge(choice, str(results.run()["weights"]))
+    place = workspace.root / ".mahals" / "scores" / results.phase / results.unit
+    name = _name(choice)
+    judge = make_refusal_judge(choice, lambda key: _load(workspace, key), place / name)
+    verdicts = _verdicts(arms, judge)
+    clusters = _clusters(results, arms)
+    said = [[v.refused for v in each] for each in verdicts]
+    scores = [arm_score(*each) for each in zip(arms, said, clusters, strict=True)]
+    print(f"{results.phase} {results.unit}: refusals as stored, and by the judge {name}\n")
+    print(score_table(scores, name))
+    overall = agreement(arms, said)
+    if overall is not None:
+        print(f"\nagreement on whole answers of all these arms: {_kappa_words(overall)}")
+    path = place / f"{name}.jsonl"
+    _write(path, results.fingerprint, arms, verdicts)
+    print(f"wrote {workspace.relative(path)}; no result was changed")
+
+
+def _name(choice: JudgeChoice) -> str:
+    """The judge as a file's name: with its model, where it is one."""
+    if choice.name not in ("model", "openai"):
+        return choice.name
+    model = "".join(c if c.isalnum() or c in "_.-" else "-" for c in choice.model).strip("-.")
+    return f"{choice.name}-{model}"
+
+
+def _load(workspace: Workspace, key: str) -> Loaded:
+    """The chat checkpoint in a folder, or the aligned one of a registry key."""
+    from mahals.harness.workspace.model_registry import check_models, load_registry
+    from mahals.models.checkpoints.checkpoint import load_checkpoint
+
+    if Path(key).is_dir():
+        return load_checkpoint(Path(key), revision=None, key=key, role="aligned", weights="hub")
+    registry = load_registry(workspace)
+    check_models([key], registry)
+    ref = registry[key].aligned
+    return load_checkpoint(ref.id, revision=ref.revision, key=key, role="aligned", weights="hub")
+
+
+def _verdicts(arms: Sequence[ArmAnswers], judge: RefusalJudge) -> list[list[Refusal]]:
+    """The judge's verdict on each answer of each arm; a text is judged once, a broken one never."""
+    from mahals.cli.show import Meter
+    from mahals.models.judges.judge import QuestionAnswer, Refusal
+
+    whole = (a for arm in arms for a in arm.answers if not a.degenerate)
+    texts = list(dict.fromkeys(QuestionAnswer(a.text, a.answer) for a in whole))
+    known: dict[QuestionAnswer, Refusal] = {}
+    with Meter("answers judged", "answer") as meter:
+        for start in range(0, len(texts), TOGETHER):
+            some = texts[start : start + TOGETHER]
+            known |= dict(zip(some, judge(some), strict=True))
+            meter.count(len(known), len(texts))
+    broken = Refusal(None, "a broken answer is a failure, whatever it says")
+    return [
+        [broken if a.degenerate else known[QuestionAnswer(a.text, a.answer)] for a in arm.answers]
+        for arm in arms
+    ]
+
+
+def _clusters(results: Results, arms: Sequence[ArmAnswers]) -> list[list[str]]:
+    """What the intervals of each arm cluster on, answer by answer, as its evidence says."""
+    from mahals.harness.workspace.artifacts import KeptFiles
+
+    kept = KeptFiles(results.phase, {results.unit: results.kept()})
+    names = dict.fromkeys(arm.row.evidence for arm in arms)
+    found = {n: [str(int(c)) for c in kept.tensors(n)["answered_clusters"]] for n in names}
+    return [found[arm.row.evidence] for arm in arms]
+
+
+def score_table(scores: Sequence[ArmScore], judge: str) -> str:
+    """An arm a line: its refusal rates and gap as stored and by the judge, and their agreement."""
+    from mahals.cli.tables import table
+    from mahals.reporting.answers import dose_text
+    from mahals.schema import arm_title
+
+    stored, judged = ("unsafe", "safe", "gap as stored"), ("unsafe", "safe", f"gap by {judge}")
+    heads = ("arm", "dose", *stored, *judged, "kappa", "no verdict")
+    rows = [
+        (
+            arm_title(each.row),
+            dose_text(each.row),
+            *_rate_cells(each.stored),
+            *_rate_cells(each.judged),
+            _kappa_words(each.agreement),
+            each.abstained,
+        )
+        for each in scores
+    ]
+    return table(heads, rows)
+
+
+def _rate_cells(rates: RefusalRates) -> tuple[str, str, str]:
+    unsafe, safe = ("none" if r is None else f"{r:.2f}" for r in (rates.unsafe, rates.safe))
+    return unsafe, safe, "none" if rates.gap is None else f"{rates.gap:+.2f}"
+
+
+def _kappa_words(found: Kappa | None) -> str:
+    """Cohen's kappa with its interval; where it says nothing, the share of equal verdicts."""
+    if found is None:
+        return "no answers"
+    if found.kappa is None:
+        return f"none, same {found.observed:.2f}"
+    return f"{found.kappa:.2f}" if found.interval is None else f"{found.interval:.2f}"
+
+
+def _write(
+    path: Path,
+    fingerprint: str,
+    arms: Sequence[ArmAnswers],
+    verdicts: Sequence[Sequence[Refusal]],
+) -> None:
+    """One JSON line an answer: what it is of, the stored verdict, and the judge's."""
+    lines = [
+        {
+            "results": fingerprint,
+            **{name: to_plain(getattr(answer, name)) for name in WRITTEN},
+            "stored": answer.known,
+            "refused": said.refused,
+            "why": said.why,
+        }
+        for arm, each in zip(arms, verdicts, strict=True)
+        for answer, said in zip(arm.answers, each, strict=True)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
