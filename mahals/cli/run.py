@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mahals.cli.ending import end
 from mahals.cli.keys import refuse_unknown
 from mahals.cli.overrides import RESERVED, together
+from mahals.phase import STUDY
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError, unknown
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from mahals.harness.workspace.settings import Settings
 
 Keys = Mapping[str, Any]
-TOP = 15  # leaderboard lines at the end of a study
-PORT = 5000  # of the MLflow UI in the command that opens the leaderboard
 
 
 def run(options: Namespace, keys: Keys) -> int:
@@ -43,16 +43,15 @@ def run(options: Namespace, keys: Keys) -> int:
         return run_phase(options.phase, settings, workspace, session)
 
     def show(results: list[Results], store: Store | None) -> None:
-        print("\n".join(_conclusions(results[-1:])))
-        if store is not None:
-            _publish_boards(workspace, store)
+        gathered = results[-1].unit == STUDY
+        end(workspace, results[-1:] if gathered else results, results, store)
 
     _measure(workspace, options.workers, units, work, show)
     return 0
 
 
 def study(options: Namespace, keys: Keys) -> int:
-    """Runs every phase of the study; prints the leaderboard, the figures, how to open the view."""
+    """Runs every phase of the study; says on one screen what came out, and where it all is."""
     from mahals.harness.runner.forecast import forecast
     from mahals.harness.runner.study import run_study
 
@@ -68,14 +67,7 @@ def study(options: Namespace, keys: Keys) -> int:
         return run_study(settings, workspace, session)
 
     def show(results: list[Results], store: Store | None) -> None:
-        print("\n".join(_conclusions([r for r in results if r.unit == "study"])))
-        if store is not None:
-            from mahals.cli.show import board_text
-
-            boards = _publish_boards(workspace, store)
-            made = {(e.configuration.weights, e.configuration.suite) for e in _entries(results)}
-            shown = [board for board in boards if (board.weights, board.suite) in made]
-            print(board_text(shown, store, top=TOP, port=PORT))
+        end(workspace, [r for r in results if r.unit == STUDY], results, store)
 
     _measure(workspace, options.workers, None, work, show)
     return 0
@@ -91,7 +83,7 @@ def gather(options: Namespace, keys: Keys) -> int:
         return gather_units(options.phase, settings, workspace, session)
 
     def show(results: list[Results], store: Store | None) -> None:
-        print("\n".join(_conclusions(results[-1:])))
+        end(workspace, results[-1:], results, store)
 
     _measure(workspace, 1, None, work, show)
     return 0
@@ -216,7 +208,7 @@ def _measure(
         return
     from mahals.cli.show import Meter, open_store, publish_results
     from mahals.harness.tracking.database import ensure_database
-    from mahals.harness.tracking.invocation import open_tracker
+    from mahals.harness.tracking.invocation import open_tracker, opened_run
 
     def tracker() -> Tracker:
         return open_tracker(ensure_database(workspace.root))
@@ -228,7 +220,7 @@ def _measure(
             _write_board(workspace)
             meter = stack.enter_context(Meter("DVC takes the results"))
             stack.enter_context(committing(read_sources(workspace), meter.wait))
-        publish_results(results, store)
+        publish_results(results, store, opened_run())
         show(results, store)
 
 
@@ -241,24 +233,8 @@ def _write_board(workspace: Workspace) -> None:
         write_page(workspace)
 
 
-def _publish_boards(workspace: Workspace, store: Store) -> Sequence[Any]:
-    from mahals.cli.show import publish_boards
-    from mahals.harness.workspace.results import all_results
-
-    return publish_boards(all_results(workspace), store)
-
-
 def _entries(results: Iterable[Results]) -> list[Any]:
     return [entry for each in results for entry in each.summary().entries]
-
-
-def _conclusions(results: Iterable[Results]) -> list[str]:
-    """What each says in words, and where its figures are."""
-    lines = []
-    for each in results:
-        lines += [f"\n{each.phase}", *(f"  {line}" for line in each.summary().lines)]
-        lines += [f"  figures: {f}" for f in map(str, _figure_folders([each]))]
-    return lines
 
 
 def _figure_folders(results: Iterable[Results]) -> list[Any]:

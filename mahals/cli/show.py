@@ -128,12 +128,14 @@ def open_store(workspace: Workspace) -> Store:
         return opening.result()
 
 
-def publish_results(results: Sequence[Results], store: Store) -> Published:
-    """Results as MLflow runs, with a bar."""
+def publish_results(
+    results: Sequence[Results], store: Store, parent: str | None = None
+) -> Published:
+    """Results as MLflow runs, new ones as children of the run `parent`, with a bar."""
     from mahals.harness.tracking.runs import publish
 
     with Meter("results to MLflow", "result") as meter:
-        return publish(results, store, meter.count)
+        return publish(results, store, meter.count, parent)
 
 
 def publish_boards(results: Sequence[Results], store: Store) -> Sequence[Board]:

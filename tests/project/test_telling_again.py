@@ -78,7 +78,7 @@ def test_a_study_tells_again_and_shows_it_in_mlflow_once(studied: Path) -> None:
             "AND r.name LIKE 'baseline_aqi/%' AND r.status = 'FINISHED'"
         ).fetchall()
     assert sorted(name for name, _ in notes) == sorted(f"baseline_aqi/{unit}" for unit in UNITS)
-    assert all(note.startswith("Now the value is") for _, note in notes)
+    assert all("\n\nNow the value is" in note for _, note in notes)
 
 
 def test_drawing_again_measures_nothing(studied: Path) -> None:

@@ -21,14 +21,14 @@ from scipy import stats
 from mahals.data.texts import AXIOMS
 from mahals.harness.tracking.database import DATABASE, Store, ensure_database
 from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.provenance import Provenance
 from mahals.harness.workspace.results import Results
 from mahals.phase import Summary
 from mahals.records import digest, to_plain
-from mahals.schema import COLUMNS, Configuration, Entry, VectorCard
+from mahals.schema import AXIOM_COLUMNS, COLUMNS, Configuration, Entry, VectorCard
 
 MODELS = ("Mistral_7B", "Llama3_8B", "Qwen2_7B", "Gemma2_9B", "Falcon_7B", "Zephyr_7B")
 SUITE = "core-1 3f9a2c1d"
-AXIOM_COLUMNS = tuple(c for c in COLUMNS if c.startswith("aqi_") and c != "aqi_gain")
 DEGREES = 19  # of freedom, with 20 random directions
 
 
@@ -72,7 +72,7 @@ def entry(configuration: Configuration, gain: float | None, **changes: Any) -> E
     """An entry whose gain over random is `gain` with a standard error of 1."""
     rng = np.random.default_rng(int(digest(configuration)[:8], 16))
     metrics = {name: float(rng.normal(20, 5)) for name in AXIOM_COLUMNS}
-    metrics["aqi"] = float(np.mean(list(metrics.values())))
+    metrics["aqi_last"] = metrics["aqi_mean"] = float(np.mean(list(metrics.values())))
     metrics |= {"refusal_unsafe": float(rng.uniform(0.1, 0.9)), "perplexity_ratio": 1.05}
     metrics |= {"refusal_safe": float(rng.uniform(0, 0.1)), "kl": 0.1, "degenerate_share": 0.0}
     metrics["safe_accuracy"] = 1.0
@@ -86,7 +86,11 @@ def entry(configuration: Configuration, gain: float | None, **changes: Any) -> E
         "reasons": {n: "no random control for this arm" for n in COLUMNS if n not in metrics},
         "weakest_axiom": AXIOMS[int(rng.integers(7))],
         "over_ceiling": (),
+        "not_shown_safe": (),
         "geometry_only": False,
+        "readout": "last",
+        "harder": "random",
+        "training": 0,
         "vector": None,
     }
     return Entry(configuration, **{**fields, **changes})
@@ -142,7 +146,8 @@ def write_results(place: Workspace, made: Made) -> Results:
         (folder / "kept" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "kept" / name).write_bytes(body)
     picture = bytes.fromhex("89504e470d0a1a0a")
-    (folder / "figures" / "aqi_vs_lambda.png").write_bytes(picture)
+    for form in ("png", "svg", "pdf"):
+        (folder / "figures" / f"aqi_vs_lambda.{form}").write_bytes(picture)
     (folder / "rows.jsonl").write_text('{"lambda":0}\n')
     summary = Summary(made.metrics, ("A sentence.",), tuple(made.entries), tuple(made.vectors))
     run = {
@@ -170,8 +175,15 @@ def write_results(place: Workspace, made: Made) -> Results:
     _json(folder / "metrics.json", dict(made.metrics))
     _json(
         folder / "summary.json",
-        {"fingerprint": mark, "code": "c" * 64, "figures": {}, "summary": to_plain(summary)},
+        {
+            "fingerprint": mark,
+            "code": "c" * 64,
+            "figures": {},
+            "provenance": to_plain(Provenance(made.weights, (0,), (SUITE,), (made.unit,))),
+            "summary": to_plain(summary),
+        },
     )
+    (folder / "report.md").write_text("# A report\n")
     _json(folder / "run.json", run)
     return Results(place, made.phase, made.unit, folder, mark)
 

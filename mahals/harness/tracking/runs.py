@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from mahals.harness.tracking.answer_tables import log_answers
 from mahals.harness.tracking.database import FINGERPRINT, KIND, Store
+from mahals.harness.tracking.descriptions import NOTE, REPORT, unit_note
 from mahals.harness.tracking.registered_vectors import register_vectors
 from mahals.records import canonical
 from mahals.reporting.answers import SUFFIX
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Run
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
     from mahals.harness.workspace.results import Results
 
@@ -26,6 +28,7 @@ PAGE = 1000
 TABLE_BYTES = 4_000_000  # larger files are no tables to look at
 BATCH = 100  # params or tags that MLflow takes at once
 TOLD = "mahals.told"  # tag: by which code a unit's sentences and figures were made
+PARENT = "mlflow.parentRunId"  # tag by which MLflow nests runs, also over experiments
 RUN_TAGS = ("commit", "dirty", "weights", "seed")
 
 
@@ -42,15 +45,19 @@ def no_report(done: int, total: int) -> None:
 
 
 def publish(
-    results: Sequence[Results], store: Store, report: Callable[[int, int], None] = no_report
+    results: Sequence[Results],
+    store: Store,
+    report: Callable[[int, int], None] = no_report,
+    parent: str | None = None,
 ) -> Published:
     """The runs that are missing, one per unit, in the experiment of the unit's phase.
 
     Idempotent: a fingerprint that has a finished run is left alone; one whose run another process
     left running is marked killed and made anew, one that was told and drawn again takes the place
     of the run that shows the old sentences and figures. Each run holds params, metrics (one batch),
-    tags, input digests, figures and the versions of its vectors. An error marks the run FAILED and
-    is raised again. `report` is told how many of the results are in MLflow, and of how many.
+    tags, input digests, figures, report and the versions of its vectors. An error marks the run
+    FAILED and is raised again. `report` is told how many of the results are in MLflow, and of how
+    many. `parent`: the run whose children new runs are; a run made anew stays with its first one.
     """
     from mlflow.exceptions import MlflowException
 
@@ -67,12 +74,13 @@ def publish(
         known = finished[item.phase]
         old = run = known.get(item.fingerprint)
         if run is None or run.data.tags.get(TOLD) != _told_by(item):
+            above = parent if old is None else old.data.tags.get(PARENT, parent)
             try:
-                run = _publish_one(item, store, experiment)
+                run = _publish_one(item, store, experiment, above)
             except MlflowException:
                 if not store.restored(item.phase):
                     raise
-                again = publish(results, store, report)  # runs deleted with it are back
+                again = publish(results, store, report, parent)  # runs deleted with it are back
                 return Published(again.runs, made + again.made)
             known[item.fingerprint] = run
             made += 1
@@ -130,18 +138,19 @@ def _finished(store: Store, experiment: str, marks: Collection[str]) -> dict[str
             return known
 
 
-def _publish_one(item: Results, store: Store, experiment: str) -> Run:
+def _publish_one(item: Results, store: Store, experiment: str, parent: str | None) -> Run:
     from mlflow.entities import Param
 
     facts = item.run()
     ended = int(datetime.fromisoformat(facts["finished"]).timestamp() * 1000)
     began = ended - int(1000 * float(facts["seconds"]["total"]))
     tags, params = _tags(item, facts), list(_params(facts).items())
+    if parent is not None:
+        tags[PARENT] = parent
     client = store.client
     run = client.create_run(experiment, began, tags, f"{item.phase}/{item.unit}")
     try:
-        if item.figures():
-            _log_figures(item, store, run)
+        _log_figures(item, store, run)
         first = [Param(name, value) for name, value in params[:BATCH]]
         client.log_batch(run.info.run_id, _metrics(item, ended), first, synchronous=True)
         for start in range(BATCH, len(params), BATCH):
@@ -160,11 +169,19 @@ def _publish_one(item: Results, store: Store, experiment: str) -> Run:
 
 
 def _log_figures(item: Results, store: Store, run: Run) -> None:
-    """As the client's log_artifacts, which would read the whole run to find out where they go."""
+    """Figures in every form, and the report."""
+    place = files_of(run, store)
+    if item.figures():
+        place.log_artifacts(str(item.folder / "figures"), "figures")
+    if (item.folder / REPORT).is_file():
+        place.log_artifact(str(item.folder / REPORT))
+
+
+def files_of(run: Run, store: Store) -> ArtifactRepository:
+    """Where a run's files go: the client would read the whole run to find that out, each time."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    place = get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
-    place.log_artifacts(str(item.folder / "figures"), "figures")
+    return get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
 
 
 def _log_tables(item: Results, store: Store, run: Run) -> None:
@@ -201,12 +218,9 @@ def _tags(item: Results, facts: Mapping[str, Any]) -> dict[str, str]:
     suites = sorted({entry.configuration.suite for entry in summary.entries})
     if suites:
         tags["suite"] = ", ".join(suites)
-    if summary.lines:
-        tags["mlflow.note.content"] = "\n\n".join(summary.lines)[:5000]
+    tags[NOTE] = unit_note(item.provenance(), summary.lines)
     named = {name: facts[name] for name in RUN_TAGS if facts[name] is not None}
     tags.update(dict(flattened({**named, **facts["machine"]})))
-    if ran_on := facts.get("ran_on"):
-        tags["cpu"] = ", ".join(sorted({each["cpu"] for each in ran_on}))
     if ran_on := facts.get("ran_on"):
         tags["cpu"] = ", ".join(sorted({each["cpu"] for each in ran_on}))
     if facts["commit"] is not None:

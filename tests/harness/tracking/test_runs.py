@@ -87,12 +87,31 @@ def test_a_run_holds_the_whole_result(place: Workspace, store: Store) -> None:
     assert tags["mlflow.source.git.commit"] == "0" * 40 and tags["dirty"] == "false"
     assert tags["device"] == "cpu" and tags["suite"] == "core-1 3f9a2c1d"
     figures = store.client.list_artifacts(run.info.run_id, "figures")
-    assert [f.path for f in figures] == ["figures/aqi_vs_lambda.png"]
+    assert [f.path for f in figures] == [
+        f"figures/aqi_vs_lambda.{x}" for x in ("pdf", "png", "svg")
+    ]
+    assert "report.md" in [f.path for f in store.client.list_artifacts(run.info.run_id)]
+    assert tags["mlflow.note.content"].startswith("*organism weights, training seed 0")
+    assert tags["mlflow.note.content"].endswith("\n\nA sentence.")
     rows = (upstream / "rows.jsonl").read_bytes()
     expected = {"results/organisms/Mistral_7B/rows.jsonl": hashlib.md5(rows).hexdigest()}
     found = {d.dataset.name: d.dataset.digest for d in run.inputs.dataset_inputs}
     assert found == expected
     assert Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(store.root)
+
+
+def test_a_run_is_the_child_of_the_first_that_made_it(place: Workspace, store: Store) -> None:
+    made = write(place, Made())
+    first = publish([made], store, parent="a" * 32).runs[made.fingerprint]
+    assert publish([made], store, parent="b" * 32).runs[made.fingerprint] == first
+    summary = made.folder / "summary.json"
+    summary.write_text(summary.read_text().replace("c" * 64, "d" * 64))  # told anew
+    again = publish([made], store, parent="b" * 32).runs[made.fingerprint]
+    assert again != first
+    assert store.client.get_run(again).data.tags["mlflow.parentRunId"] == "a" * 32
+    other = write(place, Made(unit="Qwen2_7B"))
+    alone = store.client.get_run(publish([other], store).runs[other.fingerprint])
+    assert "mlflow.parentRunId" not in alone.data.tags
 
 
 def test_many_params_are_logged_in_batches(place: Workspace, store: Store) -> None:
