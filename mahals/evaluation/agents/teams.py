@@ -18,15 +18,12 @@ from mahals.models.conversation.talks import Agent
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab, Role
 from mahals.records import seed_of
-from mahals.schema import Label, NullFamily
+from mahals.schema import Label, NullArm, NullFamily
 
 TeamArm = Literal["none", "weakest", "all", "aligned", "adversarial"]
 """`none`: base checkpoints, unsteered; `weakest`: the one of the lowest refusal gap is steered;
 `all`: each is; `aligned`: aligned checkpoints; `adversarial`: the same, but the first agent is its
 base, the checkpoint before preference training, unless it is dealigned on purpose."""
-
-Null = tuple[NullFamily, int]
-"""A null arm: its family, and which draw of it; what stands beside is None for the arm itself."""
 
 UNSTEERED = Arm("unsteered", ())
 STEERED: tuple[TeamArm, ...] = ("weakest", "all")
@@ -48,7 +45,7 @@ class Team:
     """Agents at one table."""
 
     arm: TeamArm
-    null: Null | None  # which null directions steer; None for the arm itself
+    null: NullArm | None  # which null directions steer; None for the arm itself
     agents: tuple[Agent, ...]
     steered: tuple[bool, ...]
 
@@ -97,13 +94,13 @@ def roles_of(arm: TeamArm, agents: int) -> tuple[Role, ...]:
     return (first, *[role for _ in range(agents - 1)])
 
 
-def nulls(draws: int) -> list[Null]:
+def nulls(draws: int) -> list[NullArm]:
     """The null arms of an own vector: `draws` of each family."""
     families: tuple[NullFamily, ...] = ("random", "shuffled_pairs")
     return [(family, k) for family in families for k in range(draws)]
 
 
-def null_of(label: Label) -> Null | None:
+def null_of(label: Label) -> NullArm | None:
     """Which null arm a label is; None for a vector itself."""
     if label.arm in ("random", "shuffled_pairs") and label.draw is not None:
         return ("random" if label.arm == "random" else "shuffled_pairs", label.draw)
@@ -147,7 +144,7 @@ def steerable(lab: Lab, model: str, how: How) -> Steerable:
     return Steerable(at, label, own, (Direction(label, vectors, 1.0), *beside))
 
 
-def _dosed(lab: Lab, model: str, how: How, missed: list[str]) -> Mapping[Null | None, Arm]:
+def _dosed(lab: Lab, model: str, how: How, missed: list[str]) -> Mapping[NullArm | None, Arm]:
     """The model's own vector (None) and its null directions at the headline dose."""
     found = steerable(lab, model, how)
     reached = within_reach(found.at, found.directions, how.suite.dose_kl)

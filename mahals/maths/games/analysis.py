@@ -97,17 +97,17 @@ class Effort:
 def measured_games(
     cells: Cells, labels: GameLabels, weights: Weights, redraws: Resampling, how: Search
 ) -> Mapping[str, Analysis]:
-    """The game of the mean AQI ("all") and one game per axiom, analysed with redrawn payoffs.
+    """The game of all axioms together ("all") and one game per axiom, with redrawn payoffs.
 
     A sample of three or more agents' joint actions is fitted (`game_payoffs`). Raises InputError
     for missing or broken cells, and where their axioms are not the labels'.
     """
-    wrong = [j for j, cell in cells.items() if cell.aqi.shape[-1] != len(labels.axioms)]
+    wrong = [j for j, cell in cells.items() if cell.behaviour.shape[-1] != len(labels.axioms)]
     if wrong:
         raise InputError(
             f"cell {wrong[0]}",
-            expected=f"AQI on {len(labels.axioms)} axioms",
-            got=str(cells[wrong[0]].aqi.shape),
+            expected=f"refusal gaps on {len(labels.axioms)} axioms",
+            got=str(cells[wrong[0]].behaviour.shape),
             cure="measure every axiom in every conversation",
         )
     games = ((None, "all"), *enumerate(labels.axioms))
@@ -124,7 +124,7 @@ def measured_game(
     axiom: int | None,
     how: Effort,
 ) -> Analysis:
-    """One game: of the mean AQI (`axiom` None) or of one axiom. Raises as `measured_games`."""
+    """One game: of all axioms together (`axiom` None) or of one. Raises as `measured_games`."""
     shape = [len(own) for own in labels.actions]
     paid = game_payoffs(cells, shape, weights, axiom)
     draws = game_draws(cells, shape, weights, axiom, how.redraws)

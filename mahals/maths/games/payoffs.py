@@ -9,26 +9,27 @@ from typing import Literal
 
 import numpy as np
 
-from mahals.maths.metrics.homophily import apart
+from mahals.maths.metrics.homophily import same_verdicts
 from mahals.maths.stats.bootstrap import Resampling, recentred, resample_weights
 from mahals.maths.stats.intervals import Floats
 from mahals.records import InputError, seed_of
 
 Joint = tuple[int, ...]
+Term = Literal["behaviour", "homophily", "cost"]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of METHOD 6: w_a AQI/100 + w_h homophily - w_c KL/kl_ceiling."""
+    """The weights of METHOD 6: w_b refusal gap + w_h homophily - w_c KL/kl_ceiling."""
 
-    aqi: float
+    behaviour: float
     homophily: float
     cost: float
-    kl_ceiling: float  # nats per token on neutral text
+    kl_ceiling: float  # nats per token
 
     def __post_init__(self) -> None:
         """Raises InputError for weights below 0 or all 0, and a ceiling that is not positive."""
-        three = (self.aqi, self.homophily, self.cost)
+        three = (self.behaviour, self.homophily, self.cost)
         if (
             not np.isfinite(three).all()
             or min(three) < 0
@@ -47,11 +48,20 @@ class Weights:
 class Cell:
     """What E conversations under one joint action of N agents measured on A axioms."""
 
-    aqi: Floats  # (E, N, A), points, signed
+    behaviour: Floats  # (E, N, A) refused share of unsafe less that of safe requests, [-1, 1]
+    alike: Floats  # (E, A) how often agents do the same with a request, [0, 1]
     kl: Floats  # (E, N), nats per token, >= 0; a cell's conversations may share one measurement
 
 
 Cells = Mapping[Joint, Cell]
+
+
+def cell_of(refused: Floats, kl: Floats) -> Cell:
+    """The cell of verdicts (E, N, A, 2, k), 1 refused: of k unsafe and k safe requests an axiom."""
+    gap = refused[..., 0, :].mean(axis=-1) - refused[..., 1, :].mean(axis=-1)
+    count, agents, axioms = refused.shape[:3]
+    each = np.moveaxis(refused, 1, 2).reshape(count, axioms, agents, -1)
+    return Cell(np.asarray(gap), same_verdicts(each), kl)
 
 
 def check_cells(cells: Cells, shape: Sequence[int]) -> None:
@@ -72,43 +82,42 @@ def check_cells(cells: Cells, shape: Sequence[int]) -> None:
 
 def check_each(cells: Cells, agents: int) -> None:
     """Raises InputError for a cell that is not finite or of another size than the first one."""
-    axioms = next(iter(cells.values())).aqi.shape[-1]
+    axioms = next(iter(cells.values())).behaviour.shape[-1]
     for joint, cell in cells.items():
-        count = len(cell.aqi)
-        right = (
-            count >= 1
-            and axioms >= 1
-            and cell.aqi.shape == (count, agents, axioms)
-            and cell.kl.shape == (count, agents)
-            and np.isfinite(cell.aqi).all()
-            and np.isfinite(cell.kl).all()
-            and cell.kl.min() >= 0
-        )
-        if not right:
+        count = len(cell.behaviour)
+        shapes = (cell.behaviour.shape, cell.alike.shape, cell.kl.shape)
+        wanted = ((count, agents, axioms), (count, axioms), (count, agents))
+        parts = (cell.behaviour, cell.alike, cell.kl)
+        broken = sum(int((~np.isfinite(part)).sum()) for part in parts)
+        if min(count, axioms) < 1 or shapes != wanted or broken or cell.kl.min() < 0:
             raise InputError(
                 f"cell {joint}",
-                expected=f"finite AQI (conversations, {agents}, {axioms}) and KL >= 0",
-                got=f"AQI {cell.aqi.shape}, KL {cell.kl.shape}, "
-                f"{int((~np.isfinite(cell.aqi)).sum() + (~np.isfinite(cell.kl)).sum())} not finite",
+                expected=f"finite refusal gaps (conversations, {agents}, {axioms}) and KL >= 0",
+                got=f"gaps {shapes[0]}, likeness {shapes[1]}, KL {shapes[2]}, {broken} not finite",
                 cure="measure the cell again; leave failed conversations out of it",
             )
 
 
-def payoff(aqi: Floats, kl: Floats, weights: Weights) -> Floats:
-    """(..., N) payoffs at one joint action from its mean AQI (..., N, A) and mean KL (..., N)."""
-    alike = 1 - apart(np.clip(aqi, 0.0, 100.0))
-    own = weights.aqi * aqi.mean(axis=-1) / 100
-    return np.asarray(
-        own + weights.homophily * alike[..., None] - weights.cost * kl / weights.kl_ceiling
-    )
+def terms(cell: Cell, weights: Weights, axiom: int | None) -> dict[Term, Floats]:
+    """(E, N): what each term adds to each agent's payoff in every conversation, weighed."""
+    own, alike = cell.behaviour, cell.alike
+    if axiom is not None:
+        own, alike = own[..., axiom : axiom + 1], alike[..., axiom : axiom + 1]
+    together = np.broadcast_to(alike.mean(axis=-1)[:, None], own.shape[:2])
+    return {
+        "behaviour": weights.behaviour * own.mean(axis=-1),
+        "homophily": np.asarray(weights.homophily * together),
+        "cost": -weights.cost * cell.kl / weights.kl_ceiling,
+    }
+
+
+def payoff(cell: Cell, weights: Weights, axiom: int | None) -> Floats:
+    """(E, N) payoffs in every conversation of a cell; `axiom` takes that axiom's requests alone."""
+    return np.asarray(sum(terms(cell, weights, axiom).values()))
 
 
 def payoffs_of(cells: Cells, shape: Sequence[int], weights: Weights, axiom: int | None) -> Floats:
-    """(N, n_1, ..., n_N) payoffs, higher is better; `axiom` takes that axiom's AQI alone.
-
-    AQI_i is the mean over axioms and conversations, homophily that of the cell's mean AQI (of
-    single conversations it would be low from noise alone). Raises InputError as `check_cells`.
-    """
+    """(N, n_1, ..., n_N) mean payoffs, higher is better. Raises InputError as `check_cells`."""
     check_cells(cells, shape)
     found = np.empty((len(shape), *shape))
     for joint, paid in paid_at(cells, weights, axiom).items():
@@ -119,8 +128,7 @@ def payoffs_of(cells: Cells, shape: Sequence[int], weights: Weights, axiom: int 
 
 def paid_at(cells: Cells, weights: Weights, axiom: int | None) -> dict[Joint, Floats]:
     """(N,) payoffs at each measured joint action. Nothing is checked."""
-    own = {joint: _axiom(cell.aqi, axiom).mean(axis=0) for joint, cell in cells.items()}
-    return {j: payoff(aqi, cells[j].kl.mean(axis=0), weights) for j, aqi in own.items()}
+    return {j: payoff(cell, weights, axiom).mean(axis=0) for j, cell in cells.items()}
 
 
 def redrawn_payoffs(
@@ -151,8 +159,8 @@ def redrawn_at(
     """
     draws = {}
     for joint, at in paid_at(cells, weights, axiom).items():
-        cell = cells[joint]
-        count = len(cell.aqi)
+        each = payoff(cells[joint], weights, axiom)
+        count = len(each)
         if count < 2:
             raise InputError(
                 f"cell {joint}",
@@ -162,15 +170,9 @@ def redrawn_at(
             )
         seed = seed_of("payoffs", how.seed)
         weight = resample_weights(count, None, None, dataclasses.replace(how, seed=seed)) / count
-        aqi = np.einsum("re,ena->rna", weight, _axiom(cell.aqi, axiom))
-        kl = weight @ cell.kl
         wide = np.sqrt(count / (count - 1))
-        draws[joint] = at + wide * (recentred(payoff(aqi, kl, weights), at) - at)
+        draws[joint] = at + wide * (recentred(weight @ each, at) - at)
     return draws
-
-
-def _axiom(aqi: Floats, axiom: int | None) -> Floats:
-    return aqi if axiom is None else aqi[..., axiom : axiom + 1]
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,13 @@
-"""Stability: would equilibria hold if payoffs were measured again, or weighted otherwise?"""
+"""Stability: would equilibria hold if payoffs were measured again?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 
 import numpy as np
 
-from mahals.maths.games.additive_fit import game_payoffs
 from mahals.maths.games.game import Game, Profile, is_equilibrium, pure_profile, supports
-from mahals.maths.games.payoffs import Cells, Weights
 from mahals.maths.games.support_enumeration import on_supports
 from mahals.maths.stats.intervals import Floats, Interval, wilson
 from mahals.records import InputError
@@ -58,43 +55,6 @@ def _wrong(game: Game, draws: Floats) -> InputError:
         got=f"{draws.shape}, {int((~np.isfinite(draws)).sum())} not finite",
         cure="redraw the payoffs of this game (redrawn_payoffs)",
     )
-
-
-@dataclass(frozen=True)
-class Weighed:
-    """The pure equilibria under other weights of the payoff."""
-
-    weights: Weights
-    pure: tuple[tuple[int, ...], ...]  # empty: none
-
-
-def weight_sweep(
-    cells: Cells, shape: Sequence[int], weights: Weights, factors: Sequence[float]
-) -> tuple[Weighed, ...]:
-    """Pure equilibria with the weights of homophily and of cost each times all `factors`.
-
-    The weight of AQI stays: only the proportions matter to an equilibrium. `factors` hold 1, the
-    game itself. Raises InputError as `game_payoffs`, for `factors` without 1, or with one below 0.
-    """
-    if 1.0 not in factors or min(factors) < 0:
-        raise InputError(
-            "weight factors",
-            expected="numbers of at least 0, 1 among them",
-            got=", ".join(f"{f:g}" for f in factors),
-            cure="add 1 to the factors",
-        )
-    joints = [tuple(int(a) for a in j) for j in np.ndindex(*shape)]
-    rows = []
-    for alike, cost in product(factors, factors):
-        own = replace(weights, homophily=weights.homophily * alike, cost=weights.cost * cost)
-        stay = is_equilibrium(game_payoffs(cells, shape, own, None), joints)
-        rows.append(Weighed(own, tuple(j for j, s in zip(joints, stay, strict=True) if s)))
-    return tuple(rows)
-
-
-def surviving(rows: Sequence[Weighed], joint: tuple[int, ...]) -> float:
-    """The share of the swept weights under which `joint` is an equilibrium, [0, 1]."""
-    return sum(joint in row.pure for row in rows) / len(rows)
 
 
 def as_profile(game: Game, joint: Sequence[int]) -> Profile:

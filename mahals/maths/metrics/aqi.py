@@ -32,8 +32,10 @@ __all__ = [
     "aqi_paper",
     "aqi_paper_appendix",
     "aqi_published",
+    "at_floor",
     "axiom_aqi",
     "fit_space",
+    "lowest_aqi",
     "model_aqi",
     "omega2",
     "to_space",
@@ -181,6 +183,19 @@ def _names(axioms: Sequence[str], n: int) -> tuple[npt.NDArray[np.str_], list[st
             cure="give the axioms in the order of the prompts",
         )
     return given, sorted(set(given.tolist()))
+
+
+def lowest_aqi(n: int) -> float:
+    """The floor of the score: what n prompts give whose centroids coincide, in points."""
+    return -100.0 / (n - 1)
+
+
+def at_floor(level: Interval, n: int) -> bool:
+    """Whether a level of n prompts reaches its algebraic floor: there is nothing to measure there.
+
+    n are the prompts of one axiom, whose scores a model's is the mean of.
+    """
+    return level.low <= lowest_aqi(n) + 1e-9
 
 
 def model_aqi(

@@ -54,6 +54,17 @@ def apart(a: Floats) -> Floats:
     return np.asarray(mean / largest)
 
 
+def same_verdicts(refused: Floats) -> Floats:
+    """(...): how alike K agents answer, of verdicts (..., K, m), 1 refused and 0 not.
+
+    1 - mean over pairs of the share of requests with which two do not do the same, over the largest
+    there can be (c_K, as in `homophily`): 1 is the same verdicts, 0 as far apart as K agents can
+    be. It exists where nobody refuses anything, as Cohen's kappa does not, and is 1 there: read it
+    beside what is refused at all.
+    """
+    return np.asarray(1 - apart(100 * refused))
+
+
 @dataclass(frozen=True)
 class HomophilyIntervals:
     """At least 95 % each, whether agents are alike or far apart."""

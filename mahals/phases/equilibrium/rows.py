@@ -9,10 +9,14 @@ from mahals.maths.games.analysis import GameLabels
 from mahals.maths.games.payoffs import Joint, Weights
 from mahals.maths.games.solvers import Search
 from mahals.maths.stats.bootstrap import Resampling
-from mahals.schema import AXIOM_COLUMNS
+from mahals.schema import AXIOM_COLUMNS, NullArm, NullFamily
 
 NAMES = tuple(column.removeprefix("aqi_") for column in AXIOM_COLUMNS)
 """What the axioms' games are called: the names of their metric columns, in the order of AXIOMS."""
+
+
+FAMILIES: tuple[NullFamily, ...] = ("random", "shuffled_pairs")
+"""The families of null games."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Rules:
     joints: tuple[Joint, ...]  # to be measured
     of: int  # joint actions that there are
     conversations: int  # at each joint action
-    draws: int  # random games: in each, every agent steers along a random direction of its own
+    prompts: int  # per axiom and label, that AQI is of
+    draws: int  # null games of each family: in each, every agent has a null direction of its own
     weights: Weights
     factors: tuple[float, ...]  # of the weights of homophily and of cost
     redraws: int
@@ -55,20 +60,31 @@ class Rules:
 class Row:
     """One measurement at one joint action.
 
-    `design`: the rules, once; `agent`: one agent's AQI after every conversation and its price;
-    `table`: the likeness of the agents, and the transcript; `missed`: what could not be measured.
+    `design`: the rules, once; `agent`: one agent's behaviour after every conversation, its AQI
+    beside, and its price; `table`: the likeness of the agents, and the transcript; `missed`: what
+    could not be measured.
     """
 
     kind: Literal["design", "agent", "table", "missed"]
     joint: Joint  # the number of each agent's action
-    draw: int | None = None  # the random game; None: the vectors themselves
+    null: NullFamily | None = None  # the family of the null game; None: the vectors themselves
+    draw: int | None = None  # which null game of the family
     agent: str = ""  # a model's key; "" for the table
     action: str = ""  # of the agent, or of all
     source: str | None = None  # whose vector steers the agent; None: nobody's
-    value: float | None = None  # agent: mean AQI, points; table: homophily of the mean AQI, [0, 1]
-    kl: float | None = None  # nats per token on neutral text, from the unsteered model
-    kept: str | None = None  # agent: file of the AQI; table: the transcript
-    cell: str | None = None  # agent: its tensor, (conversations, 7) points
+    value: float | None = None  # agent: refusal gap; table: how alike they answer, [0, 1]
+    aqi: float | None = None  # agent: mean AQI, points
+    kappa: float | None = None  # table: mean Cohen's kappa of two agents' refusals; None: undefined
+    kl: float | None = None  # nats per token from the unsteered model, the larger of two texts
+    kept: str | None = None  # agent: file of the measurements; table: the transcript
+    cell: str | None = None  # agent: its tensors <cell>.refused and <cell>.aqi in it
     stops: tuple[int, ...] = ()  # of the table's talks: how many ended by length, loop and context
     reason: str | None = None
     rules: Rules | None = None
+
+    @property
+    def game(self) -> NullArm | None:
+        """The null game that it is of; None for the vectors themselves."""
+        if self.null is None or self.draw is None:
+            return None
+        return (self.null, self.draw)

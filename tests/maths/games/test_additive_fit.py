@@ -17,7 +17,8 @@ from tests.support.textbook_games import game
 def test_redraws_of_a_sample_are_fits_of_its_redraws() -> None:
     shape, rng = (2, 2, 2), np.random.default_rng(4)
     every = {
-        j: Cell(rng.normal(30, 9, (6, 3, 2)), np.full((6, 3), 0.1)) for j in np.ndindex(*shape)
+        j: Cell(rng.normal(0.3, 0.1, (6, 3, 2)), np.full((6, 2), 0.9), np.full((6, 3), 0.1))
+        for j in np.ndindex(*shape)
     }
     assert not sampled(every, shape)
     assert game_draws(every, shape, WEIGHTS, None, Resampling(4, 0)) == pytest.approx(
@@ -31,7 +32,8 @@ def test_redraws_of_a_sample_are_fits_of_its_redraws() -> None:
         np.testing.assert_allclose(found[k], fit.payoffs, atol=1e-12)
     fitted = game_payoffs(some, shape, WEIGHTS, None)
     np.testing.assert_allclose(found.mean(axis=0), fitted, atol=1e-12)
-    two = {j: Cell(c.aqi[:, :2], c.kl[:, :2]) for j, c in {(0, 0): every[0, 0, 0]}.items()}
+    first = every[0, 0, 0]
+    two = {(0, 0): Cell(first.behaviour[:, :2], first.alike, first.kl[:, :2])}
     with pytest.raises(InputError, match="joint-action cells"):
         game_payoffs(two, (2, 2), WEIGHTS, None)  # two agents are never fitted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,29 +11,55 @@ import pytest
 from mahals.maths.games.payoffs import (
     Cell,
     Weights,
+    cell_of,
     check_cells,
     design,
     payoff,
     payoffs_of,
     redrawn_payoffs,
+    terms,
 )
-from mahals.maths.metrics.homophily import homophily
 from mahals.maths.stats.bootstrap import Resampling
 from mahals.records import InputError
 from tests.support.payoff_cells import SHAPE, WEIGHTS, cells
 
 
 def test_payoffs_by_hand() -> None:
-    """Strengths 1 and 2: AQI 30 and 40, homophily 1 - 10/100, KL .1 and .2 of .4."""
+    """Strengths 1 and 2: gaps .3 and .4, likeness 1 - .1, KL .1 and .2 of .4."""
     paid = payoffs_of(cells(noise=0.0), SHAPE, WEIGHTS, None)
     assert paid[0, 1, 2] == pytest.approx(0.30 + 0.5 * 0.9 - 0.25 * 0.25)
     assert paid[1, 1, 2] == pytest.approx(0.40 + 0.5 * 0.9 - 0.25 * 0.50)
     np.testing.assert_allclose(paid, payoffs_of(cells(noise=0.0), SHAPE, WEIGHTS, 1))
 
 
+def test_a_cell_of_verdicts_by_hand() -> None:
+    """Two talks, three agents, one axiom, two unsafe and two safe requests each."""
+    refused = np.zeros((2, 3, 1, 2, 2))
+    refused[0, 0, 0, 0] = (1, 1)  # the first refuses both unsafe ones in the first talk
+    refused[0, 1, 0] = [[1, 0], [0, 1]]  # the second one of each label
+    refused[1, 2, 0, 1] = (1, 1)  # the third the safe ones in the second talk
+    found = cell_of(refused, np.zeros((2, 3)))
+    assert found.behaviour[:, :, 0].tolist() == [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]
+    pairs = list(combinations(range(3), 2))
+    for talk in range(2):
+        apart = [np.abs(refused[talk, a] - refused[talk, b]).mean() for a, b in pairs]
+        by_hand = 1 - np.mean(apart) / (2 / 3)  # three agents are at most 2/3 apart
+        assert found.alike[talk, 0] == pytest.approx(by_hand)
+    assert cell_of(np.zeros((2, 3, 1, 2, 2)), np.zeros((2, 3))).alike.tolist() == [[1.0], [1.0]]
+
+
+def test_terms_are_what_the_payoff_is_made_of() -> None:
+    cell = cells(seed=3)[1, 2]
+    parts = terms(cell, WEIGHTS, None)
+    np.testing.assert_allclose(sum(parts.values()), payoff(cell, WEIGHTS, None))
+    assert parts["homophily"][0].tolist() == pytest.approx([0.45, 0.45])
+    assert parts["cost"][0].tolist() == pytest.approx([-0.0625, -0.125])
+
+
 def test_an_axiom_has_a_game_of_its_own() -> None:
     given = cells(noise=0.0)
-    given[(0, 0)] = replace(given[(0, 0)], aqi=given[(0, 0)].aqi + np.array([0.0, 40.0]))
+    first = given[(0, 0)]
+    given[(0, 0)] = replace(first, behaviour=first.behaviour + np.array([0.0, 0.4]))
     one, other = (payoffs_of(given, SHAPE, WEIGHTS, axiom)[0, 0, 0] for axiom in (0, 1))
     assert other - one == pytest.approx(0.40)
     both = payoffs_of(given, SHAPE, WEIGHTS, None)[0, 0, 0]
@@ -40,42 +67,35 @@ def test_an_axiom_has_a_game_of_its_own() -> None:
 
 
 def test_redraws_spread_as_repeated_measurements_do() -> None:
-    """Without homophily a payoff is a mean: its draws' spread is the standard error, 1/sqrt(E)."""
-    plain = replace(WEIGHTS, homophily=0.0)
+    """A payoff is a mean: its draws' spread is the standard error, 1/sqrt(E)."""
     given = cells(episodes=6)
-    draws = redrawn_payoffs(given, SHAPE, plain, None, Resampling(4000, 3))
-    estimate = payoffs_of(given, SHAPE, plain, None)
+    draws = redrawn_payoffs(given, SHAPE, WEIGHTS, None, Resampling(4000, 3))
+    estimate = payoffs_of(given, SHAPE, WEIGHTS, None)
     np.testing.assert_allclose(draws.mean(axis=0), estimate, atol=1e-12)
-    own = given[(1, 2)].aqi[:, 0].mean(axis=1) / 100
+    own = given[(1, 2)].behaviour[:, 0].mean(axis=1)
     wanted = own.std(ddof=1) / np.sqrt(6)
     assert draws[:, 0, 1, 2].std() == pytest.approx(wanted, rel=0.06)
-    again = redrawn_payoffs(dict(reversed(given.items())), SHAPE, plain, None, Resampling(4000, 3))
+    back = dict(reversed(given.items()))
+    again = redrawn_payoffs(back, SHAPE, WEIGHTS, None, Resampling(4000, 3))
     np.testing.assert_array_equal(draws, again)
 
 
 def test_what_an_opening_does_to_every_cell_is_no_difference_between_them() -> None:
     """The same openings stand in all cells: a shift of row e in all of them moves all alike."""
-    plain = replace(WEIGHTS, homophily=0.0)
-    shift = 30 * np.random.default_rng(9).normal(size=(12, 1, 1))
-    given = {j: replace(c, aqi=c.aqi + shift) for j, c in cells(noise=0.0).items()}
-    draws = redrawn_payoffs(given, SHAPE, plain, None, Resampling(50, 0))
-    estimate = payoffs_of(given, SHAPE, plain, None)
+    shift = 0.3 * np.random.default_rng(9).normal(size=(12, 1, 1))
+    given = {j: replace(c, behaviour=c.behaviour + shift) for j, c in cells(noise=0.0).items()}
+    draws = redrawn_payoffs(given, SHAPE, WEIGHTS, None, Resampling(50, 0))
+    estimate = payoffs_of(given, SHAPE, WEIGHTS, None)
     assert draws[:, 0, 0, 0].std() > 0.05
     gaps = draws - draws[:, :, :1, :1]
     np.testing.assert_allclose(gaps, np.broadcast_to(estimate - estimate[:, :1, :1], gaps.shape))
-
-
-def test_payoffs_hold_the_homophily_of_the_metric() -> None:
-    aqi = np.random.default_rng(3).normal(30, 40, (5, 3, 7))
-    found = payoff(aqi, np.zeros((5, 3)), replace(WEIGHTS, aqi=0.0, homophily=1.0))
-    assert found[:, 0] == pytest.approx([homophily(one).value for one in aqi])
 
 
 def test_agents_of_one_conversation_are_redrawn_together() -> None:
     rng = np.random.default_rng(5)
     given = cells(noise=0.0)
     shared = rng.normal(size=(12, 1, 1)) * np.ones((1, 2, 2))
-    given[(0, 0)] = replace(given[(0, 0)], aqi=20 + 5 * shared)
+    given[(0, 0)] = replace(given[(0, 0)], behaviour=0.2 + 0.05 * shared)
     draws = redrawn_payoffs(given, SHAPE, WEIGHTS, None, Resampling(200, 0))[:, :, 0, 0]
     assert np.corrcoef(draws.T)[0, 1] > 0.999
 
@@ -86,9 +106,9 @@ def test_broken_cells_are_named() -> None:
     with pytest.raises(InputError, match=r"none for 1: \(1, 0\)"):
         check_cells(given, SHAPE)
     with pytest.raises(InputError, match="two at least"):
-        check_cells({(0,): Cell(np.ones((2, 1, 1)), np.ones((2, 1)))}, (1,))
+        check_cells({(0,): Cell(np.ones((2, 1, 1)), np.ones((2, 1)), np.ones((2, 1)))}, (1,))
     hole = cells()
-    hole[(0, 1)].aqi[3, 0, 0] = np.nan
+    hole[(0, 1)].behaviour[3, 0, 0] = np.nan
     with pytest.raises(InputError, match=r"cell \(0, 1\).*1 not finite"):
         check_cells(hole, SHAPE)
     with pytest.raises(InputError, match="2 conversations"):

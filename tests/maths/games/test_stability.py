@@ -1,16 +1,13 @@
-"""In which share of redraws does an equilibrium stand, and under which weights?"""
+"""In which share of redraws does an equilibrium stand?"""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mahals.maths.games.game import pure_profile
-from mahals.maths.games.stability import stability_shares, surviving, weight_sweep
+from mahals.maths.games.stability import stability_shares
 from mahals.records import InputError
-from tests.support.payoff_cells import SHAPE, WEIGHTS, cells
 from tests.support.textbook_games import PENNIES, STAG
 
 
@@ -26,17 +23,3 @@ def test_stability_shares_by_hand() -> None:
     assert hunt.share.low > 0.0
     with pytest.raises(InputError, match="redrawn"):
         stability_shares(STAG, points, draws[:, :1])
-
-
-def test_other_weights_other_equilibria() -> None:
-    """Without a price the strongest dose is best; a dear one turns it round."""
-    given = cells(noise=0.0)
-    free = replace(WEIGHTS, homophily=0.1, cost=0.05)
-    rows = weight_sweep(given, SHAPE, free, (0.0, 1.0, 10.0))
-    assert len(rows) == 9
-    by = {(round(r.weights.homophily, 6), round(r.weights.cost, 6)): r.pure for r in rows}
-    assert by[(0.0, 0.0)] == ((1, 2),)
-    assert by[(0.0, 0.5)] == ((0, 0),)
-    assert 0 < surviving(rows, (1, 2)) < 1
-    with pytest.raises(InputError, match="weight factors"):
-        weight_sweep(given, SHAPE, free, (0.5, 2.0))

@@ -17,7 +17,8 @@ from mahals.phases.equilibrium.figures.charts import (
 )
 from mahals.phases.equilibrium.report import describe
 from mahals.records import InputError
-from mahals.reporting.plots.sheet import Labels, png
+from mahals.reporting.plots.picture import saved
+from mahals.reporting.plots.sheet import Labels
 from tests.support.textbook_games import PENNIES, ROCK_PAPER_SCISSORS, STAG, volunteers
 
 WORDS = Labels("A game", "payoff", "Textbook payoffs.", "higher")
@@ -42,7 +43,7 @@ def test_heatmaps_outline_each_pure_equilibrium_in_every_panel() -> None:
     written = [t.get_text() for axes in figure.axes for t in axes.texts]
     assert "4.00 \u2605" in written and "3.00" in written
     assert len(payoff_heatmaps(volunteers(), shaken(volunteers()).points, WORDS).axes) == 7
-    assert png(figure)[:4] == b"\x89PNG"
+    assert saved(figure)["png"][:4] == b"\x89PNG"
 
 
 def test_portraits_show_best_replies_and_flow() -> None:
@@ -53,7 +54,7 @@ def test_portraits_show_best_replies_and_flow() -> None:
     other = left.lines[0].get_ydata()
     assert other[np.argmax(np.diff(jump)) + 1] == pytest.approx(0.5, abs=1e-3)
     assert right.lines[0].get_xdata()[-1] < 0.01  # from above the middle both end hunting the stag
-    assert png(figure)[:4] == b"\x89PNG"
+    assert saved(figure)["png"][:4] == b"\x89PNG"
     with pytest.raises(InputError, match="portraits"):
         portraits(ROCK_PAPER_SCISSORS, [], [], WORDS)
 

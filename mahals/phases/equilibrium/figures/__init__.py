@@ -24,8 +24,9 @@ from mahals.phases.equilibrium.report.games import (
     Games,
     MeasuredGames,
     games_of,
-    over_random,
+    over_nulls,
     read,
+    title,
 )
 from mahals.phases.equilibrium.rows import Row
 from mahals.records import seed_of
@@ -44,13 +45,14 @@ PANELS = 12  # payoff panels that one figure holds
 def _weighed(found: MeasuredGames) -> str:
     w = found.rules.weights
     return (
-        f"Payoff: {w.aqi:g} AQI/100 + {w.homophily:g} homophily - {w.cost:g} KL/{w.kl_ceiling:g}. "
+        f"Payoff: {w.behaviour:g} refusal gap + {w.homophily:g} homophily "
+        f"- {w.cost:g} KL/{w.kl_ceiling:g}. "
         f"Mean of {found.rules.conversations} conversations a cell."
     )
 
 
 def _payoffs(found: MeasuredGames, own: Analysis) -> dict[str, Figure]:
-    """The game's payoffs, and the mean payoffs of the random games."""
+    """The game's payoffs, and the mean payoffs of the null games of each family."""
     shape = own.game.shape
     if int(np.prod(shape[2:])) * len(shape) > PANELS:
         return {}
@@ -59,36 +61,36 @@ def _payoffs(found: MeasuredGames, own: Analysis) -> dict[str, Figure]:
         words, "payoff", f"{_weighed(found)} Shares of redraws: see stability.", "higher"
     )
     drawn = {"payoffs": payoff_heatmaps(own.game, own.points, labels)}
-    if found.random:
-        each = [game_payoffs(c, shape, found.rules.weights, None) for c in found.random.values()]
+    for family in found.families:
+        each = [game_payoffs(c, shape, found.rules.weights, None) for c in found.of(family)]
         game = game_of(np.mean(each, axis=0), own.game.players, own.game.actions)
         pure = analyse(game, None, found.rules.search).points
-        words = f"Payoffs along random directions, mean of {len(each)} games"
-        labels = Labels(words, "payoff", _weighed(found), "higher")
-        drawn["payoffs_random"] = payoff_heatmaps(game, pure, labels)
+        words = f"Payoffs along null directions ({family.replace('_', ' ')}), {len(each)} games"
+        labels = Labels(words, "payoff", f"{_weighed(found)} Mean of the games.", "higher")
+        drawn[f"payoffs_{family}"] = payoff_heatmaps(game, pure, labels)
     return drawn
 
 
 def _over_random(found: MeasuredGames) -> dict[str, Figure]:
-    """Every agent's payoff over random directions, at each steered joint action."""
+    """Every agent's payoff over the harder family of nulls, at each steered joint action."""
     rules = found.rules
     joints = [j for j in rules.joints if rules.steered(j)]
-    if len(found.random) < 2 or not joints:
+    if len(found.null) < 2 or not joints:
         return {}
     series = {}
     for i, player in enumerate(rules.players):
-        gains = [over_random(found, i, [j]) for j in joints]
-        each = [None if g is None else g.interval for g in gains]
+        gains = [over_nulls(found, i, [j]) for j in joints]
+        each = [None if g is None else g.gain.interval for g in gains]
         series[player] = Bars(
             [None if x is None else x.estimate for x in each],
             [None if x is None else x.low for x in each],
             [None if x is None else x.high for x in each],
-            [None if x is not None else "all random games pay the same" for x in each],
+            [None if x is not None else "all null games pay the same" for x in each],
         )
     labels = Labels(
-        "Payoff over random directions of equal KL",
+        "Payoff over null directions of equal KL, the harder family",
         "difference of payoffs",
-        f"95 % intervals over {len(found.random)} random games and {rules.conversations} "
+        f"95 % intervals over {rules.draws} null games a family and {rules.conversations} "
         f"conversations, none corrected for their number. Actions of {' / '.join(rules.players)}.",
         better="higher",
     )
@@ -96,15 +98,15 @@ def _over_random(found: MeasuredGames) -> dict[str, Figure]:
 
 
 def _stability(games: Games) -> dict[str, Figure]:
-    every = {**games.own, **{f"random {k}": g for k, g in games.random.items()}}
+    every = {**games.own, **{title(k): g for k, g in games.null.items()}}
     every = {name.replace("_", " "): g for name, g in every.items() if g.points}
     if not every:
         return {}
     labels = Labels(
         "How often each equilibrium is one again",
         "share of redrawn payoffs",
-        "Intervals are those of the number of redraws alone. The game of the mean AQI (all), of "
-        "each axiom, and of random directions.",
+        "Intervals are those of the number of redraws alone. The game of all axioms, of "
+        "each axiom, and of null directions.",
         better="higher",
     )
     return {"stability": stability_bars(every, labels)}
@@ -141,7 +143,7 @@ def _paths(game: Game) -> list[ReplicatorPath]:
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """payoffs, payoffs_random, over_random, stability, portrait, replicator; none without games."""
+    """payoffs, payoffs_<family>, over_random, stability, portrait, replicator; or none at all."""
     measured = read(Evidence(rows, kept)).measured
     if measured is None:
         return {}

@@ -8,7 +8,7 @@ from typing import Literal
 
 from mahals.evaluation.agents.after_talk import check_agents, questions
 from mahals.evaluation.agents.openings import dilemmas
-from mahals.evaluation.agents.teams import How, seat, steerable
+from mahals.evaluation.agents.teams import How, nulls, seat, steerable
 from mahals.evaluation.native_vectors import MethodName
 from mahals.evaluation.suite import Suite
 from mahals.evaluation.transfer.best_source import Crossing
@@ -34,16 +34,16 @@ SECONDS = 0.7  # one conversation of two organisms and what is measured after it
 
 @dataclass(frozen=True)
 class Payoff:
-    """aqi AQI_i / 100 + homophily homophily - cost KL_i / (kl_ceiling suite.dose_kl)."""
+    """behaviour gap_i + homophily likeness - cost KL_i / (kl_ceiling suite.dose_kl)."""
 
-    aqi: float
+    behaviour: float
     homophily: float
     cost: float
     kl_ceiling: float  # times suite.dose_kl
 
     def weights(self, dose_kl: float) -> Weights:
         """The weights with the ceiling in nats. Raises InputError as `Weights`."""
-        return Weights(self.aqi, self.homophily, self.cost, self.kl_ceiling * dose_kl)
+        return Weights(self.behaviour, self.homophily, self.cost, self.kl_ceiling * dose_kl)
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,15 @@ class Params:
     max_new_tokens: Positive  # of one turn
     loop: Count  # so many repeated rounds running end a talk; 0: none does
     conversations: int  # at each joint action; 20 or more for evidence
-    prompts: int  # evaluation prompts per axiom and label, read after every talk
-    pool: Literal["mean", "last"]  # of a prompt's own tokens, or the last before the answer
-    draws: int  # random games: the same one along random directions
+    prompts: int  # evaluation prompts per axiom and label, whose states are read after every talk
+    answers: Positive  # of these, how many are answered after every talk
+    draws: int  # null games of each family: the same one along null directions
     budget: int  # at most so many joint actions; fewer than all only for three agents or more
     method: MethodName
     layers: Literal["auto"] | tuple[float, ...]
     operator: OperatorName
     payoff: Payoff
-    factors: tuple[float, ...]  # the sweep over the weights of homophily and of cost; 1 is in it
+    factors: tuple[float, ...]  # the swept exchange rates, times those of payoff; 1 is in it
     redraws: int  # of the payoffs, for the stability shares
     solvers: Solvers
     suite: Suite
@@ -84,7 +84,7 @@ class Params:
 
 @dataclass(frozen=True)
 class Task:
-    """One joint action, with its random controls."""
+    """One joint action, with its null games."""
 
     models: tuple[str, ...]
     joint: Joint
@@ -102,12 +102,13 @@ def foretell(params: Params, models: Sequence[str], seed: int) -> str:
     found = _design(params, models[: params.agents], seed)
     steers = [a.source is not None for a in _actions(params)]
     steered = sum(any(steers[a] for a in joint) for joint in found.joints)
-    tables = len(found.joints) + params.draws * steered
+    tables = len(found.joints) + len(nulls(params.draws)) * steered
     held = tables * params.conversations
     return (
         f"equilibrium: {len(found.joints)} of {found.of} joint actions "
-        f"({found.coverage:.0%}, {found.kind}), {tables} tables with {params.draws} random "
-        f"controls, {held} conversations, about {held * SECONDS:.0f} s of one core for organisms"
+        f"({found.coverage:.0%}, {found.kind}), {tables} tables with {params.draws} null games "
+        f"of each family, {held} conversations, about {held * SECONDS:.0f} s of one core for "
+        "organisms"
     )
 
 
@@ -121,25 +122,28 @@ def _design(params: Params, models: Sequence[str], seed: int) -> Design:
     doses, chosen = params.doses, params.sources
     wrong = min(doses, default=-1.0) < 0 or any(len(set(x)) < len(x) for x in (doses, chosen))
     few = len(models) < params.agents or min(params.draws, params.conversations, params.prompts) < 2
-    unread = params.redraws < 2 or 1.0 not in params.factors or min(params.factors) < 0
+    factors, weights = params.factors, params.payoff.weights(params.suite.dose_kl)
+    unread = params.redraws < 2 or 1.0 not in factors or min(factors) < 0
+    unread = unread or len(set(factors)) < 2 or weights.behaviour <= 0
     if wrong or few or unread or not _actions(params):
         raise InputError(
             "equilibrium",
             expected=f"{params.agents} models, different doses of at least 0, a source, at least 2 "
-            "draws, conversations, prompts and redraws, and factors of at least 0 with 1",
+            "draws, conversations, prompts and redraws, two factors of at least 0 with 1, and a "
+            "weight of behaviour above 0, over which the exchange rates are",
             got=f"{len(models)} models, doses {list(doses)}, sources {list(chosen)}, "
             f"{params.draws} draws, {params.conversations} conversations, {params.prompts} "
-            f"prompts, {params.redraws} redraws, factors {list(params.factors)}",
+            f"prompts, {params.redraws} redraws, factors {list(factors)}, "
+            f"weight of behaviour {weights.behaviour:g}",
             cure="correct the section equilibrium of the parameters",
         )
-    params.payoff.weights(params.suite.dose_kl)
     shape = [len(_actions(params))] * len(models)
-    each = params.conversations * (1 + params.draws)
+    each = params.conversations * (1 + len(nulls(params.draws)))
     return design(shape, each, params.budget, SECONDS, seed)
 
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
-    """The rows of one joint action; AQI per conversation and transcripts are in kept files.
+    """The rows of one joint action; answers, AQI and transcripts are in kept files.
 
     The first task also leaves the rules by which the rows are read as a game. Raises RuntimeError
     as `check_agents`.
@@ -147,13 +151,12 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     found = _design(params, task.models, lab.seed)
     if task.joint == found.joints[0]:
         rules = _rules(params, task.models, found, lab)
-        yield Row("design", task.joint, None, "", "", None, None, None, None, None, (), None, rules)
-    suite = replace(params.suite, pool=params.pool)
+        yield Row("design", task.joint, rules=rules)
     game = GameDesign(
         actions=_actions(params),
         how=How(params.method, params.layers, params.operator, params.draws, params.suite),
         crossing=params.crossing,
-        about=questions(lab, params.prompts, 0, suite),
+        about=questions(lab, params.prompts, params.answers, params.suite),
         schedule=TalkSchedule(params.topology, params.rounds, params.max_new_tokens, params.loop),
         openings=tuple(
             dilemmas(lab.prompts(OPENINGS), params.conversations, len(task.models), lab.seed)
@@ -182,6 +185,7 @@ def _rules(params: Params, models: tuple[str, ...], found: Design, lab: Lab) -> 
         joints=found.joints,
         of=found.of,
         conversations=params.conversations,
+        prompts=params.prompts,
         draws=params.draws,
         weights=params.payoff.weights(params.suite.dose_kl),
         factors=params.factors,

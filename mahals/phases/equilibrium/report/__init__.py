@@ -1,4 +1,4 @@
-"""Report of equilibrium: who would choose what, how sure is that, and is it the vectors?"""
+"""Report of equilibrium: who would choose what, at which price, and is it the vectors?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from mahals.maths.games.game import Game, Profile, supports
 from mahals.maths.games.payoffs import Joint, paid_at
 from mahals.maths.games.replicator import Course, ReplicatorPath, replicator_path
 from mahals.maths.games.solvers import SolverRow
-from mahals.maths.games.stability import surviving, weight_sweep
 from mahals.maths.games.stackelberg import Stackelberg
 from mahals.phase import Kept, Summary
 from mahals.phases.equilibrium.report.games import (
@@ -20,10 +19,12 @@ from mahals.phases.equilibrium.report.games import (
     Games,
     MeasuredGames,
     games_of,
-    over_random,
+    over_nulls,
     read,
+    title,
 )
-from mahals.phases.equilibrium.report.payoff_terms import report_terms
+from mahals.phases.equilibrium.report.headline import report_headline
+from mahals.phases.equilibrium.report.payoff_terms import report_floors, report_terms
 from mahals.phases.equilibrium.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.report import Report, interval_metrics, joined
@@ -33,18 +34,19 @@ COURSE = Course(400.0, 2001)
 
 
 def report_games(table: Evidence[Row]) -> Report:
-    """Every game's equilibria, the random games', gains over random; what is absent and why."""
+    """The headline, every game's equilibria, the null games', gains over them; what is absent."""
     evidence = read(table)
     if evidence.measured is None:
         return Report({}, list(evidence.absent))
     measured, games = evidence.measured, games_of(evidence.measured)
     parts = (
+        report_headline(measured),
+        report_floors(measured, table),
         _covered(measured),
         *(_game(name, game) for name, game in games.own.items()),
         _beside(games.own[ALL]),
         report_terms(measured),
-        _swept(measured, games.own[ALL]),
-        _random(games),
+        _null(games),
         _gained(measured, games.own[ALL]),
         _solved(games),
         Report({}, list(evidence.absent)),
@@ -57,11 +59,11 @@ def _covered(found: MeasuredGames) -> Report:
     rules, count = found.rules, len(found.rules.joints)
     line = (
         f"{', '.join(rules.players)}: {count} of {rules.of} joint actions, "
-        f"{rules.conversations} conversations each, {len(found.random)} random games"
+        f"{rules.conversations} conversations each, {len(found.null)} null games"
     )
     if rules.conversations < LEAST:
         line += f"; fewer than {LEAST} conversations: no evidence"
-    metrics = {"coverage": count / rules.of, "random_games": float(len(found.random))}
+    metrics = {"coverage": count / rules.of, "null_games": float(len(found.null))}
     shape = [len(rules.actions)] * len(rules.players)
     if not sampled(found.cells, shape):
         return Report(metrics, [line])
@@ -92,6 +94,8 @@ def _game(name: str, found: Analysis) -> Report:
         if found.anarchy.anarchy is not None:
             metrics[f"{name}/price_of_anarchy"] = found.anarchy.anarchy
     best = surest(found)
+    if len(found.game.players) > 2:
+        metrics[f"{name}/all_mixed_found"] = float(found.complete)
     if best is not None and best.stability is not None:
         metrics |= interval_metrics(f"{name}/stability", best.stability.share)
         if best.stability.chance is not None:
@@ -122,7 +126,7 @@ def _point(found: Analysis, point: Equilibrium) -> str:
 
 
 def _beside(found: Analysis) -> Report:
-    """Leading, anarchy, potential and the replicator dynamics of the game of the mean AQI."""
+    """Leading, anarchy, potential and the replicator dynamics of the game of all axioms."""
     metrics: dict[str, float] = {}
     lines = []
     for one in found.stackelberg:
@@ -181,43 +185,22 @@ def pure_of(found: Analysis) -> list[Joint]:
     return [tuple(own[0] for own in supports(p.profile)) for p in found.points if p.kind == "pure"]
 
 
-def _swept(measured: MeasuredGames, found: Analysis) -> Report:
-    """Under which share of the weights each pure equilibrium stays one."""
-    rules = measured.rules
-    rows = weight_sweep(measured.cells, found.game.shape, rules.weights, rules.factors)
+def _null(games: Games) -> Report:
+    """The equilibria of the null games, and how many of each family hold the game's own."""
     metrics: dict[str, float] = {}
     lines = []
-    for joint in pure_of(found):
-        share = surviving(rows, joint)
-        metrics[f"{ALL}/weights_survived"] = max(share, metrics.get(f"{ALL}/weights_survived", 0.0))
-        lines.append(
-            f"game {ALL}: {rules.named(joint)} stays an equilibrium under {share:.2f} of "
-            f"{len(rows)} choices of the weights of homophily and cost"
-        )
-    other = {j for row in rows for j in row.pure} - set(pure_of(found))
-    if other:
-        named = ", ".join(rules.named(j) for j in sorted(other))
-        lines.append(f"game {ALL}: other weights make equilibria of {named}")
-    return Report(metrics, lines)
-
-
-def _random(games: Games) -> Report:
-    """The equilibria of the random games, and how many of them hold the game's own."""
-    metrics: dict[str, float] = {}
-    lines = []
-    for draw, found in games.random.items():
+    for null, found in games.null.items():
         points = "; ".join(_brief(found, p) for p in found.points) or "no equilibrium was found"
-        lines.append(f"random game {draw}, directions of equal KL: {points}")
+        lines.append(f"null game {title(null)}, directions of equal KL: {points}")
     for joint in pure_of(games.own[ALL]):
-        same = sum(joint in pure_of(found) for found in games.random.values())
-        if games.random:
-            share = same / len(games.random)
-            metrics[f"{ALL}/in_random_games"] = max(
-                share, metrics.get(f"{ALL}/in_random_games", 0.0)
-            )
+        for family in dict.fromkeys(f for f, _ in games.null):
+            theirs = [g for (own, _), g in games.null.items() if own == family]
+            same = sum(joint in pure_of(found) for found in theirs)
+            name = f"{ALL}/in_null_games"
+            metrics[name] = max(same / len(theirs), metrics.get(name, 0.0))
             lines.append(
                 f"game {ALL}: {_names(games.own[ALL], joint)} is also an equilibrium of {same} of "
-                f"{len(games.random)} random games"
+                f"{len(theirs)} null games of {family.replace('_', ' ')}"
             )
     return Report(metrics, lines)
 
@@ -228,7 +211,7 @@ def _brief(found: Analysis, point: Equilibrium) -> str:
 
 
 def _gained(measured: MeasuredGames, found: Analysis) -> Report:
-    """Payoffs less those of the random games: over all steered joint actions, at equilibria."""
+    """Payoffs less those of the null games: over all steered joint actions, at equilibria."""
     rules = measured.rules
     steered = [j for j in rules.joints if rules.steered(j)]
     metrics: dict[str, float] = {}
@@ -243,22 +226,27 @@ def _gained(measured: MeasuredGames, found: Analysis) -> Report:
             lines.append(f"nobody is steered at the equilibrium {rules.named(joint)}: no control")
     for number, (words, joints) in enumerate(where):
         for i, player in enumerate(rules.players):
-            gain = over_random(measured, i, joints)
-            if gain is None:
-                lines.append(f"{player}: payoff over random absent at {words}, no spread of draws")
+            harder = over_nulls(measured, i, joints)
+            if harder is None:
+                lines.append(f"{player}: payoff over nulls absent at {words}, no spread of draws")
                 continue
             if number == 0:
-                metrics |= interval_metrics(f"{ALL}/{player}/payoff_over_random", gain.interval)
+                over = harder.gain.interval
+                metrics |= interval_metrics(f"{ALL}/{player}/payoff_over_random", over)
+            parts = [
+                f"{gain.n_random} {family.replace('_', ' ')} {gain.interval:+.4f}, p {gain.p:.3f}"
+                + (" (the harder family)" if family == harder.family else "")
+                for family, gain in harder.every.items()
+            ]
             lines.append(
-                f"{player}: payoff at {words} over {gain.n_random} random directions at equal KL "
-                f"{gain.interval:+.4f}, p {gain.p:.3f}"
+                f"{player}: payoff at {words} over null directions at equal KL: {'; '.join(parts)}"
             )
     return Report(metrics, lines)
 
 
 def _solved(games: Games) -> Report:
     """The solvers that said nothing, each reason once."""
-    named = {**games.own, **{f"random {k}": g for k, g in games.random.items()}}
+    named = {**games.own, **{title(k): g for k, g in games.null.items()}}
     failed: dict[SolverRow, list[str]] = {}
     for name, found in named.items():
         for row in found.solvers:
@@ -272,7 +260,7 @@ def _solved(games: Games) -> Report:
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """The games' equilibria with their stability, beside those of the random games."""
+    """The games' equilibria with their stability, beside those of the null games."""
     report = report_games(Evidence(rows, kept))
     return Summary(report.metrics, tuple(report.lines), (), ())
 
