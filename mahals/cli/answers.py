@@ -11,7 +11,7 @@ from mahals.records import InputError, unknown
 if TYPE_CHECKING:
     from mahals.harness.workspace.paths import Workspace
     from mahals.harness.workspace.results import Results
-    from mahals.reporting.answers import Answer, ArmAnswers
+    from mahals.reporting.answers import ArmAnswers, KeptAnswer
 
 Keys = Mapping[str, Any]
 LISTED = 14  # prompts that are listed where none is asked for
@@ -90,12 +90,12 @@ def chosen(arms: Sequence[ArmAnswers], options: Namespace) -> list[ArmAnswers]:
     return of_kinds(found, options.arm) if options.arm else found
 
 
-def _heading(answer: Answer) -> str:
+def _heading(answer: KeptAnswer) -> str:
     kind = "safe" if answer.label else "unsafe"
     return f"prompt {answer.prompt}, {kind}, {answer.axiom}:"
 
 
-def _said(arms: Sequence[ArmAnswers], asked: Answer) -> str:
+def _said(arms: Sequence[ArmAnswers], asked: KeptAnswer) -> str:
     from mahals.cli.tables import table
     from mahals.reporting.answers import dose_text
     from mahals.schema import arm_title
@@ -115,7 +115,7 @@ def _prompt_list(every: Sequence[ArmAnswers], beside: Sequence[ArmAnswers]) -> l
     from mahals.cli.tables import table
 
     answers = {a.prompt: a for arm in every for a in arm.answers}
-    cells: dict[tuple[str, int], Answer] = {}
+    cells: dict[tuple[str, int], KeptAnswer] = {}
     for _, answer in sorted(answers.items()):
         cells.setdefault((answer.axiom, answer.label), answer)
     some = sorted(list(cells.values())[:LISTED], key=lambda a: a.prompt)
@@ -127,6 +127,6 @@ def _prompt_list(every: Sequence[ArmAnswers], beside: Sequence[ArmAnswers]) -> l
         kind = "safe" if answer.label else "unsafe"
         verdicts = [arm.to(answer.prompt).verdict for arm in first.values()]
         rows.append((answer.prompt, kind, answer.axiom, answer.text, *verdicts))
-    heads = ("prompt", "kind", "axiom", "text", *first)
+    heads = ("number", "kind", "axiom", "text", *first)
     words = f"{len(answers)} prompts were answered: --prompt NUMBER, or --prompt 'part of its text'"
     return [table(heads, rows), "", words]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mahals.maths.stats.agreement import Kappa
     from mahals.models.checkpoints.checkpoint import Loaded
     from mahals.models.judges.judge import JudgeChoice, Refusal, RefusalJudge
-    from mahals.reporting.answer_scores import ArmScore, RefusalRates
+    from mahals.reporting.answer_scores import ArmScore, JudgedRates
     from mahals.reporting.answers import ArmAnswers
 
 Keys = Mapping[str, Any]
@@ -27,6 +27,7 @@ WRITTEN = (
     *("arm", "draw", "source", "method", "map", "operator", "placement", "layers"),
     *("dose_kind", "dose", "prompt", "axiom", "label", "text", "answer", "degenerate"),
 )
+LABELLED = 3  # of each axiom so many refusals, helpful and harmful answers try the judge
 TOGETHER = 64  # answers that a judge is given between two looks at the bar
 
 
@@ -84,6 +85,7 @@ def _score_unit(
     overall = agreement(arms, said)
     if overall is not None:
         print(f"\nagreement on whole answers of all these arms: {_kappa_words(overall)}")
+    print(_judge_check(name, judge))
     path = place / f"{name}.jsonl"
     _write(path, results.fingerprint, arms, verdicts)
     print(f"wrote {workspace.relative(path)}; no result was changed")
@@ -130,6 +132,24 @@ def _verdicts(arms: Sequence[ArmAnswers], judge: RefusalJudge) -> list[list[Refu
     ]
 
 
+def _judge_check(name: str, judge: RefusalJudge) -> str:
+    """A judge's agreement with answers whose truth is known: the world's own, by its grammar."""
+    from mahals.data.world.labelled import labelled_answers
+    from mahals.maths.metrics.detector_agreement import detector_agreement
+    from mahals.models.judges.judge import QuestionAnswer
+
+    known = labelled_answers(LABELLED, 0)
+    said = judge([QuestionAnswer(a.prompt, a.answer) for a in known])
+    pairs = [(s.refused, k.refused) for s, k in zip(said, known, strict=True)]
+    both = [(s, k) for s, k in pairs if s is not None]
+    silent = f"{len(pairs) - len(both)} of {len(pairs)} without a verdict"
+    what = f"the judge {name} on refusals, helpful and harmful answers of the synthetic world"
+    if len(both) < 2:
+        return f"{what}: {silent}"
+    found = detector_agreement([s for s, _ in both], [k for _, k in both])
+    return f"{what}: {found.sentence()}; {silent}"
+
+
 def _clusters(results: Results, arms: Sequence[ArmAnswers]) -> list[list[str]]:
     """What the intervals of each arm cluster on, answer by answer, as its evidence says."""
     from mahals.harness.workspace.artifacts import KeptFiles
@@ -162,7 +182,7 @@ def score_table(scores: Sequence[ArmScore], judge: str) -> str:
     return table(heads, rows)
 
 
-def _rate_cells(rates: RefusalRates) -> tuple[str, str, str]:
+def _rate_cells(rates: JudgedRates) -> tuple[str, str, str]:
     unsafe, safe = ("none" if r is None else f"{r:.2f}" for r in (rates.unsafe, rates.safe))
     return unsafe, safe, "none" if rates.gap is None else f"{rates.gap:+.2f}"
 

@@ -11,7 +11,7 @@ from mahals.maths.stats.agreement import Kappa, kappa
 from mahals.maths.stats.intervals import Interval
 from mahals.maths.stats.rates import gap_of
 from mahals.records import InputError
-from mahals.reporting.answers import Answer, ArmAnswers
+from mahals.reporting.answers import ArmAnswers, KeptAnswer
 from mahals.schema import ArmRow
 
 Verdicts = Sequence[bool | None]
@@ -19,7 +19,7 @@ Verdicts = Sequence[bool | None]
 
 
 @dataclass(frozen=True)
-class RefusalRates:
+class JudgedRates:
     """Shares of prompts, a broken answer being the failure; absent where none was judged."""
 
     unsafe: float | None  # refused of the unsafe ones, higher is better
@@ -33,8 +33,8 @@ class ArmScore:
     """An arm's answers under the verdicts that were stored and under those of another judge."""
 
     row: ArmRow
-    stored: RefusalRates
-    judged: RefusalRates  # of the answers that it gave a verdict on, and the broken ones
+    stored: JudgedRates
+    judged: JudgedRates  # of the answers that it gave a verdict on, and the broken ones
     agreement: Kappa | None  # on whole answers that both judged; None for fewer than two
     abstained: int
 
@@ -73,8 +73,8 @@ def agreement(arms: Sequence[ArmAnswers], verdicts: Sequence[Verdicts]) -> Kappa
 
 
 def _rates(
-    answers: Sequence[Answer], verdicts: Verdicts, clusters: Sequence[str] | None
-) -> RefusalRates:
+    answers: Sequence[KeptAnswer], verdicts: Verdicts, clusters: Sequence[str] | None
+) -> JudgedRates:
     if len(answers) != len(verdicts):
         raise InputError(
             "judge",
@@ -90,8 +90,8 @@ def _rates(
     if None not in parts:
         mine = None if clusters is None else [clusters[i] for i in at]
         gap = gap_of(refused, safe, mine, paired=False).interval()
-    return RefusalRates(parts[0], parts[1], gap, len(at))
+    return JudgedRates(parts[0], parts[1], gap, len(at))
 
 
-def _counts(answer: Answer, verdict: bool | None) -> bool:
+def _counts(answer: KeptAnswer, verdict: bool | None) -> bool:
     return answer.degenerate or verdict is not None

@@ -16,7 +16,7 @@ SUFFIX = ".answers.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer(Label):
+class KeptAnswer(Label):
     """One answer of one arm, with the verdicts that were reached where it was measured.
 
     The label is that of the arm's row but for its vector.
@@ -64,9 +64,9 @@ class ArmAnswers:
     """A row with its answers, in the order of the prompts."""
 
     row: ArmRow
-    answers: tuple[Answer, ...]
+    answers: tuple[KeptAnswer, ...]
 
-    def to(self, prompt: int) -> Answer:
+    def to(self, prompt: int) -> KeptAnswer:
         """The answer to one prompt. ValueError where it was not asked."""
         found = next((a for a in self.answers if a.prompt == prompt), None)
         if found is None:
@@ -74,12 +74,12 @@ class ArmAnswers:
         return found
 
 
-def read_answers(path: Path) -> tuple[Answer, ...]:
+def read_answers(path: Path) -> tuple[KeptAnswer, ...]:
     """All answers of a kept file, in its order. Raises InputError for a line that is none."""
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
-            found.append(from_plain(Answer, json.loads(line), f"{path.name}:{number}"))
+            found.append(from_plain(KeptAnswer, json.loads(line), f"{path.name}:{number}"))
         except json.JSONDecodeError as error:
             raise _broken(f"{path.name}:{number}", "one JSON object a line", str(error)) from error
     return tuple(found)
@@ -91,7 +91,7 @@ def answers_of(rows: Sequence[object], kept: Kept) -> Iterator[ArmAnswers]:
     A file holds its arms one after another, `evidence_row` says which is whose. Raises InputError
     for a file that is missing, changed, or of other arms than the rows.
     """
-    files: dict[str, tuple[Answer, ...]] = {}
+    files: dict[str, tuple[KeptAnswer, ...]] = {}
     for row in rows:
         if not isinstance(row, ArmRow) or row.answers is None:
             continue
@@ -103,7 +103,7 @@ def answers_of(rows: Sequence[object], kept: Kept) -> Iterator[ArmAnswers]:
 IDENTITY = ("arm", "draw", "source", "method", "map", "operator", "placement", "layers", "dose")
 
 
-def _block(row: ArmRow, answers: Sequence[Answer]) -> tuple[Answer, ...]:
+def _block(row: ArmRow, answers: Sequence[KeptAnswer]) -> tuple[KeptAnswer, ...]:
     each = len({a.prompt for a in answers})
     mine = tuple(answers[each * row.evidence_row : each * (row.evidence_row + 1)])
     if not mine or any(getattr(a, n) != getattr(row, n) for a in mine for n in IDENTITY):
@@ -173,7 +173,7 @@ def _place(row: ArmRow) -> tuple[object, ...]:
     return row.operator, row.placement, row.layers
 
 
-def asked_prompts(arms: Sequence[ArmAnswers], sought: str) -> list[Answer]:
+def asked_prompts(arms: Sequence[ArmAnswers], sought: str) -> list[KeptAnswer]:
     """The prompt of that number, or all whose text holds those words; an answer to each.
 
     Raises InputError where no answered prompt is meant.

@@ -71,7 +71,7 @@ def test_without_a_prompt_some_are_listed(
 ) -> None:
     assert main(["show", "same_arch", UNIT]) == 0
     _, _, heads, _, *rest = lines(capsys)
-    named = ["prompt", "kind", "axiom", "text", "unsteered", "steered", "prompt", "random"]
+    named = ["number", "kind", "axiom", "text", "unsteered", "steered", "prompt", "random"]
     assert heads.split() == [*named, "aligned"]
     listed = [line.split() for line in rest[: rest.index("")]]
     assert [(line[0], line[1]) for line in listed] == [("0", "safe"), ("3", "unsafe")]

@@ -47,6 +47,8 @@ def test_answers_are_judged_anew_and_no_result_is_changed(
         assert line["refused"] is expected and line["stored"] is answer.known
         assert (line["arm"], line["prompt"]) == (answer.arm, answer.prompt)
     plain = [" ".join(line.split()) for line in out.splitlines()]
+    (line,) = [line for line in plain if line.startswith(f"the judge {judge} on refusals")]
+    assert "agreement 1.000" in line and "on n=63; 0 of 63 without" in line
     arms = [line for line in plain if line.startswith(("unsteered", "steered"))]
     assert len(arms) == 4 and len(rows) == 8
     assert "0.00 0.00 +0.00 [" in arms[0]
@@ -61,6 +63,8 @@ def test_an_abstention_is_counted_and_never_a_no(
 
     def unsure(asked: Sequence[QuestionAnswer]) -> list[Refusal]:
         seen.extend(asked)
+        if len(asked) > 60:
+            return [Refusal(None, "not told")] * len(asked)  # of the labelled answers
         return [
             Refusal(None, "not told") if "abuse of voters" in a.question else Refusal(True, None)
             for a in asked
@@ -70,7 +74,11 @@ def test_an_abstention_is_counted_and_never_a_no(
     words = ["score", "same_arch", UNIT, "--judge", "openai", "--model", "big/judge 1"]
     assert main([*words, "--url", "http://x/v1"]) == 0
     out = capsys.readouterr().out
-    assert len(seen) == len(set(seen)) == 6, "each text is judged once, a broken one never"
+    mine, labelled = seen[:6], seen[6:]
+    assert len(set(mine)) == 6 and len(labelled) == 63, (
+        "each text is judged once, a broken one never"
+    )
+    assert "63 of 63 without a verdict" in out
     found = scored(answered, "openai-big-judge-1")
     assert {line["refused"] for line in found if line["prompt"] == 3} == {None}
     assert {line["why"] for line in found if line["prompt"] == 3} == {"not told"}

@@ -12,7 +12,7 @@ import pytest
 
 from mahals.data.texts import AXIOMS, Prompt
 from mahals.evaluation.answers import DOSES, LABELS, keep_answers
-from mahals.reporting.answers import Answer, read_answers
+from mahals.reporting.answers import KeptAnswer, read_answers
 from mahals.schema import UNSTEERED, Label
 
 RANDOM = Label(
@@ -80,7 +80,7 @@ def test_a_line_holds_the_columns_that_are_read_and_no_others(at: Any) -> None:
     keep_answers(lab, "x", at, [RANDOM], [said(("a", "b"), None)])
     lines = lab.texts["x.answers.jsonl"].splitlines()
     of_arms = {f.name for f in fields(Label)}
-    own = [f.name for f in fields(Answer) if f.name not in of_arms]
+    own = [f.name for f in fields(KeptAnswer) if f.name not in of_arms]
     assert len(lines) == 2
     for line in lines:
         assert list(json.loads(line)) == [*LABELS, *DOSES, *own]

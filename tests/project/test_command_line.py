@@ -60,7 +60,17 @@ def test_every_command_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
-    for name in (*KEYED, "publish", "leaderboard", "export", "models", "manifests", "cache"):
+    for name in (
+        *KEYED,
+        "show",
+        "score",
+        "publish",
+        "leaderboard",
+        "export",
+        "models",
+        "manifests",
+        "cache",
+    ):
         assert f" {name} " in shown
 
 

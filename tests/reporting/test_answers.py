@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from mahals.records import InputError
-from mahals.reporting.answers import Answer, answers_of, read_answers
+from mahals.reporting.answers import KeptAnswer, answers_of, read_answers
 from tests.support.kept_answers import answer, answered_rows, lines_of
 
 
-def kept_at(folder: Path, answers: list[Answer]) -> Any:
+def kept_at(folder: Path, answers: list[KeptAnswer]) -> Any:
     path = folder / "kept.answers.jsonl"
     path.write_text(lines_of(answers), encoding="utf-8")
     return SimpleNamespace(path=lambda reference: path)

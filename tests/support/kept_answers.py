@@ -8,7 +8,7 @@ from typing import Any
 
 from mahals.data.world.answers import REFUSALS
 from mahals.records import from_plain, to_plain
-from mahals.reporting.answers import Answer
+from mahals.reporting.answers import KeptAnswer
 from mahals.schema import ArmRow
 
 PROMPTS = {0: 1, 3: 0, 5: 1, 9: 0}  # place: label
@@ -56,7 +56,7 @@ def answered_row(arm: str, place: int, **changes: Any) -> ArmRow:
     return ArmRow(**{**absent, **numbers, "degenerate_share": 0.0, **values, **changes})
 
 
-def answer(arm: str, prompt: int, **changes: Any) -> Answer:
+def answer(arm: str, prompt: int, **changes: Any) -> KeptAnswer:
     """One answer of an arm whose row is `answered_row(arm, 0)`."""
     row = answered_row(arm, 0)
     values: dict[str, Any] = {name: to_plain(getattr(row, name)) for name in (*LABELS, *DOSES)}
@@ -70,10 +70,10 @@ def answer(arm: str, prompt: int, **changes: Any) -> Answer:
         "truth": None,
         "degenerate": False,
     }
-    return from_plain(Answer, {**values, **changes})
+    return from_plain(KeptAnswer, {**values, **changes})
 
 
-def answered_rows() -> tuple[list[ArmRow], list[Answer]]:
+def answered_rows() -> tuple[list[ArmRow], list[KeptAnswer]]:
     """Arms' rows, and what they said: the steered and the aligned one refuse what is unsafe.
 
     The steered arm is there at KL .05, .1 and .2; at .2 it refuses all and breaks at prompt 9.
@@ -88,7 +88,7 @@ def answered_rows() -> tuple[list[ArmRow], list[Answer]]:
     return rows, said
 
 
-def _said(arm: str, more: dict[str, Any], prompt: int) -> Answer:
+def _said(arm: str, more: dict[str, Any], prompt: int) -> KeptAnswer:
     strong = more.get("dose") == 0.2
     refuses = arm in ("steered", "aligned") and (PROMPTS[prompt] == 0 or strong)
     broken = strong and prompt == 9
@@ -103,7 +103,7 @@ def _said(arm: str, more: dict[str, Any], prompt: int) -> Answer:
     )
 
 
-def lines_of(answers: list[Answer]) -> str:
+def lines_of(answers: list[KeptAnswer]) -> str:
     """As `mahals.evaluation.answers.keep_answers` writes them."""
     each = [{k: v for k, v in vars(a).items() if k not in NOT_KEPT} for a in answers]
     return "".join(json.dumps(line) + "\n" for line in each)

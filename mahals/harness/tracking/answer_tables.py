@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mahals.harness.tracking.database import Store
-from mahals.reporting.answers import SUFFIX, Answer, dose_text, read_answers
+from mahals.reporting.answers import SUFFIX, KeptAnswer, dose_text, read_answers
 from mahals.schema import NULLS, arm_title
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ NOTE = "answers"  # tag: what the table holds of how many
 class AnswerSample:
     """Answers to show, and in words what they are of all there are."""
 
-    answers: tuple[Answer, ...]
+    answers: tuple[KeptAnswer, ...]
     note: str
 
 
@@ -41,7 +41,7 @@ def log_answers(item: Results, store: Store, run: Run) -> None:
     store.client.log_table(run.info.run_id, table_of(sample.answers), NAME)
 
 
-def sample_of(answers: Sequence[Answer], dose: float | None, limit: int = ROWS) -> AnswerSample:
+def sample_of(answers: Sequence[KeptAnswer], dose: float | None, limit: int = ROWS) -> AnswerSample:
     """All answers, or where they are more than `limit` those that fit, of whole arms if it can be.
 
     First of arms at the headline `dose` (KL) or without one, then of each null family the first
@@ -64,7 +64,7 @@ def sample_of(answers: Sequence[Answer], dose: float | None, limit: int = ROWS) 
     return AnswerSample(tuple(kept), f"{of}: {', '.join(left)}" if left else f"all {len(kept)}")
 
 
-def table_of(answers: Sequence[Answer]) -> dict[str, list[Any]]:
+def table_of(answers: Sequence[KeptAnswer]) -> dict[str, list[Any]]:
     """Columns by name, one value an answer, in an order to read them in."""
     columns: dict[str, list[Any]] = {
         "prompt": [a.prompt for a in answers],
