@@ -63,7 +63,7 @@ def answered_results(workspace: Workspace, phase: str, unit: str | None) -> list
     asked = by_unit.values() if unit is None else [by_unit[unit]] if unit in by_unit else []
     answered = [r for r in asked if any(n.endswith(SUFFIX) for n in r.kept().hashes)]
     if not answered:
-        got = "results without answers" if found else "no results"
+        got = "results that keep none of arms" if found else "no results"
         raise InputError(
             f"answers of {phase}{f' {unit}' if unit else ''}",
             expected="results that kept what each arm answered",

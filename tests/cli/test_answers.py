@@ -86,7 +86,7 @@ def test_what_has_no_answers_is_refused_with_the_cure(
     for words, part in (
         (["same_arc", UNIT], "did you mean 'same_arch'"),
         (["same_arch", "Mistral"], f"did you mean '{UNIT}'"),
-        (["baseline_aqi", UNIT], "got results without answers"),
+        (["baseline_aqi", UNIT], "got results that keep none of arms"),
         (["cross_arch", UNIT], "got no results"),
     ):
         assert main(["show", *words]) == 2
