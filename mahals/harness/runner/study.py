@@ -81,6 +81,7 @@ class Study:
         """`ahead`: what idle workers measure for later phases; None outside of a study."""
         self.settings, self.workspace, self.session, self.pool = settings, workspace, session, pool
         self.ahead = ahead
+        self.training = ""  # in messages: of which training it makes what is missing
 
     def run(self, name: str, *, spare: bool = False) -> list[Results]:
         """The phase's results: units in order, then the gather.
@@ -110,7 +111,8 @@ class Study:
                     wanted[need].append(other)
         for training, source in resolver.sources(name).items():
             whole = Study(source.settings, self.workspace, self.session, self.pool)
-            reader = name if training is None else f"{name}, training {training}"
+            whole.training = self.training if training is None else f", training {training}"
+            reader = f"{name}{whole.training}"
             for need, others in wanted.items():
                 missing = [o for o in others if source.find(need, o) is None]
                 if missing:

@@ -71,8 +71,10 @@ def test_a_line_says_in_how_many_trainings_it_holds_and_those_of_others_are_no_l
     run = json.loads((over.folder / "run.json").read_text())
     run["trainings"] = {"10": [further.fingerprint], "9": [own.fingerprint, apart.fingerprint]}
     (over.folder / "run.json").write_text(json.dumps(run))
-    for order in itertools.permutations([own, apart, further, over]):
+    alien = steered(vector="c" * 12)  # another vector, which those trainings do not have
+    foreign = write_results(place, Made(entries=[entry(alien, 2.0)], canonical=False))
+    for order in itertools.permutations([own, apart, further, over, foreign]):
         found = collect(order)
         held = {e.configuration: e.metrics.get("trainings_held") for e in found.entries}
-        assert held == {steered(target, vector="a" * 12): 1.0, changed: None}
-        assert sorted(o.trainings for o in found.origins.values()) == ["", "1 of 2"]
+        assert held == {steered(target, vector="a" * 12): 1.0, changed: None, alien: None}
+        assert sorted(o.trainings for o in found.origins.values()) == ["", "", "1 of 2"]

@@ -94,7 +94,10 @@ def test_trainings_that_are_missing_are_made_and_the_study_s_own_is_read(
     workspace, log = retrained.make(tmp_path / "toy"), tmp_path / "log"
     monkeypatch.setenv("TOY_LOG", str(log))
     own = {r.unit: r.metrics() for r in toy.run(workspace, "organisms")}
-    (made,) = toy.run(workspace, "again")
+    console = toy.quiet()
+    (made,) = toy.run(workspace, "again", Session(console))
+    told_lines = console.stream.getvalue()  # type: ignore[attr-defined]
+    assert "again, training 4 needs organisms A, organisms B: missing" in told_lines
     assert log.read_text().split("\n")[:-1] == ["A 3", "B 3", "A 4", "B 4"]
     assert made.folder == workspace.results / "again" / "study"
     others = [r for r in all_results(workspace) if r.phase == "organisms" and not r.is_canonical]
@@ -105,7 +108,9 @@ def test_trainings_that_are_missing_are_made_and_the_study_s_own_is_read(
     assert {u: made.metrics()[f"{u}/number@4"] for u in "AB"} == further != told
     run = made.run()
     assert {seed: len(marks) for seed, marks in run["trainings"].items()} == {"3": 2, "4": 2}
-    assert set(run["inputs"]["upstream"]) == {f"organisms/{u}@{s}" for u in "AB" for s in (3, 4)}
+    content = run["inputs"]["upstream"]
+    assert set(content) == {f"organisms/{u}@{s}" for u in "AB" for s in (3, 4)}
+    assert len(set(content.values())) == 4, "the content of each training is in the fingerprint"
     assert toy.run(workspace, "again")[0].fingerprint == made.fingerprint
     more = toy.run(workspace, "again", again__trainings=3)[0]
     assert more.fingerprint != made.fingerprint and not more.is_canonical
