@@ -67,6 +67,7 @@ def test_every_command_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
         "publish",
         "leaderboard",
         "export",
+        "compare",
         "models",
         "manifests",
         "cache",
