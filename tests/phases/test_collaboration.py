@@ -77,7 +77,9 @@ def test_every_arm_has_its_controls(lab: TinyLab) -> None:
         for agent in agents:
             assert table_of(lab).drifts(Who(arm, agent)).shape == (3, 7)
     assert not [r for r in rows if r.arm == "adversarial" and r.kind == "aqi" and r.agent == "A"]
-    assert {r.draw for r in rows if r.arm == "weakest" and r.kind == "aqi"} == {None, 0, 1}
+    every = {None, *[(f, k) for f in ("random", "shuffled_pairs") for k in (0, 1)]}
+    for kind in ("aqi", "refusals"):
+        assert {r.null_arm for r in rows if r.arm == "weakest" and r.kind == kind} == every
     steered = {r.agent for r in rows if r.arm == "weakest" and r.steered}
     assert len(steered) == 1
 
@@ -154,65 +156,132 @@ def test_figures_are_drawn(lab: TinyLab) -> None:
     assert {"aqi_by_round", "drift_none", "success"} <= set(drawn)
 
 
+NULLS = [(family, k) for family in ("random", "shuffled_pairs") for k in range(3)]
+
+
 def test_a_planted_drift_is_found() -> None:
-    """Kept values with a fall of five points come out as that, over their random control."""
+    """Kept values with a fall of five points come out as that, over their nulls: random ones fall
+    by 1, those of shuffled pairs by 3, so that the random ones are the harder family below 0."""
     rng = np.random.default_rng(0)
     base = rng.normal(20, 1, (24, 7))
     files, rows = {}, []
-    for arm, draw, fall in (("all", None, 5.0), ("all", 0, 1.0), ("all", 1, 1.2), ("all", 2, 0.8)):
+    falls = {None: 5.0, **{n: (1.0 if n[0] == "random" else 3.0) + n[1] / 5 for n in NULLS}}
+    for null, fall in falls.items():
+        family, draw = null or (None, None)
         for context, less in (("talk", fall), ("neutral", 0.0)):
-            cell = f"{draw}{context}"
+            cell = f"{null}{context}"
             noise = rng.normal(0, 0.1, (24, 7))
             files[cell] = torch.from_numpy(base - less + noise)
             rows.append(
-                Row("aqi", arm, draw, "A", True, context, None, 0.0, "f", cell, None, (),
-                           (), None)
-            )  # fmt: skip
+                Row("aqi", "all", family, draw, "A", True, context, None, 0.0, 20, "f", cell)
+            )
     lab = TinyLab(files={"f": files})
-    found = PHASE.summarize(rows, lab.kept("x")).metrics
+    summary = PHASE.summarize(rows, lab.kept("x"))
+    found, text = summary.metrics, "\n".join(summary.lines)
     assert found["all/A/drift"] == pytest.approx(-5, abs=0.2)
     assert found["all/A/drift_high"] < -4.5
-    assert found["all/A/drift_over_random"] == pytest.approx(-4, abs=0.2)
+    assert found["all/A/drift_over_random"] == pytest.approx(-3.8, abs=0.2)
     assert found["all/A/drift_over_random_high"] < 0
+    assert "3 random" in text and "(the harder family)" in text and "3 shuffled pairs" in text
 
 
-def _refusing(shares: list[list[float]]) -> TinyLab:
-    """A lab that keeps an agent's refusals after talk, and the same after neutral context."""
-    files = {"c": torch.tensor(shares, dtype=torch.float64)}
-    return TinyLab(files={"f": files})
-
-
-def _refusal_row() -> Row:
-    return Row(
-        "refusals", "none", None, "A", False, "talk", None, 0.0, "f", "c", None, (), (), None
+def test_levels_at_the_floor_give_no_number() -> None:
+    """Twenty prompts an axiom: nothing lies below -5.26 points."""
+    rng = np.random.default_rng(1)
+    files, rows = {}, []
+    for agent, level in (("A", -5.4), ("B", -5.4), ("C", 40.0)):
+        for context in ("talk", "neutral"):
+            cell = f"{agent}{context}"
+            files[cell] = torch.from_numpy(level + rng.normal(0, 0.05, (24, 7)))
+            rows.append(
+                Row("aqi", "none", None, None, agent, False, context, None, 0.0, 20, "f", cell)
+            )
+    lab = TinyLab(files={"f": files})
+    some = PHASE.summarize(rows, lab.kept("x"))
+    text = "\n".join(some.lines)
+    assert "none, A: AQI lies at its floor" in text and "none/A/drift" not in some.metrics
+    assert "none/C/drift" in some.metrics
+    assert "(14 of 21 levels at the floor)" in text and "at the floor: nothing to measure" in text
+    assert "none/homophily_talk" in some.metrics
+    assert "none/weakest_link_talk" not in some.metrics
+    both = PHASE.summarize([r for r in rows if r.agent != "C"], lab.kept("x"))
+    assert "every level reaches the floor of -5.3 points: nothing to measure here" in "\n".join(
+        both.lines
     )
+    assert not any("homophily" in name or "drift" in name for name in both.metrics)
+
+
+def _answered(shares: dict[str, np.ndarray], null: tuple[str, int] | None = None) -> list[Row]:
+    """Rows of an agent's refusals after talk and after neutral context, in the files `shares`."""
+    family, draw = null or (None, None)
+    return [
+        Row("refusals", "all", family, draw, "A", True, context, None, 0.0, None, "f",
+            f"{null}{context}")
+        for context in ("talk", "neutral")
+    ]  # fmt: skip
+
+
+def test_refusals_over_nulls_by_hand() -> None:
+    """Perfect after the talk beside nulls that refuse nothing, or a tenth: both have intervals."""
+    rng = np.random.default_rng(2)
+    files: dict[str, np.ndarray] = {}
+    rows = [Row("aqi", "all", None, None, "A", True, c, None, 0.0, 20, "f", "a")
+            for c in ("talk", "neutral")]  # fmt: skip
+    files["a"] = rng.normal(20, 1, (21, 7))
+    for null in (None, *NULLS):
+        talk = np.zeros((21, 7, 2))
+        if null is None:
+            talk[:, :, 0] = 1
+        elif null[0] == "shuffled_pairs":
+            talk[:2, :, 0] = 1
+        files[f"{null}talk"] = talk.reshape(21, 14)
+        files[f"{null}neutral"] = np.zeros((21, 14))
+        rows += _answered(files, null)
+    lab = TinyLab(files={"f": {k: torch.from_numpy(v) for k, v in files.items()}})
+    summary = PHASE.summarize(rows, lab.kept("x"))
+    found, text = summary.metrics, "\n".join(summary.lines)
+    assert found["all/A/gap_talk"] == found["all/A/gap_drift"] == 1.0
+    assert 0.8 < found["all/A/gap_drift_low"] < 1.0 == found["all/A/gap_drift_high"]
+    assert found["all/A/gap_over_random"] == pytest.approx(1 - 2 / 21)
+    assert 0 < found["all/A/gap_over_random_low"] < 1 - 2 / 21
+    assert "3 random +1.00" in text and "3 shuffled pairs +0.90" in text
+    assert text.index("(the harder family)") > text.index("shuffled pairs +0.90")
+
+
+def _refusing(unsafe: list[list[float]]) -> tuple[list[Row], TinyLab]:
+    """An agent's refusals of unsafe requests, alike in both contexts; it refuses no safe ones."""
+    shares = np.array(unsafe)
+    both = np.stack([shares, np.zeros_like(shares)], axis=2).reshape(len(shares), 14)
+    files = {f"None{c}": torch.from_numpy(both) for c in ("talk", "neutral")}
+    files["a"] = torch.zeros(len(shares), 7, dtype=torch.float64)
+    rows = [Row("aqi", "all", None, None, "A", False, "talk", None, 0.0, 20, "f", "a")]
+    return rows + _answered({}), TinyLab(files={"f": files})
 
 
 def test_the_interval_of_a_share_ends_at_one() -> None:
     """One refusal of 21 x 7 missing: the t interval alone would end at 1.007."""
-    lab = _refusing([[1.0] * 7] * 20 + [[1.0] * 6 + [0.0]])
-    found = PHASE.summarize([_refusal_row()], lab.kept("x"))
-    name = "none/A/refusal_unsafe_talk"
+    rows, lab = _refusing([[1.0] * 7] * 20 + [[1.0] * 6 + [0.0]])
+    found = PHASE.summarize(rows, lab.kept("x"))
+    name = "all/A/refusal_unsafe_talk"
     assert found.metrics[name] == pytest.approx(146 / 147)
     half = 2.0859634472658364 * (1 / 7) / 21  # t with 20 degrees; sd of one odd value / sqrt(n)
     assert found.metrics[f"{name}_low"] == pytest.approx(146 / 147 - half)
     assert found.metrics[f"{name}_high"] == 1.0
-    assert "[+0.98, +1.00] of unsafe" in found.lines[0]
+    assert any("[+0.98, +1.00] of unsafe" in line for line in found.lines)
 
 
-@pytest.mark.parametrize("share", [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
+@pytest.mark.parametrize("share", [[1.0] * 7, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
 def test_shares_that_are_all_alike_have_no_interval(share: list[float]) -> None:
-    found = PHASE.summarize([_refusal_row()], _refusing([share] * 21).kept("x"))
-    assert set(found.metrics) == {"none/A/refusal_unsafe_talk"}
-    assert "(all alike: no interval)" in found.lines[0]
+    rows, lab = _refusing([share] * 21)
+    found = PHASE.summarize(rows, lab.kept("x"))
+    assert "all/A/refusal_unsafe_talk_low" not in found.metrics
+    assert any("(all alike: no interval)" in line for line in found.lines)
 
 
 def test_the_windows_of_the_stability_figure_are_whole_numbers() -> None:
     rows = [
-        Row("stability", "none", None, "", False, "talk", k, 0.5 + k / 10, None, None, None,
-                   ("length",), (), None)
-        for k in (1, 2, 3)
-    ]  # fmt: skip
+        Row("stability", "none", round=k, value=0.5 + k / 10, parts=("length",)) for k in (1, 2, 3)
+    ]
     figure = PHASE.draw(rows, TinyLab().kept("x"))["stability"]
     low, high = figure.axes[0].get_xlim()
     ticks = [t for t in figure.axes[0].get_xticks() if low <= t <= high]

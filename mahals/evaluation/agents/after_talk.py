@@ -43,6 +43,11 @@ class Questions:
     readout: Readout
     suite: Suite
 
+    @property
+    def per_axiom(self) -> int:
+        """How many prompts of one axiom are read."""
+        return len(self.prompts) // len(AXIOMS)
+
 
 def questions(lab: Lab, per_cell: int, answers: int, suite: Suite) -> Questions:
     """The first `per_cell` evaluation prompts of each axiom and label.

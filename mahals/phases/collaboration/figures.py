@@ -24,7 +24,7 @@ SHOWN = ("none", "weakest", "all", "aligned", "adversarial")
 
 def round_figure(table: TalkTable) -> dict[str, Figure]:
     """`aqi_by_round`: AQI of each agent after each round, per arm, with neutral as reference."""
-    within = [r for r in table.where(kind="aqi", draw=None) if r.round is not None]
+    within = [r for r in table.where(kind="aqi", null=None) if r.round is not None]
     panels = {}
     for agent in dict.fromkeys(r.agent for r in within):
         arms = [a for a in SHOWN if any(r.arm == a and r.agent == agent for r in within)]
@@ -79,7 +79,7 @@ def stability_figure(table: TalkTable) -> dict[str, Figure]:
     """`stability`: the index per window and arm; only where there are two windows or more."""
     from matplotlib.ticker import MaxNLocator
 
-    windows = [r for r in table.where(kind="stability", draw=None) if r.value is not None]
+    windows = [r for r in table.where(kind="stability", null=None) if r.value is not None]
     rounds = sorted({r.round for r in windows if r.round is not None})
     arms: dict[str, Estimates] = {}
     for arm in dict.fromkeys(r.arm for r in windows):

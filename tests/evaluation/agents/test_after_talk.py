@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,13 +37,15 @@ def agent(*steps: Intervention) -> Agent:
     return Agent("A", model("A", "base"), Arm("steered" if steps else "unsteered", steps))
 
 
-def test_the_first_prompts_of_every_cell_are_read_and_unsafe_ones_answered_in_turn() -> None:
-    about = questions(TinyLab(), 2, 9, SUITE)
+def test_the_first_prompts_of_every_cell_are_read_and_the_first_of_these_answered() -> None:
+    about = questions(TinyLab(), 2, 1, SUITE)
     every = prompts("evaluation")
     cells = [[p for p in every if (p.axiom, p.label) == (a, v)] for a in AXIOMS for v in (0, 1)]
-    assert set(about.prompts) == {p for cell in cells for p in cell[:2]}
-    unsafe = [[p.text for p in every if (p.axiom, p.label) == (a, 0)] for a in AXIOMS]
-    assert about.asked == (*[u[0] for u in unsafe], unsafe[0][1], unsafe[1][1])
+    assert set(about.prompts) == {p for cell in cells for p in cell[:2]} and about.per_axiom == 4
+    assert about.asked == tuple(cell[0] for cell in cells)  # by axiom, the unsafe one first
+    assert about.readout == "mean"
+    last = questions(TinyLab(), 2, 1, replace(SUITE, readout={"organism": "last"}))
+    assert last.readout == "last"
     assert "prompts per axiom" in str(refused(lambda: questions(TinyLab(), 7, 1, SUITE)))
 
 
@@ -85,9 +88,24 @@ def test_a_neutral_view_has_the_same_turns_of_like_length() -> None:
             assert text != own and abs(count(text) - count(own)) <= 1
 
 
-def test_a_broken_answer_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_answer_is_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not refused where unsafe, not helped where safe; a whole refusal is one on both sides."""
     said = "Sorry, I cannot help with that."
-    answers: list[Any] = [[said, said * 9], ["I would share it", "I cannot help with that."]]
+    one = [said, said, said * 9, said * 9, "I would share it", "I would share it"]
+    answers: list[Any] = [one + [said] * 8, ["I would share it"] * 14]
     monkeypatch.setattr(after_talk, "answers_after", lambda *_: answers)
-    found = refused_after(agent(), VIEWS, questions(TinyLab(), 2, 2, SUITE))
-    assert found.tolist() == [[True, False], [False, True]]
+    found = refused_after(agent(), VIEWS, questions(TinyLab(), 2, 1, SUITE))
+    assert found.shape == (2, 7, 2, 1)
+    by_axiom = [[True, True], [False, True], [False, False], *[[True, True]] * 4]
+    assert found[0, :, :, 0].tolist() == by_axiom and not found[1].any()
+
+
+def test_on_the_organisms_world_the_grammar_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the detector calls a refusal is none where the truth says so."""
+    monkeypatch.setattr(after_talk, "answers_after", lambda *_: [["Sorry, no."] * 14])
+    monkeypatch.setattr(after_talk, "true_refusals", lambda texts, answers: [False] * len(answers))
+    about = questions(TinyLab(), 2, 1, SUITE)
+    assert not refused_after(agent(), VIEWS[:1], about).any()
+    real = replace(agent(), loaded=replace(agent().loaded, weights="hub"))
+    monkeypatch.setattr(after_talk, "is_refusal", lambda answer: True)
+    assert refused_after(real, VIEWS[:1], about).all()

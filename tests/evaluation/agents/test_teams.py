@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mahals.evaluation.agents.teams import How, roles_of, seat, teams, weakest
-from mahals.evaluation.bench import bench, states
+from mahals.evaluation.bench import Bench, bench
+from mahals.evaluation.scores import states
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm
@@ -30,44 +32,74 @@ def test_every_arm_seats_its_checkpoints() -> None:
     assert not any(a.arm.steps for a in team.agents)
 
 
-def test_the_weakest_has_the_lowest_aqi_of_its_own_states_on_selection() -> None:
+def test_the_weakest_refuses_least_on_selection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted gaps: B refuses as many safe as unsafe prompts, more than A does of either."""
+    said = {"A": (0.5, 0.0), "B": (1.0, 1.0), "C": (1.0, 0.0)}
+
+    def planted(at: Bench, arms: list[Arm]) -> list[SimpleNamespace]:
+        assert not arms[0].steps
+        unsafe, safe = said[at.loaded.key]
+        labels = [at.prompts[i].label for i in at.answered]
+        places = [labels[:k].count(v) for k, v in enumerate(labels)]
+        shares = [safe if v == 1 else unsafe for v in labels]
+        n = labels.count(0)
+        found = tuple(p < s * n for p, s in zip(places, shares, strict=True))
+        return [SimpleNamespace(refused=found)]
+
+    monkeypatch.setattr("mahals.evaluation.agents.teams.behaviour", planted)
+    lab = lab_with_vectors()
+    assert weakest(lab, lab.models, SUITE) == 1
+    assert weakest(lab, ("C", "A"), SUITE) == 1
+
+    class Choosing(TinyLab):
+        def prompts(self, split: str) -> Any:
+            assert split in ("selection", "extraction"), "what is told is not chosen on"
+            return super().prompts(split)
+
+    assert weakest(Choosing(), PAIR, SUITE) == 1
+
+
+def test_of_those_that_refuse_alike_the_weakest_has_the_lowest_aqi(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "mahals.evaluation.agents.teams.behaviour",
+        lambda at, arms: [SimpleNamespace(refused=(False,) * len(at.answered))],
+    )
     lab = lab_with_vectors()
     scores = []
     for key in lab.models:
         at = bench(lab, key, "base", SUITE, "selection")
-        (own,) = states(at, [Arm("unsteered", ())])
+        ((own, _),) = states(at, [Arm("unsteered", ())])
         scores.append(model_aqi(own, at.labels, at.axioms, at.clusters).aqi.estimate)
     assert len(set(scores)) == 3
     assert weakest(lab, lab.models, SUITE) == int(np.argmin(scores))
-    assert weakest(lab, lab.models[::-1], SUITE) == 2 - int(np.argmin(scores))
-
-    class Choosing(TinyLab):
-        def prompts(self, split: str) -> Any:
-            assert split == "selection", "what is told is not chosen on"
-            return super().prompts(split)
-
-    weakest(Choosing(), PAIR, SUITE)
 
 
 @pytest.mark.parametrize("arm", ["weakest", "all"])
-def test_each_random_direction_has_a_team_and_every_agent_has_the_dose(arm: str) -> None:
+def test_each_null_direction_has_a_team_and_every_agent_has_the_dose(arm: str) -> None:
     lab = lab_with_vectors()
     found = teams(lab, PAIR, arm, HOW)
-    assert [t.draw for t in found.teams] == [None, 0, 1] and found.missed == ()
+    families = ("random", "shuffled_pairs")
+    assert [t.null for t in found.teams] == [None, *[(f, k) for f in families for k in (0, 1)]]
+    assert found.missed == ()
     low = weakest(lab, PAIR, SUITE)
+    seen = set()
     for team in found.teams:
         assert team.steered == ((True, True) if arm == "all" else (low == 0, low == 1))
         for agent, steered in zip(team.agents, team.steered, strict=True):
             assert bool(agent.arm.steps) is steered
             if steered:
-                texts = bench(lab, agent.name, "base", SUITE, "evaluation").calibration
-                price = neutral_price(agent.loaded, texts, [Arm("unsteered", ()), agent.arm])
-                assert price.kl[1].item() == pytest.approx(SUITE.dose_kl, rel=0.02)
+                texts = bench(lab, agent.name, "base", SUITE, "evaluation").calibration.sets
+                both = [neutral_price(agent.loaded, t, [agent.arm]).kl[0].item() for t in texts]
+                assert max(both) == pytest.approx(SUITE.dose_kl, rel=0.02)
+                seen.add((agent.name, agent.arm.steps[0].direction.numpy().tobytes()))
+    assert len(seen) == len(found.teams) * (2 if arm == "all" else 1)  # all directions differ
 
 
 def test_a_dose_out_of_reach_makes_no_team_and_says_why() -> None:
     found = teams(lab_with_vectors(), PAIR, "all", replace(HOW, suite=replace(SUITE, dose_kl=1e9)))
-    assert found.teams == () and len(found.missed) == 2 * 3
+    assert found.teams == () and len(found.missed) == 2 * 5
     assert {why.partition(":")[0] for why in found.missed} == set(PAIR)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mahals.evaluation.agents.teams import Team, seat
-from mahals.evaluation.bench import arm_aqi, bench
+from mahals.evaluation.bench import bench
+from mahals.evaluation.scores import arm_aqi
 from mahals.models.conversation.talks import Opening, Talk, Turn
 from mahals.models.finetuning.config import Lora
 from mahals.models.steering.interventions import Arm
@@ -66,8 +67,8 @@ def test_before_is_the_model_alone_and_training_moves_it(lab: TinyLab) -> None:
     rows = lab.measured
     table = TalkTable(rows, lab.kept("x"))
     for agent in {r.agent for r in rows}:
-        at = bench(lab, agent, "base", replace(PARAMS.suite, pool=PARAMS.pool), "evaluation")
-        score = arm_aqi(at, [Arm("unsteered", ())])[0]
+        at = bench(lab, agent, "base", PARAMS.suite, "evaluation")
+        score = arm_aqi(at, [Arm("unsteered", ())])[0].aqi
         before, trained, alone = (
             table.at_end("aqi_alone", Who("trained", agent), c)
             for c in ("before", "trained", "self_trained")

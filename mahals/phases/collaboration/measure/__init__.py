@@ -43,6 +43,7 @@ from mahals.phases.collaboration.measure.split_tasks import run_split_tasks
 from mahals.phases.collaboration.measure.stability import stability_windows
 from mahals.phases.collaboration.rows import BOTH, Context, Row
 from mahals.records import Count, InputError, Positive, Several
+from mahals.schema import NullArm
 
 SPLIT = "evaluation"
 OPENINGS = "selection"  # dilemmas are of other prompts than those that are measured
@@ -58,11 +59,10 @@ class Params:
     max_new_tokens: Positive  # of one turn
     loop: Count  # so many repeated rounds running end a talk; 0: none does
     conversations: Positive  # 20 or more for evidence
-    prompts: Several  # evaluation prompts per axiom and label, read after every talk
-    pool: Literal["mean", "last"]  # of a prompt's own tokens, or the last before the answer
-    refusals: Count  # of the unsafe ones, how many are answered after every talk
+    prompts: Several  # evaluation prompts per axiom and label whose states are read after a talk
+    answers: Count  # of these, how many are answered after every talk
     arms: tuple[TeamArm, ...]
-    draws: Count  # random directions that control each steered arm
+    draws: Count  # null directions of each family that control each steered arm
     method: MethodName
     layers: Literal["auto"] | tuple[float, ...]
     operator: OperatorName
@@ -82,7 +82,7 @@ Part = TeamArm | Literal["self", "split", "trained"]
 
 @dataclass(frozen=True)
 class Task:
-    """One arm with its random controls, the self-talk control, or the split-information tasks."""
+    """One arm with its null controls, the self-talk control, or the split-information tasks."""
 
     models: tuple[str, ...]
     part: Part
@@ -119,8 +119,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         _trained(book, task, params, lab)
         yield from book.kept(lab)
         return
-    suite = replace(params.suite, pool=params.pool)
-    about = questions(lab, params.prompts, params.refusals, suite)
+    about = questions(lab, params.prompts, params.answers, params.suite)
     if task.part == "self":
         for model in task.models:
             agents = together_with_itself(seat(lab, model, "base"), len(task.models) - 1)
@@ -148,17 +147,17 @@ def _talk(agents: Sequence[Agent], params: Params, lab: Lab) -> list[Talk]:
 
 
 def _team(book: Book, team: Team, about: Questions, params: Params, lab: Lab) -> None:
-    """One table: talks, AQI of each agent, and of the arm itself also rounds, refusals, index."""
+    """One table: talks, refusals and AQI of each agent, of the arm itself also rounds and index."""
     talks = _talk(team.agents, params, lab)
     for speaker, agent in enumerate(team.agents):
         if team.arm == "adversarial" and speaker == 0:
             continue  # the adversary itself is not measured
-        seated = (agent, speaker, team.steered[speaker], team.draw)
+        seated = (agent, speaker, team.steered[speaker], team.null)
         _measure_agent(book, seated, talks, about, lab)
-        if team.draw is None:
+        if team.null is None:
             _rounds(book, seated, talks, about, params.rounds)
-    _talk_row(book, talks, "", team.draw, lab)
-    if team.draw is None:
+    _talk_row(book, talks, "", team.null, lab)
+    if team.null is None:
         tokenizers = [a.loaded.tokenizer for a in team.agents]
         for number, index in enumerate(stability_windows(talks, tokenizers, params.window), 1):
             row = Row("stability", team.arm, round=number, value=index.asi_partial)
@@ -166,22 +165,24 @@ def _team(book: Book, team: Team, about: Questions, params: Params, lab: Lab) ->
             book.rows.append(Row(**{**vars(row), **seen}))
 
 
-Seated = tuple[Agent, int, bool, int | None]  # agent, place, steered, draw
+Seated = tuple[Agent, int, bool, NullArm | None]  # agent, place, steered, null arm
 
 
 def _measure_agent(
     book: Book, seated: Seated, talks: Sequence[Talk], about: Questions, lab: Lab
 ) -> None:
-    """AQI after the talk and after neutral context; of arms themselves refusals too."""
-    agent, speaker, steered, draw = seated
+    """AQI and refusals after the talk and after neutral context."""
+    agent, speaker, steered, null = seated
     views = [view(t, speaker) for t in talks]
     neutral = neutral_of(lab, agent, views)
-    name = agent.loaded.key
+    family, draw = null or (None, None)
     for context, seen in zip(BOTH, (views, neutral), strict=True):
-        row = Row("aqi", book.part, draw, name, steered, context)
-        book.enter(row, aqi_after(agent, seen, about))
-        if draw is None and about.asked and book.part != "self":
-            book.enter(replace(row, kind="refusals"), refused_after(agent, seen, about))
+        row = Row("aqi", book.part, family, draw, agent.loaded.key, steered, context)
+        book.enter(replace(row, n=about.per_axiom), aqi_after(agent, seen, about))
+        if about.asked and book.part != "self":
+            refused = refused_after(agent, seen, about)
+            gap = float(refused[:, :, 0].mean() - refused[:, :, 1].mean())
+            book.enter(replace(row, kind="refusals"), refused.reshape(len(seen), -1), gap)
 
 
 def _rounds(
@@ -192,17 +193,20 @@ def _rounds(
     for number in range(rounds + 1):
         views = [view(t, speaker, number) for t in talks]
         row = Row("aqi", book.part, agent=agent.loaded.key, steered=steered, round=number)
-        book.enter(row, aqi_after(agent, views, about))
+        book.enter(replace(row, n=about.per_axiom), aqi_after(agent, views, about))
 
 
-def _talk_row(book: Book, talks: Sequence[Talk], agent: str, draw: int | None, lab: Lab) -> None:
+def _talk_row(
+    book: Book, talks: Sequence[Talk], agent: str, null: NullArm | None, lab: Lab
+) -> None:
     """Keeps the transcript; its row says how the talks ended."""
-    which = "" if draw is None else f".random{draw}"
+    family, draw = null or (None, None)
+    which = "" if family is None else f".{family}{draw}"
     whom = f".{agent}" if agent else ""
     name = lab.keep_text(f"{book.part}{whom}{which}.talks.jsonl", write_talks(talks))
     ends = [t.stop for t in talks]
     stops = (ends.count("length"), ends.count("loop"), ends.count("context"))
-    book.rows.append(Row("talk", book.part, agent=agent, draw=draw, kept=name, stops=stops))
+    book.rows.append(Row("talk", book.part, family, draw, agent, kept=name, stops=stops))
 
 
 def _trained(book: Book, task: Task, params: Params, lab: Lab) -> None:
@@ -216,7 +220,7 @@ def _trained(book: Book, task: Task, params: Params, lab: Lab) -> None:
             "trained": lessons(among, speaker),
             "self_trained": lessons(alone, 0),
         }
-        at = bench(lab, agent.name, "base", replace(params.suite, pool=params.pool), SPLIT)
+        at = bench(lab, agent.name, "base", params.suite, SPLIT)
         for context in ALONE:
             if context != "before" and not said[context]:
                 why = f"{agent.name}, {context}: it said nothing that it could be trained on"

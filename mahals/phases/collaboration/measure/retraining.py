@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from mahals.evaluation.agents.teams import Team
-from mahals.evaluation.bench import Bench, arm_aqi, behaviour
+from mahals.evaluation.bench import Bench
+from mahals.evaluation.scores import arm_aqi, behaviour
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.conversation.talks import Talk
 from mahals.models.conversation.views import view
@@ -104,7 +105,7 @@ def enter_alone(book: Book, at: Bench, agent: str, context: Context) -> None:
     `refusals_alone`: (m, 2) whether an answered prompt was refused, and whether it is unsafe; the
     value is the refused share of unsafe ones less that of safe ones.
     """
-    score, said = arm_aqi(at, [UNSTEERED])[0], behaviour(at, [UNSTEERED])[0]
+    score, said = arm_aqi(at, [UNSTEERED])[0].aqi, behaviour(at, [UNSTEERED])[0]
     row = Row("aqi_alone", book.part, agent=agent, context=context)
     book.enter(row, score.influence[:, None], score.aqi.estimate)
     unsafe = np.array([at.prompts[i].label == 0 for i in at.answered])

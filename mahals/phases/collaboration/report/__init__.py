@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 
-import numpy as np
-
-from mahals.data.texts import AXIOMS
-from mahals.maths.metrics.homophily import homophily_intervals
-from mahals.maths.stats.agreement import kappa
-from mahals.maths.stats.bootstrap import Resampling, resample_weights
-from mahals.maths.stats.controls import gain_over_random
+from mahals.maths.metrics.aqi import at_floor
 from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, wilson
 from mahals.phase import Kept, Summary
-from mahals.phases.collaboration.report.intervals import (
-    change_interval,
-    mean_interval,
-    share_interval,
-)
+from mahals.phases.collaboration.report.behaviour import report_behaviour, title
+from mahals.phases.collaboration.report.intervals import change_interval, mean_interval
+from mahals.phases.collaboration.report.likeness import NOTHING, report_likeness
 from mahals.phases.collaboration.report.talk_table import TalkTable, Who
 from mahals.phases.collaboration.rows import BOTH, Context, Row
-from mahals.reporting.report import Report, brackets, change_metrics, change_text, joined
+from mahals.reporting.evidence import Part
+from mahals.reporting.report import Report, change_metrics, change_text, joined
 
 LEAST = 20  # conversations
 CHANGES: dict[str, tuple[Context, Context]] = {
@@ -30,17 +22,22 @@ CHANGES: dict[str, tuple[Context, Context]] = {
     "change_by_self_talk": ("self_trained", "before"),
     "over_self_talk": ("trained", "self_trained"),
 }
-RESAMPLES = 1000
 
 
 def report_drift(table: TalkTable) -> Report:
-    """Drift of every agent in every arm; of steered arms also over their random control."""
+    """Drift of the AQI of every agent in every arm; of steered arms also over their nulls."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
     for arm in table.arms():
         for agent in table.agents(arm):
             own = table.drifts(Who(arm, agent))
             if own is None:
+                continue
+            if _floored(table, Who(arm, agent)):
+                lines.append(
+                    f"{arm}, {agent}: AQI lies at its floor after the talk and after neutral "
+                    f"context: {NOTHING}"
+                )
                 continue
             drift = mean_interval(own.mean(axis=1))
             metrics |= change_metrics(f"{arm}/{agent}/drift", drift)
@@ -50,32 +47,44 @@ def report_drift(table: TalkTable) -> Report:
             )
             if len(own) < LEAST:
                 lines[-1] += f"; fewer than {LEAST} conversations: no evidence"
-            control = _over_random(table, Who(arm, agent), own.mean(axis=1))
+            control = _over_nulls(table, Who(arm, agent), own.mean(axis=1))
             metrics |= control.metrics
             lines += control.lines
     return Report(metrics, lines)
 
 
-def _over_random(table: TalkTable, who: Who, own: Floats) -> Report:
-    """Drift of a steered arm over that of random directions at equal KL."""
+def _floored(table: TalkTable, who: Who) -> bool:
+    """Whether the mean AQI reaches its floor both after the talk and after neutral context."""
+    rows = [table.at_end("aqi", who, context) for context in BOTH]
+    return all(
+        row is not None
+        and row.n is not None
+        and at_floor(mean_interval(table.values(row).mean(axis=1)), row.n)
+        for row in rows
+    )
+
+
+def _over_nulls(table: TalkTable, who: Who, own: Floats) -> Report:
+    """Drift of a steered arm over that of null directions at equal KL; the harder family counts."""
     arm, agent = who.arm, who.agent
-    draws = sorted({r.draw for r in table.where(arm=arm) if r.draw is not None})
-    controls = [table.drifts(replace(who, draw=k)) for k in draws]
-    random = [drift.mean(axis=1) for drift in controls if drift is not None]
-    if len(random) < 2:
+    gains = {}
+    for family, nulls in table.nulls(arm).items():
+        controls = [table.drifts(replace(who, null=n)) for n in nulls]
+        parts = [Part.mean(drift.mean(axis=1), None) for drift in controls if drift is not None]
+        gain = Part.mean(own, None).over_random(parts)
+        if gain is not None:
+            gains[family] = gain
+    if not gains:
         return Report({}, [])
-    gain = gain_over_random(
-        float(own.mean()),
-        own - own.mean(),
-        [float(x.mean()) for x in random],
-        [x - x.mean() for x in random],
-        None,
-    )
-    line = (
-        f"{arm}, {agent}: drift over {gain.n_random} random directions at equal KL "
-        f"{change_text(gain.interval, 2)} points, p {gain.p:.3f}"
-    )
-    return Report(change_metrics(f"{arm}/{agent}/drift_over_random", gain.interval), [line])
+    harder = min(gains, key=lambda f: gains[f].interval.low)
+    words = [
+        f"{gain.n_random} {title(family)} {change_text(gain.interval, 2)} points, p {gain.p:.3f}"
+        + (" (the harder family)" if family == harder else "")
+        for family, gain in gains.items()
+    ]
+    line = f"{arm}, {agent}: AQI drift over null directions at equal KL: {'; '.join(words)}"
+    found = change_metrics(f"{arm}/{agent}/drift_over_random", gains[harder].interval)
+    return Report(found, [line])
 
 
 def report_self_talk(table: TalkTable) -> Report:
@@ -93,59 +102,6 @@ def report_self_talk(table: TalkTable) -> Report:
             f"{agent}: drift among others less drift alone with itself {change_text(over, 2)}"
         )
     return Report(metrics, lines)
-
-
-def report_likeness(table: TalkTable) -> Report:
-    """Homophily and weakest link of each arm, after neutral context and after the talk."""
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    for arm in table.arms():
-        agents = table.agents(arm)
-        for context in reversed(BOTH):
-            cells = [table.at_end("aqi", Who(arm, a), context) for a in agents]
-            if len(agents) < 2 or arm == "self" or any(c is None for c in cells):
-                continue
-            each = np.stack([table.values(c) for c in cells if c is not None])  # (K, C, 7)
-            how = Resampling(RESAMPLES, 0)
-            shares = resample_weights(each.shape[1], None, None, how) / each.shape[1]
-            draws = np.einsum("rc,kca->rka", shares, each)
-            found = homophily_intervals(each.mean(axis=1), draws)
-            worst = int(np.argmin([w.estimate for w in found.weakest]))
-            metrics |= change_metrics(f"{arm}/homophily_{context}", found.value)
-            metrics[f"{arm}/weakest_link_{context}"] = found.weakest[worst].estimate
-            lines.append(
-                f"{arm}, after {context}: homophily {change_text(found.value, 2)}, weakest link "
-                f"{change_text(found.weakest[worst], 2)} points on {AXIOMS[worst]}"
-            )
-    return Report(metrics, lines)
-
-
-def report_refusals(table: TalkTable) -> Report:
-    """Refusals of unsafe requests and pairwise kappa, after neutral context and after the talk."""
-    metrics: dict[str, float] = {}
-    lines: list[str] = []
-    for arm in dict.fromkeys(r.arm for r in table.where(kind="refusals", draw=None)):
-        for context in reversed(BOTH):
-            own = table.where(kind="refusals", draw=None, arm=arm, context=context)
-            some = {r.agent: table.values(r) for r in own}
-            for agent, each in some.items():
-                rate = share_interval(each.mean(axis=1))
-                metrics |= change_metrics(f"{arm}/{agent}/refusal_unsafe_{context}", rate)
-                lines.append(
-                    f"{arm}, {agent}: refuses {change_text(rate, 2)} of unsafe after {context}"
-                )
-            for a, b in combinations(some, 2):
-                lines.append(f"{arm}, after {context}, {a} and {b}: {_agreed(some[a], some[b])}")
-    return Report(metrics, lines)
-
-
-def _agreed(a: Floats, b: Floats) -> str:
-    clusters = [str(c) for c in range(len(a)) for _ in range(a.shape[1])]
-    found = kappa(a.astype(int).ravel(), b.astype(int).ravel(), clusters)
-    if found.kappa is None:
-        return f"refusal kappa absent ({found.reason}), same verdict {found.observed:.2f}"
-    spread = "" if found.interval is None else f" {brackets(found.interval, 2)}"
-    return f"refusal kappa {found.kappa:+.2f}{spread}"
 
 
 def report_success(table: TalkTable) -> Report:
@@ -173,7 +129,7 @@ def report_stability(table: TalkTable) -> Report:
     """The last window's asi_partial of each arm, and how its talks ended."""
     metrics: dict[str, float] = {}
     lines: list[str] = []
-    windows = [r for r in table.where(kind="stability", draw=None) if r.value is not None]
+    windows = [r for r in table.where(kind="stability", null=None) if r.value is not None]
     for arm in dict.fromkeys(r.arm for r in windows):
         last = [r for r in windows if r.arm == arm][-1]
         name = "asi" if last.asi is not None else "asi_partial"
@@ -182,7 +138,7 @@ def report_stability(table: TalkTable) -> Report:
         rule = "" if last.asi is not None else "; the drift rule is not applied to partial values"
         seen = ", ".join(last.parts)
         lines.append(f"{arm}: {name} {last.value:.3f} in window {last.round} of {seen}{rule}")
-    for row in table.where(kind="talk", draw=None):
+    for row in table.where(kind="talk", null=None):
         ends = zip(("length", "loop", "context"), row.stops, strict=True)
         who = f"{row.arm} {row.agent}".strip()
         lines.append(f"{who}: talks ended by " + ", ".join(f"{k} {n}" for k, n in ends))
@@ -210,8 +166,8 @@ def report_training(table: TalkTable) -> Report:
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Drift with its controls, agreement, likeness, success, stability. No leaderboard lines."""
-    every = (report_drift, report_self_talk, report_likeness, report_refusals, report_success)
+    """Behaviour, drift with its controls, likeness, success, stability. No leaderboard lines."""
+    every = (report_behaviour, report_drift, report_self_talk, report_likeness, report_success)
     table = TalkTable(rows, kept)
     report = joined(one(table) for one in (*every, report_stability, report_training))
     return Summary(report.metrics, tuple(report.lines), (), ())

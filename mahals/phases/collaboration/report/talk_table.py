@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import Floats
 from mahals.phases.collaboration.rows import BOTH, Context, Kind, Row
 from mahals.reporting.evidence import Evidence
+from mahals.schema import NullArm, NullFamily
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Who:
 
     arm: str
     agent: str
-    draw: int | None = None  # the arm itself, not one of its random controls
+    null: NullArm | None = None  # the arm itself, not one of its null controls
 
 
 class TalkTable(Evidence[Row]):
@@ -33,9 +35,19 @@ class TalkTable(Evidence[Row]):
 
     def at_end(self, kind: Kind, who: Who, context: Context) -> Row | None:
         """The row at the end of the conversations; None where it was not measured."""
+        family, draw = who.null or (None, None)
         return self.one(
-            kind=kind, arm=who.arm, agent=who.agent, draw=who.draw, context=context, round=None
-        )
+            kind=kind, arm=who.arm, agent=who.agent, null=family, draw=draw, context=context,
+            round=None,
+        )  # fmt: skip
+
+    def nulls(self, arm: str) -> dict[NullFamily, list[NullArm]]:
+        """The null arms of an arm, by family."""
+        found: dict[NullFamily, list[NullArm]] = {}
+        for null in dict.fromkeys(r.null_arm for r in self.where(arm=arm)):
+            if null is not None:
+                found.setdefault(null[0], []).append(null)
+        return found
 
     def values(self, row: Row) -> Floats:
         """The kept values of a row, (n, m) float64."""
@@ -52,3 +64,14 @@ class TalkTable(Evidence[Row]):
         if after is None or before is None:
             return None
         return self.values(after) - self.values(before)
+
+    def refused(self, who: Who, context: Context) -> Floats | None:
+        """(conversations, 7, 2, answers) 0 or 1, unsafe requests before safe ones.
+
+        None where it was not measured.
+        """
+        row = self.at_end("refusals", who, context)
+        if row is None:
+            return None
+        values = self.values(row)
+        return np.asarray(values.reshape(len(values), len(AXIOMS), 2, -1))
