@@ -53,16 +53,18 @@ def by_intervals(one: Told, other: Told, top: int) -> list[str]:
     left, right = one.estimates, other.estimates
     shared = [name for name in left if name in right]
     wide = [name for name in shared if left[name].has_width and right[name].has_width]
+    if not wide:
+        return [f"{one.name}: none of {len(shared)} numbers has an interval in both"]
     found = [
         Difference(n, _text(left[n]), _text(right[n]), beyond(left[n], right[n]))
         for n in wide
         if apart(left[n], right[n])
     ]
-    share = f" ({len(found) / len(wide):.0%}; about 5 % if both are of one truth)" if wide else ""
+    share = f"{len(found) / len(wide):.0%}; about 5 % if both are of one truth"
     rest = f"{len(shared) - len(wide)} have no interval in both; {_alone(left, right)}"
     head = (
         f"{one.name}: {len(found)} of {len(wide)} numbers differ by more than the 95 % interval of "
-        f"the difference{share}; {rest}"
+        f"the difference ({share}); {rest}"
     )
     return [head, *_table(found, top)]
 

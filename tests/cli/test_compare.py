@@ -105,7 +105,11 @@ def test_projects_are_compared_phase_by_phase(
             results(tmp_path / name, [1.0, 2.0], phase=phase)
         for file in (tmp_path / name).rglob("run.json"):
             file.unlink()  # as in a clone
+        bare = tmp_path / name / "results/datasets/study"
+        bare.mkdir(parents=True)
+        (bare / "metrics.json").write_text('{"prompts": 560}')
     text = said(capsys, str(tmp_path / "a"), str(tmp_path / "b"))
+    assert "datasets/study: none of 1 numbers has an interval in both" in text
     assert "cross_arch/study: 0 of 2" in text and "same_arch/study: 0 of 2" in text
 
 
