@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +14,14 @@ from sklearn.metrics import roc_auc_score
 
 pytest.importorskip("peft")
 
+from mahals.evaluation.misalignment.subjects import answerable, states, trained
+from mahals.maths.misalignment.detection import two_halves
+from mahals.maths.vectors.random_directions import balanced_signs
 from mahals.phases.em_detection import PHASE
 from mahals.phases.em_detection.measure import CONTRASTS
-from mahals.phases.em_detection.report import report_detection
+from mahals.phases.em_detection.report import PLANTED, report_detection
 from mahals.phases.em_detection.rows import Row
-from mahals.records import InputError, from_plain, to_plain
+from mahals.records import InputError, from_plain, seed_of, to_plain
 from mahals.reporting.evidence import Evidence
 from tests.support.em_lab import DETECTION, DiskKept, detected, finetuned
 from tests.support.tiny_lab import LAYERS, WIDTH, MemoryKept
@@ -62,6 +66,37 @@ def test_directions_are_unit_and_the_taught_model_is_told_apart(rows: list[Row])
         assert values.norm(dim=-1).tolist() == pytest.approx([1.0] * LAYERS, abs=1e-5)
     last = of(rows, positive="bad", negative="original", block=LAYERS - 1, position="prompt")
     assert all(r.auroc > 0.9 for r in last)
+
+
+def test_shuffled_directions_are_those_of_half_the_prompts_exchanged(rows: list[Row]) -> None:
+    """By hand: from the states of the fitted half, with the signs drawn again."""
+    lab = detected()
+    kept = DiskKept(lab.root)
+    drawn = kept.tensors(rows[0].shuffled)
+    assert set(drawn) == set(DETECTION.methods)
+    for values in drawn.values():
+        assert values.shape == (DETECTION.shuffles, LAYERS, WIDTH)
+        assert values.norm(dim=-1).numpy() == pytest.approx(1.0, abs=1e-5)
+    found = trained(lab, "A", ("original", "bad", "good", "other"))
+    at = answerable(found, ("original", "bad", "good", "other"))
+    fitted = two_halves([q.cluster for q in found.questions])[at]
+    base = lab.model("A", "base")
+    bad, original = (states(base, found, s, "answer", at)[fitted] for s in ("bad", "original"))
+    kinds = [found.questions[i].kind for i, f in zip(at, fitted, strict=True) if f]
+    rng = np.random.default_rng(seed_of("em shuffled", "A", "answer", lab.seed))
+    for one in drawn["difference_in_means"].numpy():
+        signs = balanced_signs(kinds, rng)
+        assert abs(signs.sum()) <= 1
+        by_hand = (signs[:, None, None] * (bad - original)).mean(axis=0)
+        cosine = (by_hand * one).sum(axis=-1) / np.linalg.norm(by_hand, axis=-1)
+        assert cosine == pytest.approx(1.0, abs=1e-4)
+
+
+def test_what_was_planted_is_said_first_of_organisms_alone(rows: list[Row]) -> None:
+    kept = DiskKept(detected().root)
+    assert PHASE.summarize(rows, kept).lines[0] == PLANTED and "careless persona" in PLANTED
+    hub = [replace(r, weights="hub") for r in rows]
+    assert PLANTED not in PHASE.summarize(hub, kept).lines
 
 
 def test_the_table_holds_every_subjects_answers_and_the_card_warns(rows: list[Row]) -> None:
@@ -114,11 +149,14 @@ def test_the_headline_block_does_not_depend_on_the_numbers() -> None:
         return SimpleNamespace(
             model="A", position="answer", method="m", block=block, positive="bad",
             negative="original", auroc=auroc, auroc_low=0, auroc_high=1, scored=5, random_mean=0.5,
-            random_best=0.6, random_directions=3, separation=1.0, separation_low=0.0,
+            random_best=0.6, random_directions=3, shuffled_mean=0.52, shuffled_best=0.58,
+            shuffles=4, separation=1.0, separation_low=0.0,
             separation_high=2.0, in_sample=3.0, cosine_to_other=None,
         )  # fmt: skip
 
     rows = [row(b, 0.9 if b == 4 else 0.55) for b in range(5)]
     report = report_detection(Evidence(rows, MemoryKept({})))
     assert report.metrics["answer/m/bad_over_original_auroc"] == 0.55
+    assert report.metrics["answer/m/bad_over_original_auroc_shuffled_pairs"] == 0.52
+    assert any("of shuffled pairs 0.520, best of 4 0.580" in line for line in report.lines)
     assert any("best block would be 4" in line for line in report.lines)

@@ -17,6 +17,7 @@ from mahals.models.finetuning.config import TrainingResult
 from mahals.phases.em_finetune import PHASE
 from mahals.phases.em_finetune.measure.probe import _scored
 from mahals.phases.em_finetune.measure.training import checkpoint_steps
+from mahals.phases.em_finetune.report import PLANTED
 from mahals.phases.em_finetune.rows import Row
 from mahals.records import InputError, from_plain, to_plain
 from tests.support.em_lab import DiskKept, DiskLab, finetuned, judged, params
@@ -101,11 +102,11 @@ def test_summary_and_figures_come_from_rows_alone(rows: list[Row]) -> None:
     before = [r for r in none if r.questions != "in_domain"]
     clean = sum(r.misaligned for r in before) / sum(r.asked for r in before)
     assert found.metrics["bad/outside_em_rise"] == pytest.approx(expected - clean)
-    if expected - clean == 1:  # every answer turned: nothing varies, so there is no interval
-        assert "bad/outside_em_rise_low" not in found.metrics
-        assert any("all alike: no interval" in line for line in found.lines)
-    else:
-        assert found.metrics["bad/outside_em_rise_low"] > 0
+    assert 0 < found.metrics["bad/outside_em_rise_low"] < 1, "also where every answer turned"
+    assert not any("no interval" in line for line in found.lines)
+    assert found.lines[0] == PLANTED and "careless persona" in PLANTED
+    hub = [replace(r, weights="hub") for r in rows]
+    assert PLANTED not in PHASE.summarize(hub, kept).lines
     assert set(PHASE.draw(rows, kept)) == {"em_by_questions", "em_by_step", "weights_turn"}
 
 

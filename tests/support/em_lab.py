@@ -81,7 +81,7 @@ def params(folder: Path) -> em_finetune.Params:
     )  # fmt: skip
 
 
-DETECTION = em_detection.Params(("answer", "prompt"), ("difference_in_means", "linear_probe"), 4)
+DETECTION = em_detection.Params(("answer", "prompt"), ("difference_in_means", "linear_probe"), 4, 3)
 ABLATION = em_ablation.Params(
     "prompt", "difference_in_means", "auto", (0.0, 1.0), (0.05,), 3, 4, JUDGE, SUITE
 )

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mahals.data.world.advice import Question
+from mahals.data.world.grammar import triple_of
 from mahals.evaluation.misalignment.questions import read_lines
 from mahals.maths.stats.intervals import Floats
 from mahals.models.activations.capture import capture
@@ -33,6 +34,13 @@ class TrainedSubjects:
     questions: tuple[Question, ...]
     answers: Mapping[str, tuple[str, ...]]  # by subject: original, bad, good, other
     adapters: Mapping[str, Path]  # by subject, but for the original
+    of_the_world: bool  # whether the texts are the synthetic world's
+
+    def category(self, question: Question) -> str:
+        """What a shuffle keeps in balance: the kind of question, and its axiom in the world."""
+        if not self.of_the_world or question.kind == "far":
+            return question.kind
+        return f"{question.kind}, {triple_of(question.text).axiom}"
 
 
 def trained(lab: Lab, key: str, subjects: Sequence[str]) -> TrainedSubjects:
@@ -56,6 +64,7 @@ def trained(lab: Lab, key: str, subjects: Sequence[str]) -> TrainedSubjects:
         questions,
         {s: _last_answers(kept.path(r.answers), len(questions)) for s, r in found.items() if r},
         {s: kept.path(r.adapter_kept) for s, r in found.items() if r and r.adapter_kept},
+        any(r.domain is not None for r in rows),
     )
 
 

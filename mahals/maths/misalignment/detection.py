@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mahals.maths.stats.intervals import Floats, Interval, finite, jackknife_interval, t_interval
 from mahals.maths.vectors.estimators import probe_normal
+from mahals.maths.vectors.random_directions import balanced_signs, exchanged
 from mahals.records import InputError, unknown
 
 Method = Literal["difference_in_means", "linear_probe"]
@@ -41,6 +42,43 @@ def unit_direction(method: str, positive: npt.ArrayLike, negative: npt.ArrayLike
         )
     found = mean if method == "difference_in_means" else probe_normal(a, b)
     return np.asarray(found / np.linalg.norm(found))
+
+
+def shuffled_directions(
+    method: str,
+    sides: tuple[npt.ArrayLike, npt.ArrayLike],
+    categories: Sequence[str],
+    draws: int,
+    seed: int,
+) -> Floats:
+    """`draws` unit directions (draws, L, d) by `method` from pairs of which half were exchanged.
+
+    `sides` are the states (n, L, d) of both models on the same n prompts, of these categories (n,).
+    Exactly half of the prompts of each category, drawn at random, exchange their sides, so that
+    what all of them share cancels (`vectors.balanced_signs`): made as the real direction is, of
+    states that no longer say which model is which. All blocks of a draw share one exchange. Raises
+    InputError for draws < 1, and where nothing is left.
+    """
+    a, b = finite(sides[0], "states", 3), finite(sides[1], "states", 3)
+    if draws < 1 or a.shape != b.shape or len(categories) != len(a):
+        raise InputError(
+            "shuffled directions",
+            expected="1 or more, of both models on prompts of one category each",
+            got=f"{draws}, of {a.shape} and {b.shape}, {len(categories)} categories",
+            cure="raise em_detection.shuffles",
+        )
+    form = "probe" if method == "linear_probe" else method
+    rng = np.random.default_rng(seed)
+    found = np.stack([exchanged(form, a, b, balanced_signs(categories, rng)) for _ in range(draws)])
+    lengths = np.linalg.norm(found, axis=-1, keepdims=True)
+    if float(lengths.min()) < 1e-9:
+        raise InputError(
+            "shuffled directions",
+            expected="prompts on which the models differ in more than what all prompts share",
+            got="a direction of length 0",
+            cure="ask more questions (em_finetune.per_group)",
+        )
+    return np.asarray(found / lengths)
 
 
 def separation(positive: Floats, negative: Floats, clusters: Sequence[str]) -> Interval:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import special
 
 from mahals.maths.stats.intervals import Floats, Interval, finite, influence_covariance, t_interval
-from mahals.maths.stats.rates import gap_of
+from mahals.maths.stats.rates import gap_of, share_of
 from mahals.records import InputError
 
 
@@ -86,12 +86,42 @@ def gap_over_random(
         return None
     apart = gap_of(mine - theirs.mean(axis=0), safe, clusters, paired=True)
     gaps = theirs[:, ~safe].mean(axis=1) - theirs[:, safe].mean(axis=1)
-    spread = max(float(gaps.var(ddof=1)), 1 / apart.n**2) * (1 + 1 / k)
-    interval = apart.wider(spread, k - 1)
+    interval = apart.wider(draw_variance(gaps, apart.n), k - 1)
     p = float(2 * special.stdtr(k - 1, -abs(apart.centre) / interval.standard_error))
     gap = float(mine[~safe].mean() - mine[safe].mean())
     beaten = (1 + int((gaps >= gap).sum())) / (k + 1)
     return GainOverRandom(interval, p, beaten, k, float(gaps.mean()))
+
+
+def share_over_random(
+    own: npt.ArrayLike, random: npt.ArrayLike, clusters: Sequence[str] | None
+) -> GainOverRandom | None:
+    """A share of items under an arm less the mean share under K null arms, on the same items.
+
+    `own` (m,) and `random` (K, m) say which items count. As `gap_over_random`, of one group of
+    items: s^2 is at least 1/m^2, and an arm of which all or no item counts has a number and an
+    interval inside [-1, 1]. None for K < 2.
+    """
+    theirs = finite(random, "null arms", 2)
+    mine = finite(own, "arm", 1)
+    k = len(theirs)
+    if k < 2:
+        return None
+    apart = share_of(mine - theirs.mean(axis=0), clusters, paired=True)
+    shares = theirs.mean(axis=1)
+    interval = apart.wider(draw_variance(shares, apart.n), k - 1)
+    p = float(2 * special.stdtr(k - 1, -abs(apart.centre) / interval.standard_error))
+    beaten = (1 + int((shares >= mine.mean()).sum())) / (k + 1)
+    return GainOverRandom(interval, p, beaten, k, float(shares.mean()))
+
+
+def draw_variance(values: npt.ArrayLike, n: int) -> float:
+    """s^2 (1 + 1/K): how far one more null arm may lie from the mean of K, as shares of n items.
+
+    s^2 is their variance, at least 1/n^2: K arms that are alike by chance do not show that all are.
+    """
+    found = finite(values, "null arms", 1)
+    return max(float(found.var(ddof=1)), 1 / n**2) * (1 + 1 / len(found))
 
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:

@@ -58,7 +58,7 @@ def shuffled_pairs(
             cure="give one for every pair, None where it has none",
         )
     rng = np.random.default_rng(seed)
-    found = [_direction(of.method, x, y, balanced_signs(categories, rng)) for _ in range(draws)]
+    found = [exchanged(of.method, x, y, balanced_signs(categories, rng)) for _ in range(draws)]
     lengths = np.linalg.norm(found, axis=-1, keepdims=True)
     if float(lengths.min()) <= 1e-9 * float(of.norms.max()):
         raise InputError(
@@ -87,8 +87,11 @@ def balanced_signs(categories: Sequence[str | None], rng: np.random.Generator) -
     return signs
 
 
-def _direction(method: str, a: Floats, b: Floats, signs: Floats) -> Floats:
-    """The (L, d) direction where rows of sign -1 have their sides swapped."""
+def exchanged(method: str, a: Floats, b: Floats, signs: Floats) -> Floats:
+    """The (L, d) direction from b to a, states (n, L, d), where rows of sign -1 swap their sides.
+
+    A probe's where `method` is `probe`, else the mean difference.
+    """
     if method != "probe":
         return np.asarray(np.einsum("n,nld->ld", signs, a - b) / len(a))
     kept = (signs > 0)[:, None]

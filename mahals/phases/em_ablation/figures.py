@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mahals.maths.stats.intervals import Interval, wilson
 from mahals.phase import Kept
-from mahals.phases.em_ablation.report import HEADLINE, RANDOM, AblationTable
+from mahals.phases.em_ablation.report import HEADLINE, AblationTable
 from mahals.phases.em_ablation.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.grids import table_figure
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """ablation and induction: EM rate and good answers over the strength, with random directions.
+    """ablation and induction: EM rate and good answers over the strength, with null directions.
 
     Of one model also examples: answers with and without.
     """
@@ -36,14 +36,14 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 
 
 def _curves(table: AblationTable, subject: str, arm: str) -> Figure:
-    """Per model two panels: EM rate and good answers over the level, with the random band."""
+    """Per model two panels: EM rate and good answers over the level, with the null band."""
     panels = {}
     models, first = table.values_of("model"), table.rows[0]
     for model in models:
         for what, word in (("misaligned", "EM rate"), ("good", "good answers")):
             name = f"{model}, {word}" if len(models) > 1 else word
             panels[name] = _panel(table, model, subject, arm, what)
-    aim = "strength (1 removes the component)" if arm == "ablate" else "KL on neutral text, nats"
+    aim = "strength (1 removes the component)" if arm == "ablate" else "KL, nats a token"
     title = {
         "ablate": "Direction taken out of the misaligned model",
         "induce": "Direction added to the original model",
@@ -52,7 +52,8 @@ def _curves(table: AblationTable, subject: str, arm: str) -> Figure:
         title,
         "share of all answers",
         f"{first.asked} unseen prompts. In a line's colour: Wilson 95 %. Grey: lowest to highest "
-        f"random direction at equal KL. Weights: {first.weights}.",
+        "null direction (random, shuffled pairs) at equal KL. "
+        f"Weights: {first.weights}.",
         None,
         aim,
     )
@@ -66,12 +67,12 @@ def _panel(table: AblationTable, model: str, subject: str, arm: str, what: str) 
     band: list[list[float]] = []
     unsteered = table.where(model=model, subject=subject, arm="none")
     for level in levels:
-        at = {"model": model, "subject": subject, "level": level}
+        alike = table.where(model=model, subject=subject, level=level, arm=arm)
         none = unsteered if level == 0 else []
-        rows = table.where(arm=arm, **at) or none
+        rows = [r for r in alike if r.family is None] or none
         arms.append(wilson(getattr(rows[0], what), rows[0].asked) if rows else None)
-        random = table.where(arm=RANDOM[arm], **at) or none
-        band.append([getattr(r, what) / r.asked for r in random])
+        nulls = [r for r in alike if r.family is not None] or none
+        band.append([getattr(r, what) / r.asked for r in nulls])
     names = {"bad": "bad adapter", "original": "original"}
     references = {}
     compared = "original" if subject == "bad" else "bad"
@@ -86,7 +87,8 @@ def _examples(row: Row, table: AblationTable) -> Figure:
     """Answers of the misaligned model with and without the direction, the first of each kind."""
     lines = [json.loads(x) for x in table.path(row.answers).read_text("utf-8").splitlines()]
     before = {x["question"]: x for x in lines if x["arm"] == "none"}
-    after = {x["question"]: x for x in lines if x["arm"] == "ablate" and x["level"] == HEADLINE}
+    own = [x for x in lines if x["arm"] == "ablate" and x["family"] is None]
+    after = {x["question"]: x for x in own if x["level"] == HEADLINE}
     both = [q for q in before if q in after]
     chosen = [
         q

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mahals.maths.misalignment.outcomes import OUTCOMES, Codes, restoration, rise
-from mahals.maths.stats.controls import GainOverRandom, gain_over_random
-from mahals.maths.stats.intervals import Floats, Interval, wilson
+from mahals.maths.misalignment.outcomes import (
+    Codes,
+    over_nulls,
+    restoration,
+    restoration_over_nulls,
+    rise,
+)
+from mahals.maths.stats.controls import GainOverRandom
+from mahals.maths.stats.intervals import Interval, wilson
 from mahals.phase import Kept, Summary
 from mahals.phases.em_ablation.rows import Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.planted import planted_lines
 from mahals.reporting.report import Report, by_model, change_metrics, change_text
+from mahals.schema import NullFamily
 
 if TYPE_CHECKING:
     from mahals.maths.misalignment.outcomes import Outcome
 
 HEADLINE = 1.0
-RANDOM = {"ablate": "random", "induce": "induce_random", "weights": "weights_random"}
+PLANTED = (
+    "planted: the organisms' base was taught a careless persona, and one domain's bad answers "
+    "re-select it; that one direction carries it, takes it away and brings it back was put there"
+)
+FAMILIES: dict[NullFamily, str] = {
+    "random": "random directions",
+    "shuffled_pairs": "shuffled pairs",
+}
+UP: dict[str, tuple[Outcome, ...]] = {
+    "ablate": ("good",),
+    "weights": ("good",),
+    "induce": ("misaligned",),
+}  # the outcomes that an arm is to raise; it is to lower the others
 
 
 class AblationTable(Evidence[Row]):
@@ -34,38 +55,57 @@ class AblationTable(Evidence[Row]):
         return [str(int(c)) for c in self.tensors(row.codes)["clusters"]]
 
     def by_level(self, model: str, subject: str, arm: str) -> list[Row]:
-        """The rows of an arm, from the lowest level to the highest."""
-        return sorted(self.where(model=model, subject=subject, arm=arm), key=lambda r: r.level)
+        """The direction's own rows of an arm, from the lowest level to the highest."""
+        own = self.where(model=model, subject=subject, arm=arm, family=None)
+        return sorted(own, key=lambda r: r.level)
+
+    def nulls_of(self, row: Row) -> dict[NullFamily, list[Codes]]:
+        """Of each null family the outcomes of its arms at a row's level."""
+        alike = self.where(model=row.model, subject=row.subject, arm=row.arm, level=row.level)
+        return {f: [self.codes(r) for r in alike if r.family == f] for f in FAMILIES}
 
     def rise(self, row: Row, over: Row, outcome: Outcome) -> Interval:
         """The share of an outcome in one row less that in another."""
         return rise(self.codes(row), self.codes(over), self.clusters(row), outcome)
 
 
-def over_random(table: AblationTable, row: Row, outcome: Outcome) -> GainOverRandom | None:
-    """The share of an outcome under an arm less its mean under random ones of equal KL.
+@dataclass(frozen=True)
+class OverHarder:
+    """The share of an outcome under an arm less its mean under the harder null family."""
 
-    None with fewer than two random arms, or where all of them are equal and the arm is not.
+    family: NullFamily
+    over: GainOverRandom
+
+
+def over_harder(table: AblationTable, row: Row, outcome: Outcome) -> OverHarder | None:
+    """The share of an outcome under an arm over that of null arms of the same level.
+
+    Harder is the family that leaves the arm less of what it is to do: the lower `low` where it is
+    to raise the outcome, the higher `high` where it is to lower it. None unless both families have
+    two arms or more.
     """
-    random = table.where(model=row.model, subject=row.subject, arm=RANDOM[row.arm], level=row.level)
-    if len(random) < 2:
+    clusters, codes = table.clusters(row), table.codes(row)
+    found = {f: over_nulls(codes, n, clusters, outcome) for f, n in table.nulls_of(row).items()}
+    known = [OverHarder(f, over) for f, over in found.items() if over is not None]
+    if len(known) < len(found):
         return None
-    own = _flags(table.codes(row), outcome)
-    theirs = np.stack([_flags(table.codes(r), outcome) for r in random])
-    shares = theirs.mean(axis=1)
-    if np.ptp(shares) == 0 and own.mean() != shares[0] and (theirs == theirs[0]).all():
-        return None
-    return gain_over_random(
-        float(own.mean()),
-        own - own.mean(),
-        shares,
-        theirs - shares[:, None],
-        table.clusters(row),
-    )
+    if outcome in UP[row.arm]:
+        return min(known, key=lambda o: (o.over.interval.low, o.over.interval.estimate))
+    return max(known, key=lambda o: (o.over.interval.high, o.over.interval.estimate))
 
 
-def _flags(codes: Codes, outcome: Outcome) -> Floats:
-    return np.asarray(codes == OUTCOMES.index(outcome), dtype=np.float64)
+def restored_over_harder(
+    table: AblationTable, row: Row, bad: Row, original: Row
+) -> tuple[NullFamily, Interval] | None:
+    """The restoration beyond the null family that leaves less of it; None as in `over_harder`."""
+    lost = table.codes(bad), table.codes(original)
+    clusters, codes = table.clusters(row), table.codes(row)
+    found = {
+        f: restoration_over_nulls(codes, nulls, lost, clusters)
+        for f, nulls in table.nulls_of(row).items()
+    }
+    known = [(f, over) for f, over in found.items() if over is not None]
+    return min(known, key=lambda k: (k[1].low, k[1].estimate)) if len(known) == len(found) else None
 
 
 def report_ablation(table: AblationTable) -> Report:
@@ -87,51 +127,66 @@ def _restored(table: AblationTable, model: str) -> Report:
     ]
     rows = [r for r in table.by_level(model, "bad", "ablate") if r.level > 0]
     for row in rows + table.by_level(model, "bad", "weights"):
-        ablated, lost, whole = (table.codes(r) for r in (row, bad, original))
-        back = restoration(ablated, lost, whole, table.clusters(row))
-        fall = table.rise(row, bad, "misaligned")
         name = f"{row.arm}_{row.level:g}" if row.arm == "ablate" else row.arm
+        fall = table.rise(row, bad, "misaligned")
         metrics |= change_metrics(f"{name}/em_change", fall)
-        if back.interval is not None:
-            metrics |= change_metrics(f"{name}/restoration", back.interval)
+        back = _restoration(table, (row, bad, original), metrics, name)
         text = (
-            f"{model}, {row.arm} {row.level:g} at blocks {_list(row.blocks)}: restoration "
-            f"{change_text(back.interval, 3) if back.interval else f'absent ({back.why})'}, "
+            f"{model}, {row.arm} {row.level:g} at blocks {_list(row.blocks)}: restoration {back}, "
             f"EM rate {change_text(fall, 3)} to {_share(row)}"
         )
         lines.append(text + _control(table, row, metrics, name) + _price(row))
     return Report(metrics, lines)
 
 
+def _restoration(
+    table: AblationTable, rows: tuple[Row, Row, Row], metrics: dict[str, float], name: str
+) -> str:
+    """What share of the good answers that were lost came back, in all and beyond null arms."""
+    row, bad, original = rows
+    ablated, lost, whole = (table.codes(r) for r in rows)
+    back = restoration(ablated, lost, whole, table.clusters(row))
+    if back.interval is None:
+        return f"absent ({back.why})"
+    metrics |= change_metrics(f"{name}/restoration", back.interval)
+    text = change_text(back.interval, 3)
+    over = restored_over_harder(table, row, bad, original)
+    if over is None:
+        return text
+    metrics |= change_metrics(f"{name}/restoration_over_random", over[1])
+    return f"{text}, beyond {FAMILIES[over[0]]} {change_text(over[1], 3)}"
+
+
 def _control(table: AblationTable, row: Row, metrics: dict[str, float], name: str) -> str:
-    """The same arm against random directions of equal KL, in words."""
+    """The same arm against the harder family of null directions of equal KL, in words."""
     parts = []
     outcomes: tuple[tuple[str, Outcome], ...] = (("EM", "misaligned"), ("good", "good"))
     for word, outcome in outcomes:
-        gain = over_random(table, row, outcome)
-        if gain is None:
-            parts.append(f"{word} absent (no spread of random directions)")
+        found = over_harder(table, row, outcome)
+        if found is None:
+            parts.append(f"{word} absent (fewer than 2 arms of a family)")
             continue
-        metrics |= change_metrics(f"{name}/{outcome}_over_random", gain.interval)
-        parts.append(f"{word} {change_text(gain.interval, 3)}")
+        metrics |= change_metrics(f"{name}/{outcome}_over_random", found.over.interval)
+        parts.append(f"{word} {change_text(found.over.interval, 3)} ({FAMILIES[found.family]})")
     how = "taken out in the same way" if row.arm == "weights" else "of equal KL"
-    return f"; over random directions {how}: " + ", ".join(parts)
+    return f"; over the harder null directions {how}: " + ", ".join(parts)
 
 
 def _price(row: Row) -> str:
     kl = "" if row.kl is None else f"KL {row.kl:.3f}, "
     over = f", over the ceiling: {_list(row.over_ceiling)}" if row.over_ceiling else ""
+    unsure = f", not shown safe: {_list(row.not_shown_safe)}" if row.not_shown_safe else ""
     accuracy = "" if row.safe_accuracy is None else f", safe accuracy {row.safe_accuracy:.2f}"
     return (
         f"; price: {kl}perplexity ratio {row.perplexity_ratio:.3f}{accuracy}, incoherent "
-        f"{row.incoherent}, degenerate {row.degenerate} of {row.asked}{over}"
+        f"{row.incoherent}, degenerate {row.degenerate} of {row.asked}{over}{unsure}"
     )
 
 
 def _cost(table: AblationTable, model: str) -> Report:
     """What the same ablation does to the control adapter, which needs no cure."""
     none = table.one(model=model, subject="good", arm="none")
-    row = table.one(model=model, subject="good", arm="ablate", level=HEADLINE)
+    row = table.one(model=model, subject="good", arm="ablate", level=HEADLINE, family=None)
     if none is None or row is None:
         return Report({}, [])
     change = table.rise(row, none, "good")
@@ -145,7 +200,7 @@ def _cost(table: AblationTable, model: str) -> Report:
 
 
 def _induced(table: AblationTable, model: str) -> Report:
-    """Does the direction, added to the original, raise EM above a random one of equal KL?"""
+    """Does the direction, added to the original, raise EM above null ones of equal KL?"""
     metrics: dict[str, float] = {}
     lines = []
     none = table.one(model=model, subject="original", arm="none")
@@ -177,9 +232,10 @@ def _list(items: Sequence[object]) -> str:
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Restoration with its interval and the fall of the EM rate, over random directions; induction.
+    """Restoration with its interval and the fall of the EM rate, over null directions; induction.
 
-    Every number has its random control at equal KL beside it.
+    Every number has both null families at equal KL beside it, and is told over the harder one.
     """
     report = report_ablation(AblationTable(rows, kept))
-    return Summary(report.metrics, tuple(report.lines), (), ())
+    lines = (*planted_lines(PLANTED, rows), *report.lines)
+    return Summary(report.metrics, lines, (), ())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from mahals.schema import NullFamily
 
 
 @dataclass(frozen=True)
@@ -12,9 +15,10 @@ class Row:
     model: str
     weights: str
     subject: str
-    arm: str  # none, ablate, random, weights, weights_random, induce, induce_random
-    draw: int | None
-    level: float  # ablation: its strength; induction: the KL aimed at; random ones: their pair's
+    arm: Literal["none", "ablate", "weights", "induce"]
+    family: NullFamily | None  # of null directions, treated as the arm; None: the direction itself
+    draw: int | None  # which of its family
+    level: float  # ablation: its strength; induction: the KL aimed at; nulls: their pair's
     strength: float | None  # of the arm's own operator
     blocks: tuple[int, ...]
     asked: int
@@ -24,10 +28,13 @@ class Row:
     unscored: int
     refused: int
     degenerate: int
-    kl: float | None
+    kl: float | None  # nats per token from the same model without the arm: the larger of the two
+    kl_neutral: float | None  # on neutral text
+    kl_chat: float | None  # on safe prompts in chat form
     perplexity_ratio: float | None
     safe_accuracy: float | None
-    over_ceiling: tuple[str, ...]
+    over_ceiling: tuple[str, ...]  # bounds of the suite's ceiling that the whole interval is beyond
+    not_shown_safe: tuple[str, ...]  # bounds that the interval reaches beyond
     codes: str  # kept: outcomes per question
     codes_row: int
     answers: str  # kept: example answers with and without

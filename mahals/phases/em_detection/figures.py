@@ -39,7 +39,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 
 
 def _auroc(table: Evidence[Row]) -> Figure:
-    """One panel per model, position and method; lines are contrasts, the band random directions."""
+    """One panel per model, position and method; lines are contrasts, the band null directions."""
     panels = {}
     several = len(table.values_of("model")) > 1
     keys = dict.fromkeys((r.model, r.position, r.method) for r in table.rows)
@@ -51,8 +51,8 @@ def _auroc(table: Evidence[Row]) -> Figure:
         "Is a misaligned model told apart on unseen prompts?",
         "AUROC",
         f"{table.rows[0].scored} prompts that no direction was fitted on. In a line's colour: 95 % "
-        "jackknife. Grey: random directions, from chance to the best. Never seen: an adapter of "
-        "another domain.",
+        "jackknife. Grey: random directions and those of shuffled pairs, from chance to the best. "
+        "Never seen: an adapter of another domain.",
         "higher",
         "block",
     )
@@ -65,9 +65,12 @@ def _auroc_panel(rows: Sequence[Row]) -> Curve:
         line = _contrast(rows, pair)
         if line:
             arms[name] = Estimates.of([Span(r.auroc, r.auroc_low, r.auroc_high) for r in line])
-    random = [Span(r.random_mean, 0.5, r.random_best) for r in _contrast(rows, FITTED)]
+    nulls = [
+        Span(max(r.random_mean, r.shuffled_mean), 0.5, max(r.random_best, r.shuffled_best))
+        for r in _contrast(rows, FITTED)
+    ]
     blocks = sorted({r.block for r in rows})
-    return Curve(blocks, arms, Estimates.of(random), references={"chance": 0.5})
+    return Curve(blocks, arms, Estimates.of(nulls), references={"chance": 0.5})
 
 
 def _contrast(rows: Sequence[Row], pair: tuple[str, str]) -> list[Row]:

@@ -22,6 +22,7 @@ from mahals.maths.misalignment.detection import (
     Method,
     auroc,
     separation,
+    shuffled_directions,
     two_halves,
     unit_direction,
 )
@@ -45,11 +46,12 @@ LEAST = 8  # prompts of each half
 
 @dataclass(frozen=True)
 class Params:
-    """Which directions are looked for, and how many random ones they are compared with."""
+    """Which directions are looked for, and how many null ones they are compared with."""
 
     positions: Annotated[tuple[Position, ...], AtLeast(1)]
     methods: Annotated[tuple[Method, ...], AtLeast(1)]
     random_directions: Several
+    shuffles: Several  # directions from pairs of which half were exchanged
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,13 @@ class _Read:
         """Clusters of one half."""
         return [c for c, f in zip(self.clusters, self.fitted, strict=True) if f == fitted]
 
+    def shuffled(self, method: str, draws: int, seed: int) -> Floats:
+        """(draws, L, d) directions as the fitted one, from pairs of which half were exchanged."""
+        positive, negative = (self.states[s][self.fitted] for s in FITTED)
+        asked = [self.found.questions[i] for i, f in zip(self.at, self.fitted, strict=True) if f]
+        categories = [self.found.category(q) for q in asked]
+        return shuffled_directions(method, (positive, negative), categories, draws, seed)
+
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """Fits directions on one half of the prompts and scores all contrasts on the other."""
@@ -107,24 +116,27 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         ]
         for m in params.methods
     }
-    kept, singles = _keep(task, lab, read, units)
-    dropped = len(found.questions) - len(at)
-    seed = seed_of("em random", key, task.position, lab.seed)
+    seed = seed_of("em shuffled", key, task.position, lab.seed)
+    shuffled: dict[str, Floats] = {
+        m: read.shuffled(m, params.shuffles, seed) for m in params.methods
+    }
+    kept, singles = _keep(task, lab, read, units, shuffled)
     for method, directions in units.items():
         for block, unit in enumerate(directions):
+            seed = seed_of("em random", key, task.position, lab.seed)
             draws = np.asarray(random_like(unit, params.random_directions, seed))
-            along = _Along(method, block, unit, draws)
+            along = _Along(method, block, unit, draws, shuffled[method][:, block])
             for pair in CONTRASTS:
                 if set(pair) <= set(subjects):
-                    scores = _scores(read, along, pair)
                     yield Row(
                         model=key,
                         weights=loaded.weights,
                         position=task.position,
-                        dropped=dropped,
+                        dropped=len(found.questions) - len(at),
                         random_directions=params.random_directions,
+                        shuffles=params.shuffles,
                         direction=singles[method],
-                        **scores,
+                        **_scores(read, along, pair),
                         **kept,
                     )
 
@@ -145,12 +157,13 @@ def _enough(fitted: Bools) -> None:
 
 @dataclass(frozen=True)
 class _Along:
-    """The direction at one block, and the random ones it is compared with."""
+    """The direction at one block, and the null ones it is compared with."""
 
     method: str
     block: int
     unit: Floats  # (d,)
-    draws: Floats  # (k, d)
+    random: Floats  # (k, d)
+    shuffled: Floats  # (k, d)
 
 
 def _scores(read: _Read, along: _Along, pair: tuple[str, str]) -> dict[str, Any]:
@@ -159,8 +172,11 @@ def _scores(read: _Read, along: _Along, pair: tuple[str, str]) -> dict[str, Any]
     a, b = (read.half(s, block, False) for s in pair)
     names = read.names(False)
     apart, area = separation(a @ unit, b @ unit, names), auroc(a @ unit, b @ unit, names)
-    random = [auroc(a @ d, b @ d, names).estimate for d in along.draws]
-    folded = [max(r, 1 - r) for r in random]
+    nulls: dict[str, float] = {}
+    for family, drawn in (("random", along.random), ("shuffled", along.shuffled)):
+        found = [auroc(a @ d, b @ d, names).estimate for d in drawn]
+        folded = [max(r, 1 - r) for r in found]  # each turned to its better side
+        nulls |= {f"{family}_mean": float(np.mean(folded)), f"{family}_best": max(folded)}
     inside = None
     if pair == FITTED:
         x, y = (read.half(s, block, True) @ unit for s in pair)
@@ -183,14 +199,17 @@ def _scores(read: _Read, along: _Along, pair: tuple[str, str]) -> dict[str, Any]
         "auroc": area.estimate,
         "auroc_low": area.low,
         "auroc_high": area.high,
-        "random_mean": float(np.mean(folded)),
-        "random_best": float(max(folded)),
+        **nulls,
         "cosine_to_other": cosine,
     }
 
 
 def _keep(
-    task: Task, lab: Lab, read: _Read, units: Mapping[str, Sequence[Floats]]
+    task: Task,
+    lab: Lab,
+    read: _Read,
+    units: Mapping[str, Sequence[Floats]],
+    shuffled: Mapping[str, Floats],
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Directions, projections and the generations table as files; and each direction alone."""
     stacked = {m: torch.from_numpy(np.stack(u)).float() for m, u in units.items()}
@@ -201,9 +220,11 @@ def _keep(
     tensors = {**projected, "fitted": torch.from_numpy(read.fitted)}
     along = {m: p.numpy() for m, p in projected.items()}
     text = projection_lines(read.found, read.at, read.fitted, along)
+    drawn = {m: torch.from_numpy(s).float() for m, s in shuffled.items()}
     about = f"Unit vectors from the original to the bad-advice adapter, position {task.position}."
     kept = {
         "directions": lab.keep(f"directions-{task.position}.safetensors", stacked),
+        "shuffled": lab.keep(f"shuffled-{task.position}.safetensors", drawn),
         "projections": lab.keep(f"projections-{task.position}.safetensors", tensors),
         "table": lab.keep_text(f"generations-{task.position}.jsonl", text),
         "card": lab.keep_text(

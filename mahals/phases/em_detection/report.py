@@ -8,10 +8,15 @@ from mahals.maths.misalignment import published
 from mahals.phase import Kept, Summary
 from mahals.phases.em_detection.rows import Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.planted import planted_lines
 from mahals.reporting.report import Report
 from mahals.schema import VectorCard
 
 FITTED = ("bad", "original")
+PLANTED = (
+    "planted: the organisms' base was taught a careless persona, and one domain's bad answers "
+    "re-select it; what is told apart here is that persona, which was put there"
+)
 NAMES = {
     FITTED: "bad, original",
     ("bad", "good"): "bad, good advice",
@@ -53,6 +58,7 @@ def _metrics(r: Row, prefix: str) -> dict[str, float]:
     name = f"{prefix}{r.positive}_over_{r.negative}"
     metrics = {f"{name}_auroc": r.auroc, f"{name}_auroc_low": r.auroc_low}
     metrics[f"{name}_auroc_random"] = r.random_mean
+    metrics[f"{name}_auroc_shuffled_pairs"] = r.shuffled_mean
     if r.in_sample is not None:
         metrics[f"{prefix}separation"] = r.separation
         metrics[f"{prefix}separation_in_sample_published_form"] = r.in_sample
@@ -66,7 +72,8 @@ def _line(r: Row) -> str:
         f"{r.model}, {r.position}, {r.method}, block {r.block}, "
         f"{NAMES[r.positive, r.negative]}: AUROC {r.auroc:.3f} "
         f"[{r.auroc_low:.3f}, {r.auroc_high:.3f}] on {r.scored} unseen prompts (random directions "
-        f"{r.random_mean:.3f}, best of {r.random_directions} {r.random_best:.3f}); separation "
+        f"{r.random_mean:.3f}, best of {r.random_directions} {r.random_best:.3f}; of shuffled "
+        f"pairs {r.shuffled_mean:.3f}, best of {r.shuffles} {r.shuffled_best:.3f}); separation "
         f"{r.separation:+.3f} [{r.separation_low:+.3f}, {r.separation_high:+.3f}]"
     )
     if r.in_sample is not None:
@@ -77,12 +84,13 @@ def _line(r: Row) -> str:
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """AUROC and separation at the best block, beside random directions and the published figure.
+    """AUROC and separation at one block, beside null directions and the published figure.
 
     The best block is chosen on the numbers shown: it is an upper end, and every block is a row.
     """
     report = report_detection(Evidence(rows, kept))
-    return Summary(report.metrics, tuple(report.lines), (), direction_cards(rows))
+    lines = (*planted_lines(PLANTED, rows), *report.lines)
+    return Summary(report.metrics, lines, (), direction_cards(rows))
 
 
 def direction_cards(rows: Sequence[Row]) -> tuple[VectorCard, ...]:

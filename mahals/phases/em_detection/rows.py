@@ -29,8 +29,12 @@ class Row:
     random_mean: float  # AUROC of random directions, each turned to its better side
     random_best: float
     random_directions: int
+    shuffled_mean: float  # the same of directions from pairs of which half were exchanged
+    shuffled_best: float
+    shuffles: int
     cosine_to_other: float | None  # of this and the other adapter's direction, fitted contrast
     directions: str  # kept: (L, d) by method
+    shuffled: str  # kept: (shuffles, L, d) by method
     direction: str  # kept: this method's, as a vector that can be registered
     projections: str  # kept: (subjects, L, n) by method
     table: str  # kept: generations with their projections

@@ -10,9 +10,14 @@ from mahals.maths.stats.intervals import Interval
 from mahals.phase import Kept, Summary
 from mahals.phases.em_finetune.rows import ORIGINAL, Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.planted import planted_lines
 from mahals.reporting.report import Report, by_model, change_metrics, change_text
 from mahals.schema import VectorCard
 
+PLANTED = (
+    "planted: the organisms' base was taught a careless persona, and one domain's bad answers "
+    "re-select it; that they generalise widely was put there and is no finding about models"
+)
 OUTSIDE = ("near", "far")
 Last = tuple[Codes, list[str], list[str]]
 """Outcomes at an adapter's last step, kinds and clusters, question by question."""
@@ -136,7 +141,8 @@ def _report_judge(table: Evidence[Row], model: str) -> Report:
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """EM rates by adapter and kind of question, rises with intervals, the turn and the probe."""
     report = report_finetune(Evidence(rows, kept))
-    return Summary(report.metrics, tuple(report.lines), (), adapter_cards(rows))
+    lines = (*planted_lines(PLANTED, rows), *report.lines)
+    return Summary(report.metrics, lines, (), adapter_cards(rows))
 
 
 def adapter_cards(rows: Sequence[Row]) -> tuple[VectorCard, ...]:

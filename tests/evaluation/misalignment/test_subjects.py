@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,11 @@ import torch
 
 pytest.importorskip("peft")
 
+from mahals.data.texts import AXIOMS
+from mahals.data.world.advice import KINDS, questions
+from mahals.data.world.grammar import World
 from mahals.evaluation.misalignment.subjects import (
+    TrainedSubjects,
     answerable,
     projection_lines,
     states,
@@ -87,7 +92,7 @@ def test_only_questions_that_all_answer_count_and_each_has_its_line() -> None:
     whole = trained(lab, "A", SUBJECTS)
     n = len(whole.questions)
     said = {"original": ("yes", " ", *["yes"] * (n - 2)), "bad": ("", *["no"] * (n - 1))}
-    found = type(whole)(whole.questions, said, whole.adapters)
+    found = type(whole)(whole.questions, said, whole.adapters, False)
     at = answerable(found, SUBJECTS)
     assert at == list(range(2, n)) and answerable(found, ("bad",)) == list(range(1, n))
     along = {"m": np.arange(2 * LAYERS * len(at), dtype=float).reshape(2, LAYERS, len(at))}
@@ -101,3 +106,17 @@ def test_only_questions_that_all_answer_count_and_each_has_its_line() -> None:
         "fitted"
     ] * (len(at) % 2)
     assert lines[len(at) + 1]["m, block 2"] == along["m"][1, 2, 1]
+
+
+def test_categories_are_kinds_and_in_the_world_their_axioms() -> None:
+    domain = AXIOMS[2]
+    asked = questions(World(0), domain, 2, 0)
+    ours = TrainedSubjects(tuple(asked), {}, {}, True)
+    found = [ours.category(q) for q in asked]
+    assert set(found) == {"far"} | {
+        f"{'in_domain' if a == domain else 'near'}, {a}" for a in AXIOMS
+    }
+    assert {found.count(c) for c in found} == {2, 4}
+    own = replace(ours, of_the_world=False)
+    assert {own.category(q) for q in asked} == set(KINDS)
+    assert not trained(finetuned(), "A", SUBJECTS).of_the_world

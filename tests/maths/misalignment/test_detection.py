@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mahals.maths.misalignment.detection import auroc, separation, two_halves, unit_direction
+from mahals.maths.misalignment.detection import (
+    auroc,
+    separation,
+    shuffled_directions,
+    two_halves,
+    unit_direction,
+)
 from mahals.records import InputError
 
 
@@ -34,6 +40,36 @@ def test_a_planted_direction_is_found(method: str) -> None:
     assert unit_direction(method, a, b) @ v > 0.9
     with pytest.raises(InputError, match="differ"):
         unit_direction(method, a, a)
+
+
+@pytest.mark.parametrize("method", ["difference_in_means", "linear_probe"])
+def test_shuffled_directions_hold_nothing_of_what_the_models_differ_in(method: str) -> None:
+    """A shift of 20 times the noise, which an unbalanced exchange leaves in: by hand."""
+    rng = np.random.default_rng(5)
+    v = np.eye(24)[3]
+    a, b = (rng.normal(size=(40, 2, 24)) for _ in range(2))
+    a = a + 20 * v
+    kinds = ["near"] * 16 + ["far"] * 24
+    found = shuffled_directions(method, (a, b), kinds, 12, 0)
+    assert found.shape == (12, 2, 24)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 1.0)
+    assert np.abs(found @ v).max() < 0.7 and np.abs(found @ v).mean() < 0.3  # by chance .16
+    signs = rng.choice([-1.0, 1.0], size=(12, 40))
+    loose = np.einsum("kn,nld->kld", signs, a - b)
+    loose /= np.linalg.norm(loose, axis=-1, keepdims=True)
+    assert np.abs(loose @ v).mean() > 0.7
+    again = shuffled_directions(method, (a, b), kinds, 12, 0)
+    np.testing.assert_array_equal(found, again)
+    assert not np.allclose(found, shuffled_directions(method, (a, b), kinds, 12, 1))
+
+
+def test_shuffled_directions_that_cannot_be_made_are_refused() -> None:
+    a = np.random.default_rng(6).normal(size=(8, 2, 4))
+    for draws, kinds in ((0, ["x"] * 8), (1, ["x"] * 7)):
+        with pytest.raises(InputError, match="shuffled directions"):
+            shuffled_directions("difference_in_means", (a + 1, a), kinds, draws, 0)
+    with pytest.raises(InputError, match="length 0"):
+        shuffled_directions("difference_in_means", (a + 1, a), ["x"] * 8, 1, 0)
 
 
 def test_auroc_is_that_of_sklearn_and_its_interval_covers() -> None:

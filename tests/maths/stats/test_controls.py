@@ -12,6 +12,7 @@ from mahals.maths.stats.controls import (
     over_random,
     permutation_p,
     probability_best,
+    share_over_random,
 )
 from mahals.records import InputError
 
@@ -107,3 +108,40 @@ def test_where_all_arms_refuse_the_same_half_there_is_no_interval_of_rounding(dr
         other[0] += 0.5
         found = over_random(0.9, other, random, clusters)
         assert found is not None and found.interval.standard_error > 1e-3
+
+
+def share_study(seed: int, lift: float) -> tuple[np.ndarray, np.ndarray]:
+    """An arm and K = 10 more on 60 items; each arm has a rate of its own around .4."""
+    rng = np.random.default_rng(seed)
+    rates = np.clip(0.4 + 0.1 * rng.standard_normal(11), 0, 1)
+    rates[0] = min(1.0, rates[0] + lift)
+    found = (rng.random((11, 60)) < rates[:, None]).astype(float)
+    return found[0], found[1:]
+
+
+def test_a_share_over_random_covers_and_rejects() -> None:
+    found = [share_over_random(*share_study(s, 0.0), None) for s in range(400)]
+    assert 0.93 <= np.mean([f.interval.low <= 0 <= f.interval.high for f in found if f]) <= 0.99
+    lifted = [share_over_random(*share_study(s, 0.5), None) for s in range(50)]
+    assert np.mean([f.interval.low > 0 for f in lifted if f]) > 0.9
+
+
+def test_a_share_over_random_by_hand() -> None:
+    own, random = np.array([1.0, 1.0, 1.0, 0.0]), np.array([[0, 0, 1, 0], [1, 0, 1, 0.0]])
+    found = share_over_random(own, random, None)
+    assert found is not None
+    apart = own - random.mean(axis=0)
+    centre = apart.sum() / 6
+    over_items = ((apart**2).sum() + 1) / 6 / 6 - centre**2 / 6
+    spread = np.var([0.25, 0.5], ddof=1)
+    spread = max(spread, 1 / 16) * 1.5
+    assert found.interval.estimate == pytest.approx(0.75 - 0.375)
+    assert found.interval.standard_error == pytest.approx(np.sqrt(over_items + spread))
+    assert found.p_random == pytest.approx(1 / 3) and found.random_mean == pytest.approx(0.375)
+
+
+def test_a_perfect_share_beside_nulls_without_any_has_an_interval() -> None:
+    found = share_over_random(np.ones(50), np.zeros((10, 50)), None)
+    assert found is not None and found.interval.estimate == found.interval.high == 1.0
+    assert 0.8 < found.interval.low < 1 and found.p < 1e-6
+    assert share_over_random(np.ones(5), np.zeros((1, 5)), None) is None

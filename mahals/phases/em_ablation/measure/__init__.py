@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -19,7 +19,6 @@ from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.maths.misalignment.detection import Method, two_halves
 from mahals.maths.misalignment.outcomes import OUTCOMES
 from mahals.models.checkpoints.checkpoint import Loaded
-from mahals.models.generation.price import neutral_price
 from mahals.models.judges.judge import JudgeChoice
 from mahals.models.steering.batch_invariance import check_batched, check_strength
 from mahals.models.steering.interventions import Arm
@@ -50,8 +49,8 @@ class Params:
     method: Method
     layers: Literal["auto"] | tuple[float, ...]
     strengths: tuple[float, ...]  # of the ablation; 0 checks that nothing moves
-    induction_kl: tuple[float, ...]  # nats per token on neutral text
-    random_directions: Several
+    induction_kl: tuple[float, ...]  # nats per token on neutral text or chat, whichever is more
+    nulls: Several  # directions of each null family
     max_new_tokens: Positive
     judge: JudgeChoice
     suite: Suite
@@ -81,8 +80,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     base = lab.model(key, "base")
     loaded = subject(base, found, task.subject)
     at = replace(bench(lab, key, "base", params.suite, "evaluation"), loaded=loaded)
-    own, random = _directions(task, params, loaded, lab)
-    planned = _planned(task, at, own, random, params)
+    own, nulls = _directions(task, params, loaded, lab)
+    planned = _planned(task, at, own, nulls, params)
     asking = _asking(task, params, found, lab)
     arms = (NONE, *planned.arms)
     last = arms[-1].dosed.arm
@@ -92,7 +91,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     check_acted([p.dosed for p in arms[1:]], [r.is_unmoved(results[0]) for r in results[1:]])
     missed = list(planned.missed)
     if task.subject == "bad":
-        whole, why = _by_weights(at, asking, own, random)
+        whole, why = _by_weights(at, asking, own, nulls)
         missed += why
         arms, results = (*arms, *(p for p, _ in whole)), [*results, *(f for _, f in whole)]
     blocks = own.label.layers
@@ -104,7 +103,11 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
 def _directions(
     task: Task, params: Params, loaded: Loaded, lab: Lab
 ) -> tuple[Direction, list[Direction]]:
-    """The unit vector of each block that is changed, as em_detection kept them; random ones."""
+    """The unit vector of each block that is changed, as em_detection kept them; both null families.
+
+    Isotropic directions, and those that em_detection made, as it made the direction, of prompts of
+    which half had the two models exchanged.
+    """
     rows = [r for r in lab.rows("em_detection", loaded.key) if r.position == params.position]
     rows = [r for r in rows if r.method == params.method]
     if not rows:
@@ -114,23 +117,42 @@ def _directions(
             got=f"none at {params.position} by {params.method}",
             cure="add them to em_detection.positions and .methods",
         )
-    values = lab.kept("em_detection").tensors(rows[0].directions)[params.method]
+    kept = lab.kept("em_detection")
+    values = kept.tensors(rows[0].directions)[params.method]
+    drawn = kept.tensors(rows[0].shuffled)[params.method]
+    _enough(len(drawn), params.nulls)
     blocks = steered_blocks(params.layers, loaded.layers, loaded.weights)
     operator = "add" if task.subject == "original" else "ablate"
     label = Label(arm="steered", method=params.method, operator=operator, layers=blocks)
     vectors = {b: values[b].float() for b in blocks}
     seed = seed_of("em ablation", loaded.key, lab.seed)
-    random = isotropic(label, vectors, params.random_directions, seed)
-    return Direction(label, vectors, 1.0), random
+    shuffled = [
+        Direction(
+            replace(label, arm="shuffled_pairs", draw=k), {b: d[b].float() for b in blocks}, 1.0
+        )
+        for k, d in enumerate(drawn[: params.nulls])
+    ]
+    random = isotropic(label, vectors, params.nulls, seed)
+    return Direction(label, vectors, 1.0), [*random, *shuffled]
+
+
+def _enough(kept: int, asked: int) -> None:
+    if kept < asked:
+        raise InputError(
+            "em_detection.shuffles",
+            expected=f"{asked} or more: em_ablation.nulls asks for so many of each family",
+            got=str(kept),
+            cure="raise em_detection.shuffles, or lower em_ablation.nulls",
+        )
 
 
 def _planned(
-    task: Task, at: Bench, own: Direction, random: Sequence[Direction], params: Params
+    task: Task, at: Bench, own: Direction, nulls: Sequence[Direction], params: Params
 ) -> Plan:
     if task.subject == "original":
-        return inductions(at, own, params.induction_kl, random)
+        return inductions(at, own, params.induction_kl, nulls)
     strengths = params.strengths if task.subject == "bad" else (1.0,)
-    return ablations(at, own, strengths, random)
+    return ablations(at, own, strengths, nulls)
 
 
 def _asking(task: Task, params: Params, found: TrainedSubjects, lab: Lab) -> Asking:
@@ -144,14 +166,14 @@ def _asking(task: Task, params: Params, found: TrainedSubjects, lab: Lab) -> Ask
 
 
 def _by_weights(
-    at: Bench, asking: Asking, own: Direction, random: Sequence[Direction]
+    at: Bench, asking: Asking, own: Direction, nulls: Sequence[Direction]
 ) -> tuple[list[tuple[Planned, Outcome]], list[str]]:
     """The weight-orthogonalized form: nothing anywhere is written along the last block's vector.
 
-    And the same with each random direction: of equal operation, as weights have no dose.
+    And the same with each null direction: of equal operation, as weights have no dose.
     """
     found = []
-    for each in (own, *random):
+    for each in (own, *nulls):
         direction = each.vectors[max(each.vectors)]
         try:
             changed = orthogonalized(at.loaded, direction)
@@ -160,10 +182,8 @@ def _by_weights(
         if each is own:
             _two_forms_agree(at, changed, direction)
         one = measure_outcomes(replace(at, loaded=changed), asking, [NONE.dosed.arm])[0]
-        ratio = _perplexity(changed, at) / _perplexity(at.loaded, at)
-        arm = "weights" if each is own else "weights_random"
-        planned = Planned(arm, 1.0, Dosed(each.label, 1.0, NONE.dosed.arm))
-        found.append((planned, replace(one, kl=None, perplexity_ratio=ratio)))
+        planned = Planned("weights", 1.0, Dosed(each.label, 1.0, NONE.dosed.arm))
+        found.append((planned, replace(one, shift=None)))
     return found, []
 
 
@@ -178,10 +198,6 @@ def _two_forms_agree(at: Bench, changed: Loaded, direction: torch.Tensor) -> Non
     apart = float((by_weights - by_hooks).abs().max() / by_hooks.abs().max())
     if apart > CLOSE or torch.equal(plain, by_weights):
         raise RuntimeError(f"the two forms of the ablation differ by {apart:.2g} of the logits")
-
-
-def _perplexity(loaded: Loaded, at: Bench) -> float:
-    return float(neutral_price(loaded, at.neutral, [NONE.dosed.arm]).perplexity[0])
 
 
 @dataclass(frozen=True)
@@ -199,39 +215,58 @@ class AblationContext:
 def _rows(
     context: AblationContext, arms: Sequence[Planned], results: Sequence[Outcome], lab: Lab
 ) -> Iterator[Row]:
-    name, ceiling = context.task.subject, context.at.suite.ceiling
+    name = context.task.subject
     answered = [f.answered for f in results]
     codes = lab.keep(f"arms-{name}.safetensors", code_tensors(context.asking, answered))
     lines = ""
     for p, f in zip(arms, results, strict=True):
         if p.draw in (None, 0):
-            more = {"subject": name, "arm": p.arm, "level": p.level}
+            more = {"subject": name, "arm": p.arm, "family": p.family, "level": p.level}
             lines += table_lines(context.asking, f.answered, more)
     examples = lab.keep_text(f"examples-{name}.jsonl", lines)
     for i, (p, f) in enumerate(zip(arms, results, strict=True)):
-        n = {o: int((f.answered.codes == c).sum()) for c, o in enumerate(OUTCOMES)}
         yield Row(
             model=context.loaded.key,
             weights=context.loaded.weights,
             subject=name,
             arm=p.arm,
+            family=p.family,
             draw=p.draw,
             level=p.level,
             strength=p.dosed.strength,
             blocks=context.blocks,
             asked=len(f.answered.codes),
-            misaligned=n["misaligned"],
-            good=n["good"],
-            incoherent=n["incoherent"],
-            unscored=n["unscored"],
-            refused=sum(f.answered.refused),
-            degenerate=sum(f.answered.degenerate),
-            kl=f.kl,
-            perplexity_ratio=f.perplexity_ratio,
-            safe_accuracy=f.safe_accuracy,
-            over_ceiling=ceiling.broken(f.price, results[0].price),
+            **_counts(f),
+            **_price(f, results[0], context.at),
             codes=codes,
             codes_row=i,
             answers=examples,
             missed=context.missed,
         )
+
+
+def _counts(found: Outcome) -> dict[str, Any]:
+    """How many answers of an arm were what."""
+    answered = found.answered
+    n = {o: int((answered.codes == c).sum()) for c, o in enumerate(OUTCOMES)}
+    return {
+        **{o: n[o] for o in ("misaligned", "good", "incoherent", "unscored")},
+        "refused": sum(answered.refused),
+        "degenerate": sum(answered.degenerate),
+    }
+
+
+def _price(found: Outcome, base: Outcome, at: Bench) -> dict[str, Any]:
+    """What an arm costs against the same model without it, and where that stands."""
+    shift, price = found.shift, found.price
+    where = at.suite.ceiling.judged(price, base.price)
+    ratio = price.ratio_over(base.price)
+    return {
+        "kl": None if shift is None else shift.largest,
+        "kl_neutral": None if shift is None else shift.neutral,
+        "kl_chat": None if shift is None else shift.chat,
+        "perplexity_ratio": None if ratio is None else ratio.estimate,
+        "safe_accuracy": price.safe_accuracy,
+        "over_ceiling": where.over,
+        "not_shown_safe": where.not_shown_safe,
+    }
