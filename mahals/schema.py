@@ -6,7 +6,7 @@ Plain values, nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 ArmKind = Literal[
@@ -286,3 +286,9 @@ def arm_title(label: Label) -> str:
     if label.draw is not None:
         parts.append(f"draw {label.draw}")
     return " ".join(p for p in parts if p)
+
+
+def claim_of(configuration: Configuration) -> Configuration:
+    """What several trainings share of a line: not the vector, nor the dose and the source's blocks,
+    which each training chooses for itself."""
+    return replace(configuration, vector=None, dose=None, source_layers=None)

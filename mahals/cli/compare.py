@@ -76,6 +76,11 @@ def by_trainings(one: Told, other: Told, trainings: Trainings, top: int) -> list
     """
     known = {name: values for name, values in _by_unit(one, trainings) if name in other.estimates}
     own = _training_of(other, known)
+    count = len({seed for values in known.values() for seed in values if seed != own})
+    seed = [] if own is None else [f"  the second is training {own}, which is left out"]
+    if count < 2:
+        few = f"  fewer than two trainings are left: {other.name} is held against the first alone"
+        return [*by_intervals(one, other, top), *seed, few]
     left, right = one.estimates, other.estimates
     found: list[Difference] = []
     alike: list[bool] = []  # of numbers that are the same in all trainings: whether in B too
@@ -91,14 +96,12 @@ def by_trainings(one: Told, other: Told, trainings: Trainings, top: int) -> list
         compared += 1
         if (far := over.beyond(right[name].value)) > 1:
             found.append(Difference(name, _prediction(over), _text(right[name]), far))
-    count = len({seed for values in known.values() for seed in values if seed != own})
     share = f" ({len(found) / compared:.0%}; about 5 % expected)" if compared else ""
     head = (
         f"{one.name}: {len(found)} of {compared} numbers of the second lie outside the 95 % "
         f"prediction of {count} trainings{share}; {len(alike)} are the same in all trainings, "
         f"{sum(alike)} of these another in the second; {_alone(left, right)}"
     )
-    seed = [] if own is None else [f"  the second is training {own}, which is left out"]
     return [head, *seed, *_table(found, top)]
 
 

@@ -158,3 +158,14 @@ def test_a_fingerprint_names_results(
     assert "0 of 2 numbers" in said(capsys, mark[:12], str(folder))
     assert main(["compare", "0" * 12, str(folder)]) == 2
     assert "that of one result here" in capsys.readouterr().err
+
+
+def test_fewer_than_two_other_trainings_are_no_interval(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = results(tmp_path / "a", [1.0, 2.0]), results(tmp_path / "b", [1.5, 2.5])
+    replication(tmp_path / "a", {0: [1.0, 2.0], 1: [1.5, 2.5]}, "same_arch")
+    text = said(capsys, first, second)
+    assert "0 of 2 numbers differ by more than the 95 % interval of the difference" in text
+    assert "the second is training 1" in text and "fewer than two trainings are left" in text
+    assert "prediction" not in text

@@ -35,9 +35,9 @@ class Retrained:
         return self.said[training]
 
 
-def line(gap: float | None, vector: str, over: tuple[str, ...] = ()) -> Entry:
+def line(gap: float | None, vector: str, over: tuple[str, ...] = (), dose: str = "kl=0.1") -> Entry:
     """A steered line of the board whose gap has a half width of .1."""
-    found = entry(steered(vector=vector), None, over_ceiling=over)
+    found = entry(steered(vector=vector, dose=dose), None, over_ceiling=over)
     ends = {"": 0.0, "_low": -0.1, "_high": 0.1}
     gaps = {} if gap is None else {f"gap_over_random{end}": gap + d for end, d in ends.items()}
     return replace(found, metrics={**found.metrics, **gaps})
@@ -78,17 +78,21 @@ def test_what_holds_in_some_trainings_is_counted() -> None:
     assert summary_of(turned).metrics["same_arch/A/gain_held"] == 2
 
 
-def test_a_line_holds_above_0_and_under_the_ceiling_whatever_its_vector() -> None:
+def test_a_line_holds_above_0_and_under_the_ceiling_at_the_vector_and_dose_of_each_training() -> (
+    None
+):
     gaps = (0.5, 0.5, 0.05, None, 0.5)
     over = ((), (), (), (), ("perplexity_ratio",))
-    lines = [line(g, f"{i:012}", o) for i, (g, o) in enumerate(zip(gaps, over, strict=True))]
+    doses = ("kl=0.05", "kl=0.1", "kl=0.2", "kl=0.1", "kl=0.1")
+    many = enumerate(zip(gaps, over, doses, strict=True))
+    lines = [line(g, f"{i:012}", o, d) for i, (g, o, d) in many]
     found = summary_of([told(3.0, 1.0, each) for each in lines])
-    name = "same_arch/board/Mistral_7B/own/mean_difference/add/raw/blocks_3/kl_0.1"
+    name = "same_arch/board/Mistral_7B/own/mean_difference/add/raw/blocks_3"
     assert found.metrics[f"{name}_held"] == 2
     assert found.metrics[name] == pytest.approx(1.55 / 4)
     assert found.metrics[f"{name}_trainings"] == 4, "one has no gap"
     (joined,) = found.entries
-    assert joined.configuration == steered(vector=None)
+    assert joined.configuration == steered(vector=None, dose=None)
     assert joined.metrics == {"trainings_held": 2.0}
     assert any("holds in 2 of 5" in sentence for sentence in found.lines)
 

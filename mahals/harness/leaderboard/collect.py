@@ -15,7 +15,7 @@ from mahals.harness.tracking.runs import no_report
 from mahals.harness.workspace.results import Results
 from mahals.phase import STUDY
 from mahals.phases.registry import PHASES
-from mahals.schema import Entry
+from mahals.schema import Entry, claim_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Trainings:
         """`over`: results over trainings; of two that say something of one line the later wins."""
         self._first: set[str] = set()  # fingerprints
         self._further: set[str] = set()
-        self._held: dict[str, tuple[float, int]] = {}  # by line without its vector: k, of R
+        self._held: dict[str, tuple[float, int]] = {}  # by what trainings share of a line: k, of R
         for item in over:
             first, *further = _trainings_of(item).values()
             self._first.update(first)
@@ -72,8 +72,7 @@ class Trainings:
 
     def joined(self, entry: Entry, item: Results, origin: Origin) -> tuple[Entry, Origin]:
         """The line, if it is of a first training with the trainings in which it holds."""
-        shared = replace(entry.configuration, vector=None)
-        held = self._held.get(configuration_key(shared))
+        held = self._held.get(configuration_key(claim_of(entry.configuration)))
         if held is None or not _marks(item) <= self._first:
             return entry, origin
         metrics = {**entry.metrics, "trainings_held": held[0]}

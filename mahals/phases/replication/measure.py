@@ -11,7 +11,7 @@ from mahals.phase import Lab
 from mahals.phases.replication import PHASE
 from mahals.phases.replication.rows import Row
 from mahals.records import AtLeast, OneOf, Several
-from mahals.schema import Configuration, Entry
+from mahals.schema import Configuration, Entry, claim_of
 
 READ = {name: name for name in PHASE.needs}
 GAP = "gap_over_random"
@@ -61,7 +61,7 @@ def _short(entry: Entry) -> Entry:
     """A line as all trainings share it."""
     return replace(
         entry,
-        configuration=replace(entry.configuration, vector=None),
+        configuration=claim_of(entry.configuration),
         metrics={name: entry.metrics[name] for name in SHOWN if name in entry.metrics},
         reasons={name: entry.reasons[name] for name in SHOWN if name in entry.reasons},
     )
@@ -71,6 +71,5 @@ def title(c: Configuration) -> str:
     """A line of the board as a metric's name."""
     source = "own" if c.source in (None, c.target) else c.source
     blocks = "blocks_" + "_".join(map(str, c.layers))
-    dose = (c.dose or "").replace("=", "_")
-    parts = (c.target, source, c.map, c.method, c.operator, c.placement, blocks, dose)
+    parts = (c.target, source, c.map, c.method, c.operator, c.placement, blocks)
     return "/".join(part for part in parts if part)

@@ -12,8 +12,8 @@ class Row:
     """One number of one training. What is not known is None.
 
     A number is a metric of a phase over all its units, or the gap over the null arms of a line of
-    the board; then `line` holds it with its price, without the vector, which is another in each
-    training, and without columns of no use here.
+    the board at the strength chosen in that training; then `line` holds it with its price, under
+    what trainings share of its configuration, and without columns of no use here.
     """
 
     phase: str

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mahals.harness.leaderboard.collect import Collected, collect, publish_leaderboard
 from mahals.harness.workspace.results import all_results
+from mahals.schema import claim_of
 from tests.support.published_boards import shown_runs
 from tests.support.synthetic_results import (
     MODELS,
@@ -60,11 +61,12 @@ def test_a_line_says_in_how_many_trainings_it_holds_and_those_of_others_are_no_l
 ) -> None:
     place, target = workspace(tmp_path), MODELS[0]
     own = write_results(place, Made(entries=[entry(steered(vector="a" * 12), 1.0)]))
-    changed = steered(vector="a" * 12, dose="kl=0.3")  # measured in one training alone
+    changed = steered(vector="a" * 12, method="pca")  # measured in one training alone
     apart = write_results(place, Made(phase="cross_arch", entries=[entry(changed, 1.0)]))
     other = Made(entries=[entry(steered(vector="b" * 12), 9.0)], canonical=False)
     further = write_results(place, other)
-    shared = replace(entry(steered(vector=None), None), metrics={"trainings_held": 1.0})
+    claim = entry(claim_of(steered(dose="kl=0.2")), None)  # the other chose another dose
+    shared = replace(claim, metrics={"trainings_held": 1.0})
     over = write_results(place, Made("replication", "study", [shared]))
     unjoined = collect([own, apart, further])
     assert len(unjoined.entries) == 3 and all(not o.trainings for o in unjoined.origins.values())
