@@ -78,3 +78,26 @@ def test_the_end_of_a_study_is_seen(
     assert told[-2] == "DVC takes the results: 0 s so far"
     assert told[-1] == "DVC takes the results: 0 s"
     assert runs.publish(results, database.ensure_database(Path.cwd())).made == 0
+
+
+def test_the_run_that_mlflow_opened_is_told_what_came_out(
+    results: list[Results], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = database.ensure_database(Path.cwd())
+    opened = store.client.create_run("0", run_name="able-owl-1").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    end(Workspace.locate(), results, results, store)
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 40
+    assert f"#/experiments/0/runs/{opened}" in text and "viewStateShareKey=" in text
+    told = store.client.get_run(opened).data
+    assert told.metrics["configurations"] == 2 and len(told.metrics) <= 30
+    note = told.tags["mlflow.note.content"]
+    head = next(line for line in text.splitlines() if "configuration" in line)
+    assert head[:60] in note and "viewStateShareKey=" in note
+    for each in results:
+        (child,) = store.client.search_runs(
+            [store.experiment(each.phase)], f"tags.unit = '{each.unit}'"
+        )
+        assert child.data.tags["mlflow.parentRunId"] == opened
+        assert f"/runs/{child.info.run_id})" in note

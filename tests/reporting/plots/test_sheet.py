@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mahals.records import InputError
-from mahals.reporting.plots.bars import bars_with_intervals
+from mahals.reporting.plots.bars import bars_with_intervals, grouped_bars
 from mahals.reporting.plots.curves import Curve, curve_with_band, lines_over_layers
 from mahals.reporting.plots.grids import Grid, table_figure
 from mahals.reporting.plots.sheet import Estimates, Labels, Span
@@ -61,6 +61,34 @@ def test_matplotlib_is_imported_late_and_pyplot_never() -> None:
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+WIDE = Estimates([1.0, 1.1], [-40.0, 1.0], [1.2, 70.0])
+NARROW = Estimates([1.0, 1.1], [0.9, 1.0], [1.1, 1.2])
+
+
+SHARED = {"a": Curve([0, 1], {"x": NARROW}), "b": Curve([0, 1], {"x": WIDE})}
+FAR = Curve([0, 1], {"x": WIDE}, references={"far": 9e3, "low": -9e3})
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: bars_with_intervals(["a", "b"], WIDE, WORDS),
+        lambda: grouped_bars(["a", "b"], {"x": NARROW, "y": WIDE}, WORDS),
+        lambda: lines_over_layers({"x": NARROW, "y": WIDE}, WORDS),
+        lambda: lines_over_layers({"x": NARROW, "y": WIDE, "z": NARROW}, WORDS),
+        lambda: curve_with_band({"a": Curve([0, 1], {"x": NARROW}, WIDE)}, WORDS),
+        lambda: curve_with_band({"a": Curve([0, 1], {}, flipped={"x": WIDE})}, WORDS),
+        lambda: curve_with_band(SHARED, WORDS, share=True),
+        lambda: curve_with_band({"a": FAR}, WORDS),
+    ],
+)
+def test_an_axis_is_never_narrower_than_an_interval_on_it(draw) -> None:
+    axes = draw().axes[0]
+    names_down = axes.get_ylim()[0] > axes.get_ylim()[1]  # of bars, whose values go across
+    low, high = axes.get_xlim() if names_down else axes.get_ylim()
+    assert low <= -40 and high >= 70
 
 
 QUICK = ("grouped", "heatmap", "one")
