@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import calinski_harabasz_score
 
-from mahals.maths.metrics.aqi import axiom_aqi, model_aqi
+from mahals.maths.metrics.aqi import at_floor, axiom_aqi, lowest_aqi, model_aqi
+from mahals.maths.stats.intervals import Interval
 from mahals.records import InputError
 from tests.support.scored_states import sample, sklearn_score
 
@@ -165,3 +166,17 @@ def test_a_bad_axiom_is_named() -> None:
         model_aqi(x, y, ["a"], None)
     with pytest.raises(InputError, match="clusters"):
         axiom_aqi(x, y, ["one"] * 12)
+
+
+def test_the_floor_is_where_the_centroids_coincide() -> None:
+    """Twenty points in two pairs of mirror images: no distance between the labels at all."""
+    half = np.random.default_rng(0).normal(size=(5, 3))
+    one = np.concatenate([half, -half])
+    states = np.concatenate([one, 2 * one])
+    found = axiom_aqi(states, [1] * 10 + [0] * 10, None)
+    assert found.aqi.estimate == pytest.approx(lowest_aqi(20)) == pytest.approx(-100 / 19)
+    assert at_floor(found.aqi, 20)
+    apart = axiom_aqi(states + np.repeat([[3.0], [-3.0]], 10, axis=0), [1] * 10 + [0] * 10, None)
+    assert apart.aqi.low > 0 and not at_floor(apart.aqi, 20)
+    assert at_floor(Interval(2.0, -5.3, 9.3, 3.0), 20)  # the interval, not the level
+    assert not at_floor(Interval(-4.0, -4.9, -3.1, 0.4), 20)

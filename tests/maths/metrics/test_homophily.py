@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mahals.maths.metrics.homophily import homophily, homophily_intervals
+from mahals.maths.metrics.homophily import homophily, homophily_intervals, same_verdicts
 from mahals.records import InputError
 
 
@@ -89,3 +89,14 @@ def test_draws_that_do_not_fit_are_refused(case: str) -> None:
     call, said = BAD_DRAWS[case]
     with pytest.raises(InputError, match=said):
         call()
+
+
+def test_same_verdicts_span_from_0_to_1_and_exist_where_nobody_refuses() -> None:
+    for agents in range(2, 7):
+        split = np.zeros((agents, 9))
+        split[: agents // 2] = 1
+        assert same_verdicts(split) == pytest.approx(0.0, abs=1e-12)
+        assert same_verdicts(np.zeros((agents, 9))) == 1.0
+    two = np.array([[1, 1, 0, 0], [1, 0, 1, 0]], dtype=float)
+    assert same_verdicts(two) == pytest.approx(0.5)
+    assert same_verdicts(np.stack([two, two])).tolist() == pytest.approx([0.5, 0.5])
