@@ -78,9 +78,7 @@ def test_what_holds_in_some_trainings_is_counted() -> None:
     assert summary_of(turned).metrics["same_arch/A/gain_held"] == 2
 
 
-def test_a_line_holds_above_0_and_under_the_ceiling_at_the_vector_and_dose_of_each_training() -> (
-    None
-):
+def test_a_line_holds_above_0_and_under_the_ceiling_at_each_trainings_own_dose() -> None:
     gaps = (0.5, 0.5, 0.05, None, 0.5)
     over = ((), (), (), (), ("perplexity_ratio",))
     doses = ("kl=0.05", "kl=0.1", "kl=0.2", "kl=0.1", "kl=0.1")
