@@ -8,21 +8,11 @@ results/, where one training is.
 """
 
 from mahals.phase import Cost, Phase
+from mahals.phases.replication.rows import READ
 
 PHASE = Phase(
     __name__,
-    needs=(
-        "baseline_aqi",
-        "steering_vectors",
-        "same_arch",
-        "cross_arch",
-        "recovery",
-        "collaboration",
-        "equilibrium",
-        "em_finetune",
-        "em_detection",
-        "em_ablation",
-    ),
+    needs=READ,
     per="study",
     cost=Cost(seconds=20.0, megabytes=1.0),
     trainings=True,

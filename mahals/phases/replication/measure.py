@@ -8,12 +8,11 @@ from typing import Annotated
 
 from mahals.maths.stats.between import estimates
 from mahals.phase import Lab
-from mahals.phases.replication import PHASE
-from mahals.phases.replication.rows import Row
+from mahals.phases.replication.rows import READ, Row
 from mahals.records import AtLeast, OneOf, Several
 from mahals.schema import Configuration, Entry, claim_of
 
-READ = {name: name for name in PHASE.needs}
+KNOWN = dict.fromkeys(READ)
 GAP = "gap_over_random"
 SHOWN = ("refusal_gap", GAP, f"{GAP}_low", f"{GAP}_high", f"{GAP}_p")
 TESTS = "_p"  # at the end of a metric's name: no estimate
@@ -24,7 +23,7 @@ class Params:
     """Typed, without defaults: the values are in params.yaml."""
 
     trainings: Several  # seeds, from organisms.training_seed on
-    phases: Annotated[tuple[Annotated[str, OneOf(READ)], ...], AtLeast(1)]
+    phases: Annotated[tuple[Annotated[str, OneOf(KNOWN)], ...], AtLeast(1)]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,20 @@ from dataclasses import dataclass
 
 from mahals.schema import Entry
 
+READ = (
+    "baseline_aqi",
+    "steering_vectors",
+    "same_arch",
+    "cross_arch",
+    "recovery",
+    "collaboration",
+    "equilibrium",
+    "em_finetune",
+    "em_detection",
+    "em_ablation",
+)
+"""The phases that may be told over trainings: all that read organisms."""
+
 
 @dataclass(frozen=True)
 class Row:
