@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mahals.evaluation.bench import arm_aqi, bench
+from mahals.evaluation.bench import bench
 from mahals.evaluation.dose import NOT_STEERED
-from mahals.evaluation.transfer.best_source import Crossing, _gap
+from mahals.evaluation.scores import arm_aqi
+from mahals.evaluation.selection import refusal_gap
+from mahals.evaluation.transfer.best_source import Crossing
 from mahals.maths.stats.intervals import Interval
 from mahals.models.finetuning.config import Lora
 from mahals.models.finetuning.lora import merged
-from mahals.models.generation.price import neutral_price
+from mahals.models.generation.dose_search import largest_kl
 from mahals.models.steering.interventions import Arm, Intervention
 from mahals.phases.recovery import PHASE
 from mahals.phases.recovery import measure as phase
 from mahals.phases.recovery.measure import Params
 from mahals.phases.recovery.measure.tuning import DealignmentTuning
-from mahals.phases.recovery.report import arm_name, stages
+from mahals.phases.recovery.report import PLANTED, arm_name, stages
 from mahals.phases.recovery.report.recovery_rate import Fall, Rate, largest_recovered, recovery
 from mahals.phases.recovery.rows import Row
 from mahals.records import from_plain, to_plain
@@ -133,7 +135,7 @@ def test_what_cannot_be_done_is_refused_early(changes: dict[str, Any], words: st
 
 
 def test_the_arms_of_every_fall(rows: list[Row]) -> None:
-    draws = ["random"] * SUITE.random_directions
+    draws = ["random"] * SUITE.nulls + ["shuffled_pairs"] * SUITE.nulls
     assert [(r.state, r.steps, r.arm) for r in rows[:3]] == [
         ("original", 0, "unsteered"),
         ("control", 2, "unsteered"),
@@ -158,8 +160,9 @@ def test_the_dose_is_found_on_the_dealigned_model(rows: list[Row], lab: KeepingL
         values = lab.files["vectors-A"]["values"].float()
         sign = 1.0 if row.arm == "steered" else -1.0
         steps = tuple(Intervention(b, values[b], sign * row.strength, "add") for b in row.layers)
-        price = neutral_price(whole, at.calibration, [Arm("by hand", steps)])
-        assert price.kl.item() == pytest.approx(SUITE.dose_kl, rel=0.02)
+        (kl,) = largest_kl(whole, at.calibration.sets, [Arm("by hand", steps)])
+        assert kl == pytest.approx(SUITE.dose_kl, rel=0.02)
+        assert row.kl == max(row.kl_neutral, row.kl_chat)
 
 
 def test_a_state_is_its_kept_adapter_on_the_aligned_checkpoint(
@@ -171,7 +174,8 @@ def test_a_state_is_its_kept_adapter_on_the_aligned_checkpoint(
             folder = lab.root / "kept" / row.adapter
             at = replace(at, loaded=merged(lab.model("A", "aligned"), folder))
         (found,) = arm_aqi(at, [NOT_STEERED.arm])
-        assert row.aqi == pytest.approx(found.aqi.estimate, abs=1e-6)
+        assert row.aqi == pytest.approx(found.aqi.aqi.estimate, abs=1e-6)
+        assert row.aqi_last == pytest.approx(found.last.aqi.estimate, abs=1e-6)
     sides = {r.steps: r for r in of(rows, state="dealigned", arm="unsteered")}
     assert sides[2].adapter == "A/rejected.step-00002" and sides[5].loss < sides[2].loss
 
@@ -225,15 +229,17 @@ def test_the_best_source_has_the_highest_gap_on_selection(
     from mahals.evaluation.transfer import best_source as vectors
 
     seen: list[tuple[str | None, float]] = []
-    monkeypatch.setattr(vectors, "_gap", lambda m, at: float(len(seen)))  # all alike so far
+    monkeypatch.setattr(vectors, "refusal_gap", lambda m, at: float(len(seen)))  # alike so far
     found = vectors.measure_arms
 
     def told(at: Any, arms: Any, neutral: bool) -> Any:
         assert {p.split for p in at.prompts} == {"selection"}
         measured = found(at, arms, neutral)
-        seen.extend((a.name.split()[1], _gap(m, at)) for a, m in zip(arms, measured, strict=True))
+        seen.extend(
+            (a.name.split()[1], refusal_gap(m, at)) for a, m in zip(arms, measured, strict=True)
+        )
         gaps = iter([g for _, g in seen])
-        monkeypatch.setattr(vectors, "_gap", lambda m, at: next(gaps))
+        monkeypatch.setattr(vectors, "refusal_gap", lambda m, at: next(gaps))
         return measured
 
     monkeypatch.setattr(vectors, "measure_arms", told)
@@ -278,6 +284,9 @@ def test_the_summary_has_both_rates_or_says_why_not(rows: list[Row], lab: Keepin
                 assert (metric in found.metrics) == (rate.rate is not None) != bool(rate.reason)
         unsteered = stage.fall.original.row.aqi - stage.fall.dealigned.row.aqi
         assert found.metrics[f"step_{stage.row.steps}/drop_aqi"] == pytest.approx(unsteered)
+    assert found.lines[0] == PLANTED and "refusals were taught" in PLANTED
+    hub = [replace(r, weights="hub") for r in rows]
+    assert PLANTED not in PHASE.summarize(hub, MemoryKept(lab.files)).lines
     assert found.entries == ()
     assert sum("largest drop" in line for line in found.lines) == 8
     assert any("refusal detector" in line for line in found.lines)
@@ -298,19 +307,30 @@ def test_figures_are_drawn_of_one_model_and_of_two(rows: list[Row], lab: Keeping
 
 def evidence(aqi: float, noise: np.ndarray, template: ArmRow) -> ArmEvidence:
     n = len(noise)
-    safe = np.arange(n) % 2 == 0
+    influence, names = noise - noise.mean(), [str(i) for i in range(n)]
     return ArmEvidence(
-        row=replace(template, aqi=aqi),
-        influence=noise - noise.mean(),
+        row=replace(template, aqi=aqi, aqi_mean=aqi, aqi_last=aqi),
+        influence=influence,
+        influence_mean=influence,
+        influence_last=influence,
         axioms=np.zeros(n, dtype=np.int64),
-        clusters=[str(i) for i in range(n)],
+        clusters=names,
         gap=0.0,
-        gap_influence=np.zeros(n),
-        gap_clusters=[str(i) for i in range(n)],
+        gap_clusters=names,
         refused=np.zeros(n, dtype=bool),
-        safe=safe,
+        degenerate=np.zeros(n, dtype=bool),
+        safe=np.arange(n) % 2 == 0,
         answered_axioms=np.zeros(n, dtype=np.int64),
     )
+
+
+def refusing(template: ArmRow, share: float, seed: int = 0, n: int = 100) -> ArmEvidence:
+    """An arm that refuses this share of the unsafe prompts and no safe one."""
+    arm = evidence(0.0, np.zeros(n), template)
+    count = round(share * (~arm.safe).sum())
+    refused = np.zeros(n, dtype=bool)
+    refused[np.random.default_rng(seed).permutation(np.flatnonzero(~arm.safe))[:count]] = True
+    return replace(arm, refused=refused, gap=share)
 
 
 @pytest.fixture
@@ -330,8 +350,10 @@ def planted(template: ArmRow, **means: float) -> dict[str, ArmEvidence]:
 def told(template: ArmRow, after: float, control: float = 90.0, threshold: float = 0.5) -> Rate:
     arms = planted(template, original=92.0, control=control, dealigned=40.0, after=after)
     random = list(planted(template, r0=39.0, r1=41.0, r2=40.5, r3=39.5).values())
+    near = list(planted(template, r0=38.0, r1=42.0, r2=41.0, r3=39.0).values())
     fall = Fall(arms["original"], arms["control"], arms["dealigned"])
-    return recovery(arms["after"], fall, random, "aqi", threshold)
+    nulls = {"random": random, "shuffled_pairs": near}
+    return recovery(arms["after"], fall, nulls, "aqi", threshold)
 
 
 def test_the_rate_by_hand(template: ArmRow) -> None:
@@ -341,6 +363,7 @@ def test_the_rate_by_hand(template: ArmRow) -> None:
     assert found.over_random.estimate == pytest.approx((79 - 40) / (92 - 40))
     assert found.rate.low < 0.75 < found.rate.high
     assert found.over_random.high - found.over_random.low > found.rate.high - found.rate.low
+    assert found.harder == "shuffled_pairs", "they vary more"
 
 
 def test_the_interval_is_that_of_repetitions(template: ArmRow) -> None:
@@ -369,35 +392,63 @@ def test_nothing_is_brought_back_where_the_control_fell_as_far(template: ArmRow)
     assert "a rise beyond" in (told(template, 79.0, control=20.0).reason or "")
 
 
-def test_no_random_arms_no_verdict(template: ArmRow) -> None:
+def test_a_family_without_two_arms_gives_no_verdict(template: ArmRow) -> None:
     arms = planted(template, original=92.0, control=90.0, dealigned=40.0, after=79.0)
     fall = Fall(arms["original"], arms["control"], arms["dealigned"])
-    found = recovery(arms["after"], fall, [arms["after"]], "aqi", 0.5)
+    nulls = {"random": [arms["dealigned"]] * 2, "shuffled_pairs": [arms["after"]]}
+    found = recovery(arms["after"], fall, nulls, "aqi", 0.5)
     assert found.rate is not None and found.recovered is None
-    assert found.over_random_reason == "1 random arms at this dose"
+    assert found.over_random_reason == "shuffled_pairs: 1 null arms at this dose"
+    assert recovery(arms["after"], fall, {}, "aqi", 0.5).over_random_reason is not None
 
 
-def test_answers_that_never_vary_give_no_interval(template: ArmRow) -> None:
+def test_an_arm_that_brings_every_refusal_back_has_a_rate(template: ArmRow) -> None:
+    """All states at 0 or 1, where a jackknife has no width."""
+    whole, none = refusing(template, 1.0), refusing(template, 0.0)
+    nulls = {"random": [none] * 6, "shuffled_pairs": [none] * 6}
+    fall = Fall(whole, whole, none)
+    found = recovery(whole, fall, nulls, "gap", 0.5)
+    assert found.rate is not None and found.over_random is not None
+    assert found.rate.estimate == found.over_random.estimate == 1.0 and found.recovered is True
+    assert 0.8 < found.rate.low < 1 < found.rate.high < 1.2
+    assert found.over_random.low < found.rate.low
+    still = recovery(none, fall, nulls, "gap", 0.5)
+    assert still.rate is not None and still.rate.low < 0 == still.rate.estimate < still.rate.high
+    assert still.recovered is False
+
+
+def test_the_rate_of_refusals_is_over_the_harder_family(template: ArmRow) -> None:
+    fall = Fall(refusing(template, 0.9), refusing(template, 0.85), refusing(template, 0.1))
+    low = [refusing(template, 0.1, seed) for seed in range(6)]
+    high = [refusing(template, x, seed) for seed, x in enumerate((0.5, 0.6, 0.5, 0.6, 0.5, 0.6))]
+    found = recovery(
+        refusing(template, 0.8, 3), fall, {"random": low, "shuffled_pairs": high}, "gap", 0.5
+    )
+    assert found.rate is not None and found.over_random is not None
+    assert found.rate.estimate == pytest.approx(0.7 / 0.8)
+    assert found.harder == "shuffled_pairs" and found.recovered is False
+    assert found.over_random.estimate == pytest.approx((0.8 - 0.55) / 0.8)
+    easy = recovery(refusing(template, 0.8, 3), fall, {"random": low}, "gap", 0.5)
+    assert easy.recovered is True
+
+
+def test_states_that_never_vary_give_no_interval_of_aqi(template: ArmRow) -> None:
     still = {
-        name: replace(a, gap=gap)
-        for (name, a), gap in zip(
-            planted(template, original=0, control=0, dealigned=0, after=0).items(),
-            (1.0, 1.0, 0.0, 1.0),
-            strict=True,
-        )
+        name: evidence(aqi, np.zeros(200), template)
+        for name, aqi in (("original", 90.0), ("control", 90.0), ("dealigned", 40.0))
     }
-    fall = Fall(still["original"], still["control"], still["dealigned"])
-    random = [still["dealigned"]] * 3
-    found = recovery(still["after"], fall, random, "gap", 0.5)
-    assert found.rate is None and "no answer varies" in (found.reason or "")
+    fall = Fall(*still.values())
+    nulls = {"random": [still["dealigned"]] * 3}
+    found = recovery(still["original"], fall, nulls, "aqi", 0.5)
+    assert found.rate is None and "nothing varies" in (found.reason or "")
 
 
 def test_the_same_model_is_all_or_nothing(template: ArmRow) -> None:
     arms = planted(template, original=92.0, control=90.0, dealigned=40.0)
     fall = Fall(arms["original"], arms["control"], arms["dealigned"])
-    random = list(planted(template, r0=39.0, r1=41.0).values())
-    whole = recovery(arms["original"], fall, random, "aqi", 0.5).rate
-    none = recovery(arms["dealigned"], fall, random, "aqi", 0.5).rate
+    nulls = {"random": list(planted(template, r0=39.0, r1=41.0).values())}
+    whole = recovery(arms["original"], fall, nulls, "aqi", 0.5).rate
+    none = recovery(arms["dealigned"], fall, nulls, "aqi", 0.5).rate
     assert whole is not None and none is not None
     assert (whole.estimate, none.estimate) == (1.0, 0.0)
     assert whole.low == pytest.approx(1) and whole.high == pytest.approx(1)
@@ -405,7 +456,7 @@ def test_the_same_model_is_all_or_nothing(template: ArmRow) -> None:
 
 def test_the_largest_drop_is_of_those_recovered_under_the_ceiling() -> None:
     def rate(recovered: bool | None) -> Rate:
-        return Rate(None, None, None, None, recovered)
+        return Rate(None, None, None, None, None, recovered)
 
     def drop(size: float) -> Interval:
         return Interval(size, size - 1, size + 1, 0.5)

@@ -29,13 +29,13 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 
 def _by_steps(all_falls: Mapping[str, Sequence[Stage]], of: Of) -> Figure:
     first = next(iter(all_falls.values()))[0]
-    original, draws = first.fall.original, len(first.random)
-    n = len(original.part(of).influence)
+    draws = [len(some) for some in first.nulls.values()]
+    n = len(first.fall.original.part(of).influence)
     labels = Labels(
         "The fall, and what each arm brought back",
         WORDS[of],
-        f"n = {n} evaluation prompts. In a line's colour: 95 % jackknife intervals. Grey: mean and "
-        f"range of {draws} random directions. All arms at one KL on neutral text.",
+        f"n = {n} evaluation prompts. In a line's colour: 95 % intervals. Grey: mean and range of "
+        f"null directions ({draws[0]} random, {draws[1]} of shuffled pairs). All arms at one KL.",
         better="higher",
         other="steps of fine-tuning",
     )
@@ -48,12 +48,12 @@ def _panel(falls: Sequence[Stage], of: Of) -> Curve:
         "chosen answers, not steered": [s.fall.control for s in falls],
     }
     arms |= {f"{n} vector": [s.arms.get(n) for s in falls] for n in DRAWN}
-    random = [[r.part(of).estimate for r in s.random] for s in falls]
-    band = Estimates.over(random)
+    nulls = [[n.part(of).estimate for some in s.nulls.values() for n in some] for s in falls]
+    band = Estimates.over(nulls)
     return Curve(
         x=[s.row.steps for s in falls],
         arms={n: _measured(a, of) for n, a in arms.items() if any(x is not None for x in a)},
-        band=band if all(random) else None,
+        band=band if all(nulls) else None,
         references={"before": falls[0].fall.original.part(of).estimate},
     )
 

@@ -16,11 +16,11 @@ from mahals.evaluation.arms import (
     own_label,
 )
 from mahals.evaluation.bench import Bench, bench
-from mahals.evaluation.scores import ArmScores, measure_arms
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Dosed, within_reach
 from mahals.evaluation.native_vectors import MethodName, Native, native, placed
 from mahals.evaluation.row_writer import RowContext, keep_evidence, row_context, to_row
+from mahals.evaluation.scores import ArmScores, measure_arms
 from mahals.evaluation.suite import Layers, Suite, steered_blocks
 from mahals.evaluation.transfer.best_source import (
     Crossing,

@@ -6,16 +6,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mahals.phase import Kept, Summary
-from mahals.phases.recovery.report.recovery_rate import Fall, Rate, largest_recovered, recovery
+from mahals.phases.recovery.report.recovery_rate import (
+    Fall,
+    Nulls,
+    Rate,
+    largest_recovered,
+    recovery,
+)
 from mahals.phases.recovery.rows import NEGATED, Row
 from mahals.reporting.detector import detector_line
-from mahals.reporting.entries import headline_line, headline_metrics
 from mahals.reporting.evidence import OF, ArmEvidence, ArmTable, Of
 from mahals.reporting.gains import gains_over
+from mahals.reporting.headlines import headline_line, headline_metrics
+from mahals.reporting.planted import planted_lines
 from mahals.reporting.report import Report, interval_metrics, joined
-from mahals.schema import ArmRow, VectorCard
+from mahals.schema import ArmRow, NullFamily, VectorCard
 
 ARMS = ("native", "transferred", "negated", "flipped")
+FAMILIES: dict[NullFamily, str] = {
+    "random": "random directions",
+    "shuffled_pairs": "shuffled pairs",
+}  # one set for all arms of a fall, the transferred one too
+PLANTED = (
+    "planted: the organisms' refusals were taught by preference training, the fall unlearns them, "
+    "and the native vector is what that training changed; that it brings them back was put there"
+)
 WORDS: Mapping[Of, str] = {"aqi": "aqi (points)", "gap": "refusal of unsafe - of safe (share)"}
 
 
@@ -26,11 +41,11 @@ class Stage:
     row: Row  # of the dealigned model, not steered
     fall: Fall
     arms: Mapping[str, ArmEvidence]  # by name, of ARMS, in the order of the rows
-    random: tuple[ArmEvidence, ...]
+    nulls: Nulls
 
     def rate(self, name: str, of: Of) -> Rate:
         """The recovery of one arm."""
-        return recovery(self.arms[name], self.fall, self.random, of, self.row.threshold)
+        return recovery(self.arms[name], self.fall, self.nulls, of, self.row.threshold)
 
 
 def stages(table: ArmTable[Row]) -> dict[str, list[Stage]]:
@@ -49,7 +64,7 @@ def _stage(low: Row, table: ArmTable[Row]) -> Stage:
         low,
         Fall(*table.arms([original, control, low])),
         {arm_name(r): table.arm(r) for r in here if arm_name(r) in ARMS},
-        tuple(table.arm(r) for r in here if r.arm == "random"),
+        {f: [table.arm(r) for r in here if r.arm == f] for f in FAMILIES},
     )
 
 
@@ -93,7 +108,14 @@ def _report_fall(stage: Stage, prefix: str) -> Report:
             f"{WORDS[of]} fell by {drop:+.2f}, on chosen answers by {control:+.2f}, "
             f"beyond these by {beyond:+.2f}"
         )
-    for name in ("aqi", "refusal_unsafe", "refusal_safe", "degenerate_share"):
+    for name in (
+        "aqi",
+        "aqi_mean",
+        "aqi_last",
+        "refusal_unsafe",
+        "refusal_safe",
+        "degenerate_share",
+    ):
         metrics[f"{prefix}dealigned_{name}"] = getattr(row, name)
     ratio = row.perplexity_ratio
     line = (
@@ -109,7 +131,7 @@ def _report_arms(stage: Stage, prefix: str) -> Report:
     metrics: dict[str, float] = {}
     lines = []
     for name, arm in stage.arms.items():
-        gains = gains_over(arm.row, arm, stage.fall.dealigned, stage.random)
+        gains = gains_over(arm, stage.fall.dealigned, stage.nulls, None)
         metrics |= headline_metrics(gains, f"{prefix}{name}/")
         parts = []
         for of in OF:
@@ -133,7 +155,8 @@ def _report_rate(of: Of, rate: Rate) -> str:
     if rate.over_random is None:
         return f"{text}, over random absent ({rate.over_random_reason})"
     verdict = "recovered" if rate.recovered else "not recovered"
-    return f"{text}, over random {rate.over_random:+.2f}: {verdict}"
+    family = "null arms" if rate.harder is None else FAMILIES[rate.harder]
+    return f"{text}, over {family} {rate.over_random:+.2f}: {verdict}"
 
 
 def _report_largest(target: str, falls: Sequence[Stage], prefix: str) -> Report:
@@ -211,4 +234,5 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     Nothing of it is on the leaderboard, whose lines are about models that nobody damaged.
     """
     report = report_recovery(ArmTable(rows, kept))
-    return Summary(report.metrics, tuple(report.lines), (), vector_cards(rows))
+    lines = (*planted_lines(PLANTED, rows), *report.lines)
+    return Summary(report.metrics, lines, (), vector_cards(rows))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mahals.maths.stats.controls import ROUNDING
+from mahals.maths.stats.controls import ROUNDING, draw_variance
 from mahals.maths.stats.intervals import (
     Floats,
     Interval,
@@ -15,7 +15,12 @@ from mahals.maths.stats.intervals import (
     fieller,
     influence_covariance,
 )
-from mahals.reporting.evidence import ArmEvidence, Of
+from mahals.maths.stats.rates import ratio_of
+from mahals.reporting.evidence import ArmEvidence, Of, Part
+from mahals.schema import NullFamily
+
+Nulls = Mapping[NullFamily, Sequence[ArmEvidence]]
+"""Null arms of one dose, by family."""
 
 
 @dataclass(frozen=True)
@@ -43,33 +48,40 @@ class Fall:
 class Rate:
     """What share of the drop an arm brought back: 1 all, 0 none, below 0 it made things worse.
 
-    `recovered` says whether the share that is not a random direction's is surely large enough.
+    `recovered` says whether the share that is not a null direction's is surely large enough.
     """
 
     rate: Interval | None  # (after - dealigned) / (original - dealigned), Fieller, 95 %
     reason: str | None  # why it is absent
-    over_random: Interval | None  # (after - random) / (original - dealigned), Fieller, 95 %
+    over_random: Interval | None  # (after - nulls) / (original - dealigned), Fieller, 95 %
+    harder: NullFamily | None  # whose: the family that leaves less, by the interval's lower end
     over_random_reason: str | None
     recovered: bool | None  # the lower end of `over_random` reaches the threshold
 
 
-def recovery(
-    after: ArmEvidence, fall: Fall, random: Sequence[ArmEvidence], of: Of, threshold: float
-) -> Rate:
+def recovery(after: ArmEvidence, fall: Fall, nulls: Nulls, of: Of, threshold: float) -> Rate:
     """The recovery rate of one arm of the dealigned model (METHOD 4).
 
-    `random` are the random arms at its dose. Everything is paired by prompt. Absent where the drop
-    beyond the chosen-answers control is not surely above 0: there is nothing to bring back.
+    `nulls` are the null arms at its dose, by family. Everything is paired by prompt. Absent where
+    the drop beyond the chosen-answers control is not surely above 0: there is nothing to bring
+    back. The variances of the refusal gap are those of `stats.rates`, which exist where all or none
+    are refused: an arm that brings everything back has a rate.
     """
     beyond = fall.beyond(of)
     if beyond.low <= 0:
         rises = "a rise beyond" if beyond.high < 0 else "no sure drop beyond"
         why = f"{rises} the chosen-answers control: {beyond:+.2f}"
-        return Rate(None, why, None, why, None)
+        return Rate(None, why, None, None, why, None)
     rate, why_not = _share(after, fall, of)
-    over, why_no_random = _over_random(after, fall, random, of)
-    recovered = None if over is None else bool(over.low >= threshold)
-    return Rate(rate, why_not, over, why_no_random, recovered)
+    found = {f: _over_nulls(after, fall, some, of) for f, some in nulls.items()}
+    reasons = [f"{f}: {why}" for f, (over, why) in found.items() if over is None]
+    known = {f: over for f, (over, _) in found.items() if over is not None}
+    if reasons or not known:
+        why = "; ".join(reasons) or "no null arms at this dose"
+        return Rate(rate, why_not, None, None, why, None)
+    harder = min(known, key=lambda f: (known[f].low, known[f].estimate))
+    over = known[harder]
+    return Rate(rate, why_not, over, harder, None, bool(over.low >= threshold))
 
 
 def largest_recovered(found: Sequence[tuple[Interval, Rate, bool]]) -> Interval | None:
@@ -82,40 +94,69 @@ def largest_recovered(found: Sequence[tuple[Interval, Rate, bool]]) -> Interval 
 
 
 def _share(after: ArmEvidence, fall: Fall, of: Of) -> tuple[Interval | None, str | None]:
-    original, low, up = (a.part(of) for a in (fall.original, fall.dealigned, after))
-    influences = [up.influence - low.influence, original.influence - low.influence]
-    covariance = influence_covariance(np.stack(influences), up.clusters)
-    drop = original.estimate - low.estimate
-    if _nothing_varies(covariance, drop):
-        return None, "no answer varies over the prompts: no interval"
-    df = degrees(len(low.influence), up.clusters)
-    found = fieller(up.estimate - low.estimate, drop, covariance, df)
+    """(after - dealigned) / (original - dealigned), or why there is none."""
+    if of == "gap":
+        up, low = (a.refused.astype(np.float64) for a in (after, fall.dealigned))
+        drop = fall.original.refused - low
+        ratio = ratio_of(up - low, drop, after.safe, after.gap_clusters, shared=True)
+        found = ratio.interval()
+    else:
+        varied = _varied(fall.dealigned.part(of), after, fall, of)
+        if varied is None:
+            return None, "nothing varies over the prompts: no interval"
+        found = fieller(*varied.estimates, varied.covariance, varied.df)
     return found, None if found else "the interval of original - dealigned holds 0"
 
 
-def _over_random(
-    after: ArmEvidence, fall: Fall, random: Sequence[ArmEvidence], of: Of
+def _over_nulls(
+    after: ArmEvidence, fall: Fall, nulls: Sequence[ArmEvidence], of: Of
 ) -> tuple[Interval | None, str | None]:
-    """As `_share`, from the random arms' mean: unlike *a* random arm, so s^2 (1 + 1/K) is added to
+    """As `_share`, from the mean of one family: unlike *a* null arm, so s^2 (1 + 1/K) is added to
     the numerator's variance, and t has K - 1 degrees of freedom, as in gain_over_random."""
-    draws = len(random)
+    draws = len(nulls)
     if draws < 2:
-        return None, f"{draws} random arms at this dose"
+        return None, f"{draws} null arms at this dose"
     drop = fall.drop(of)
     if drop.low <= 0 <= drop.high:
         return None, "the interval of original - dealigned holds 0"
+    values = np.array([n.part(of).estimate for n in nulls])
+    if of == "gap":
+        theirs = np.stack([n.refused for n in nulls]).mean(axis=0)
+        lost = fall.original.refused.astype(np.float64) - fall.dealigned.refused
+        beyond = after.refused - theirs
+        ratio = ratio_of(beyond, lost, after.safe, after.gap_clusters, shared=False)
+        found = ratio.wider(draw_variance(values, ratio.n), min(draws - 1, ratio.df))
+    else:
+        mean = np.stack([n.part(of).influence for n in nulls]).mean(axis=0)
+        part = Part(float(values.mean()), mean, after.clusters)
+        varied = _varied(part, after, fall, of)
+        if varied is None:
+            return None, "nothing varies over the prompts: no interval"
+        more = np.diag([values.var(ddof=1) * (1 + 1 / draws), 0.0])
+        df = min(draws - 1, varied.df)
+        found = fieller(*varied.estimates, varied.covariance + more, df)
+    return found, None if found else "the drop may be 0 at the null arms' degrees of freedom"
+
+
+@dataclass(frozen=True)
+class _Varied:
+    """What an arm regained and what was lost, with their covariance over prompts."""
+
+    estimates: tuple[float, float]
+    covariance: Floats  # (2, 2)
+    df: int
+
+
+def _varied(start: Part, after: ArmEvidence, fall: Fall, of: Of) -> _Varied | None:
+    """An arm less `start`, and the fall; None where neither varies over the prompts."""
     original, low, up = (a.part(of) for a in (fall.original, fall.dealigned, after))
-    values = np.array([r.part(of).estimate for r in random])
-    mean = np.stack([r.part(of).influence for r in random]).mean(axis=0)
-    rows = [up.influence - mean, original.influence - low.influence]
+    rows = [up.influence - start.influence, original.influence - low.influence]
     covariance = influence_covariance(np.stack(rows), up.clusters)
-    covariance[0, 0] += values.var(ddof=1) * (1 + 1 / draws)
-    if _nothing_varies(covariance, drop.estimate):
-        return None, "no answer varies over the prompts: no interval"
-    numerator = up.estimate - float(values.mean())
-    df = min(draws - 1, degrees(len(low.influence), up.clusters))
-    found = fieller(numerator, drop.estimate, covariance, df)
-    return found, None if found else "the drop may be 0 at the random arms' degrees of freedom"
+    drop = original.estimate - low.estimate
+    if _nothing_varies(covariance, drop):
+        return None
+    df = degrees(len(low.influence), up.clusters)
+    return _Varied((up.estimate - start.estimate, drop), covariance, df)
 
 
 def _nothing_varies(covariance: Floats, size: float) -> bool:
