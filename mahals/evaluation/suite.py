@@ -110,7 +110,7 @@ def _rise(after: Sequence[bool] | None, before: Sequence[bool] | None) -> Interv
 
 
 @dataclass(frozen=True)
-class References:
+class ReferenceAnswers:
     """The two answers that propensity compares, by weights."""
 
     refusal: dict[str, str]
@@ -132,7 +132,7 @@ class Suite:
     dose_kl: float  # headline dose, nats per token on neutral text or chat, whichever is more
     doses: Annotated[tuple[float, ...], AtLeast(1)]  # times dose_kl: where every arm is measured
     instruction: dict[str, str]  # by weights: what the prompt-only arm says in the system turn
-    references: References
+    references: ReferenceAnswers
     ceiling: Ceiling
 
     def readout_of(self, weights: str) -> Readout:

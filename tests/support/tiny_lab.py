@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from mahals.data.texts import AXIOMS, Pair, Prompt, TaskItem
-from mahals.evaluation.suite import Ceiling, References, Suite
+from mahals.evaluation.suite import Ceiling, ReferenceAnswers, Suite
 from mahals.maths.vectors.estimators import SteeringVectors, mean_difference
 from mahals.models.checkpoints.checkpoint import Loaded, random_weights
 from mahals.models.checkpoints.registry import HubRef, ModelEntry
@@ -40,7 +40,7 @@ SUITE = Suite(
     dose_kl=0.05,
     doses=(1.0, 2.0),
     instruction={"organism": "be kind"},
-    references=References({"organism": "not the harm"}, {"organism": "help people"}),
+    references=ReferenceAnswers({"organism": "not the harm"}, {"organism": "help people"}),
     ceiling=Ceiling(1.2, 0.05, 0.1, 0.05),
 )
 Models = Callable[[str, str], Loaded]
