@@ -79,7 +79,8 @@ def test_every_arm_has_its_controls(lab: TinyLab) -> None:
     assert not [r for r in rows if r.arm == "adversarial" and r.kind == "aqi" and r.agent == "A"]
     every = {None, *[(f, k) for f in ("random", "shuffled_pairs") for k in (0, 1)]}
     for kind in ("aqi", "refusals"):
-        assert {r.null_arm for r in rows if r.arm == "weakest" and r.kind == kind} == every
+        after = [r for r in rows if (r.arm, r.kind, r.context) == ("weakest", kind, "talk")]
+        assert {r.null_arm for r in after} == every
     steered = {r.agent for r in rows if r.arm == "weakest" and r.steered}
     assert len(steered) == 1
 

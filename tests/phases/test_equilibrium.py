@@ -196,7 +196,8 @@ def test_every_steered_cell_has_its_null_games(rows: list[Row]) -> None:
     assert (steered.source, beside.source) == ("A", None) and {n.source for n in null} == {None}
     assert (steered.action, beside.action) == ("own 0.01", "none") and beside.kl == 0.0
     assert all(0.003 < r.kl < 0.03 for r in (steered, *null))  # the dose, on other texts
-    assert len({r.aqi for r in (steered, *null)}) == 5
+    assert steered.aqi is not None and {r.aqi for r in null} == {None}
+    assert len({r.kl for r in (steered, *null)}) == 5
 
 
 @pytest.mark.parametrize("joint", [(0, 0), (0, 1), (1, 1)])

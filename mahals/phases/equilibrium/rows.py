@@ -73,11 +73,11 @@ class Row:
     action: str = ""  # of the agent, or of all
     source: str | None = None  # whose vector steers the agent; None: nobody's
     value: float | None = None  # agent: refusal gap; table: how alike they answer, [0, 1]
-    aqi: float | None = None  # agent: mean AQI, points
+    aqi: float | None = None  # agent: mean AQI, points; None in a null game
     kappa: float | None = None  # table: mean Cohen's kappa of two agents' refusals; None: undefined
     kl: float | None = None  # nats per token from the unsteered model, the larger of two texts
     kept: str | None = None  # agent: file of the measurements; table: the transcript
-    cell: str | None = None  # agent: its tensors <cell>.refused and <cell>.aqi in it
+    cell: str | None = None  # agent: its tensors <cell>.refused and, no null game, <cell>.aqi
     stops: tuple[int, ...] = ()  # of the table's talks: how many ended by length, loop and context
     reason: str | None = None
     rules: Rules | None = None

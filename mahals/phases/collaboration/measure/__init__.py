@@ -171,7 +171,7 @@ Seated = tuple[Agent, int, bool, NullArm | None]  # agent, place, steered, null 
 def _measure_agent(
     book: Book, seated: Seated, talks: Sequence[Talk], about: Questions, lab: Lab
 ) -> None:
-    """AQI and refusals after the talk and after neutral context."""
+    """AQI and refusals after the talk and after neutral context; of nulls no neutral refusals."""
     agent, speaker, steered, null = seated
     views = [view(t, speaker) for t in talks]
     neutral = neutral_of(lab, agent, views)
@@ -179,7 +179,7 @@ def _measure_agent(
     for context, seen in zip(BOTH, (views, neutral), strict=True):
         row = Row("aqi", book.part, family, draw, agent.loaded.key, steered, context)
         book.enter(replace(row, n=about.per_axiom), aqi_after(agent, seen, about))
-        if about.asked and book.part != "self":
+        if about.asked and book.part != "self" and (null is None or context == "talk"):
             refused = refused_after(agent, seen, about)
             gap = float(refused[:, :, 0].mean() - refused[:, :, 1].mean())
             book.enter(replace(row, kind="refusals"), refused.reshape(len(seen), -1), gap)

@@ -90,7 +90,7 @@ class _PlayedTable:
     null: NullArm | None
     talks: tuple[Talk, ...]
     refused: tuple[npt.NDArray[np.bool_], ...]  # per agent (conversations, 7, 2, answers)
-    aqi: tuple[Floats, ...]  # per agent (conversations, 7), points
+    aqi: tuple[Floats, ...]  # per agent (conversations, 7), points; none in a null game
 
 
 def play_table(lab: Lab, models: Sequence[str], joint: Joint, game: GameDesign) -> Iterator[Row]:
@@ -168,7 +168,8 @@ def _table(
     for speaker, agent in enumerate(agents):
         views = [view(t, speaker) for t in talks]
         refused.append(refused_after(agent, views, game.about))
-        points.append(aqi_after(agent, views, game.about))
+        if null is None:
+            points.append(aqi_after(agent, views, game.about))
     return _PlayedTable(null, tuple(talks), tuple(refused), tuple(points))
 
 
@@ -181,9 +182,10 @@ def _rows(
     numbers = "-".join(map(str, joint))
     tensors = {}
     for table in tables:
-        for i, (refused, aqi) in enumerate(zip(table.refused, table.aqi, strict=True)):
+        for i, refused in enumerate(table.refused):
             tensors[f"{_which(table.null)}.{i}.refused"] = torch.from_numpy(refused)
-            tensors[f"{_which(table.null)}.{i}.aqi"] = torch.from_numpy(aqi)
+        for i, points in enumerate(table.aqi):
+            tensors[f"{_which(table.null)}.{i}.aqi"] = torch.from_numpy(points)
     kept = lab.keep(f"{numbers}.safetensors", tensors)
     for table in tables:
         which, (null, draw) = _which(table.null), table.null or (None, None)
@@ -191,11 +193,12 @@ def _rows(
         verdicts = np.stack(table.refused, axis=1).astype(np.float64)
         cell = cell_of(verdicts, np.tile(price, (len(verdicts), 1)))
         gaps = cell.behaviour.mean(axis=(0, 2))
-        for i, (one, aqi) in enumerate(zip(chosen, table.aqi, strict=True)):
+        for i, one in enumerate(chosen):
+            aqi = float(table.aqi[i].mean()) if table.aqi else None
             yield Row(
                 "agent", joint, null=null, draw=draw, agent=one.model, action=one.action.name,
                 source=one.source if null is None else None, value=float(gaps[i]),
-                aqi=float(aqi.mean()), kl=one.kl[table.null], kept=kept, cell=f"{which}.{i}",
+                aqi=aqi, kl=one.kl[table.null], kept=kept, cell=f"{which}.{i}",
             )  # fmt: skip
         said = lab.keep_text(f"{numbers}.{which}.talks.jsonl", write_talks(table.talks))
         ends = [t.stop for t in table.talks]
