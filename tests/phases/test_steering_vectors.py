@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -78,20 +79,31 @@ def test_the_selection_score_is_on_the_steered_block_alone(rows: list[Row]) -> N
 def test_the_selection_gain_is_over_random_with_its_interval(
     rows: list[Row], lab: TinyLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By hand from the scores of the arms: over the mean of the random directions."""
+    """By hand from what the arms refused: their refusal gaps over the random directions' mean.
+
+    Planted: each arm refuses a share of its own of the unsafe prompts, contrast all of them.
+    """
     from mahals.phases.steering_vectors.measure import selection
 
+    suite = replace(SUITE, answers=4)
     seen: list[Any] = []
-    plain = selection.arm_aqi
-    monkeypatch.setattr(selection, "arm_aqi", lambda at, arms: seen.append(plain(at, arms)) or
-                        seen[-1])  # fmt: skip
-    found = run(PHASE, replace(PARAMS, methods=("contrast", "pca")), TinyLab())
-    (scores,) = seen
-    assert len(scores) == 2 + PARAMS.selection_draws
-    mean = np.mean([s.aqi.estimate for s in scores[2:]])
-    for score, row in zip(scores, [r for r in found if r.steered], strict=False):
-        assert row.selection_gain == pytest.approx(score.aqi.estimate - mean)
-        assert row.selection_gain_low < row.selection_gain < row.selection_gain_high
+
+    def planted_answers(at: Any, arms: Any) -> list[Any]:
+        unsafe = np.array([at.prompts[i].label == 0 for i in at.answered])
+        shares = (1.0, 0.4, 0.0, 0.1, 0.2)
+        flags = [unsafe & (np.cumsum(unsafe) <= s * unsafe.sum()) for s in shares]
+        seen.append((len(arms), [f.sum() / unsafe.sum() for f in flags]))
+        return [SimpleNamespace(refused=tuple(f.tolist())) for f in flags]
+
+    monkeypatch.setattr(selection, "behaviour", planted_answers)
+    trial = replace(PARAMS, methods=("contrast", "pca"), suite=suite)
+    found = run(PHASE, trial, TinyLab())
+    ((count, gaps),) = seen
+    assert count == 2 + PARAMS.selection_draws
+    for gap, row in zip(gaps, [r for r in found if r.steered], strict=False):
+        assert row.selection_gain == pytest.approx(gap - np.mean(gaps[2:]))
+        assert -1 <= row.selection_gain_low < row.selection_gain < row.selection_gain_high <= 1
+    assert next(r for r in found if r.steered).selection_gain_low > 0, "all refused: a number"
     metrics = PHASE.summarize(found, MemoryKept({})).metrics
     assert {f"pca/selection_gain{x}" for x in ("", "_low", "_high")} <= set(metrics)
 

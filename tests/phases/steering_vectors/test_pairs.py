@@ -144,6 +144,17 @@ def test_neighbours_are_of_one_axiom_and_label() -> None:
     assert len(unsafe) == sum(p.label == 0 for p in PAIRS)
 
 
+def test_every_row_of_states_has_its_category() -> None:
+    """The axiom of the very pair: what a shuffle keeps in balance."""
+    lab = TinyLab()
+    reader = PairReader(replace(READING, texts="unsafe"), lab, "A", PAIRS[:30])
+    for method in ("mean_difference", "contrast"):
+        found = reader.categories(method)
+        assert len(found) == len(reader.states(method)[0])
+        unsafe = [p.axiom for p in PAIRS[:30] if p.label == 0 or method == "contrast"]
+        assert sorted(found, key=str) == sorted(unsafe, key=str) and len(set(found)) > 1
+
+
 def test_states_are_read_once_and_each_reading_is_reported() -> None:
     said: list[tuple[str, int, int]] = []
 
