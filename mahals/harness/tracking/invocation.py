@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 EVERY = 2.0  # seconds between two points of a live metric
 METRICS = 30  # at most so many of an invocation: progress and headlines; the rest: its children
-UNIT_TAG = "mahals.made"  # tag prefix: fingerprint of a unit that the invocation made
+MADE = (
+    "mahals.made"  # tag: "phase/unit fingerprint" of all that the invocation made, 12 digits each
+)
+FAILED = "mahals.failed"  # tag prefix: the run of a unit that failed
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Tracker:
         self._counts: dict[str, dict[str, tuple[int, int]]] = {}
         self._told: dict[str, tuple[float, float]] = {}  # when a phase's last point was, its share
         self._whole: set[str] = set()  # phases whose share of all units comes with ticks
+        self._made: list[str] = []
         self._links: list[RunLink] = []  # to what is finished
         self._of: list[Provenance | None] = []  # what that is of
         self._began = time.monotonic()
@@ -85,7 +89,8 @@ class Tracker:
         if self._invocation is None:
             return
         client, place = self._store.client, f"{results.phase}/{results.unit}"
-        client.set_tag(self._invocation, f"{UNIT_TAG}.{place}", results.fingerprint)
+        self._made.append(f"{place} {results.fingerprint[:12]}")
+        client.set_tag(self._invocation, MADE, ", ".join(self._made)[:5000])
         files = files_of(client.get_run(self._invocation), self._store)
         for figure in results.figures():
             files.log_artifact(str(figure), f"figures/{place}")
@@ -103,7 +108,7 @@ class Tracker:
         if self._invocation is not None:
             text = f"{type(error).__name__}: {error}"[:5000]
             self._store.client.set_tag(self._invocation, "error", f"{phase}/{unit}: {text}")
-            self._store.client.set_tag(self._invocation, f"{UNIT_TAG}.{phase}/{unit}", run)
+            self._store.client.set_tag(self._invocation, f"{FAILED}.{phase}/{unit}", run)
 
 
 def conclude(store: Store, invocation: str, results: Sequence[Results], ending: Ending) -> None:
