@@ -111,7 +111,7 @@ def over_null(
 
 
 @dataclass(frozen=True)
-class Harder:
+class GainOverNulls:
     """The gain over each family of nulls, and the family over which it is least sure."""
 
     family: NullFamily
@@ -119,14 +119,14 @@ class Harder:
     every: Mapping[NullFamily, GainOverRandom]
 
 
-def over_nulls(found: MeasuredGames, player: int, joints: Sequence[Joint]) -> Harder | None:
+def over_nulls(found: MeasuredGames, player: int, joints: Sequence[Joint]) -> GainOverNulls | None:
     """`over_null` of every family, of which the one with the lowest lower end counts."""
     gains = {f: over_null(found, player, joints, f) for f in found.families}
     known = {f: g for f, g in gains.items() if g is not None}
     if not known:
         return None
     family = min(known, key=lambda f: known[f].interval.low)
-    return Harder(family, known[family], known)
+    return GainOverNulls(family, known[family], known)
 
 
 def spread(
