@@ -71,24 +71,29 @@ def publish(
         experiment = store.remembered(item.phase)
         if item.phase not in finished:
             finished[item.phase] = _finished(store, experiment, marks[item.phase])
-        known = finished[item.phase]
-        old = run = known.get(item.fingerprint)
+        run = finished[item.phase].get(item.fingerprint)
         if run is None or run.data.tags.get(TOLD) != _told_by(item):
-            above = parent if old is None else old.data.tags.get(PARENT, parent)
             try:
-                run = _publish_one(item, store, experiment, above)
+                run = _replace(run, item, store, parent)
             except MlflowException:
                 if not store.restored(item.phase):
                     raise
                 again = publish(results, store, report, parent)  # runs deleted with it are back
                 return Published(again.runs, made + again.made)
-            known[item.fingerprint] = run
+            finished[item.phase][item.fingerprint] = run
             made += 1
-            if old is not None:  # it shows the old sentences and figures
-                store.client.delete_run(old.info.run_id)
         runs[item.fingerprint] = str(run.info.run_id)
         report(number, len(results))
     return Published(runs, made)
+
+
+def _replace(old: Run | None, item: Results, store: Store, parent: str | None) -> Run:
+    """A run of the results, in place of one that shows old sentences and figures, if any."""
+    above = parent if old is None else old.data.tags.get(PARENT, parent)
+    run = _publish_one(item, store, store.remembered(item.phase), above)
+    if old is not None:
+        store.client.delete_run(old.info.run_id)
+    return run
 
 
 def _told_by(item: Results) -> str:
