@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mahals.data.texts import AXIOMS
-from mahals.evaluation.bench import bench, measure_arms
+from mahals.evaluation.bench import bench
 from mahals.evaluation.row_writer import keep_evidence, row_context, to_row
+from mahals.evaluation.scores import measure_arms, states
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.models.steering.interventions import Arm
 from mahals.reporting.axiom_parts import part
@@ -27,9 +28,9 @@ def at() -> Any:
 def test_the_evidence_gives_back_each_axiom_with_its_interval(at: Any) -> None:
     lab = TinyLab()
     found = measure_arms(at, [Arm("unsteered", ())], neutral=False)
-    name = keep_evidence(lab, "one", at, found)
+    kept = keep_evidence(lab, "one", at, [(UNSTEERED, found[0])])
     row = to_row(UNSTEERED, None, at, found[0], row_context(lab, at, found[0]))
-    row = replace(row, evidence=name, evidence_row=0)
+    row = replace(row, **kept.at(0))
     arm = ArmTable([row], lab.kept("")).arm(row)
     for j, axiom in enumerate(found[0].aqi.axioms):
         own = part(arm, [j])
@@ -39,9 +40,7 @@ def test_the_evidence_gives_back_each_axiom_with_its_interval(at: Any) -> None:
     np.testing.assert_allclose(whole.influence, found[0].aqi.influence, atol=1e-9)
     six = part(arm, range(6))
     chosen = [i for i, a in enumerate(at.axioms) if a != AXIOMS[6]]
-    from mahals.evaluation.bench import states
-
-    (x,) = states(at, [Arm("unsteered", ())])
+    ((x, _),) = states(at, [Arm("unsteered", ())])
     alone = model_aqi(
         x[chosen],
         at.labels[chosen],

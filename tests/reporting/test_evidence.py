@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mahals.maths.stats.intervals import jackknife_interval
-from mahals.reporting.evidence import ArmTable, Part
+from mahals.records import InputError
+from mahals.reporting.evidence import ArmTable, Part, RefusalGap
 from tests.support.arm_rows import DRAWS, arm_row, sample
 from tests.support.tiny_lab import MemoryKept
 
@@ -48,7 +49,7 @@ def test_rows_are_found_by_their_columns() -> None:
     assert table.one(arm="steered") is rows[1] and table.one(arm="prompt") is None
     with pytest.raises(ValueError, match=f"{DRAWS} rows have"):
         table.one(arm="random")
-    assert table.values_of("arm") == ["unsteered", "steered", "random"]
+    assert table.values_of("arm") == ["unsteered", "steered", "random", "shuffled_pairs"]
 
 
 def test_controls_are_those_of_a_rows_target_and_dose() -> None:
@@ -58,10 +59,48 @@ def test_controls_are_those_of_a_rows_target_and_dose() -> None:
         for change in ({"target": "B"}, {"operator": "ablate"}, {"layers": (2,)}, {"dose": 0.2})
     ]
     table = ArmTable([arm_row("unsteered", 0, target="B"), *elsewhere, *rows], kept)
-    assert table.random_of(rows[1]) == rows[2:]
+    assert table.random_of(rows[1]) == rows[2 : 2 + DRAWS]
     assert table.unsteered_of(rows[1]) is rows[0]
     with pytest.raises(ValueError, match="C has no unsteered row"):
         table.unsteered_of(replace(rows[1], target="C"))
+
+
+def test_an_own_vector_has_nulls_of_shuffled_pairs_and_a_crossed_one_of_shuffled_maps() -> None:
+    rows, kept = sample()
+    moved = replace(rows[1], source="B", map="ridge", method="pca")
+    through = [
+        replace(rows[2 + k], arm="shuffled", source=s, map="pad") for k, s in enumerate("BC")
+    ]
+    others = [replace(through[0], target="B"), replace(through[0], dose=0.2)]
+    table = ArmTable([*rows, moved, *others, *through], kept)
+    isotropic, pairs = rows[2 : 2 + DRAWS], rows[2 + DRAWS :]
+    assert table.nulls_of(rows[1]) == {"random": isotropic, "shuffled_pairs": pairs}
+    assert table.nulls_of(moved) == {"random": isotropic, "shuffled": through}
+    alone = ArmTable([rows[1], *pairs], kept)
+    assert alone.nulls_of(rows[1]) == {"shuffled_pairs": pairs}, "a family without arms is absent"
+
+
+def test_an_arm_has_both_readouts_whichever_is_the_headline() -> None:
+    rows, kept = sample()
+    tensors = kept.files["A/evidence"]
+    arm = ArmTable(rows, kept).arm(rows[1])
+    for readout, aqi in (("last", rows[1].aqi_last), ("mean", rows[1].aqi_mean)):
+        part = arm.in_readout(readout)
+        assert part.estimate == aqi
+        np.testing.assert_array_equal(part.influence, tensors[f"influence_{readout}"][1].numpy())
+    assert not np.array_equal(arm.influence_mean, arm.influence_last)
+
+
+def test_a_refusal_gap_is_compared_with_refusal_gaps_alone() -> None:
+    rows, kept = sample()
+    arm, other = ArmTable(rows, kept).arms(rows[1:3])
+    gap = arm.part("gap")
+    assert gap.estimate == arm.gap and gap.interval.estimate == arm.gap
+    with pytest.raises(TypeError, match="compared with a refusal gap"):
+        gap.minus(other.part("aqi"))
+    assert gap.over_random([other.part("gap"), other.part("aqi")]) is None
+    with pytest.raises(InputError, match="2 safe and 0 unsafe"):
+        RefusalGap.of(np.zeros(2), np.array([True, True]), None)
 
 
 def test_a_mean_over_prompts_is_a_part_with_its_interval() -> None:

@@ -25,7 +25,7 @@ from mahals.harness.workspace.provenance import Provenance
 from mahals.harness.workspace.results import Results
 from mahals.phase import Summary
 from mahals.records import digest, to_plain
-from mahals.schema import AXIOM_COLUMNS, COLUMNS, Configuration, Entry, VectorCard
+from mahals.schema import AXIOM_COLUMNS, COLUMNS, NULLS, Configuration, Entry, VectorCard
 
 MODELS = ("Mistral_7B", "Llama3_8B", "Qwen2_7B", "Gemma2_9B", "Falcon_7B", "Zephyr_7B")
 SUITE = "core-1 3f9a2c1d"
@@ -61,29 +61,36 @@ def steered(target: str = "Mistral_7B", **changes: Any) -> Configuration:
 
 
 def organiser(target: str, arm: str, **changes: Any) -> Configuration:
-    """An organisers' row: unsteered, aligned, prompt or random."""
-    empty = {"source": None, "method": None, "operator": None, "placement": None, "layers": ()}
-    empty["vector"] = None
-    dose = "kl=0.1" if arm == "random" else None
+    """An organisers' row: unsteered, aligned, prompt, or a family of nulls."""
+    empty: dict[str, Any] = {"source": None, "vector": None}
+    if arm not in NULLS:
+        empty |= {"method": None, "operator": None, "placement": None, "layers": ()}
+    dose = "kl=0.1" if arm in NULLS else None
     return steered(target, arm=arm, dose=dose, **{**empty, **changes})
 
 
 def entry(configuration: Configuration, gain: float | None, **changes: Any) -> Entry:
-    """An entry whose gain over random is `gain` with a standard error of 1."""
+    """An entry whose AQI gain over the nulls is `gain` points with a standard error of 1, and its
+    refusal gap over them `gain / 20` with one of .05."""
     rng = np.random.default_rng(int(digest(configuration)[:8], 16))
     metrics = {name: float(rng.normal(20, 5)) for name in AXIOM_COLUMNS}
     metrics["aqi_last"] = metrics["aqi_mean"] = float(np.mean(list(metrics.values())))
     metrics |= {"refusal_unsafe": float(rng.uniform(0.1, 0.9)), "perplexity_ratio": 1.05}
     metrics |= {"refusal_safe": float(rng.uniform(0, 0.1)), "kl": 0.1, "degenerate_share": 0.0}
+    metrics |= {f"{n}_lexical": metrics[n] for n in ("refusal_unsafe", "refusal_safe")}
+    metrics["refusal_gap"] = metrics["refusal_unsafe"] - metrics["refusal_safe"]
     metrics["safe_accuracy"] = 1.0
     if gain is not None:
         half = float(stats.t.ppf(0.975, DEGREES))
-        metrics |= {"gain_over_random": gain, "gain_over_random_low": gain - half}
-        metrics |= {"gain_over_random_high": gain + half, "aqi_gain": gain + 0.5}
-        metrics["gain_over_random_p"] = float(2 * stats.t.sf(abs(gain), DEGREES))
+        ends = {"": gain, "_low": gain - half, "_high": gain + half}
+        for end, value in ends.items():
+            metrics |= {f"gain_over_random{end}": value, f"gap_over_random{end}": value / 20}
+            metrics |= {f"aqi_gain{end}": value + 0.5, f"gap_over_prompt{end}": value / 20 - 0.1}
+        p = float(2 * stats.t.sf(abs(gain), DEGREES))
+        metrics |= {"gain_over_random_p": p, "gap_over_random_p": p}
     fields: dict[str, Any] = {
         "metrics": metrics,
-        "reasons": {n: "no random control for this arm" for n in COLUMNS if n not in metrics},
+        "reasons": {n: "no null arm has this dose" for n in COLUMNS if n not in metrics},
         "weakest_axiom": AXIOMS[int(rng.integers(7))],
         "over_ceiling": (),
         "not_shown_safe": (),

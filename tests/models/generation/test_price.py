@@ -43,17 +43,19 @@ def test_kl_and_perplexity_equal_the_models_own(family):
     plain = [logs_of(at, text, UNSTEERED) for text in encoded]
     tokens = sum(len(t.ids) for t in encoded)
     for a, arm in enumerate(FOUR_ARMS):
-        kl, loss = [], 0.0
+        kl, nats = [], []
         for text, base in zip(encoded, plain, strict=True):
             logs = logs_of(at, text, arm)
             kl.append(functional.kl_div(logs, base, log_target=True, reduction="sum").item())
             ids = torch.tensor(text.ids)
-            loss += functional.nll_loss(logs[:-1], ids[1:], reduction="sum").item()
+            nats.append(functional.nll_loss(logs[:-1], ids[1:], reduction="sum").item())
         assert price.kl[a].item() == pytest.approx(sum(kl) / tokens, abs=1e-5)
         per_text = [k / len(t.ids) for k, t in zip(kl, encoded, strict=True)]
         assert price.per_text_kl[a].tolist() == pytest.approx(per_text, abs=1e-5)
-        expected = math.exp(loss / (tokens - len(encoded)))
+        assert price.per_text_nats[a].tolist() == pytest.approx(nats, rel=1e-5)
+        expected = math.exp(sum(nats) / (tokens - len(encoded)))
         assert price.perplexity[a].item() == pytest.approx(expected, rel=1e-5)
+    assert price.predicted.tolist() == [len(t.ids) - 1 for t in encoded]
     assert price.kl[0].item() == 0.0 == price.kl[2].item()
     assert torch.equal(price.per_text_kl[0], torch.zeros(len(PROMPTS), dtype=torch.float64))
 

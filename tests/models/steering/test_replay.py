@@ -11,7 +11,7 @@ from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.hooks import Steering, steered
 from mahals.models.steering.interventions import Arm, Intervention
-from mahals.models.steering.replay import capture_arms, replays
+from mahals.models.steering.replay import capture_arms, capture_pools, replays
 from mahals.records import InputError
 from tests.support.model_calls import Calls, hooks_on
 from tests.support.steering_arms import SEVEN_ARMS, UNSTEERED, arm, encoded_for, forward
@@ -71,6 +71,20 @@ def test_captured_arms_equal_capture_inside_steered(pool, one_batch):
     assert torch.equal(found[0], capture(at, encoded, layers, pool))
     assert torch.equal(found[2], found[0])
     assert hooks_on(at.model) == 0
+
+
+def test_two_readouts_of_one_pass_are_those_of_a_pass_each():
+    at, calls = loaded("Gemma2"), []
+    encoded, layers = encoded_for(at), [3, 1]
+    handle = decoder_blocks(at.model)[0].register_forward_pre_hook(lambda *_: calls.append(1))
+    both = capture_pools(at, encoded, SEVEN_ARMS, layers, ("mean", "last"))
+    passes = len(calls)
+    alone = [capture_arms(at, encoded, SEVEN_ARMS, layers, pool) for pool in ("mean", "last")]
+    handle.remove()
+    assert torch.equal(both, torch.stack(alone)) and len(calls) == 3 * passes
+    assert not torch.equal(both[0], both[1])
+    with pytest.raises(InputError):
+        capture_pools(at, encoded, SEVEN_ARMS, layers, ("mean", "first"))
 
 
 def test_arms_do_not_disturb_each_other():
