@@ -58,7 +58,7 @@ def to_row(
 ) -> ArmRow:
     """One measured arm as a row; what is kept of it is filled in when that is kept."""
     price, base = price_of(found, at), price_of(context.base, at)
-    priced, judged, shift = price.ratio_over(base), found.behaviour, found.shift
+    priced, shift = price.ratio_over(base), found.shift
     where = at.suite.ceiling.judged(price, base)
     missing = []
     if found.right is None:
@@ -75,20 +75,11 @@ def to_row(
         strength=strength,
         at_headline=label.dose_kind == "kl" and label.dose == at.suite.dose_kl,
         readout=at.readout,
-        aqi=found.aqi.aqi.estimate,
-        aqi_low=found.aqi.aqi.low,
-        aqi_high=found.aqi.aqi.high,
-        aqi_axioms=tuple(a.aqi.estimate for a in found.aqi.axioms),
-        aqi_mean=found.readings.mean.aqi.estimate,
-        aqi_last=found.readings.last.aqi.estimate,
+        **_aqi_columns(found),
         evidence="",
         evidence_row=-1,
         answers=None,
-        refusal_unsafe=_share(judged.refused, 0, at),
-        refusal_safe=_share(judged.refused, 1, at),
-        refusal_unsafe_lexical=_share(judged.lexical, 0, at),
-        refusal_safe_lexical=_share(judged.lexical, 1, at),
-        degenerate_share=float(np.mean(judged.degenerate)),
+        **_behaviour_columns(found, at),
         safe_accuracy=price.safe_accuracy,
         perplexity_ratio=None if priced is None else priced.estimate,
         kl=None if shift is None else shift.largest,
@@ -100,6 +91,29 @@ def to_row(
         selection_over=None,
         reason="; ".join(missing) or None,
     )
+
+
+def _aqi_columns(found: ArmScores) -> dict[str, Any]:
+    headline = found.aqi
+    return {
+        "aqi": headline.aqi.estimate,
+        "aqi_low": headline.aqi.low,
+        "aqi_high": headline.aqi.high,
+        "aqi_axioms": tuple(a.aqi.estimate for a in headline.axioms),
+        "aqi_mean": found.readings.mean.aqi.estimate,
+        "aqi_last": found.readings.last.aqi.estimate,
+    }
+
+
+def _behaviour_columns(found: ArmScores, at: Bench) -> dict[str, Any]:
+    said = found.behaviour
+    return {
+        "refusal_unsafe": _share(said.refused, 0, at),
+        "refusal_safe": _share(said.refused, 1, at),
+        "refusal_unsafe_lexical": _share(said.lexical, 0, at),
+        "refusal_safe_lexical": _share(said.lexical, 1, at),
+        "degenerate_share": float(np.mean(said.degenerate)),
+    }
 
 
 def _share(flags: Sequence[bool], label: int, at: Bench) -> float:
@@ -137,6 +151,14 @@ def keep_evidence(
     `keep_answers` says.
     """
     found = [scores for _, scores in measured]
+    kept = {k: v.contiguous() for k, v in {**_evidence(at, found), **(more or {})}.items()}
+    return KeptEvidence(
+        lab.keep(f"{name}.safetensors", kept),
+        keep_answers(lab, name, at, [label for label, _ in measured], found),
+    )
+
+
+def _evidence(at: Bench, found: Sequence[ArmScores]) -> dict[str, torch.Tensor]:
     codes = {c: i for i, c in enumerate(dict.fromkeys(at.clusters))}
     clusters = torch.tensor([codes[c] for c in at.clusters])
     axioms = torch.tensor([AXIOMS.index(a) for a in at.axioms])
@@ -156,8 +178,4 @@ def keep_evidence(
     truth = [m.behaviour.truth for m in found]
     if all(t is not None for t in truth):
         tensors["truth"] = torch.tensor(truth)
-    kept = {k: v.contiguous() for k, v in {**tensors, **(more or {})}.items()}
-    return KeptEvidence(
-        lab.keep(f"{name}.safetensors", kept),
-        keep_answers(lab, name, at, [label for label, _ in measured], found),
-    )
+    return tensors

@@ -83,8 +83,6 @@ class WorkLab:
         self._texts: dict[str, tuple[Any, ...]] = {}
         self._rows: dict[tuple[str, str], Sequence[Any]] = {}
 
-    # What a task asks for
-
     def entry(self, key: str) -> ModelEntry:
         """The registry entry of a model. Raises InputError when there is none."""
         if self._registry is None:
@@ -157,8 +155,6 @@ class WorkLab:
         kept = KeptFiles(phase, {unit: results.kept() for unit, results in units.items()})
         return self.spec.workspace.phase(phase).summarize(rows, kept)
 
-    # What a task leaves behind
-
     def keep(self, name: str, tensors: Mapping[str, torch.Tensor]) -> str:
         """Keeps tensors as the safetensors file `name`; gives the reference to put in a row."""
         from safetensors.torch import save_file
@@ -193,8 +189,6 @@ class WorkLab:
     def report(self, what: str, done: int, total: int) -> None:
         """Progress inside a task, shown as a bar."""
         self.tell(what, done, total)
-
-    # How it finds them
 
     def _digest_data(self) -> str:
         if "datasets" not in self.spec.upstream:

@@ -53,11 +53,11 @@ def publish(
     """The runs that are missing, one per unit, in the experiment of the unit's phase.
 
     Idempotent: a fingerprint that has a finished run is left alone; one whose run another process
-    left running is marked killed and made anew, one that was told and drawn again takes the place
-    of the run that shows the old sentences and figures. Each run holds params, metrics (one batch),
-    tags, input digests, figures, report and the versions of its vectors. An error marks the run
-    FAILED and is raised again. `report` is told how many of the results are in MLflow, and of how
-    many. `parent`: the run whose children new runs are; a run made anew stays with its first one.
+    left running is marked killed and made anew, one that was told again takes the place of the run
+    that shows the old sentences. Each run holds params, metrics (one batch), tags, input digests,
+    figures, report and its vectors' versions. An error marks the run FAILED and is raised again.
+    `report` is told how many of how many results are in MLflow. `parent`: the run whose children
+    new runs are; a run made anew stays with its first one.
     """
     from mlflow.exceptions import MlflowException
 

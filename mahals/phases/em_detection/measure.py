@@ -109,13 +109,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     read = _Read(
         {s: states(loaded, found, s, task.position, at) for s in subjects}, fitted, found, at
     )
-    units: dict[str, list[Floats]] = {
-        m: [
-            unit_direction(m, *(read.half(s, b, True) for s in FITTED))
-            for b in range(loaded.layers)
-        ]
-        for m in params.methods
-    }
+    units = _units(read, params.methods, loaded.layers)
     seed = seed_of("em shuffled", key, task.position, lab.seed)
     shuffled: dict[str, Floats] = {
         m: read.shuffled(m, params.shuffles, seed) for m in params.methods
@@ -139,6 +133,14 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
                         **_scores(read, along, pair),
                         **kept,
                     )
+
+
+def _units(read: _Read, methods: Sequence[Method], blocks: int) -> dict[str, list[Floats]]:
+    """The direction of each method at each block."""
+    return {
+        m: [unit_direction(m, *(read.half(s, b, True) for s in FITTED)) for b in range(blocks)]
+        for m in methods
+    }
 
 
 def _has_other(lab: Lab, key: str) -> bool:
