@@ -1,4 +1,4 @@
-"""Does a model's own vector move its AQI beyond what a random one does?"""
+"""Does a model's own vector make it refuse what is unsafe, beyond what null directions do?"""
 
 from mahals.phase import Cost, Phase
 
