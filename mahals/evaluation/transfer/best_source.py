@@ -39,40 +39,56 @@ class Transferred:
     reason: str | None
 
 
-def transferred(
-    at: Bench, label: Label, own: Native, how: Crossing, lab: Lab, role: Role
-) -> Transferred:
+@dataclass(frozen=True)
+class Destination:
+    """The blocks of a target into which vectors travel, and how they do."""
+
+    at: Bench
+    label: Label  # of the target's own vector
+    own: Native
+    how: Crossing
+
+
+def transferred(to: Destination, lab: Lab, role: Role) -> Transferred:
     """The vector of the chosen source, as long as the target's own at every steered block.
 
-    `best`: the source whose vector gives the dealigned model of `at` the highest refusal gap on
-    the selection split, at the headline dose. The maps are fitted between the base checkpoints.
+    `best`: the source whose vector gives the model of `to.at` the highest refusal gap on the
+    selection split, at the headline dose. The maps are fitted between the base checkpoints.
     """
-    key = at.loaded.key
+    key, how = to.at.loaded.key, to.how
     others = [m for m in lab.models if m != key]
     if how.source not in ("best", "none"):
         others = [m for m in others if m == how.source]
     if how.source == "none" or not others:
         why = "crossing.source is none" if how.source == "none" else "no other model"
         return Transferred(None, None, f"transferred vector: not measured, {why}")
-    found = [d for source in others for d in _moved(source, at, label, own, how, lab)]
+    found = [d for source in others for d in _moved(source, to, (), lab)]
     if not found:
         return Transferred(None, None, "transferred vector: not measured, the widths differ")
     if len(others) == 1:
         return Transferred(found[0], None, None)
-    return _best(at, found, lab, role)
+    return _best(to.at, found, lab, role)
 
 
-def _moved(
-    source: str, at: Bench, label: Label, own: Native, how: Crossing, lab: Lab
-) -> list[Direction]:
-    method = str(label.method)
+def through_shuffled_maps(source: str, to: Destination, draws: int, lab: Lab) -> list[Direction]:
+    """The source's vector through maps fitted on rows without correspondence.
+
+    The nulls of a vector that crossed; none where its map is not fitted.
+    """
+    found = _moved(source, to, tuple(range(draws)), lab)
+    return [d for d in found if d.label.arm == "shuffled"]
+
+
+def _moved(source: str, to: Destination, null_draws: tuple[int, ...], lab: Lab) -> list[Direction]:
+    method, how = str(to.label.method), to.how
     theirs = native(lab, source, method)
-    norms = {b: float(own.values[b].double().norm()) for b in label.layers}
-    named = replace(label, source=source, vector=theirs.mark, kept=theirs.kept)
+    norms = {b: float(to.own.values[b].double().norm()) for b in to.label.layers}
+    named = replace(to.label, source=source, vector=theirs.mark, kept=theirs.kept)
     texts = TextReading(read_pool(lab, source, method), how.layer_match)
     transfer = VectorTransfer(source, theirs.values, named, norms, texts)
-    plan = TransferPlan((how.map,), how.layer_match, (), 0, ())
-    return [m.direction for m in transfer_directions(transfer, plan, (at.loaded.key, "base"), lab)]
+    plan = TransferPlan((how.map,), how.layer_match, (), 0, null_draws)
+    target: tuple[str, Role] = (to.at.loaded.key, "base")
+    return [m.direction for m in transfer_directions(transfer, plan, target, lab)]
 
 
 def _best(at: Bench, found: Sequence[Direction], lab: Lab, role: Role) -> Transferred:

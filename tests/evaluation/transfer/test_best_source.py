@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from mahals.evaluation.bench import bench, measure_arms
+from mahals.evaluation.bench import bench
 from mahals.evaluation.dose import within_reach
 from mahals.evaluation.native_vectors import native
+from mahals.evaluation.scores import measure_arms
 from mahals.evaluation.transfer import best_source
-from mahals.evaluation.transfer.best_source import Crossing, transferred
+from mahals.evaluation.transfer.best_source import Crossing, Destination, transferred
 from tests.support.arm_rows import OWN
 from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors
 
@@ -20,7 +21,7 @@ HOW = Crossing("best", "pad", "relative_depth")
 
 
 def found(lab: TinyLab, how: Crossing, at: Any) -> Any:
-    return transferred(at, OWN, native(lab, "A", "mean_difference"), how, lab, "base")
+    return transferred(Destination(at, OWN, native(lab, "A", "mean_difference"), how), lab, "base")
 
 
 def test_a_named_source_travels_alone_and_as_long_as_the_own_vector(at: Any) -> None:

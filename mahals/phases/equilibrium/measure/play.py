@@ -22,7 +22,7 @@ from mahals.evaluation.agents.teams import (
 )
 from mahals.evaluation.arms import Direction
 from mahals.evaluation.dose import within_reach
-from mahals.evaluation.transfer.best_source import Crossing, transferred
+from mahals.evaluation.transfer.best_source import Crossing, Destination, transferred
 from mahals.maths.games.payoffs import Joint, cell_of
 from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.intervals import Floats
@@ -152,7 +152,8 @@ def _crossed(
     lab: Lab, model: str, found: Steerable, game: GameDesign, missed: list[str]
 ) -> tuple[list[Direction], str | None]:
     """Another model's vector in this one's blocks, and whose it is; none with its reason."""
-    other = transferred(found.at, found.label, found.own, game.crossing, lab, "base")
+    to = Destination(found.at, found.label, found.own, game.crossing)
+    other = transferred(to, lab, "base")
     if other.direction is None:
         missed.append(str(other.reason))
         return [], None

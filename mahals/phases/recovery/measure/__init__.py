@@ -24,7 +24,9 @@ from mahals.evaluation.scores import ArmScores, measure_arms
 from mahals.evaluation.suite import Layers, Suite, steered_blocks
 from mahals.evaluation.transfer.best_source import (
     Crossing,
+    Destination,
     Transferred,
+    through_shuffled_maps,
     transferred,
 )
 from mahals.models.steering.batch_invariance import check_batched
@@ -119,13 +121,35 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     control = tune(at.loaded, "chosen", params.tuning, scratch, lab)
     base = measure_arms(at, [NOT_STEERED.arm], neutral=True)[0]
     yield from _references(shared, base, control)
-    other = transferred(
-        shared.of(worse[-1]), shared.label, own, params.crossing, lab, params.original
-    )
+    crossing = _crossing(shared, worse[-1])
     for i, tuned in enumerate(worse):
         lab.report("measuring arms", i, len(worse))
-        yield from _fallen(shared, base, tuned, other)
+        yield from _fallen(shared, base, tuned, crossing)
     lab.report("measuring arms", len(worse), len(worse))
+
+
+@dataclass(frozen=True)
+class _Crossing:
+    """The transferred vector, and the null arms that stand beside it."""
+
+    other: Transferred
+    nulls: tuple[Direction, ...]  # its source's vector through maps fitted on shuffled rows
+
+    @property
+    def arms(self) -> list[Direction]:
+        """All that crossed."""
+        return [] if self.other.direction is None else [self.other.direction, *self.nulls]
+
+
+def _crossing(shared: _RecoveryContext, worst: Tuned) -> _Crossing:
+    """Whose vector travels, chosen for the model that fell farthest."""
+    params, lab = shared.params, shared.lab
+    to = Destination(shared.of(worst), shared.label, shared.own, params.crossing)
+    other = transferred(to, lab, params.original)
+    if other.direction is None:
+        return _Crossing(other, ())
+    source = str(other.direction.label.source)
+    return _Crossing(other, tuple(through_shuffled_maps(source, to, params.suite.nulls, lab)))
 
 
 def _references(
@@ -144,12 +168,12 @@ def _references(
 
 
 def _fallen(
-    shared: _RecoveryContext, base: ArmScores, tuned: Tuned, other: Transferred
+    shared: _RecoveryContext, base: ArmScores, tuned: Tuned, crossing: _Crossing
 ) -> Iterator[Row]:
     """The dealigned model after some steps: not steered, and every arm at the headline dose."""
     at, lab, params = shared.of(tuned), shared.lab, shared.params
-    arms = [*_own_arms(shared), *([other.direction] if other.direction else [])]
-    arms.append(_reversed(shared, tuned))
+    other = crossing.other
+    arms = [*_own_arms(shared), *crossing.arms, _reversed(shared, tuned)]
     reached = within_reach(at, arms, params.suite.dose_kl)
     missed = (*reached.missed, *([other.reason] if other.reason else []))
     dosed = [NOT_STEERED, *reached.dosed]

@@ -26,7 +26,8 @@ ARMS = ("native", "transferred", "negated", "flipped")
 FAMILIES: dict[NullFamily, str] = {
     "random": "random directions",
     "shuffled_pairs": "shuffled pairs",
-}  # one set for all arms of a fall, the transferred one too
+    "shuffled": "shuffled maps",
+}
 PLANTED = (
     "planted: the organisms' refusals were taught by preference training, the fall unlearns them, "
     "and the native vector is what that training changed; that it brings them back was put there"
@@ -45,7 +46,12 @@ class Stage:
 
     def rate(self, name: str, of: Of) -> Rate:
         """The recovery of one arm."""
-        return recovery(self.arms[name], self.fall, self.nulls, of, self.row.threshold)
+        return recovery(self.arms[name], self.fall, self.nulls_of(name), of, self.row.threshold)
+
+    def nulls_of(self, name: str) -> Nulls:
+        """The families that an arm is compared with: of one that crossed, maps were shuffled."""
+        second: NullFamily = "shuffled" if name == "transferred" else "shuffled_pairs"
+        return {family: self.nulls[family] for family in ("random", second)}
 
 
 def stages(table: ArmTable[Row]) -> dict[str, list[Stage]]:
@@ -131,7 +137,7 @@ def _report_arms(stage: Stage, prefix: str) -> Report:
     metrics: dict[str, float] = {}
     lines = []
     for name, arm in stage.arms.items():
-        gains = gains_over(arm, stage.fall.dealigned, stage.nulls, None)
+        gains = gains_over(arm, stage.fall.dealigned, stage.nulls_of(name), None)
         metrics |= headline_metrics(gains, f"{prefix}{name}/")
         parts = []
         for of in OF:
