@@ -144,7 +144,8 @@ def test_the_arms_of_every_fall(rows: list[Row]) -> None:
     for steps in (2, 5):
         here = of(rows, state="dealigned", steps=steps)
         names = [arm_name(r) for r in here]
-        assert names == ["unsteered", "native", "flipped", *draws, "transferred", "negated"]
+        crossed = ["transferred", *["shuffled"] * SUITE.nulls]
+        assert names == ["unsteered", "native", "flipped", *draws, *crossed, "negated"]
         assert not here[0].missed
     assert [from_plain(Row, to_plain(r)) for r in rows] == rows
 
