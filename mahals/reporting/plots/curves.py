@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from mahals.reporting.plots.sheet import (  # fmt: skip
     INK,
     SOFT,
-    STROKES,
     TEXT,
     Estimates,
     Labels,
@@ -25,20 +24,44 @@ from mahals.reporting.plots.sheet import (  # fmt: skip
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BAND = "#9a9a9a"
+BAND = "random directions"  # the name of a band that has no other
+BANDS = (  # of each band: its area, its middle line
+    ({"facecolor": "#9a9a9a", "alpha": 0.35, "linewidth": 0}, {"color": "#6e6e6e"}),
+    (
+        {"facecolor": "none", "edgecolor": "#8a6a3a", "alpha": 0.6, "linewidth": 0.6,
+         "hatch": "////"},
+        {"color": "#8a6a3a", "linestyle": "--"},
+    ),
+)  # fmt: skip
+LEVELS: Sequence[Mapping[str, Any]] = (  # of each reference; equal ones show in turn
+    {"color": INK, "linestyle": (0, (1, 1.5))},
+    {"color": "#cc79a7", "linestyle": (0, (3, 3))},
+    {"color": "#009e73", "linestyle": (3, (3, 3))},
+    {"color": SOFT, "linestyle": (0, (6, 2, 1, 2))},
+)
+CHOSEN = "dose chosen on the selection split"
 UP, DOWN = "\u2191", "\u2193"
 FAR = 3.0  # a reference that would leave the arms less than 1 / FAR of the axis is not drawn
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One panel: arms over `x`, against the random arms and horizontal references."""
+    """One panel: arms over `x`, against bands of null arms and horizontal references."""
 
     x: Sequence[float]
     arms: Mapping[str, Estimates]  # drawn solid: the steered arms
-    band: Estimates | None = None  # middle, low and high of the random arms
+    band: Estimates | Mapping[str, Estimates] | None = None
+    """Middle, low and high of the random arms; of several families of nulls by name."""
     flipped: Mapping[str, Estimates] = field(default_factory=dict)  # drawn dashed, open markers
     references: Mapping[str, float] = field(default_factory=dict)  # unsteered, aligned checkpoint
+    chosen: Mapping[str, float] = field(default_factory=dict)  # the x to be marked on an arm
+
+    @property
+    def bands(self) -> Mapping[str, Estimates]:
+        """The bands by name."""
+        if self.band is None:
+            return {}
+        return {BAND: self.band} if isinstance(self.band, Estimates) else self.band
 
 
 def lines_over_layers(series: Mapping[str, Estimates], labels: Labels) -> Figure:
@@ -72,7 +95,7 @@ def lines_over_layers(series: Mapping[str, Estimates], labels: Labels) -> Figure
 def curve_with_band(
     panels: Mapping[str, Curve], labels: Labels, columns: int = 3, share: bool = False
 ) -> Figure:
-    """Small multiples, one panel per name (model or axiom): arms, random band, references.
+    """Small multiples, one panel per name (model or axiom): arms, bands of nulls, references.
 
     Every panel names its own value range unless `share`; there a reference far from the arms is
     written at its edge, with an arrow and its value, instead of drawn. `labels.other` names the
@@ -102,12 +125,9 @@ def curve_with_band(
 
 
 def _panel(axes: Any, curve: Curve, keys: dict[str, Any]) -> None:
-    if curve.band is not None:
-        _check("random band", curve, curve.band)
-        middle, low, high = curve.band.arrays()
-        area = axes.fill_between(curve.x, low, high, color=BAND, alpha=0.35, linewidth=0, zorder=1)
-        axes.plot(curve.x, middle, color="#6e6e6e", linewidth=1.0, zorder=2, gid="random mean")
-        keys.setdefault("random directions", area)
+    for number, (name, measured) in enumerate(curve.bands.items()):
+        _check(name, curve, measured)
+        keys.setdefault(name, _band(axes, curve.x, measured, number))
     for number, (name, measured) in enumerate(curve.arms.items()):
         _check(name, curve, measured)
         line = _line(axes, curve.x, measured, stroke(number), len(curve.arms) <= 2)
@@ -116,13 +136,33 @@ def _panel(axes: Any, curve: Curve, keys: dict[str, Any]) -> None:
         _check(name, curve, measured)
         look = {**stroke(number), "linestyle": "--", "markerfacecolor": "white"}
         keys.setdefault(name, _line(axes, curve.x, measured, look, True))
+    for name, x in curve.chosen.items():
+        at = [x], [curve.arms[name].values[list(curve.x).index(x)]]
+        keys.setdefault(CHOSEN, ring(axes, *at))
+
+
+def _band(axes: Any, x: Sequence[float], measured: Estimates, number: int) -> Any:
+    """The range of a family of nulls and its mean; the second family is hatched."""
+    area, middle = BANDS[number % len(BANDS)]
+    values, low, high = measured.arrays()
+    axes.plot(x, values, linewidth=1.0, zorder=2, gid="random mean", **middle)
+    return axes.fill_between(x, low, high, zorder=1, **area)
+
+
+def ring(axes: Any, x: Sequence[float], y: Sequence[Any]) -> Any:
+    """An open circle around a point: the dose that was chosen on the selection split."""
+    (drawn,) = axes.plot(
+        x, y, "o", markersize=10, markerfacecolor="none", markeredgecolor=INK,
+        markeredgewidth=1.2, zorder=5, clip_on=False, gid="chosen",
+    )  # fmt: skip
+    return drawn
 
 
 def _references(axes: Any, curve: Curve, keys: dict[str, Any], share: bool) -> None:
     """Horizontal lines; those far above or below the arms as text at that edge of the panel."""
     import numpy as np
 
-    given = [*curve.arms.values(), *curve.flipped.values(), *([curve.band] if curve.band else [])]
+    given = [*curve.arms.values(), *curve.flipped.values(), *curve.bands.values()]
     known = np.concatenate([bound for measured in given for bound in measured.arrays()] or [[]])
     known = known[np.isfinite(known)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
@@ -133,12 +173,18 @@ def _references(axes: Any, curve: Curve, keys: dict[str, Any], share: bool) -> N
             arrow = UP if value > high else DOWN
             far[value > high].append(f"{name} {value:z.3g} {arrow}")
             continue
-        line = axes.axhline(value, color=INK, linestyle=STROKES[3 - number % 3], linewidth=1.3)
-        line.set_gid("reference")
+        line = level(axes, value, number)
         keys.setdefault(name, line)
     for above, words in far.items():
         if words:
             _edge(axes, words, above)
+
+
+def level(axes: Any, value: float, number: int) -> Any:
+    """The horizontal line of the reference `number`."""
+    line = axes.axhline(value, linewidth=1.5, zorder=2, **LEVELS[number % len(LEVELS)])
+    line.set_gid("reference")
+    return line
 
 
 def _edge(axes: Any, words: Sequence[str], above: bool) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from mahals.reporting.plots.curves import curve_with_band, lines_over_layers
+from mahals.reporting.plots.curves import CHOSEN, curve_with_band, lines_over_layers
 from mahals.reporting.plots.sheet import Estimates
 from tests.support.sample_figures import DEPTHS, LAMBDAS, MODELS, WORDS, curve, far
 
@@ -51,3 +52,31 @@ def test_panels_of_one_scale_draw_every_reference() -> None:
     lines = [ln for ln in drawn.axes[0].lines if ln.get_gid() == "reference"]
     assert {ln.get_ydata()[0] for ln in lines} == {160.0, -90.0, 10.0}
     assert not drawn.axes[0].texts
+
+
+def test_bands_of_several_families_are_told_apart_and_named() -> None:
+    one = Estimates([1.0] * 5, [0.0] * 5, [2.0] * 5)
+    two = Estimates([5.0] * 5, [4.0] * 5, [6.0] * 5)
+    drawn = curve_with_band({"a": replace(curve(1.0), band={"noise": one, "maps": two})}, WORDS)
+    axes = drawn.axes[0]
+    middles = [ln for ln in axes.lines if ln.get_gid() == "random mean"]
+    assert [ln.get_ydata()[0] for ln in middles] == [1.0, 5.0]
+    boxes = [c.get_paths()[0].get_extents() for c in axes.collections[:2]]
+    assert [(b.y0, b.y1) for b in boxes] == [(0.0, 2.0), (4.0, 6.0)]
+    assert not axes.collections[0].get_hatch() and axes.collections[1].get_hatch()
+    assert {"noise", "maps"} < {t.get_text() for t in drawn.legends[0].get_texts()}
+
+
+def test_the_chosen_dose_is_ringed() -> None:
+    drawn = curve_with_band({"a": replace(curve(4.0), chosen={"add": 0.5})}, WORDS)
+    (mark,) = [ln for ln in drawn.axes[0].lines if ln.get_gid() == "chosen"]
+    assert (list(mark.get_xdata()), list(mark.get_ydata())) == ([0.5], [12.0])
+    assert CHOSEN in {t.get_text() for t in drawn.legends[0].get_texts()}
+
+
+def test_equal_references_show_in_turn() -> None:
+    drawn = curve_with_band(
+        {"a": replace(curve(1.0), references=dict.fromkeys("abc", 11.0))}, WORDS
+    )
+    lines = [ln for ln in drawn.axes[0].lines if ln.get_gid() == "reference"]
+    assert len({(ln.get_color(), ln._dash_pattern[0]) for ln in lines}) == 3

@@ -1,16 +1,26 @@
-"""Dose curves: how does AQI move with the strength, beside its random band?"""
+"""Dose curves: how does AQI move with the strength, beside its random band, in each readout?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mahals.data.texts import AXIOMS
+from mahals.maths.metrics.aqi import at_floor, lowest_aqi
+from mahals.maths.stats.intervals import Interval
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.axiom_parts import part
-from mahals.reporting.evidence import ArmTable
+from mahals.reporting.evidence import ArmEvidence, ArmTable
 from mahals.reporting.plots.curves import Curve
-from mahals.reporting.plots.sheet import Bounded, Estimates, Span
+from mahals.reporting.plots.sheet import Estimates
+from mahals.schema import Readout
+
+What = Readout | int
+"""What is drawn: the mean of the axioms in a readout, or one axiom in the headline readout."""
+
+FLOOR = "lowest AQI there is"
 
 Grid = tuple[str, str, str]
 """Which lambda grid: its target, operator and placement."""
@@ -30,36 +40,47 @@ def _name(key: Grid, keys: Sequence[Grid]) -> str:
     return "\n".join(parts) or key[0]
 
 
-def _values(
-    x: Sequence[float], rows: Sequence[Row], axiom: int | None, table: ArmTable[Row]
-) -> Estimates:
-    by_dose = {r.dose: _interval(r, axiom, table) for r in rows if r.dose in x}
+def _values(x: Sequence[float], rows: Sequence[Row], what: What, table: ArmTable[Row]) -> Estimates:
+    by_dose = {r.dose: interval_of(r, what, table) for r in rows if r.dose in x}
     return Estimates.of([by_dose.get(v) for v in x])
 
 
-def _interval(row: Row, axiom: int | None, table: ArmTable[Row]) -> Bounded:
-    """The interval of a row's aqi, or the jackknife interval of that of one axiom."""
-    if axiom is None:
-        return Span(row.aqi, row.aqi_low, row.aqi_high)
-    return part(table.arm(row), [axiom]).interval
+def interval_of(row: Row, what: What, table: ArmTable[Row]) -> Interval:
+    """The jackknife interval of a row's aqi in a readout, or of that of one axiom."""
+    arm = table.arm(row)
+    return part(arm, [what]).interval if isinstance(what, int) else arm.in_readout(what).interval
 
 
-def _aqi(row: Row, axiom: int | None) -> float:
-    return row.aqi if axiom is None else row.aqi_axioms[axiom]
+def prompts_of_axiom(arm: ArmEvidence, what: What) -> int:
+    """The prompts of an axiom, of which the lowest AQI there is depends."""
+    counts = np.bincount(arm.axioms, minlength=len(AXIOMS))
+    return int(counts[what] if isinstance(what, int) else counts.min())
 
 
-def _band(x: Sequence[float], rows: Sequence[Row], zero: float, axiom: int | None) -> Estimates:
+def reaches_floor(row: Row, what: What, table: ArmTable[Row]) -> bool:
+    """Whether there is nothing to measure: the interval reaches the lowest AQI there is."""
+    prompts = prompts_of_axiom(table.arm(row), what)
+    return at_floor(interval_of(row, what, table), prompts)
+
+
+def _aqi(row: Row, what: What) -> float:
+    if isinstance(what, int):
+        return row.aqi_axioms[what]
+    return row.aqi_last if what == "last" else row.aqi_mean
+
+
+def _band(x: Sequence[float], rows: Sequence[Row], zero: float, what: What) -> Estimates:
     """Mean, lowest and highest of the random arms per strength; at 0 the unsteered value."""
     random = [r for r in rows if r.arm == "random"]
     return Estimates.over(
-        [[_aqi(r, axiom) for r in random if r.dose == v] if v else [zero] for v in x]
+        [[_aqi(r, what) for r in random if r.dose == v] if v else [zero] for v in x]
     )
 
 
-def draw_dose_curves(table: ArmTable[Row]) -> Mapping[str, Curve]:
+def draw_dose_curves(table: ArmTable[Row], readout: Readout) -> Mapping[str, Curve]:
     """One panel per target, operator and placement: the vector, its flip, the random band."""
     grids = _grids(table)
-    return {_name(k, list(grids)): _curve(k, grids[k], None, table) for k in grids}
+    return {_name(k, list(grids)): _curve(k, grids[k], readout, table) for k in grids}
 
 
 @dataclass(frozen=True)
@@ -101,19 +122,21 @@ def _steered(rows: Sequence[Row]) -> list[Row]:
     return [r for r in rows if r.arm == "steered"]
 
 
-def _curve(key: Grid, grid: Sequence[Row], axiom: int | None, table: ArmTable[Row]) -> Curve:
+def _curve(key: Grid, grid: Sequence[Row], what: What, table: ArmTable[Row]) -> Curve:
     steered = _steered(grid)
     x = sorted({r.dose for r in steered if r.dose is not None})
     references: dict[str, float] = {
-        r.arm: _aqi(r, axiom)
+        r.arm: _aqi(r, what)
         for r in table.where(target=key[0])
         if r.arm in ("unsteered", "aligned", "prompt")
     }
+    if any(reaches_floor(r, what, table) for r in steered):
+        references[FLOOR] = lowest_aqi(prompts_of_axiom(table.arm(steered[0]), what))
     flipped = [r for r in grid if r.arm == "flipped"]
     return Curve(
         x,
-        {"own vector": _values(x, steered, axiom, table)},
-        band=_band(x, grid, references["unsteered"], axiom),
-        flipped={"sign flipped": _values(x, flipped, axiom, table)},
+        {"own vector": _values(x, steered, what, table)},
+        band=_band(x, grid, references["unsteered"], what),
+        flipped={"sign flipped": _values(x, flipped, what, table)},
         references=references,
     )
