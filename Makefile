@@ -1,7 +1,7 @@
 # What a change has to pass, and the few commands worth a name.
 PYTHON ?= python
 
-.PHONY: check format lint types bands lock manifests manifests-check test slow browser bench study docs-figures
+.PHONY: check format lint types bands lock manifests manifests-check test slow browser bench study docs-figures claims
 
 check: lint types bands manifests-check test
 
@@ -46,3 +46,6 @@ study:
 
 docs-figures:
 	$(PYTHON) -m docs.draw_method
+
+claims:
+	$(PYTHON) -m docs.claims

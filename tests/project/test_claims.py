@@ -35,8 +35,8 @@ def numbers(model: str | None) -> list[str]:
     return list(dict.fromkeys(m.replace("*", model or "") for m in chosen))
 
 
-def lines(holding: tuple[bool, ...]) -> list[tuple[str, Entry]]:
-    """Board lines: a model's own vector, and a crossing that holds in these trainings."""
+def lines() -> list[tuple[str, Entry]]:
+    """Board lines: a model's own vector, and a crossing."""
     own, crossed = steered("A"), steered("A", source="B", map="ridge", source_layers=(2,))
     return [("same_arch", entry(own, None)), ("cross_arch", entry(crossed, None))]
 
@@ -49,7 +49,7 @@ def measured(holding: tuple[bool, ...] = (True, True, True)) -> dict[str, float]
             phase, _, metric = name.partition("/")
             value = float(rng.normal(0.3, 0.3))
             rows.append(Row(phase, training, metric, value, value - 0.2, value + 0.2, None))
-        for phase, line in lines(holding):
+        for phase, line in lines():
             gap = 0.4 + training / 100 if holds or phase == "same_arch" else -0.4
             name, shared = title(line.configuration), claim_of(line.configuration)
             line = entry(shared, None)

@@ -155,6 +155,20 @@ def test_the_table_on_intervals_is_the_stored_simulation() -> None:
     assert f"{100 * small:.1f} % of the p-values" in METHOD
 
 
+def test_the_table_on_gaps_of_rates_is_what_the_package_gives() -> None:
+    from docs import coverage_of_gaps as gaps
+
+    assert gaps.table() in METHOD
+    rates, n = gaps.ARMS[1], gaps.COUNTS[0]
+    made = gaps.arm(rates, n, gaps.REPETITIONS)
+    (stored,) = [
+        r for r in gaps.read(gaps.TABLE) if (r.what, r.truth, r.n) == (made.what, made.truth, n)
+    ]
+    assert made == stored
+    rows = [r for r in gaps.read(gaps.TABLE) if r.what != "null"]
+    assert min(r.share for r in rows) >= 0.93
+
+
 def test_every_test_that_the_method_names_exists() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", METHOD)
     assert len(named) >= 15
