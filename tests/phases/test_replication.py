@@ -16,7 +16,7 @@ from mahals.phases.replication.rows import Row
 from mahals.schema import Entry
 from tests.support.synthetic_results import entry, organiser, steered
 
-PARAMS = Params(trainings=5, phases=("same_arch",))
+PARAMS = Params(trainings=5, first_models=0, phases=("same_arch",))
 GAINS = (3.0, 2.5, 3.5, 2.0, 4.0)
 
 

@@ -18,7 +18,7 @@ def make(root: Path, **changes: Any) -> Workspace:
     toy.make(root)
     shared = {key: value for key, value in toy.PARAMS.items() if key not in toy.NAMES}
     own = {"words": toy.PARAMS["words"], "organisms": {"training_seed": 3}}
-    again = {"trainings": 2, "phases": ["organisms"]}
+    again = {"trainings": 2, "first_models": 0, "phases": ["organisms"]}
     text = yaml.safe_dump({**shared, **own, "again": again, **changes})
     (root / "params.yaml").write_text(text)
     return Workspace(root, package="tests.support.toy_phases", names=NAMES)

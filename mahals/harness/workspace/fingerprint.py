@@ -7,7 +7,7 @@ that upstream results made again with the same bytes leave everything after them
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,7 @@ class Resolver:
         """(phase, unit) of everything that a unit directly builds on."""
         settings = self.settings
         this = self.workspace.phase(phase)
-        reads = self.reads(phase, unit)
+        reads = self._first(phase) or self.reads(phase, unit)
         needs = upstream_names(this, settings.weights)
         if this.trainings:
             needs = tuple(n for n in needs if n in effective(settings, this).phases)
@@ -124,9 +124,17 @@ class Resolver:
         seeds = training_seeds(self.settings, self.workspace.phase(phase))
         for seed in seeds:
             if seed not in self._trainings:
-                settings = self.settings.with_training(seed)
+                settings = _of_models(self.settings.with_training(seed), self._first(phase))
                 self._trainings[seed] = Resolver(self.workspace, settings)
         return {seed: self._trainings[seed] for seed in seeds} or {None: self.whole()}
+
+    def _first(self, phase: str) -> tuple[str, ...]:
+        """The models that a phase over trainings reads; none for a phase that reads one."""
+        this = self.workspace.phase(phase)
+        if not this.trainings:
+            return ()
+        count = int(effective(self.settings, this).first_models)
+        return self.settings.models[: count or None]
 
     def whole(self) -> Resolver:
         """The resolver of what lies upstream, where no limit holds."""
@@ -164,6 +172,18 @@ class Resolver:
         if self.settings.weights == "organism":
             return to_plain(entry.organism)
         return to_plain({"base": entry.base, "aligned": entry.aligned})
+
+
+def _of_models(settings: Settings, models: tuple[str, ...]) -> Settings:
+    """The settings of a study of these models."""
+    if models == settings.models:
+        return settings
+    named = list(models)
+    return replace(
+        settings,
+        values={**settings.values, "models": named},
+        sets={**settings.sets, "models": named},
+    )
 
 
 def fingerprint(workspace: Workspace, settings: Settings, phase: str, unit: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 from mahals.maths.stats.between import estimates
 from mahals.phase import Lab
 from mahals.phases.replication.rows import READ, Row
-from mahals.records import AtLeast, OneOf, Several
+from mahals.records import AtLeast, Count, OneOf, Several
 from mahals.schema import Configuration, Entry, claim_of
 
 KNOWN = dict.fromkeys(READ)
@@ -23,6 +23,7 @@ class Params:
     """Typed, without defaults: the values are in params.yaml."""
 
     trainings: Several  # seeds, from organisms.training_seed on
+    first_models: Count  # the first so many of `models`; 0: all
     phases: Annotated[tuple[Annotated[str, OneOf(KNOWN)], ...], AtLeast(1)]
 
 

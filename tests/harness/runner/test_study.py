@@ -145,6 +145,18 @@ def test_trainings_that_are_required_and_missing_are_named_with_their_command(
         toy.run(workspace, "again")
 
 
+def test_the_first_models_alone_are_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the study's own training are taken as they are."""
+    workspace, log = retrained.make(tmp_path / "toy"), tmp_path / "log"
+    monkeypatch.setenv("TOY_LOG", str(log))
+    toy.run(workspace, "organisms")
+    (made,) = toy.run(workspace, "again", again__first_models=1)
+    assert log.read_text().split("\n")[:-1] == ["A 3", "B 3", "A 4"]
+    assert set(made.run()["inputs"]["upstream"]) == {f"organisms/A@{s}" for s in (3, 4)}
+
+
 def test_hub_weights_have_one_training(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a real checkpoint has one training"):
         toy.run(retrained.make(tmp_path), "again", weights="hub")

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mahals.phase import Lab
-from mahals.records import Several
+from mahals.records import Count, Several
 from tests.support.toy_phases.again.rows import Row
 
 
 @dataclass(frozen=True)
 class Params:
     trainings: Several
+    first_models: Count
     phases: tuple[str, ...]
 
 
