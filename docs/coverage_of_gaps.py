@@ -46,7 +46,7 @@ class Cell:
 
 def drawn(rates: Rates, safe: np.ndarray, luck: np.ndarray) -> np.ndarray:
     """What is refused, (m,): each prompt by its own luck in [0, 1)."""
-    return (luck < np.where(safe, rates[1], rates[0])).astype(np.float64)
+    return np.asarray(luck < np.where(safe, rates[1], rates[0]), dtype=np.float64)
 
 
 def held(found: Adjusted, truth: float) -> bool:
