@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -272,28 +272,19 @@ def placed(page: str, made: str) -> str:
     return head + made + tail
 
 
-def _pages(pages: Sequence[Path], act: Callable[[Path, str], None]) -> None:
-    made = block(read(METRICS))
-    for page in pages:
-        old = page.read_text(encoding="utf-8")
-        new = placed(old, made)
-        if new != old:
-            act(page, new)
-
-
 def main() -> int:
     """Writes the table into both pages; with --check says which are old."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is old")
-    check = parser.parse_args().check
-    old: list[str] = []
-
-    def act(page: Path, text: str) -> None:
-        old.append(page.name)
-        if not check:
-            page.write_text(text, encoding="utf-8")
-
-    _pages(PAGES, act)
+    check: bool = parser.parse_args().check
+    made, old = block(read(METRICS)), []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        new = placed(text, made)
+        if new != text:
+            old.append(page.name)
+            if not check:
+                page.write_text(new, encoding="utf-8")
     verb = "is not up to date: run `python -m docs.claims`" if check else "written"
     print("\n".join(f"{name} {verb}" for name in old) or "all up to date")
     return int(check and bool(old))

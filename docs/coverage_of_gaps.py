@@ -64,7 +64,7 @@ def jackknife_holds(values: np.ndarray, safe: np.ndarray, truth: float) -> bool:
 
 
 def _labels(n: int) -> np.ndarray:
-    return np.arange(2 * n) % 2 == 1
+    return np.asarray(np.arange(2 * n) % 2 == 1)
 
 
 def arm(rates: Rates, n: int, repetitions: int) -> Cell:
