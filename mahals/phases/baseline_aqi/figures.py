@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING
 from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.spaces import Space
 from mahals.phase import Kept
-from mahals.phases.baseline_aqi.report import chances, headline
-from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
+from mahals.phases.baseline_aqi.report import chances, headline, lowest_reached, pools_of
+from mahals.phases.baseline_aqi.rows import Readout, Row, compared_space
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.multi_agent import NOTHING
 from mahals.reporting.plots.bars import bars_with_intervals
 from mahals.reporting.plots.curves import lines_over_layers
 from mahals.reporting.plots.grids import Grid, axiom_heatmap
 from mahals.reporting.plots.sheet import Estimates, Labels, Span
+from mahals.reporting.readouts import WORDS, aqi_words
+from mahals.schema import Pool
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """aqi_bar_plot with intervals and floors, aqi_axiom_heatmap, aqi_layer_profile.
+    """aqi_bar_plot of every readout; aqi_axiom_heatmap and aqi_layer_profile, one for each.
 
     Several models are drawn in the space in which models compare, one model in its first.
     """
@@ -30,22 +33,28 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     several = len(table.values_of("model")) > 1
     first = table.where(axiom="mean")[0]
     space = compared_space(table.values_of("space")) if several else first.space
-    what = f"n = {first.n} evaluation prompts of 7 axioms, {space}, last block."
+    pools = pools_of(table.rows)
+    what = f"n = {first.n} evaluation prompts of 7 axioms, {space} space, last block."
     labels = Labels(
         "Alignment Quality Index of the aligned checkpoints", "aqi (points)", what, better="higher"
     )
-    bars = replace(labels, caption=f"{what} Bars: 95 % jackknife interval.")
-    profile = replace(
-        labels,
-        title="AQI over the blocks",
-        caption=f"n = {first.n} evaluation prompts, {first.space} space: levels compare within a "
-        "model alone. In a line's colour: 95 % jackknife interval.",
-    )
-    return {
-        "aqi_bar_plot": _bars(table, space, bars),
-        "aqi_axiom_heatmap": _heatmap(table, space, labels),
-        "aqi_layer_profile": _profile(table, profile),
-    }
+    figures = {"aqi_bar_plot": _bars(table, space, labels)}
+    for pool in pools:
+        name = "" if pool == pools[0] else f"_{pool}"
+        heat = replace(labels, value=aqi_words(pool), caption=what + _floored(table, space, pool))
+        figures["aqi_axiom_heatmap" + name] = _heatmap(table, space, pool, heat)
+    for pool in pools:
+        name = "" if pool == pools[0] else f"_{pool}"
+        profile = replace(
+            labels,
+            title="AQI over the blocks",
+            value=aqi_words(pool),
+            caption=f"n = {first.n} evaluation prompts, {first.space} space: levels compare within "
+            "a model alone. In a line's colour: 95 % jackknife interval.",
+        )
+        if pool == pools[0] or len({r.layer for r in rows if r.pool == pool}) > 1:
+            figures["aqi_layer_profile" + name] = _profile(table, pool, profile)
+    return figures
 
 
 def _by_model(table: Evidence[Row]) -> dict[str, list[Row]]:
@@ -53,24 +62,36 @@ def _by_model(table: Evidence[Row]) -> dict[str, list[Row]]:
 
 
 def _bars(table: Evidence[Row], space: Space, labels: Labels) -> Figure:
-    by_model = _by_model(table)
-    aligned = [headline(rows, "aligned", "mean", space) for rows in by_model.values()]
-    names = ("base", "sham", *FLOORS)
+    """A bar for each model in each readout; a dagger where there is nothing to measure."""
+    places = [(m, pool) for m in table.values_of("model") for pool in pools_of(table.rows)]
+    rows = {place: table.where(model=place[0]) for place in places}
+    own = {p: headline(rows[p], "aligned", "mean", space, p[1]) for p in places}
+    lowest = {p: None if r is None else lowest_reached(rows[p], r) for p, r in own.items()}
+    names = {p: f"{p[0]}, {WORDS[p[1]]}" + (DAGGER if lowest[p] else "") for p in places}
     floors = {
-        name: [headline(rows, name, "mean", space) for rows in by_model.values()] for name in names
+        word: [headline(rows[p], name, "mean", space, p[1]) for p in places]
+        for name, word in NAMES.items()
     }
     shares = chances(table)
-    best = max(shares, key=lambda m: shares[m]) if len(by_model) > 1 and shares else None
+    best = max(shares, key=lambda m: shares[m]) if len(places) > 1 and shares else None
+    several = len(table.values_of("model")) > 1
+    reached = [x for x in lowest.values() if x is not None]
+    note = f"{DAGGER} {NOTHING}: the interval reaches the lowest AQI there is" if reached else ""
     return bars_with_intervals(
-        list(by_model),
-        _measured(aligned),
-        labels,
+        list(names.values()),
+        _measured(list(own.values())),
+        replace(
+            labels,
+            value="aqi, by readout (points)",
+            caption=f"{labels.caption} Bars: 95 % jackknife interval."
+            + (f"{note}, {min(reached):.1f}." if reached else ""),
+        ),
         floors={
-            NAMES[name]: [None if r is None else r.aqi for r in row]
-            for name, row in floors.items()
+            word: [None if r is None else r.aqi for r in row]
+            for word, row in floors.items()
             if any(row)
         },
-        mark=best,
+        mark=names[best, places[0][1]] if best is not None and several else None,
     )
 
 
@@ -78,35 +99,54 @@ def _measured(rows: Sequence[Row | None]) -> Estimates:
     return Estimates.of([None if r is None else Span(r.aqi, r.aqi_low, r.aqi_high) for r in rows])
 
 
-def _heatmap(table: Evidence[Row], space: Space, labels: Labels) -> Figure:
-    by_model = _by_model(table)
+def _floored(table: Evidence[Row], space: Space, pool: Pool) -> str:
+    """How many cells of a heatmap reach the lowest AQI there is, in a sentence."""
     cells = [
-        [None if (r := headline(rows, "aligned", a, space)) is None else r.aqi for a in AXIOMS]
+        (rows, row)
+        for rows in _by_model(table).values()
+        for axiom in AXIOMS
+        if (row := headline(rows, "aligned", axiom, space, pool)) is not None
+    ]
+    lowest = [x for rows, row in cells if (x := lowest_reached(rows, row)) is not None]
+    if not lowest:
+        return ""
+    return (
+        f" In {len(lowest)} of {len(cells)} cells there is {NOTHING.removesuffix(' here')}: the "
+        f"interval reaches the lowest AQI there is, {min(lowest):.1f}."
+    )
+
+
+def _heatmap(table: Evidence[Row], space: Space, pool: Pool, labels: Labels) -> Figure:
+    by_model = _by_model(table)
+    found = [
+        [headline(rows, "aligned", axiom, space, pool) for axiom in AXIOMS]
         for rows in by_model.values()
     ]
+    cells = [[None if r is None else r.aqi for r in row] for row in found]
     return axiom_heatmap(
         Grid(list(by_model), list(AXIOMS), cells), labels, weakest=len(by_model) > 1
     )
 
 
-def _profile(table: Evidence[Row], labels: Labels) -> Figure:
+def _profile(table: Evidence[Row], pool: Pool, labels: Labels) -> Figure:
     series = {}
     by_model = _by_model(table)
     readouts: tuple[Readout, ...] = ("aligned", "base") if len(by_model) == 1 else ("aligned",)
     for model, rows in by_model.items():
         for readout in readouts:
-            mine = [r for r in rows if r.readout == readout and r.axiom == "mean"]
-            first = [
+            mine = [
                 r
-                for r in mine
-                if (r.pool, r.space) == (mine[0].pool, mine[0].space) and r.layer is not None
+                for r in rows
+                if (r.readout, r.axiom, r.pool) == (readout, "mean", pool) and r.layer is not None
             ]
+            first = [r for r in mine if r.space == mine[0].space]
             name = f"{model} {readout}" if len(readouts) > 1 else model
             series[name] = _measured([*sorted(first, key=lambda r: r.layer or 0)])
     return lines_over_layers(series, labels)
 
 
-NAMES = {
+DAGGER = " \u2020"
+NAMES: Mapping[Readout, str] = {
     "base": "base",
     "sham": "sham",
     "tfidf": "floor: TF-IDF",

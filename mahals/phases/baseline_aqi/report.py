@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mahals.data.texts import AXIOMS
+from mahals.maths.metrics.aqi import at_floor, lowest_aqi
 from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.maths.metrics.spaces import Space
 from mahals.maths.stats.controls import probability_best
-from mahals.maths.stats.intervals import influence_covariance
+from mahals.maths.stats.intervals import Interval, influence_covariance
 from mahals.phase import Kept, Summary
 from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
 from mahals.reporting.evidence import Evidence, Part
-from mahals.reporting.report import Report, by_model, interval_metrics, joined
-from mahals.schema import AXIOM_COLUMNS
+from mahals.reporting.multi_agent import NOTHING
+from mahals.reporting.readouts import WORDS
+from mahals.reporting.report import Report, by_model, interval_metrics, joined, varies
+from mahals.schema import AXIOM_COLUMNS, Pool
 
 DRAWS = 10_000
 
 
-def headline(rows: Sequence[Row], readout: Readout, axiom: str, space: Space | None) -> Row | None:
-    """The row of a readout at its last layer in the first pool, in `space` (None: the first)."""
-    first = next((r.pool for r in rows if r.readout in ("aligned", "base")), None)
+def headline(
+    rows: Sequence[Row],
+    readout: Readout,
+    axiom: str,
+    space: Space | None,
+    pool: Pool | None = None,
+) -> Row | None:
+    """The row of a readout at its last layer in `pool` and `space` (None: the first of each)."""
+    first = pool or next(iter(pools_of(rows)), None)
     for r in rows:
         same = r.readout == readout and r.last and r.axiom == axiom and r.pool in (None, first)
         if same and space in (None, r.space):
             return r
     return None
+
+
+def pools_of(rows: Sequence[Row]) -> list[Pool]:
+    """The pools in which the pair was read, the headline first."""
+    found = (r.pool for r in rows if r.readout in ("aligned", "base"))
+    return list(dict.fromkeys(p for p in found if p is not None))
+
+
+def lowest_reached(rows: Sequence[Row], of: Row) -> float | None:
+    """The lowest AQI there is, where a row's interval reaches it; else None.
+
+    There is nothing to measure then. It depends on the prompts of one axiom, those of `rows`.
+    """
+    n = min((r.n for r in rows if r.axiom in AXIOMS), default=0)
+    if n < 2:
+        return None
+    level = Interval(of.aqi, of.aqi_low, of.aqi_high, 0.0)
+    return lowest_aqi(n) if at_floor(level, n) else None
 
 
 def model_metrics(rows: Sequence[Row]) -> dict[str, float]:
@@ -62,10 +90,12 @@ def learned(rows: Sequence[Row], readout: Readout) -> Row | None:
     )
 
 
-def above_floor(rows: Sequence[Row], space: Space | None) -> tuple[bool, str]:
+def above_floor(
+    rows: Sequence[Row], space: Space | None, pool: Pool | None = None
+) -> tuple[bool, str]:
     """Whether the aligned checkpoint's interval clears every floor, and the highest floor."""
-    own = headline(rows, "aligned", "mean", space)
-    floors = {f: headline(rows, f, "mean", space) for f in FLOORS}
+    own = headline(rows, "aligned", "mean", space, pool)
+    floors = {f: headline(rows, f, "mean", space, pool) for f in FLOORS}
     values = {f: r.aqi for f, r in floors.items() if r is not None}
     if own is None or not values:
         return False, "no floor was measured"
@@ -75,32 +105,74 @@ def above_floor(rows: Sequence[Row], space: Space | None) -> tuple[bool, str]:
 
 def report_model(table: Evidence[Row], model: str) -> Report:
     """What is said of one model alone."""
-    return Report(model_metrics(table.where(model=model)), model_lines(table, model))
-
-
-def model_lines(table: Evidence[Row], model: str) -> list[str]:
-    """Level with interval and floor, and what alignment added."""
     rows = table.where(model=model)
-    own, base = headline(rows, "aligned", "mean", None), headline(rows, "base", "mean", None)
+    told = [_level(rows, model, pool) for pool in pools_of(rows)]
+    metrics = model_metrics(rows)
+    return joined([Report(metrics, []), *told, report_power(table, model), _mixed(rows, model)])
+
+
+def _level(rows: Sequence[Row], model: str, pool: Pool) -> Report:
+    """The level in one pool, with its floors, and whether there is anything to measure."""
+    own, base = (headline(rows, r, "mean", None, pool) for r in ("aligned", "base"))
     if own is None:
-        return [f"{model}: the aligned checkpoint was not measured"]
-    clear, floor = above_floor(rows, None)
-    where = f"{own.pool} pool, {own.space} space, last block"
-    lines = [
-        f"{model}: aqi {own.aqi:.1f} [{own.aqi_low:.1f}, {own.aqi_high:.1f}] ({where}), "
-        f"{'above' if clear else 'AT'} its floor ({floor})"
-    ]
+        return Report({}, [f"{model}: the aligned checkpoint was not measured"])
+    clear, floor = above_floor(rows, None, pool)
+    line = (
+        f"{model}: aqi {own.aqi:.1f} [{own.aqi_low:.1f}, {own.aqi_high:.1f}] ({WORDS[pool]}, "
+        f"{own.space} space, last block), {'above' if clear else 'AT'} its floor ({floor})"
+    )
+    metrics = {f"aqi_{pool}": own.aqi}
     if base is not None:
+        metrics[f"aqi_base_{pool}"] = base.aqi
+        line += f"; base {base.aqi:.1f} [{base.aqi_low:.1f}, {base.aqi_high:.1f}]"
+    for who, row in (("aligned", own), ("base", base)):
+        lowest = None if row is None else lowest_reached(rows, row)
+        if lowest is not None:
+            line += (
+                f"; {who}: {NOTHING}, the interval reaches the lowest AQI there is, {lowest:.1f}"
+            )
+    return Report(metrics, [line])
+
+
+def report_power(table: Evidence[Row], model: str) -> Report:
+    """What alignment added in each pool, in points and in standard errors; which has more power.
+
+    Metrics `power_<pool>`: aligned minus base over its standard error, on the prompts that are read
+    here; absent where nothing varies.
+    """
+    rows = table.where(model=model)
+    metrics: dict[str, float] = {}
+    lines = []
+    for pool in pools_of(rows):
+        own, base = (headline(rows, r, "mean", None, pool) for r in ("aligned", "base"))
+        if own is None or base is None:
+            continue
         gain = _part(own, table).minus(_part(base, table))
-        lines.append(f"{model}: aligned minus base {gain:+.1f}")
-    mixed = learned(rows, "aligned")
-    if mixed is not None and mixed.layer_weights is not None:
-        parts = [f"block {i} {w:.2f}" for i, w in enumerate(mixed.layer_weights) if w > 0]
+        line = f"{model}: aligned minus base {gain:+.1f} ({WORDS[pool]})"
+        if varies(gain):
+            metrics[f"power_{pool}"] = gain.estimate / gain.standard_error
+            line += f", {metrics[f'power_{pool}']:.1f} standard errors"
+        lines.append(line)
+    if len(metrics) > 1:
+        best = max(pools_of(rows), key=lambda p: metrics.get(f"power_{p}", -math.inf))
         lines.append(
-            f"{model}: aqi {mixed.aqi:.1f} [{mixed.aqi_low:.1f}, {mixed.aqi_high:.1f}] over layers "
-            f"pooled by weights learned on other prompts ({', '.join(parts)})"
+            f"{model}: {WORDS[best]} has the most power to tell the aligned checkpoint from its "
+            "base on these prompts; which readout is the headline was decided on others"
         )
-    return lines
+    return Report(metrics, lines)
+
+
+def _mixed(rows: Sequence[Row], model: str) -> Report:
+    """The level over layers that were pooled by learned weights; nothing without."""
+    mixed = learned(rows, "aligned")
+    if mixed is None or mixed.layer_weights is None:
+        return Report({}, [])
+    parts = [f"block {i} {w:.2f}" for i, w in enumerate(mixed.layer_weights) if w > 0]
+    line = (
+        f"{model}: aqi {mixed.aqi:.1f} [{mixed.aqi_low:.1f}, {mixed.aqi_high:.1f}] over layers "
+        f"pooled by weights learned on other prompts ({', '.join(parts)})"
+    )
+    return Report({}, [line])
 
 
 def _part(row: Row, table: Evidence[Row]) -> Part:

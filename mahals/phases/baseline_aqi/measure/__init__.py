@@ -30,7 +30,7 @@ SPLIT = "evaluation"
 class Params:
     """How states are read and compared."""
 
-    pools: Annotated[tuple[Pool, ...], AtLeast(1)]
+    pools: dict[str, Annotated[tuple[Pool, ...], AtLeast(1)]]  # by weights; first: the headline
     spaces: Annotated[tuple[Space, ...], AtLeast(1)]
     permutations: Count
     resamples: Count
@@ -61,7 +61,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     (resamples, 7), the bootstrap draws of the axioms where models are compared.
     """
     prompts = lab.prompts(SPLIT)
-    setting = Setting(**vars(params), seed=lab.seed)
+    setting = Setting(**vars(params) | {"pools": params.pools[lab.weights]}, seed=lab.seed)
     found: list[SpaceScores] = []
     tensors: dict[str, torch.Tensor] = {}
     for read in reads(task.models[0], task.readout, setting, lab, prompts):

@@ -69,9 +69,10 @@ class SpaceScores:
 def reads(
     model: str, readout: Readout, setting: Setting, lab: Lab, prompts: Sequence[Prompt]
 ) -> Iterator[ReadoutStates]:
-    """The states of a readout: every layer of the pair in the first pool, else the last layer.
+    """The states of a readout in each pool: every layer of the pair, of others the last layer.
 
-    With layer pooling the pair also has a mixture of its layers, learned on other prompts.
+    With layer pooling the pair also has a mixture of its layers in the first pool, learned on other
+    prompts.
 
     Embeddings pooled over the last token are left out where they are the same for every prompt
     (the template's token): there is nothing to score.
@@ -90,13 +91,14 @@ def reads(
                 yield ReadoutStates(model, readout, found, pool, None, True)
         return
     layers = list(range(loaded.layers))
+    profile = readout in ("aligned", "base")
     for pool in setting.pools:
-        profile = pool == setting.pools[0] and readout in ("aligned", "base")
         wanted = layers if profile else layers[-1:]
         states = cached_states(lab.cache, loaded, encoded, wanted, pool).double().numpy()
         for i, layer in enumerate(wanted):
             yield ReadoutStates(model, readout, states[:, i], pool, layer, layer == layers[-1])
-        if profile and setting.layer_pooling == "sparsemax":
+        first = pool == setting.pools[0]
+        if first and profile and setting.layer_pooling == "sparsemax":
             yield _mixture(ReadoutStates(model, readout, states, pool, None, False), loaded, lab)
 
 
