@@ -1,4 +1,4 @@
-"""Figures of cross_arch: how do crossings look, as matrices and as bars?"""
+"""Figures of cross_arch: what do crossings buy at which price, and how do they compare?"""
 
 from __future__ import annotations
 
@@ -11,28 +11,38 @@ import numpy as np
 from mahals.phase import Kept
 from mahals.phases.cross_arch.report import ranked_arms
 from mahals.phases.cross_arch.report.controls import DRAWN
-from mahals.phases.cross_arch.report.transfer import cosines, efficiencies, gains
+from mahals.phases.cross_arch.report.transfer import (
+    cosines,
+    efficiencies,
+    gains,
+    gains_in,
+)
 from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.evidence import ArmTable
 from mahals.reporting.gains import ArmGains, collect
+from mahals.reporting.lines import Line, lines
+from mahals.reporting.paths import beside, paths_of
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.grids import matrix
 from mahals.reporting.plots.sheet import Estimates, Labels
+from mahals.reporting.plots.tradeoff import Tradeoff, value_over_price
+from mahals.reporting.readouts import aqi_words, both
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """Of each map: transfer_matrix, refusal_matrix, efficiency, compatibility (a cosine).
+    """Of each map: gap_over_price, refusal_matrix, efficiency, transfer_matrix in each readout.
 
-    Also controls, of the maps that have some: of several targets one figure each.
+    Also compatibility (a cosine), and controls of the maps that have some: of several targets one
+    figure each.
     """
     table = ArmTable(ranked_arms(rows), kept)
     arms = collect(table)
     figures: dict[str, Figure] = {}
     for kind in dict.fromkeys(r.map for r in table.where(arm="steered") if r.map is not None):
-        of_map = map_figures(arms, kind, table)
+        of_map = price_figure(arms, kind, table) | map_figures(arms, kind, table)
         figures |= {f"{name}_{kind}": figure for name, figure in of_map.items()}
         figures |= control_figures(arms, kind)
     return figures
@@ -90,29 +100,86 @@ def _cell(
 def map_figures(
     arms: Sequence[ArmGains[Row]], kind: str, table: ArmTable[Row]
 ) -> dict[str, Figure]:
-    """What one map carried between all models: gains, refusal gaps, shares, cosines.
+    """What one map carried between all models: refusal gaps, shares, AQI in both readouts, cosines.
 
-    A cosine has no better way: it does not predict transfer.
+    All at the headline dose. A cosine has no better way: it does not predict transfer.
     """
     labels = Labels(
-        "",
-        "points",
-        "Rows give the vector, columns are steered by it; diagonal: own vector. 95 % interval, "
-        "over the harder family of null arms at equal KL.",
+        f"Refusal gap over nulls, moved by {kind}",
+        "refusal gap over nulls",
+        "Rows give the vector, columns are steered by it; outlined: the own vector, which crossed "
+        f"nothing. 95 % interval, over the harder family of nulls at {_dose(table)}.",
         better="higher",
         other="source | target",
     )
-    gap = replace(labels, value="share of prompts")
-    share = replace(labels, value="share of native")
-    like = replace(labels, value="cosine", better=None)
-    like = replace(like, caption="Last steered block. A cosine does not predict transfer.")
-    drawn = (
-        ("transfer_matrix", "AQI over nulls", gains(arms, kind), labels),
-        ("refusal_matrix", "Refusal gap over nulls", gains(arms, kind, "gap"), gap),
-        ("efficiency", "Refusal-gap efficiency", efficiencies(arms, kind, table), share),
-        ("compatibility", "Cosine to the native vector,", cosines(table.rows, kind), like),
+    share = replace(labels, title=f"Refusal-gap efficiency by {kind}", value="share of native")
+    like = replace(
+        labels,
+        title=f"Cosine to the native vector, moved by {kind}",
+        value="cosine",
+        better=None,
+        caption="Last steered block; outlined: the own vector. A cosine does not predict transfer.",
     )
-    return {
-        name: matrix(grid, replace(of, title=f"{title} by {kind}"), True)
-        for name, title, grid, of in drawn
+    figures = {
+        "refusal_matrix": matrix(gains(arms, kind, "gap"), labels, True),
+        "efficiency": matrix(efficiencies(arms, kind, table), share, True),
     }
+    headline = table.rows[0].readout
+    for readout in both(headline):
+        of = replace(
+            labels,
+            title=f"AQI over nulls, moved by {kind}",
+            value=aqi_words(readout, "points over nulls").replace(" (", "\n("),
+        )
+        name = "transfer_matrix" + ("" if readout == headline else f"_{readout}")
+        figures[name] = matrix(gains_in(arms, kind, readout, table), of, True)
+    return figures | {"compatibility": matrix(cosines(table.rows, kind), like, True)}
+
+
+def _dose(table: ArmTable[Row]) -> str:
+    """The headline dose, in words."""
+    doses = {r.dose for r in table.where(at_headline=True)}
+    return f"kl={min(d for d in doses if d is not None):g}" if doses - {None} else "equal KL"
+
+
+def price_figure(
+    arms: Sequence[ArmGains[Row]], kind: str, table: ArmTable[Row]
+) -> dict[str, Figure]:
+    """gap_over_price: each source's vector through one map at its doses, one panel a target."""
+    panels = price_panels(lines(arms, table), kind, table)
+    if not panels:
+        return {}
+    asked = len(table.arm(table.rows[0]).refused)
+    labels = Labels(
+        f"What vectors of other models buy by {kind}, and at what price",
+        "refusal gap (unsafe less safe)",
+        f"{asked} answered prompts; a degenerate answer is a failure. Lines: the doses, from the "
+        "unsteered model at 1; 95 % intervals over prompts. Dots: null arms at all doses.",
+        better="higher",
+        other="perplexity ratio on neutral text;  \u2190 lower is better",
+    )
+    return {"gap_over_price": value_over_price(panels, labels)}
+
+
+def price_panels(
+    found: Sequence[Line[Row]], kind: str, table: ArmTable[Row]
+) -> Mapping[str, Tradeoff]:
+    """One panel per target: its own vector, what crossed by a map, nulls.
+
+    A source has one colour in all panels.
+    """
+    crossed = [line for line in found if line.chosen.row.map == kind]
+    sources = sorted({str(line.chosen.row.source) for line in crossed})
+    panels = {}
+    for target in dict.fromkeys(line.chosen.row.target for line in crossed):
+        moved, own = (
+            [line for line in some if line.chosen.row.target == target]
+            for some in (crossed, [line for line in found if line.chosen.row.map is None])
+        )
+        paths = paths_of(moved, table, lambda line: str(line.chosen.row.source))
+        panels[target] = replace(
+            beside(target, table),
+            paths={s: replace(path, look=sources.index(s)) for s, path in paths.items()},
+            own=paths_of(own, table, lambda _: "own vector"),
+        )
+    return panels

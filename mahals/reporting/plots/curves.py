@@ -152,7 +152,7 @@ def _band(axes: Any, x: Sequence[float], measured: Estimates, number: int) -> An
 def ring(axes: Any, x: Sequence[float], y: Sequence[Any]) -> Any:
     """An open circle around a point: the dose that was chosen on the selection split."""
     (drawn,) = axes.plot(
-        x, y, "o", markersize=10, markerfacecolor="none", markeredgecolor=INK,
+        x, y, "o", markersize=9, markerfacecolor="none", markeredgecolor=INK,
         markeredgewidth=1.2, zorder=5, clip_on=False, gid="chosen",
     )  # fmt: skip
     return drawn

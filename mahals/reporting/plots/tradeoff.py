@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mahals.reporting.plots.curves import CHOSEN, level, ring
 from mahals.reporting.plots.sheet import (  # fmt: skip
     INK,
-    MARKERS,
     SOFT,
-    STROKES,
     TEXT,
     Estimates,
     Labels,
@@ -47,7 +45,6 @@ class Path:
     over: Sequence[bool] = ()  # whether a point is over the ceiling
     chosen: int | None = None  # the place of the dose that was chosen on the selection split
     look: int | None = None  # which colour and marker; None: by its place among the paths
-    dash: int = 0  # which stroke
 
     def __post_init__(self) -> None:
         """Raises InputError unless there is one price, and one mark where given, per value."""
@@ -60,7 +57,7 @@ class Path:
 class Tradeoff:
     """One panel: what is bought over its price, by each path, by nulls, by landmarks."""
 
-    paths: Mapping[str, Path]  # joined by solid lines, or by their own stroke
+    paths: Mapping[str, Path]  # joined by solid lines
     own: Mapping[str, Path] = field(default_factory=dict)  # the same, black: told apart from paths
     flipped: Mapping[str, Path] = field(default_factory=dict)  # dashed, open markers
     dots: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)  # null arms
@@ -98,7 +95,7 @@ def value_over_price(panels: Mapping[str, Tradeoff], labels: Labels, columns: in
 def _ordered(keys: Mapping[str, Any], panels: Mapping[str, Tradeoff]) -> dict[str, Any]:
     """The legend's keys: paths first, in the order of their looks, then what they stand beside."""
     looks = {
-        name: (p.dash, number if p.look is None else p.look)
+        name: number if p.look is None else p.look
         for panel in panels.values()
         for number, (name, p) in enumerate(panel.paths.items())
     }
@@ -110,13 +107,9 @@ def _ordered(keys: Mapping[str, Any], panels: Mapping[str, Tradeoff]) -> dict[st
 def _panel(axes: Any, panel: Tradeoff, keys: dict[str, Any]) -> None:
     axes.axhline(0, color=SOFT, linewidth=0.8, zorder=1)
     for number, (name, path) in enumerate(panel.paths.items()):
-        look = stroke(number if path.look is None else path.look)
-        if path.dash:
-            look |= {"linestyle": STROKES[path.dash % len(STROKES)]}
-            look |= {"marker": MARKERS[path.dash % len(MARKERS)]}
-        _path(axes, name, path, look, keys)
+        _path(axes, name, path, stroke(number if path.look is None else path.look), keys)
     for name, path in panel.own.items():
-        _path(axes, name, path, {"color": INK, "marker": "o", "linestyle": "-"}, keys)
+        _path(axes, name, path, {"color": INK, "marker": "h", "linestyle": "-"}, keys)
     for number, (name, path) in enumerate(panel.flipped.items()):
         look = stroke(number if path.look is None else path.look)
         _path(axes, name, path, look | {"linestyle": "--", "markerfacecolor": "white"}, keys)

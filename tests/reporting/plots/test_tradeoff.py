@@ -15,7 +15,7 @@ from tests.support.sample_figures import WORDS, around
 
 PATH = Path([1.0, 1.1, 1.4], around([0.0, 0.5, 0.9], 0.2), (False, False, True), chosen=1)
 PANEL = Tradeoff(
-    paths={"pad": replace(PATH, look=2, dash=1), "ridge": PATH},
+    paths={"B": replace(PATH, look=2), "C": replace(PATH, look=1)},
     own={"own vector": Path([1.0, 1.2], Estimates([0.0, 1.0]))},
     flipped={"sign flipped": Path([1.0, 1.3], Estimates([0.0, -0.4]))},
     dots={"noise": [(1.0, 0.1), (1.2, 0.0)], "maps": [(1.1, 0.3)]},
@@ -34,11 +34,11 @@ def points(line: Any) -> list[tuple[float, float]]:
 
 def test_every_point_stands_at_its_price() -> None:
     axes = value_over_price({"A": PANEL}, WORDS).axes[0]
-    pad, ridge, own, flipped = of(axes, "path")
-    assert points(pad) == points(ridge) == [(1.0, 0.0), (1.1, 0.5), (1.4, 0.9)]
-    assert pad.get_color() != ridge.get_color() and pad.get_linestyle() != ridge.get_linestyle()
+    two, one, own, flipped = of(axes, "path")
+    assert points(two) == points(one) == [(1.0, 0.0), (1.1, 0.5), (1.4, 0.9)]
+    assert two.get_color() != one.get_color() and two.get_marker() != one.get_marker()
     assert points(own) == [(1.0, 0.0), (1.2, 1.0)]
-    assert own.get_color() not in (pad.get_color(), ridge.get_color())
+    assert own.get_color() not in (two.get_color(), one.get_color())
     assert flipped.get_markerfacecolor() == "white" and flipped.get_linestyle() == "--"
     assert [points(d) for d in of(axes, "null")] == [[(1.0, 0.1), (1.2, 0.0)], [(1.1, 0.3)]]
     assert len({d.get_marker() for d in of(axes, "null")}) == 2
@@ -51,7 +51,7 @@ def test_every_point_stands_at_its_price() -> None:
 def test_a_legend_names_the_own_vector_first_and_everything_once() -> None:
     figure = value_over_price({"A": PANEL, "B": PANEL}, WORDS)
     names = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert names[:3] == ["own vector", "ridge", "pad"], "solid lines before the dashed"
+    assert names[:3] == ["own vector", "C", "B"], "in the order of their looks"
     assert set(names[3:]) == {
         "sign flipped", "noise", "maps", "unsteered", "aligned", "prompt", OVER, CHOSEN,
     }  # fmt: skip

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from mahals.maths.stats.intervals import Interval
 from mahals.phases.cross_arch.report.controls import control_name
 from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.evidence import OF, ArmTable, Of, dose_key
 from mahals.reporting.gains import ArmGains, transfer_efficiency
-from mahals.reporting.headlines import headline_line, headline_metrics
+from mahals.reporting.headlines import headline_line, headline_metrics, p_of
 from mahals.reporting.plots.grids import Grid, grid_of
 from mahals.reporting.report import Report, interval_metrics
+from mahals.schema import Readout
 
 
 def _axes(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
-    """Sources and targets, in the order of the rows, targets first where they are sources too."""
+    """Sources and targets, in the order of the rows, targets first where they are sources too.
+
+    A single target is always a source: its own vector is what crossings are measured by.
+    """
     targets = list(dict.fromkeys(r.target for r in rows))
     moved = [r.source for r in rows if r.map is not None and r.source is not None]
-    sources = [t for t in targets if t in moved] + [
+    sources = [t for t in targets if t in moved or len(targets) == 1] + [
         s for s in dict.fromkeys(moved) if s not in targets
     ]
     return sources, targets
@@ -43,17 +48,61 @@ def _find(
 
 
 def gains(arms: Sequence[ArmGains[Row]], kind: str, of: Of = "aqi") -> Grid:
-    """Gain over the harder nulls of every cell: aqi (points) or refusal gap (share)."""
+    """Gain over the harder nulls of every cell: aqi (points, headline) or refusal gap (share)."""
+    return _over_nulls(arms, kind, _aqi if of == "aqi" else _gap)
+
+
+def gains_in(
+    arms: Sequence[ArmGains[Row]], kind: str, readout: Readout, table: ArmTable[Row]
+) -> Grid:
+    """Gain in aqi (points) over the harder nulls of every cell, in one readout."""
+    return _over_nulls(arms, kind, partial(aqi_over_nulls, readout=readout, table=table))
+
+
+def _over_nulls(
+    arms: Sequence[ArmGains[Row]], kind: str, over: Callable[[ArmGains[Row]], Tested | None]
+) -> Grid:
     sources, targets = _axes([e.row for e in arms])
+    found = [[_find(arms, s, t, kind) for t in targets] for s in sources]
+    tested = [[None if e is None else over(e) for e in row] for row in found]
 
     def cell(i: int, j: int) -> Interval | float | str:
-        one = _find(arms, sources[i], targets[j], kind)
-        if one is None:
+        if found[i][j] is None:
             return "widths differ" if kind == "identity" else "not measured"
-        over = one.over_random if of == "aqi" else one.gap_over_random
-        return "no null arms at this dose" if over is None else over.interval
+        one = tested[i][j]
+        return "no null arms at this dose" if one is None else one.interval
 
-    return grid_of(sources, targets, cell)
+    ps = [[None if one is None else one.p for one in row] for row in tested]
+    return replace(grid_of(sources, targets, cell), ps=ps)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A gain over the harder family of nulls, and how likely one so large is by chance."""
+
+    interval: Interval
+    p: float  # two-sided, the largest of all families
+
+
+def _aqi(e: ArmGains[Row]) -> Tested | None:
+    found = [over.aqi.p for over in e.over.values() if over.aqi is not None]
+    return None if e.over_random is None else Tested(e.over_random.interval, max(found))
+
+
+def _gap(e: ArmGains[Row]) -> Tested | None:
+    return None if e.gap_over_random is None else Tested(e.gap_over_random.interval, p_of(e))
+
+
+def aqi_over_nulls(e: ArmGains[Row], readout: Readout, table: ArmTable[Row]) -> Tested | None:
+    """The aqi in one readout over the family that it beats least; None without an interval."""
+    own = table.arm(e.row).in_readout(readout)
+    families = [table.arms(some) for some in table.nulls_of(e.row).values()]
+    found = [own.over_random([n.in_readout(readout) for n in some]) for some in families]
+    known = [over for over in found if over is not None]
+    if not known or len(known) < len(found):
+        return None
+    least = min(known, key=lambda over: over.interval.low)
+    return Tested(least.interval, max(over.p for over in known))
 
 
 def efficiencies(arms: Sequence[ArmGains[Row]], kind: str, table: ArmTable[Row]) -> Grid:
