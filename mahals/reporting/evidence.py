@@ -133,7 +133,14 @@ class RefusalGap(Part):
         theirs = [r.refused for r in random if isinstance(r, RefusalGap)]
         if len(theirs) < max(2, len(random)):
             return None
-        return gap_over_random(self.refused, np.stack(theirs), self.safe, self.clusters)
+        found = gap_over_random(self.refused, np.stack(theirs), self.safe, self.clusters)
+        return None if found is None else replace(found, interval=_cut(found.interval))
+
+
+def _cut(i: Interval) -> Interval:
+    """An interval of gaps inside [-1, 1], also where the nulls' own mean gap is below 0."""
+    estimate, low, high = (min(1.0, max(-1.0, x)) for x in (i.estimate, i.low, i.high))
+    return replace(i, estimate=estimate, low=low, high=high)
 
 
 @dataclass(frozen=True)
