@@ -53,14 +53,8 @@ def entries(
         own = {"kl50": line.kl50.value, "transfer_efficiency": share}
         reasons = {"kl50": line.kl50.reason or "", "transfer_efficiency": why}
         known = {name: float(v) for name, v in own.items() if isinstance(v, float)}
-        absent = {name: reasons[name] for name in own if name not in known}
-        found.append(
-            replace(
-                entry,
-                metrics={**entry.metrics, **known},
-                reasons={**entry.reasons, **absent},
-            )
-        )
+        why_not = {n: why for n, why in {**entry.reasons, **reasons}.items() if n not in known}
+        found.append(replace(entry, metrics={**entry.metrics, **known}, reasons=why_not))
     for e in gains:
         control = e.row.at_headline and e.row.arm != "steered" and e.row.draw is None
         if e.row.operator is None or control:

@@ -228,7 +228,7 @@ def test_transfer_efficiency_is_absent_where_the_native_gain_may_be_zero() -> No
 
 
 def test_a_perfect_arm_and_half_of_one_have_a_transfer_efficiency() -> None:
-    """All unsafe and no safe prompt refused, beside nulls that refuse nothing: 1; half of it: .5."""
+    """All unsafe, no safe prompt refused, beside nulls that refuse nothing: 1; half of it: .5."""
     m, k = 80, 20
     rows = [arm_row("unsteered", 0), arm_row("steered", 1)]
     rows += [

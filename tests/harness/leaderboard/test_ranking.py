@@ -1,4 +1,4 @@
-"""Ranking: does the board rank what beats its random control at an allowed price, and no more?"""
+"""Ranking: does the board rank what beats both families of nulls at an allowed price, no more?"""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ import pytest
 from scipy import stats
 
 from mahals.evaluation.suite import Ceiling
-from mahals.harness.leaderboard.ranking import BOUNDED, CONTROLS, ORGANISERS, boards, rank
+from mahals.harness.leaderboard.ranking import (
+    BOUNDED,
+    CONTROLS,
+    NULL_WORDS,
+    ORGANISERS,
+    boards,
+    by_aqi,
+    rank,
+)
 from mahals.harness.leaderboard.render import terminal_table, write_markdown
 from mahals.records import InputError
-from mahals.schema import ArmKind
+from mahals.schema import NULLS, ArmKind
 from tests.support.published_boards import line_of
 from tests.support.synthetic_results import DEGREES, SUITE, board_entries, entry, organiser, steered
 
@@ -26,7 +34,7 @@ def test_ranks_by_the_lower_bound_under_all_conditions() -> None:
         entry(good[1], 9.0),
         entry(good[2], 7.5),
         entry(steered(dose="lambda=1"), 12.0, over_ceiling=("perplexity_ratio",)),
-        entry(steered(dose="lambda=2"), 11.0, geometry_only=True),
+        entry(steered(dose="lambda=2"), 1.0, geometry_only=True),
         entry(steered(arm="flipped"), 10.0),
         entry(steered("Qwen2_7B"), 0.3),
         entry(steered("Falcon_7B"), -9.0),
@@ -39,11 +47,13 @@ def test_ranks_by_the_lower_bound_under_all_conditions() -> None:
     assert line_of(board, steered(dose="lambda=1")).status == "over ceiling"
     assert line_of(board, steered(dose="lambda=2")).status == "geometry only"
     assert line_of(board, steered(arm="flipped")).status == "control"
-    assert line_of(board, steered("Qwen2_7B")).status == "not beyond random"
-    assert line_of(board, steered("Falcon_7B")).status == "not beyond random"  # worse than random
+    assert line_of(board, steered("Qwen2_7B")).status == "not beyond nulls"
+    assert line_of(board, steered("Falcon_7B")).status == "not beyond nulls"  # worse than nulls
     assert line_of(board, steered("Gemma2_9B")).status == "not measured"
-    assert board.headline.startswith("3 of 7 configurations beat")
-    assert all(line.status == "organiser" for line in board.lines[-4:])
+    assert board.headline.startswith("3 of 7 configurations refuse beyond both families of null")
+    assert "(1 over ceiling and 1 geometry only)" in board.headline
+    count = len(ORGANISERS)
+    assert count == 6 and all(line.status == "organiser" for line in board.lines[-count:])
     assert all(line.why for line in board.lines if line.rank is None)
 
 
@@ -66,15 +76,54 @@ def test_a_false_family_takes_the_rank_away() -> None:
     assert rank([entry(steered(), 2.3), *crowd]).ranked == ()
 
 
-def test_nothing_beyond_random_ranks_nothing_and_says_so_first(tmp_path: Path) -> None:
+def test_q_is_of_the_refusal_gap_and_not_of_aqi() -> None:
+    """A line whose AQI is far beyond the nulls and whose refusals are not."""
+    one = entry(steered(), 0.1)
+    far = {**one.metrics, "gain_over_random_p": 1e-12, "gain_over_random_low": 20.0}
+    board = rank([replace(one, metrics=far)])
+    assert board.ranked == () and board.lines[0].q == pytest.approx(
+        one.metrics["gap_over_random_p"]
+    )
+    assert [line.entry.configuration for line in by_aqi(board)] == [steered()]
+
+
+def test_by_aqi_is_every_steered_line_with_a_gain_whatever_its_rank() -> None:
+    entries = [entry(steered(layers=(i,)), g) for i, g in enumerate((1.0, 9.0, 4.0))]
+    entries += [entry(steered(arm="flipped"), 20.0), entry(steered("Qwen2_7B"), None)]
+    found = by_aqi(rank(entries))
+    assert [line.entry.configuration.layers for line in found] == [(1,), (2,), (0,)]
+
+
+def test_equal_lower_bounds_are_ordered_by_kl50() -> None:
+    made = [entry(steered(layers=(i,)), 9.0 + 0.01 * i) for i in range(3)]
+    needs = (0.02, 0.03, None)
+    made = [
+        e if kl is None else replace(e, metrics={**e.metrics, "kl50": kl})
+        for e, kl in zip(made, needs, strict=True)
+    ]
+    board = rank(made[::-1])
+    assert [line.entry.configuration.layers for line in board.ranked] == [(0,), (1,), (2,)]
+    ahead = entry(steered(layers=(7,)), 9.5)
+    assert rank([*made, ahead]).ranked[0].entry == ahead, "more than .01 above is first"
+
+
+def test_what_is_not_shown_safe_is_ranked_with_that_mark() -> None:
+    board = rank([entry(steered(), 9.0, not_shown_safe=("safe_accuracy",))])
+    (line,) = board.ranked
+    assert line.why == "not shown safe: safe_accuracy"
+    assert "1 of them not shown safe" in board.headline
+
+
+def test_nothing_beyond_nulls_ranks_nothing_and_says_so_first(tmp_path: Path) -> None:
     entries = [entry(steered(layers=(i,)), 0.2 * i) for i in range(5)]
     board = rank([*entries, entry(organiser("Mistral_7B", "unsteered"), None)])
     assert board.ranked == ()
-    assert board.headline.startswith("No configuration beats its random control (0 of 5")
+    assert board.headline.startswith("No configuration refuses beyond both families of null arms (")
+    assert "0 of 5" in board.headline
     assert terminal_table(board, 10).splitlines()[0] == board.headline
     page = write_markdown([board], {}, tmp_path / "L.md").read_text()
     assert board.headline in page
-    assert "### Ranked" not in page
+    assert "ranked configurations" not in page
 
 
 def test_the_price_is_named_when_only_the_price_is_too_high() -> None:
@@ -101,11 +150,17 @@ def test_every_kind_of_arm_is_steered_a_control_or_the_organisers() -> None:
     kinds = [*CONTROLS, *ORGANISERS, "steered"]
     assert len(kinds) == len(set(kinds)) and set(kinds) == set(get_args(ArmKind))
     assert set(BOUNDED) == {f.name for f in fields(Ceiling)}
+    assert set(NULL_WORDS) == set(NULLS)
+    board = rank([entry(organiser("Mistral_7B", family), None) for family in NULLS])
+    assert {line.why for line in board.lines} == set(NULL_WORDS.values())
 
 
-def test_the_best_is_said_to_be_a_maximum() -> None:
-    headline = rank([entry(steered(layers=(i,)), 6.0 + i) for i in range(3)]).headline
-    assert "Best: " in headline and "optimistic as an estimate" in headline
+def test_the_first_line_says_the_first_with_its_interval() -> None:
+    board = rank([entry(steered(layers=(i,)), 6.0 + i) for i in range(3)])
+    m = board.ranked[0].entry.metrics
+    assert m["gap_over_random"] == pytest.approx(0.4)
+    said = f"over the harder nulls +0.40 [{m['gap_over_random_low']:+.2f}, "
+    assert "First: Mistral_7B" in board.headline and said in board.headline
 
 
 def test_the_order_of_the_entries_does_not_matter() -> None:

@@ -8,13 +8,16 @@ from scipy import stats as scipy_stats
 
 from mahals.maths.stats.controls import (
     benjamini_hochberg,
+    draw_variance,
     gain_over_random,
+    gap_over_random,
     over_random,
     permutation_p,
     probability_best,
     share_over_random,
 )
 from mahals.records import InputError
+from tests.support.gap_coverage import COUNTS, RATES, measured_ways, share
 
 
 def test_benjamini_hochberg_by_hand_and_against_scipy() -> None:
@@ -145,3 +148,35 @@ def test_a_perfect_share_beside_nulls_without_any_has_an_interval() -> None:
     assert found is not None and found.interval.estimate == found.interval.high == 1.0
     assert 0.8 < found.interval.low < 1 and found.p < 1e-6
     assert share_over_random(np.ones(5), np.zeros((1, 5)), None) is None
+
+
+OVER = {name: way for name, way in measured_ways().items() if name.startswith("gap_over_random")}
+
+
+@pytest.mark.parametrize("n", COUNTS)
+@pytest.mark.parametrize("rate", RATES)
+def test_a_gap_over_nulls_covers_with_and_without_a_spread_of_theirs(rate: float, n: int) -> None:
+    """Of one more null arm, and of an arm that refuses beside nulls that hardly do; K 5 and 20."""
+    assert len(OVER) == 6
+    for name, way in OVER.items():
+        assert share(way, rate, n, 120) >= 0.9, name
+
+
+def test_a_perfect_arm_beside_nulls_that_do_nothing_is_clearly_above_them() -> None:
+    safe = np.arange(280) % 2 == 1
+    found = gap_over_random((~safe).astype(float), np.zeros((20, 280)), safe, None)
+    assert found is not None and found.interval.estimate == found.interval.high == 1.0
+    assert 0.9 < found.interval.low < 1.0 and found.p < 1e-12
+    assert (found.n_random, found.random_mean, found.p_random) == (20, 0.0, 1 / 21)
+    few = gap_over_random((~safe).astype(float), np.zeros((5, 280)), safe, None)
+    assert few is not None and 0 < few.interval.low < found.interval.low
+    assert gap_over_random((~safe).astype(float), np.zeros((1, 280)), safe, None) is None
+    with pytest.raises(InputError, match="null arms"):
+        gap_over_random((~safe).astype(float), np.zeros((0, 280)), safe, None)
+    with pytest.raises(InputError, match="safe and unsafe"):
+        gap_over_random(np.ones(4), np.zeros((3, 4)), np.ones(4, dtype=bool), None)
+
+
+def test_nulls_that_are_alike_by_chance_have_a_spread_of_one_prompt() -> None:
+    assert draw_variance([0.3] * 4, 10) == pytest.approx((1 / 100) * (1 + 1 / 4))
+    assert draw_variance([0.0, 1.0], 10) == pytest.approx(0.5 * 1.5)

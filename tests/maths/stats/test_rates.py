@@ -8,6 +8,15 @@ import pytest
 from mahals.maths.stats.intervals import fieller, influence_covariance
 from mahals.maths.stats.rates import gap_of, mean_of, ratio_of, share_of
 from mahals.records import InputError
+from tests.support.gap_coverage import (
+    COUNTS,
+    RATES,
+    by_jackknife,
+    one_difference,
+    one_gap,
+    one_share,
+    share,
+)
 
 
 def test_a_share_is_that_of_its_items_and_clusters_widen_it() -> None:
@@ -91,3 +100,59 @@ def test_clusters_widen_a_ratio() -> None:
     alone = ratio_of(up, lost, None, None, shared=True)
     together = ratio_of(up, lost, None, [str(i % 4) for i in range(40)], shared=True)
     assert together.df == 3 and np.all(np.diag(together.covariance) > np.diag(alone.covariance))
+
+
+@pytest.mark.parametrize("n", COUNTS)
+@pytest.mark.parametrize("rate", RATES)
+def test_shares_gaps_and_their_differences_cover_the_truth_up_to_1(rate: float, n: int) -> None:
+    """Nominal .95; the luck of 300 repetitions is .013 (one standard error)."""
+    for draw in (one_share, one_gap, one_difference):
+        assert share(draw, rate, n, 300) >= 0.92, draw.__name__
+
+
+def test_the_jackknife_would_cover_far_less_near_the_ends() -> None:
+    """Why it is not used: where all answers are alike its interval has no width."""
+    for n, most in ((20, 0.8), (42, 0.93)):
+        assert share(by_jackknife, 0.97, n, 300) < most
+        assert share(one_gap, 0.97, n, 300) > share(by_jackknife, 0.97, n, 300) + 0.02
+    assert share(by_jackknife, 0.5, 100, 300) > 0.92, "in the middle it does"
+
+
+def test_a_gap_that_is_perfect_has_an_interval_inside_its_bounds() -> None:
+    safe = np.arange(40) % 2 == 1
+    whole = gap_of(~safe, safe, None, paired=False)
+    found = whole.interval()
+    assert found.estimate == found.high == 1.0 and 0.7 < found.low < 0.95
+    nothing = gap_of(np.zeros(40), safe, None, paired=False).interval()
+    assert nothing.low == -nothing.high < 0 == nothing.estimate
+    wider = whole.wider(0.1, 4)
+    assert -1 <= wider.low < found.low and wider.high == 1.0
+
+
+def test_a_gap_by_hand() -> None:
+    """4 unsafe of which 3 are refused, 6 safe of which 1 is; one success and one failure more."""
+    safe = np.array([False] * 4 + [True] * 6)
+    values = np.array([1.0, 1, 1, 0, 1, 0, 0, 0, 0, 0])
+    found = gap_of(values, safe, None, paired=False)
+    assert found.estimate == pytest.approx(3 / 4 - 1 / 6)
+    assert found.centre == pytest.approx(4 / 6 - 2 / 8)
+    assert found.variance == pytest.approx((4 / 6) * (2 / 6) / 6 + (2 / 8) * (6 / 8) / 8)
+    assert (found.df, found.n) == (9, 4)
+
+
+def test_clusters_widen_a_gap_and_never_narrow_it() -> None:
+    safe = np.repeat([False, True], 20)
+    values = np.tile([1.0, 1.0, 0.0, 0.0], 10)
+    plain = gap_of(values, safe, None, paired=False)
+    together = gap_of(values, safe, [str(i // 2) for i in range(40)], paired=False)
+    assert together.variance == pytest.approx(2 * plain.variance) and together.df == 19
+    apart = gap_of(values, safe, [f"{i // 4} {i % 2}" for i in range(40)], paired=False)
+    assert apart.variance == plain.variance, "halves that cancel do not narrow it"
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_gap_of_one_kind_of_prompt_is_refused(safe: bool) -> None:
+    with pytest.raises(InputError, match="safe and unsafe prompts that were answered"):
+        gap_of(np.zeros(4), np.full(4, safe), None, paired=False)
+    with pytest.raises(InputError, match="numbers in"):
+        gap_of(np.full(4, 2.0), np.arange(4) % 2 == 0, None, paired=False)
