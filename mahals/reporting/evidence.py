@@ -32,7 +32,7 @@ class Evidence(Generic[R]):
 
     def __init__(self, rows: Sequence[R], kept: Kept) -> None:
         self.rows: tuple[R, ...] = tuple(rows)
-        self._kept = kept
+        self.kept = kept
         self._files: dict[str, dict[str, Tensor]] = {}
 
     def where(self, **columns: object) -> list[R]:
@@ -53,12 +53,12 @@ class Evidence(Generic[R]):
     def tensors(self, reference: str) -> dict[str, Tensor]:
         """The tensors of a kept file. Raises InputError when it is missing or its hash differs."""
         if reference not in self._files:
-            self._files[reference] = self._kept.tensors(reference)
+            self._files[reference] = self.kept.tensors(reference)
         return self._files[reference]
 
     def path(self, reference: str) -> Path:
         """Where a kept file lies. Raises InputError when it is missing or its hash differs."""
-        return self._kept.path(reference)
+        return self.kept.path(reference)
 
 
 Of = Literal["aqi", "gap"]

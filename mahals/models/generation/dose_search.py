@@ -83,9 +83,10 @@ def dose_for_kl(
     """For each arm the strength at which KL(unsteered || arm) is `target_kl`.
 
     `texts` are one or more sets (neutral texts, prompts in chat form): the set on which the arm
-    moves the model most is the one that counts (METHOD 2: dose). `arm_at[i](strength)` is arm i; strengths are searched in (0, bound] by safeguarded bisection,
-    all arms in one sweep a round. An arm that `bound` leaves below the target, or whose KL jumps
-    over it, has no strength but the reason. Raises InputError for a target that is not above 0.
+    moves the model most is the one that counts (METHOD 2: dose). `arm_at[i](strength)` is arm i;
+    strengths are searched in (0, bound] by safeguarded bisection, all arms in one sweep a round. An
+    arm that `bound` leaves below the target, or whose KL jumps over it, has no strength but the
+    reason. Raises InputError for a target that is not above 0.
     """
     if not (math.isfinite(target_kl) and target_kl > 0):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Measure of same_arch: does a model's own vector move its AQI beyond what a random one does?"""
+"""Measure of same_arch: does a model's own vector make it refuse what is unsafe, beyond nulls?"""
 
 from __future__ import annotations
 
