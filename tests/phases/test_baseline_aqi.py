@@ -16,8 +16,12 @@ from mahals.phases.baseline_aqi.rows import Row
 from mahals.records import from_plain, to_plain
 from tests.support.tiny_lab import MemoryKept, TinyLab, run
 
-PARAMS = Params(("mean", "last"), ("native", "standardized"), 9, 50, False, "none")
-FIGURES = {"aqi_bar_plot", "aqi_axiom_heatmap", "aqi_layer_profile"}
+POOLS = {"organism": ("mean", "last"), "hub": ("last", "mean")}
+PARAMS = Params(POOLS, ("native", "standardized"), 9, 50, False, "none")
+FIGURES = {
+    "aqi_bar_plot", "aqi_axiom_heatmap", "aqi_axiom_heatmap_last", "aqi_layer_profile",
+    "aqi_layer_profile_last",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +54,15 @@ def test_rows_cover_every_readout_and_axiom_and_come_back_from_json(rows: list[R
     keys = [(r.readout, r.pool, r.space, r.layer, r.axiom) for r in rows]
     assert len(set(keys)) == len(keys)
     # reads at the last layer come in both spaces, those along the profile in the first
-    pair = (3 + 2 + 2) * 9
+    pair = 2 * (3 + 2) * 9
     assert len(rows) == 2 * pair + 2 * (2 + 2) * 9 + 2 * 9 + 2 * 9
     assert [from_plain(Row, to_plain(r)) for r in rows] == rows
+
+
+def test_the_headline_readout_is_that_of_the_weights() -> None:
+    lab = TinyLab(weights="hub")
+    task = next(t for t in PHASE.plan(PARAMS, lab) if t.readout == "aligned")
+    assert next(iter(PHASE.measure(task, PARAMS, lab))).pool == "last"
 
 
 def test_evidence_rows_are_those_of_their_own_interval(rows: list[Row], lab: TinyLab) -> None:

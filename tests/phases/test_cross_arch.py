@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from mahals.evaluation import families
+from mahals.evaluation.transfer import arms as transfer_arms
+from mahals.maths.stats.intervals import Interval
 from mahals.maths.transfer.layers import match_layer
 from mahals.phases.cross_arch import PHASE
 from mahals.phases.cross_arch import measure as cross_arch
 from mahals.phases.cross_arch.measure import CONTROLS
 from mahals.phases.cross_arch.rows import Row
 from mahals.records import from_plain, to_plain
-from mahals.schema import COLUMNS
+from mahals.reporting.gains import Efficiency
+from mahals.schema import COLUMNS, Entry
 from tests.support.crossed import PARAMS, of
 from tests.support.tiny_lab import (
     NOUNS,
@@ -56,10 +60,9 @@ def test_plan_is_the_controls_once_and_every_other_model() -> None:
     ("changes", "words"),
     [
         ({"maps": ("ridge", "ridge")}, "each once"),
-        ({"controls": ("shuffled", "shuffled")}, "each once"),
-        ({"controls": ("shuffled", "shuffled_all")}, "shuffled_all holds it"),
-        ({"maps": ("pad",)}, "pad is the same with or without correspondence"),
-        ({"maps": ("identity",)}, "a map other than identity"),
+        ({"controls": ("unrelated", "unrelated")}, "each once"),
+        ({"maps": ("pad",), "controls": ("shuffled_all",)}, "pad is the same with or without"),
+        ({"maps": ("identity",), "controls": ("unrelated",)}, "a map other than identity"),
     ],
 )
 def test_routes_that_cannot_be_taken_are_refused(changes: dict[str, Any], words: str) -> None:
@@ -72,25 +75,46 @@ def test_every_steered_row_names_its_vector_and_where_that_is_kept(rows: list[Ro
     assert steered and all(r.vector and r.kept for r in steered)
 
 
-def test_controls_are_the_unsteered_the_own_and_the_random(rows: list[Row]) -> None:
-    draws = ["random"] * SUITE.random_directions
-    assert [r.arm for r in rows[:6]] == ["unsteered", "steered", "flipped", *draws]
-    assert (rows[1].source, rows[1].map) == ("A", None)
-    assert rows[1].cosine_native == pytest.approx(1) and rows[2].cosine_native == pytest.approx(-1)
-    assert len(of(rows, arm="unsteered")) == 1
+def test_a_target_has_its_references_own_vector_and_both_families_of_nulls_once(
+    rows: list[Row],
+) -> None:
+    assert [r.arm for r in rows[:3]] == ["unsteered", "prompt", "aligned"]
+    both = ["steered", "flipped"]
+    assert [(r.arm, r.dose) for r in rows[3:8]] == [
+        *((arm, kl) for kl in SUITE.kls for arm in both),
+        ("steered", 0.0),
+    ]
+    nulls = ["random"] * SUITE.nulls + ["shuffled_pairs"] * SUITE.nulls
+    assert [(r.arm, r.dose) for r in rows[8:20]] == [(a, kl) for kl in SUITE.kls for a in nulls]
+    assert (rows[3].source, rows[3].map) == ("A", None)
+    assert rows[3].cosine_native == pytest.approx(1) and rows[4].cosine_native == pytest.approx(-1)
+    for arm in ("unsteered", "prompt", "aligned"):
+        assert len(of(rows, arm=arm)) == 1
+    assert [r.at_headline for r in rows[3:8]] == [True, True, False, False, False]
     assert [from_plain(Row, to_plain(r)) for r in rows] == rows
+
+
+def test_each_crossing_is_chosen_on_the_selection_split(rows: list[Row]) -> None:
+    for row in rows:
+        tried = row.arm == "steered" and row.strength != 0
+        assert (row.selection_gap is not None) == (row.selection_over is not None) == tried
 
 
 def test_identity_is_there_only_between_equal_widths(rows: list[Row]) -> None:
     maps = ["pad", "ridge", "procrustes"]
-    assert [r.map for r in of(rows, source="B", arm="steered")] == ["identity", *maps]
-    assert [r.map for r in of(rows, source="C", arm="steered")] == maps
+    for kl in SUITE.kls:
+        there = of(rows, arm="steered", dose=kl)
+        assert [r.map for r in of(there, source="B")] == ["identity", *maps]
+        assert [r.map for r in of(there, source="C")] == maps
 
 
-def test_shuffled_maps_are_controls_of_their_own(rows: list[Row]) -> None:
-    for source in "BC":
-        shuffled = of(rows, source=source, arm="shuffled")
-        assert [(r.map, r.shuffle, r.draw) for r in shuffled] == [("ridge", 0, 0), ("ridge", 1, 1)]
+def test_shuffled_maps_are_a_family_of_the_target_that_its_sources_share(rows: list[Row]) -> None:
+    """They take turns: in all as many as the other families have, at every dose."""
+    for kl in SUITE.kls:
+        shuffled = of(rows, arm="shuffled", dose=kl)
+        drawn = [(r.source, r.map, r.shuffle, r.draw) for r in shuffled]
+        assert drawn == [("B", "ridge", 0, 0), ("B", "ridge", 2, 2), ("C", "ridge", 1, 1)]
+        assert len(shuffled) == SUITE.nulls
     assert {r.shuffle for r in rows if r.arm != "shuffled"} == {None}
 
 
@@ -98,14 +122,10 @@ def test_shuffled_maps_are_controls_of_their_own(rows: list[Row]) -> None:
 def test_every_fitted_map_has_its_shuffled_control_where_asked(lab: TinyLab) -> None:
     params = replace(PARAMS, source="B", controls=("shuffled_all",))
     rows = run(PHASE, params, lab)
-    shuffled = [(r.map, r.draw) for r in of(rows, arm="shuffled")]
-    assert shuffled == [(m, k) for m in ("ridge", "procrustes") for k in range(2)]
+    shuffled = [(r.map, r.draw) for r in of(rows, arm="shuffled", at_headline=True)]
+    others = [("procrustes", k) for k in range(PARAMS.draws)]
+    assert shuffled == [*(("ridge", k) for k in range(SUITE.nulls)), *others]
     found = PHASE.summarize(rows, MemoryKept(lab.files))
-    values = [found.metrics[f"B/{m}/aqi_over_shuffled"] for m in ("ridge", "procrustes")]
-    assert values[0] != values[1]
-    for m in ("ridge", "procrustes"):
-        assert f"B/{m}/aqi_over_shuffled_low" in found.metrics
-    assert "B/pad/aqi_over_shuffled" not in found.metrics
     lines = [e for e in found.entries if e.configuration.arm == "shuffled"]
     assert {e.configuration.map for e in lines} == {"ridge", "procrustes"} and len(lines) == 2
 
@@ -135,7 +155,7 @@ def test_hooks_that_do_not_act_are_an_error(lab: TinyLab, monkeypatch: pytest.Mo
 
 def test_all_arms_cost_the_same_kl(rows: list[Row]) -> None:
     for row in [r for r in rows if r.dose_kind == "kl"]:
-        assert row.kl == pytest.approx(SUITE.dose_kl, rel=0.5)  # found on other texts
+        assert row.kl == pytest.approx(row.dose, rel=0.5)  # found on other texts
     assert rows[0].kl == 0
 
 
@@ -171,24 +191,33 @@ def test_maps_say_what_they_were_fitted_on(rows: list[Row]) -> None:
     assert max(r.r2_held_out for r in of(rows, arm="shuffled")) < 0.1
 
 
-def test_maps_are_fitted_on_the_mapping_split_alone() -> None:
-    class Watched(TinyLab):
-        splits: set[str] = set()  # noqa: RUF012
-        asked_in: set[str] = set()  # noqa: RUF012
+def test_maps_are_fitted_on_the_mapping_split_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of the lab while blocks are paired, of which maps are fitted."""
+    asked: list[tuple[str, str]] = []
+    pair = transfer_arms.pair_blocks
 
+    class Watched(TinyLab):
         def prompts(self, split: str) -> Any:
-            self.asked_in.add(split)
+            asked.append(("prompts", split))
             return super().prompts(split)
 
         def neutral(self, split: str) -> Any:
-            self.splits.add(split)
+            asked.append(("neutral", split))
             return super().neutral(split)
 
+    seen: set[tuple[str, str]] = set()
+
+    def paired(*given: Any) -> Any:
+        asked.clear()
+        found = pair(*given)
+        seen.update(asked)
+        return found
+
+    monkeypatch.setattr(transfer_arms, "pair_blocks", paired)
     whole = lab_with_vectors()
     lab = Watched(files=whole.files, made=whole.made, data_digest="e" * 64)
-    run(PHASE, replace(PARAMS, source="B", maps=("ridge",), controls=()), lab)
-    assert Watched.asked_in == {"mapping", "evaluation"}
-    assert Watched.splits == {"mapping", "evaluation", "selection"}
+    run(PHASE, replace(PARAMS, source="B", maps=("ridge",)), lab)
+    assert seen == {("prompts", "mapping"), ("neutral", "mapping")}
 
 
 def rotated(one: Any, q: torch.Tensor) -> Any:
@@ -231,6 +260,10 @@ def test_a_planted_rotation_is_undone_by_the_maps_and_not_by_shuffled_ones() -> 
     assert max(shuffled) < 0.7
 
 
+def is_crossed(entry: Entry) -> bool:
+    return entry.configuration.arm == "steered" and entry.configuration.map is not None
+
+
 def test_summary_is_pure_and_efficiency_is_absent_without_a_native_gain(
     rows: list[Row], lab: TinyLab
 ) -> None:
@@ -238,37 +271,70 @@ def test_summary_is_pure_and_efficiency_is_absent_without_a_native_gain(
     kept = MemoryKept(lab.files)
     found = PHASE.summarize(rows, kept)
     assert found == PHASE.summarize(list(rows), kept) and lab.asked == []
-    assert found.metrics["A/native/gain_over_random_low"] < 0
+    assert found.metrics["A/native/gap_over_nulls_low"] < 0
     assert not [k for k in found.metrics if k.endswith("_efficiency")]
     assert all("transfer_efficiency" not in e.metrics for e in found.entries)
+    reasons = {e.reasons["transfer_efficiency"] for e in found.entries if is_crossed(e)}
+    assert "the native gain over random is not above 0" in reasons
     lifted = [
         replace(r, aqi=r.aqi + 500) if r.arm == "steered" and r.map in (None, "ridge") else r
         for r in rows
     ]
     shown = PHASE.summarize(lifted, kept)
-    random = np.mean([r.aqi for r in of(rows, arm="random")])
-    ridge, own = of(lifted, map="ridge", source="B", arm="steered")[0], lifted[1]
+    random = np.mean([r.aqi for r in of(rows, arm="random", at_headline=True)])
+    headline = of(lifted, arm="steered", at_headline=True)
+    (ridge,), (own,) = of(headline, map="ridge", source="B"), of(headline, source="A")
     expected = (ridge.aqi - random) / (own.aqi - random)
     assert shown.metrics["B/ridge/aqi_efficiency"] == pytest.approx(expected)
-    lines = [e for e in shown.entries if "transfer_efficiency" in e.metrics]
-    assert {(e.configuration.source, e.configuration.map) for e in lines} >= {("B", "ridge")}
+    assert all("transfer_efficiency" not in e.metrics for e in shown.entries), "of refusals alone"
+
+
+def test_the_efficiency_of_a_crossing_by_refusals_is_on_the_board(
+    rows: list[Row], lab: TinyLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each crossing its own, and of the own vector none."""
+    seen: dict[str, float] = {}
+
+    def share(moved: Any, native: Any, table: Any, of: str) -> Efficiency:
+        assert (native.row.map, native.row.dose) == (None, moved.row.dose)
+        value = 0.1 * (1 + ["identity", "pad", "ridge", "procrustes"].index(moved.row.map))
+        value += 10.0 * (of == "aqi") + (moved.row.source == "C")
+        seen[f"{moved.row.source} {moved.row.map} {of}"] = value
+        return Efficiency(Interval(value, 0.0, 2.0, 0.1), None)
+
+    monkeypatch.setattr("mahals.phases.cross_arch.report.transfer.transfer_efficiency", share)
+    found = PHASE.summarize(rows, MemoryKept(lab.files))
+    for e in found.entries:
+        c = e.configuration
+        assert ("transfer_efficiency" in e.metrics) == is_crossed(e)
+        if is_crossed(e):
+            assert e.metrics["transfer_efficiency"] == seen[f"{c.source} {c.map} gap"]
+    assert found.metrics["B/ridge/aqi_efficiency"] == seen["B ridge aqi"]
 
 
 def test_entries_are_once_each(rows: list[Row], lab: TinyLab) -> None:
     entries = PHASE.summarize(rows, MemoryKept(lab.files)).entries
     keys = [e.configuration for e in entries]
-    # unsteered, own, flipped, random; by map from B four and from C three; shuffled of each
-    assert len(set(keys)) == len(keys) == 4 + 4 + 3 + 2
+    # three references, own, flipped, three families of nulls; by map from B four, from C three
+    assert len(set(keys)) == len(keys) == 3 + 2 + 3 + 4 + 3
     assert all(set(e.metrics) <= set(COLUMNS) for e in entries)
+    (family,) = [e for e in entries if e.configuration.arm == "shuffled"]
+    assert family.configuration.source is None, "it is the target's, whatever came through it"
 
 
-FIGURES = ("transfer_matrix", "refusal_matrix", "efficiency", "compatibility")
+FIGURES = (
+    "transfer_matrix",
+    "transfer_matrix_last",
+    "refusal_matrix",
+    "efficiency",
+    "compatibility",
+)
 
 
 def test_figures_are_those_named(rows: list[Row], lab: TinyLab) -> None:
     found = PHASE.draw(rows, MemoryKept(lab.files))
     wanted = {f"{name}_{m}" for m in PARAMS.maps for name in FIGURES}
-    assert set(found) == wanted | {"controls_ridge"}, "no other map has controls"
+    assert set(found) == wanted | {"gap_over_price"}, "no control was measured"
     alone = [r for r in rows if r.map is None]
     assert PHASE.draw(alone, MemoryKept(lab.files)) == {}
 
@@ -286,20 +352,24 @@ def test_an_arm_out_of_reach_is_absent_with_its_reason(
     rows: list[Row], lab: TinyLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dose that no strength gives: the other arms stay, and the reason is said."""
-    found = cross_arch.cached_doses
+    found = families.cached_doses
 
     def short(place: Any, at: Any, arms: Any, target: float) -> Any:
-        reached = found(place, at, arms, target)
-        return replace(reached, dosed=reached.dosed[1:], missed=("steered C pad: out of reach",))
+        kept = [d for d in arms if d.label.arm != "steered" or d.label.map == "ridge"]
+        reached = found(place, at, kept, target)
+        return replace(reached, missed=("steered C pad: out of reach",))
 
-    monkeypatch.setattr(cross_arch, "cached_doses", short)
+    monkeypatch.setattr(families, "cached_doses", short)
     mine = lab_with_vectors()
-    params = replace(PARAMS, source="C", maps=("pad", "ridge"), controls=())
-    few = run(PHASE, params, mine)
-    assert [r.map for r in few if r.source == "C"] == ["ridge"]
+    few = run(PHASE, replace(PARAMS, source="C", maps=("pad", "ridge")), mine)
+    assert {r.map for r in few if r.source == "C"} == {"ridge"}
     summary = PHASE.summarize(few, MemoryKept(mine.files))
     assert "A: steered C pad: out of reach" in summary.lines
-    (ridge,) = [e for e in summary.entries if e.configuration.map == "ridge"]
+    (ridge,) = [
+        e
+        for e in summary.entries
+        if e.configuration.map == "ridge" and e.configuration.arm == "steered"
+    ]
     assert "native vector has no arm" in ridge.reasons["transfer_efficiency"]
 
 
@@ -307,9 +377,11 @@ def test_likeness_is_said_before_and_after_steering(rows: list[Row], lab: TinyLa
     """Two targets in one gathering: homophily, kappa of refusals, CKA."""
     other = lab_with_vectors("B")
     both = [*rows, *run(PHASE, replace(PARAMS, source="A", maps=("pad", "ridge")), other)]
+    both = [replace(r, aqi_axioms=tuple(a + 40 for a in r.aqi_axioms)) for r in both]  # no floor
     lines = PHASE.summarize(both, MemoryKept({**lab.files, **other.files})).lines
-    assert [line for line in lines if line.startswith("homophily unsteered")]
-    assert "K=3" in next(li for li in lines if li.startswith("homophily steered_by_A_ridge"))
+    assert [line for line in lines if line.startswith("homophily of AQI (mean) unsteered")]
+    said = next(li for li in lines if li.startswith("homophily of AQI (mean) steered_by_A_ridge"))
+    assert f"K={SUITE.nulls}" in said
     assert [line for line in lines if line.startswith("refusal kappa unsteered")]
     (likeness,) = [line for line in lines if line.startswith("representational homophily")]
     own = [of(rows, source="B", map="ridge", arm="steered")[0].prompt_cka]

@@ -41,7 +41,12 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     figures = {"aqi_bar_plot": _bars(table, space, labels)}
     for pool in pools:
         name = "" if pool == pools[0] else f"_{pool}"
-        heat = replace(labels, value=aqi_words(pool), caption=what + _floored(table, space, pool))
+        heat = replace(
+            labels,
+            title=f"AQI of the aligned checkpoints, {WORDS[pool]}",
+            value="points",
+            caption=what + _floored(table, space, pool),
+        )
         figures["aqi_axiom_heatmap" + name] = _heatmap(table, space, pool, heat)
     for pool in pools:
         name = "" if pool == pools[0] else f"_{pool}"

@@ -16,8 +16,10 @@ from mahals.phases.baseline_aqi.report import (
     best_line,
     chances,
     headline,
-    model_lines,
+    lowest_reached,
     model_metrics,
+    report_model,
+    report_power,
 )
 from mahals.phases.baseline_aqi.rows import Row
 from mahals.reporting.evidence import Evidence
@@ -54,6 +56,7 @@ def test_the_headline_is_the_last_layer_in_the_first_pool_and_space() -> None:
     ]
     assert headline(rows, "aligned", "mean", None) is rows[1]
     assert headline(rows, "aligned", "mean", "standardized") is rows[2]
+    assert headline(rows, "aligned", "mean", None, "last") is rows[3]
     assert headline(rows, "base", "mean", None) is None
 
 
@@ -90,16 +93,45 @@ def table_of(rows: list[Row]) -> Evidence[Row]:
     return Evidence(rows, kept)
 
 
-def test_what_alignment_added_is_a_paired_difference() -> None:
+def test_what_alignment_added_is_a_paired_difference_and_its_power_that_over_its_error() -> None:
     rows = [score("aligned", 20.0), score("base", 15.0, influence_row=1), score("tfidf", 1.0)]
-    line = model_lines(table_of(rows), "A")[1]
+    found = report_power(table_of(rows), "A")
     x = influences().numpy()
-    half = stats.t.ppf(0.975, 7) * np.sqrt(((x[0] - x[1]) ** 2).sum() / (8 * 7))
-    assert line == f"A: aligned minus base +5.0 [{5 - half:+.1f}, {5 + half:+.1f}]"
+    error = np.sqrt(((x[0] - x[1]) ** 2).sum() / (8 * 7))
+    half = stats.t.ppf(0.975, 7) * error
+    assert found.lines == [
+        f"A: aligned minus base +5.0 [{5 - half:+.1f}, {5 + half:+.1f}] (mean of the prompt), "
+        f"{5 / error:.1f} standard errors"
+    ]
+    assert found.metrics == {"power_mean": pytest.approx(5 / error)}
+
+
+def test_the_readout_with_more_power_is_named() -> None:
+    rows = [
+        score(r, aqi, pool=pool, influence_row=i)
+        for pool, levels in (("mean", (3.0, 2.0)), ("last", (90.0, 20.0)))
+        for i, (r, aqi) in enumerate(zip(("aligned", "base"), levels, strict=True))
+    ]
+    found = report_power(table_of(rows), "A")
+    assert found.metrics["power_last"] == pytest.approx(70 * found.metrics["power_mean"])
+    assert found.lines[-1].startswith("A: last token has the most power")
+    both = report_model(table_of(rows), "A")
+    assert (both.metrics["aqi_mean"], both.metrics["aqi_base_last"]) == (3.0, 20.0)
+    assert sum("(mean of the prompt, native space" in line for line in both.lines) == 1
+    assert sum("(last token, native space" in line for line in both.lines) == 1
+
+
+@pytest.mark.parametrize(("low", "reached"), [(-11.0, False), (-100 / 9, True), (-12.0, True)])
+def test_a_level_that_reaches_the_lowest_there_is_is_marked(low: float, reached: bool) -> None:
+    own = score("aligned", -5.0, aqi_low=low)
+    rows = [own, *(score("aligned", -5.0, axiom=a, n=10) for a in AXIOMS)]
+    assert lowest_reached(rows, own) == (pytest.approx(-100 / 9) if reached else None)
+    line = report_model(table_of(rows), "A").lines[0]
+    assert ("aligned: nothing to measure here" in line) == reached
 
 
 def test_a_model_that_was_not_measured_says_so() -> None:
-    assert model_lines(table_of([score("base", 1.0)]), "A") == [
+    assert report_model(table_of([score("base", 1.0)]), "A").lines == [
         "A: the aligned checkpoint was not measured"
     ]
 

@@ -54,11 +54,12 @@ def found(readout: Any, setting: Setting = SETTING, lab: TinyLab | None = None) 
 # ---- what is read
 
 
-def test_every_layer_of_the_pair_in_the_first_pool_and_the_last_layer_in_the_others() -> None:
+def test_every_layer_of_the_pair_and_the_last_layer_of_the_others_in_each_pool() -> None:
     for readout in ("aligned", "base"):
         shape = [(r.pool, r.layer, r.last) for r in found(readout)]
-        profile = [("mean", layer, layer == LAYERS - 1) for layer in range(LAYERS)]
-        assert shape == [*profile, ("last", LAYERS - 1, True)]
+        assert shape == [
+            (pool, layer, layer == LAYERS - 1) for pool in SETTING.pools for layer in range(LAYERS)
+        ]
     shape = [(r.pool, r.layer, r.last) for r in found("random")]
     assert shape == [("mean", LAYERS - 1, True), ("last", LAYERS - 1, True)]
 
@@ -71,9 +72,10 @@ def test_the_states_are_the_models_own() -> None:
 
 def test_a_mixture_is_learned_on_other_prompts_and_read_on_these() -> None:
     setting = replace(SETTING, layer_pooling="sparsemax")
-    *plain, mixed, other = found("aligned", setting)
-    assert [r.layer_weights for r in (*plain, other)] == [None] * (LAYERS + 1)
-    assert (mixed.layer, mixed.last, mixed.pool, other.pool) == (None, False, "mean", "last")
+    every = found("aligned", setting)
+    plain, mixed = [*every[:LAYERS], *every[LAYERS + 1 :]], every[LAYERS]
+    assert [r.layer_weights for r in plain] == [None] * 2 * LAYERS
+    assert (mixed.layer, mixed.last, mixed.pool) == (None, False, "mean")
     one = model("A", "aligned")
     elsewhere = prompts("selection")
     seen = capture(
@@ -158,7 +160,8 @@ def test_scores_are_those_of_the_metric_on_the_models_states() -> None:
 
 
 def test_tests_and_probes_are_at_the_headline_layer_alone() -> None:
-    first, *_, last, other = found("aligned")
+    every = found("aligned")
+    first, last, other = every[0], every[LAYERS - 1], every[-1]
     early = {s.axiom: s for s in scored(first, "native", SETTING, PROMPTS, 0).scores}
     late = {s.axiom: s for s in scored(last, "native", SETTING, PROMPTS, 0).scores}
     one = AXIOMS[0]
@@ -172,7 +175,7 @@ def test_tests_and_probes_are_at_the_headline_layer_alone() -> None:
 
 def test_the_published_score_is_on_the_headline_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     setting = replace(SETTING, tsne=True)
-    last, other = found("aligned", setting)[LAYERS - 1 :]
+    last, *_, other = found("aligned", setting)[LAYERS - 1 :]
     assert "perplexity" in str(refused(lambda: scored(last, "native", setting, PROMPTS, 0)))
     values = {a: float(i) for i, a in enumerate([*AXIOMS, "pooled"])}
     monkeypatch.setattr(
