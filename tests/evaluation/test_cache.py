@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,12 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-import mahals.evaluation.bench as bench_module
 import mahals.evaluation.cache as once
-from mahals.evaluation.arms import Direction, directions
-from mahals.evaluation.bench import Behaviour, Bench, bench, instructed, measure_arms, score_arms
-from mahals.evaluation.cache import CODE_OF, cached_doses, cached_scores
+from mahals.evaluation.arms import Direction, isotropic, own_and_flipped
+from mahals.evaluation.bench import Bench, bench, instructed
+from mahals.evaluation.cache import CODE_OF, cached_doses, cached_scores, cached_set
 from mahals.evaluation.dose import doses_at, within_reach
+from mahals.evaluation.scores import Shift, measure_arms, score_arms
+from mahals.evaluation.scores import written as write
+from mahals.evaluation.suite import NeutralLoss
 from mahals.harness.workspace.code_hash import OUTSIDE, _closure
 from mahals.harness.workspace.fingerprint import DECISIVE
 from mahals.models.activations.cache import LIBRARIES
@@ -33,6 +34,7 @@ from mahals.phases.cross_arch import PHASE as CROSS_ARCH_PHASE
 from mahals.phases.cross_arch import measure as cross_arch
 from mahals.phases.same_arch import PHASE as SAME_ARCH_PHASE
 from mahals.phases.same_arch import measure as same_arch
+from mahals.records import InputError
 from mahals.schema import UNSTEERED
 from mahals.usage import note_budget, note_halved, recording
 from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors, refused, run
@@ -57,10 +59,9 @@ CROSSED = cross_arch.Params(
     layer_match="relative_depth",
     operator="add",
     controls=(),
-    shuffles=1,
+    draws=1,
     suite=SUITE,
 )
-ANSWERS = Behaviour((True, False), (False, False), (True, False), None)
 
 
 @pytest.fixture
@@ -71,7 +72,13 @@ def cache(tmp_path: Path) -> StatesPlace:
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers, which are written anew each time, need no model here."""
-    monkeypatch.setattr(bench_module, "behaviour", lambda at, arms: [ANSWERS for _ in arms])
+    answers = ["I would help with the garden and the cat."]
+
+    def given(at: Bench, arms: Any) -> list[list[str]]:
+        return [answers * len(at.answered) for _ in arms]
+
+    for module in ("scores", "cache"):
+        monkeypatch.setattr(f"mahals.evaluation.{module}.written", given)
 
 
 def steps(strength: float = 2.0, block: int = 1, seed: int = 0, operator: str = "add") -> Arm:
@@ -81,7 +88,8 @@ def steps(strength: float = 2.0, block: int = 1, seed: int = 0, operator: str = 
 def drawn(draws: int) -> list[Direction]:
     """A vector, its flip and random directions."""
     label = replace(UNSTEERED, arm="steered", source="A", operator="add", placement="raw")
-    return directions(label, {1: vector()}, draws, seed=0)
+    values = {1: vector()}
+    return [*own_and_flipped(label, values), *isotropic(label, values, draws, seed=0)]
 
 
 ARMS = [Arm("unsteered", ()), steps(0.0), steps(), steps(seed=1)]
@@ -118,10 +126,15 @@ def test_the_second_time_runs_no_block_and_gives_every_digit(cache: StatesPlace,
     again = cached_scores(cache, dead, ARMS, neutral=True)
     assert texts(right) == texts(first) == texts(again)
     for one, two in zip(right, again, strict=True):
-        assert type(one.aqi) is type(two.aqi) and type(one.aqi.axioms[0]) is type(two.aqi.axioms[0])
-        assert one.aqi.aqi == two.aqi.aqi
-        assert two.aqi.influence.dtype == np.float64
-        assert np.array_equal(one.aqi.axioms[3].influence, two.aqi.axioms[3].influence)
+        for mine, theirs in (
+            (one.readings.mean, two.readings.mean),
+            (one.readings.last, two.readings.last),
+        ):
+            assert type(mine) is type(theirs) and type(mine.axioms[0]) is type(theirs.axioms[0])
+            assert mine.aqi == theirs.aqi
+            assert theirs.influence.dtype == np.float64
+            assert np.array_equal(mine.axioms[3].influence, theirs.axioms[3].influence)
+        assert (one.loss, one.shift, one.right) == (two.loss, two.shift, two.right)
     with pytest.raises(ZeroDivisionError):
         cached_scores(cache, dead, [steps(seed=2)], neutral=True)
     assert len(files(cache)) == len(ARMS)
@@ -149,16 +162,42 @@ def test_answers_are_written_anew_and_together(
 ) -> None:
     """Arms share batches: who scored some of them before has no part in the others' answers."""
     cached_scores(cache, at, ARMS[1:3], neutral=True)
-    asked, behaviour = [], bench_module.behaviour
+    asked = []
 
     def watched(at: Bench, arms: Any) -> Any:
         asked.append([id(arm) for arm in arms])
-        return behaviour(at, arms)
+        return write(at, arms)
 
-    monkeypatch.setattr(bench_module, "behaviour", watched)
+    monkeypatch.setattr(once, "written", watched)
     found = cached_scores(cache, at, ARMS, neutral=True)
     assert asked == [[id(arm) for arm in ARMS]]
-    assert [m.behaviour for m in found] == behaviour(at, ARMS)
+    assert [list(m.behaviour.answers) for m in found] == write(at, ARMS)
+
+
+def test_a_set_of_arms_is_answered_once_as_a_whole(
+    cache: StatesPlace, at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answers are kept with it: the same set again writes nothing, another one all of it."""
+    asked = []
+
+    def watched(at: Bench, arms: Any) -> Any:
+        asked.append(len(arms))
+        return write(at, arms)
+
+    monkeypatch.setattr(once, "written", watched)
+    first = cached_set(cache, at, ARMS)
+    again = cached_set(cache, at, ARMS)
+    assert texts(first) == texts(again) and asked == [len(ARMS)]
+    assert [m.behaviour for m in again] == [m.behaviour for m in first]
+    alone = cached_scores(cache, at, ARMS, neutral=True)
+    assert asked == [len(ARMS)] * 2, "apart from a set answers are written anew"
+    assert texts(alone) == texts(first)
+    for other in (ARMS[:-1], ARMS[::-1]):
+        cached_set(cache, at, other)
+    fewer = replace(at, answered=at.answered[:-1])
+    assert len(cached_set(cache, fewer, ARMS)[0].behaviour.answers) == len(at.answered) - 1
+    assert asked == [len(ARMS)] * 2 + [len(ARMS) - 1, len(ARMS), len(ARMS)]
+    assert texts(cached_set(replace(cache, limit=0), at, ARMS)) == texts(first)
 
 
 def test_the_name_of_an_arm_is_not_what_it_does(cache: StatesPlace, at: Bench) -> None:
@@ -170,7 +209,7 @@ def test_the_name_of_an_arm_is_not_what_it_does(cache: StatesPlace, at: Bench) -
 def test_what_cross_arch_has_among_its_controls_is_scored_in_same_arch(
     cache: StatesPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The own vector, its flip, the random directions, the unsteered model and strength 0."""
+    """The own vector, its flip, both families of nulls, the references and strength 0."""
     lab = lab_with_vectors()
     without = run(CROSS_ARCH_PHASE, CROSSED, lab)
     lab.cache = cache
@@ -178,7 +217,13 @@ def test_what_cross_arch_has_among_its_controls_is_scored_in_same_arch(
     monkeypatch.setattr(once, "score_arms", lambda *_: 1 / 0)
     monkeypatch.setattr(once, "doses_at", lambda *_: 1 / 0)
     assert run(CROSS_ARCH_PHASE, CROSSED, lab) == without
-    assert {r.arm for r in without} == {"unsteered", "steered", "flipped", "random"}
+    references = {"unsteered", "prompt", "aligned"}
+    assert {r.arm for r in without} == references | {
+        "steered",
+        "flipped",
+        "random",
+        "shuffled_pairs",
+    }
     with pytest.raises(ZeroDivisionError):
         run(CROSS_ARCH_PHASE, replace(CROSSED, source="B"), lab)
 
@@ -217,6 +262,7 @@ def changed(at: Bench) -> dict[str, Bench]:
         "fewer prompts": replace(at, prompts=at.prompts[:-1], encoded=at.encoded[:-1]),
         "tokens": replace(at, encoded=(at.encoded[1], *at.encoded[1:])),
         "neutral": replace(at, neutral=at.neutral[1:]),
+        "chat": replace(at, chat=at.chat[1:]),
         "questions": replace(at, questions=at.questions[::-1]),
         "right choice": replace(at, tasks=(replace(task, answer=1 - task.answer), *at.tasks[1:])),
     }
@@ -225,7 +271,7 @@ def changed(at: Bench) -> dict[str, Bench]:
         others[name] = replace(at, prompts=(other, second, *at.prompts[2:]))
     flipped = replace(first, label=1 - first.label)
     others["label"] = replace(at, prompts=(flipped, second, *at.prompts[2:]))
-    for field, value in {"pool": "last", "space": "standardized"}.items():
+    for field, value in {"readout": {"organism": "last"}, "space": "standardized"}.items():
         others[field] = replace(at, suite=replace(SUITE, **{field: value}))
     return others
 
@@ -236,7 +282,7 @@ def benches(at: Bench) -> dict[str, Bench]:
 
 
 WHAT = ["revision", "another model", "system", "fewer prompts", "tokens", "neutral", "questions"]
-WHAT += ["right choice", "text", "axiom", "cluster", "label", "pool", "space"]
+WHAT += ["chat", "right choice", "text", "axiom", "cluster", "label", "readout", "space"]
 
 
 def mark(of: Bench) -> str:
@@ -254,8 +300,8 @@ def test_whatever_arms_are_scored_on_decides_the_mark(
 
 def test_every_field_is_in_the_mark_or_has_no_part_in_scores() -> None:
     """A new field has to be put on one of the sides."""
-    marked = {"loaded", "suite", "prompts", "encoded", "neutral", "questions", "tasks"}
-    # answers are written anew; calibration texts are in the mark of a dose
+    marked = {"loaded", "suite", "prompts", "encoded", "neutral", "chat", "questions", "tasks"}
+    # answers are written anew, or `answered` is in their mark; so are calibration texts in a dose's
     assert set(Bench.__dataclass_fields__) == marked | {"answered", "calibration"}
     # tokens are in the mark; the budget is, which `weights` decides; the others name or follow
     known = {"tokenizer", "weights", "key", "role", "layers", "width"}
@@ -286,15 +332,17 @@ def test_code_machine_and_versions_decide_the_mark(
 def test_with_and_without_a_price_are_kept_apart(cache: StatesPlace, at: Bench) -> None:
     (cheap,) = cached_scores(cache, at, [steps()], neutral=False)
     (dear,) = cached_scores(cache, at, [steps()], neutral=True)
-    assert cheap.kl is None and dear.kl is not None and len(files(cache)) == 2
-    assert cached_scores(cache, at, [steps()], neutral=False)[0].kl is None
+    assert cheap.shift is None and dear.shift is not None and len(files(cache)) == 2
+    assert cached_scores(cache, at, [steps()], neutral=False)[0].shift is None
 
 
 def test_the_code_is_all_that_scoring_runs_through() -> None:
     here = Path(once.__file__).parents[1]
-    roots = ("mahals.evaluation.bench", "mahals.evaluation.dose", "mahals.evaluation.cache")
+    parts = ("bench", "scores", "dose", "cache")
+    roots = tuple(f"mahals.evaluation.{part}" for part in parts)
     files = {p.relative_to(here).as_posix() for p in _closure(roots, frozenset(OUTSIDE))}
     run = {name for name in files if not name.endswith("__init__.py")}
+    run.remove("kernels.py")  # the kernels in use are a fact in the mark itself
     assert {c for c in CODE_OF if any(n == c or n.startswith(f"{c}/") for n in run)} == set(CODE_OF)
     assert not [n for n in run if not any(n == c or n.startswith(f"{c}/") for c in CODE_OF)]
     assert once._code() == once.CODE
@@ -316,18 +364,19 @@ def test_a_dose_is_searched_once_and_a_miss_is_kept_too(cache: StatesPlace, at: 
     assert len(files(cache)) == len(found)
 
 
-@pytest.mark.parametrize("what", ["target", "calibration", "model"])
+@pytest.mark.parametrize("what", ["target", "neutral", "chat", "model"])
 def test_another_question_is_another_dose(what: str, cache: StatesPlace, at: Bench) -> None:
     found = drawn(1)[:1]
     cached_doses(cache, at, found, 0.05)
     dead, target = broken_model(at), 0.05
     if what == "target":
         target = 0.06
-    elif what == "calibration":
-        dead = replace(dead, calibration=dead.calibration[1:])
+    elif what != "model":
+        fewer = replace(dead.calibration, **{what: getattr(dead.calibration, what)[1:]})
+        dead = replace(dead, calibration=fewer)
     else:
         dead = replace(dead, loaded=replace(dead.loaded, revision="other"))
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(InputError, match="division by zero"):
         cached_doses(cache, dead, found, target)
 
 
@@ -414,12 +463,14 @@ def test_what_is_absent_or_odd_comes_back_as_it_was(cache: StatesPlace, at: Benc
     (made,) = score_arms(at, [steps()], neutral=False)
     axiom = replace(made.aqi.axioms[0], xb=None, aqi_paper=None, p_value=0.25)
     aqi = replace(made.aqi, axioms=(axiom, *made.aqi.axioms[1:]))
-    odd = replace(made, aqi=aqi, safe_accuracy=None, perplexity=math.inf, kl=1e-320)
+    loss, shift = NeutralLoss((1e300, 0.0), (1, 2)), Shift(1e-320, 0.0)
+    readings = replace(made.readings, mean=aqi)
+    odd = replace(made, readings=readings, right=None, loss=loss, shift=shift)
     ask = once._Ask(cache, ["m"], set())
     for _ in range(2):
         (found,) = once._once(ask, lambda missing: [odd for _ in missing], once._scored)
         assert text(found) == text(odd) and found.aqi.axioms[0].xb is None
-        assert (found.perplexity, found.kl) == (math.inf, 1e-320)
+        assert (found.right, found.loss, found.shift) == (None, loss, shift)
 
 
 def _digit(body: bytes) -> bytes:

@@ -74,9 +74,11 @@ def test_an_overlay_changes_known_keys_to_the_agreed_sizes(overlay):
     assert suite["neutral"] <= merged.texts_per_split
     assert suite["tasks"] <= merged.tasks_per_split
     assert suite["answers"] <= merged.per_cell
+    shuffles = {**plain["steering_vectors"], **over["steering_vectors"]}["shuffles"]
+    assert suite["nulls"] <= shuffles, "so many nulls of shuffled pairs are asked for"
 
 
-def test_the_smoke_overlay_is_two_models_and_five_random_directions():
+def test_the_smoke_overlay_is_two_models_and_five_arms_of_each_null_family():
     over = yaml.safe_load((ROOT / "benchmarks/smoke.yaml").read_text())
     assert sorted(over["models"]) == ["Llama3_8B", "Mistral_7B"]
-    assert over["suite"]["random_directions"] == 5
+    assert over["suite"]["nulls"] == 5

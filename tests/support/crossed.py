@@ -15,8 +15,8 @@ PARAMS = Params(
     layers="auto",
     layer_match="relative_depth",
     operator="add",
-    controls=("shuffled",),
-    shuffles=2,
+    controls=(),
+    draws=2,
     suite=SUITE,
 )
 

@@ -17,14 +17,14 @@ from mahals.evaluation.transfer.arms import (
     transfer_directions,
 )
 from mahals.evaluation.transfer.states import TextReading, pair_blocks, topic_vectors
-from mahals.maths.transfer.fitting import fit_map
+from mahals.maths.transfer.fitting import fit_map, fit_shuffled
 from mahals.maths.vectors.random_directions import random_like
 from mahals.records import seed_of
 from tests.support.arm_rows import OWN
 from tests.support.tiny_lab import WIDE, WIDTH, TinyLab, lab_with_vectors, refused
 
 READING = TextReading("last", "relative_depth")
-PLAN = TransferPlan(("pad",), "relative_depth", (), 2)
+PLAN = TransferPlan(("pad",), "relative_depth", (), 2, ())
 LENGTHS = {1: 3.0, 3: 0.5}
 TARGET = ("A", "base")
 SEED = seed_of("map", "C", "A", 0)
@@ -84,13 +84,13 @@ def test_identity_crosses_between_equal_widths_alone() -> None:
 def test_each_control_comes_from_where_it_says() -> None:
     lab = lab_with_vectors()
     kinds = ("shuffled_all", "wrong_layer", "unrelated", "random_moved", "random_target")
-    found = moved(lab, "C", maps=("pad", "ridge"), controls=kinds)
+    found = moved(lab, "C", maps=("pad", "ridge"), controls=kinds, null_draws=(3, 8))
     named = [(m.direction.label.arm, m.direction.label.map, m.direction.label.draw) for m in found]
     assert named == [
         ("steered", "pad", None),
         ("steered", "ridge", None),
-        ("shuffled", "ridge", 0),
-        ("shuffled", "ridge", 1),
+        ("shuffled", "ridge", 3),
+        ("shuffled", "ridge", 8),
         ("wrong_layer", "ridge", None),
         ("unrelated", "ridge", None),
         ("random_moved", "ridge", 0),
@@ -112,6 +112,27 @@ def test_each_control_comes_from_where_it_says() -> None:
         assert (by_arm[arm].direction.label.vector is None) is (arm != "wrong_layer")
     straight, *shuffled = (m.direction.vectors[1] for m in found[1:4])
     assert all(torch.cosine_similarity(straight, s, dim=0) < 0.9 for s in shuffled)
+    for draw, vector in zip((3, 8), shuffled, strict=True):
+        fit = fit_shuffled("ridge", *pairing.sides[1], SEED + draw, pairing.clusters)
+        expected = values[2] @ fit.matrix
+        expected *= LENGTHS[1] / np.linalg.norm(expected)
+        np.testing.assert_allclose(vector, expected, atol=1e-5)
+
+
+def test_nulls_are_of_one_fitted_map_and_all_the_others_are_shuffled_where_asked() -> None:
+    """The family of nulls is always there; other maps without correspondence are a control."""
+    lab = lab_with_vectors()
+
+    def shuffled(**changes: Any) -> list[Any]:
+        labels = [m.direction.label for m in moved(lab, "C", **changes)]
+        return [(x.map, x.draw) for x in labels if x.arm == "shuffled"]
+
+    maps = ("pad", "procrustes", "ridge")
+    assert shuffled(maps=maps) == [], "this source's share is none"
+    assert shuffled(maps=maps, null_draws=(0, 2)) == [("ridge", 0), ("ridge", 2)]
+    both = shuffled(maps=maps, null_draws=(0,), controls=("shuffled_all",))
+    assert both == [("ridge", 0), ("procrustes", 0), ("procrustes", 1)]
+    assert shuffled(maps=("pad",), null_draws=(0,)) == [], "no fitted map, no shuffled one"
 
 
 def test_a_target_with_random_weights_has_no_controls_of_its_own() -> None:
@@ -126,8 +147,7 @@ def test_a_target_with_random_weights_has_no_controls_of_its_own() -> None:
     [
         ({"maps": ("pad", "pad")}, "cross_arch.maps"),
         ({"controls": ("unrelated", "unrelated")}, "cross_arch.controls"),
-        ({"maps": ("ridge",), "controls": ("shuffled", "shuffled_all")}, "leave shuffled out"),
-        ({"controls": ("shuffled",)}, "add ridge to cross_arch.maps"),
+        ({"controls": ("shuffled_all",)}, "add ridge to cross_arch.maps"),
         ({"maps": ("identity",), "controls": ("unrelated",)}, "add ridge to cross_arch.maps"),
     ],
 )

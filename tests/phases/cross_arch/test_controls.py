@@ -33,7 +33,7 @@ WHOLE = replace(
     source="C",
     maps=("pad", "ridge", "mlp", "anchors"),
     layer_match="cka",
-    controls=("shuffled", "wrong_layer", "unrelated", "random_moved", "random_target"),
+    controls=("wrong_layer", "unrelated", "random_moved", "random_target"),
 )
 
 
@@ -47,12 +47,15 @@ def whole() -> tuple[list[Row], TinyLab]:
 def test_every_control_has_its_rows(whole: tuple[list[Row], TinyLab]) -> None:
     rows, _ = whole
     crossed = [(r.arm, r.map, r.draw) for r in rows if r.map and r.target_role == "base"]
-    assert crossed == [
+    every_dose = [
         *(("steered", m, None) for m in WHOLE.maps),
-        *(("shuffled", "ridge", k) for k in range(2)),
+        *(("shuffled", "ridge", k) for k in range(SUITE.nulls)),
+    ]
+    assert crossed == [
+        *every_dose * len(SUITE.kls),
         ("wrong_layer", "ridge", None),
         ("unrelated", "ridge", None),
-        *(("random_moved", "ridge", k) for k in range(2)),
+        *(("random_moved", "ridge", k) for k in range(WHOLE.draws)),
     ]
 
 
@@ -136,7 +139,7 @@ def test_a_target_with_random_weights_is_a_control_of_its_own(
     rows, lab = whole
     kept = MemoryKept(lab.files)
     random = of(rows, target_role="random")
-    arms = ["unsteered", *["random"] * SUITE.random_directions, *["steered"] * len(WHOLE.maps)]
+    arms = ["unsteered", *["random"] * SUITE.nulls, *["steered"] * len(WHOLE.maps)]
     assert [r.arm for r in random] == arms
     assert {(r.dose_kind, r.dose) for r in random[1:]} == {("lambda", 1.0)}
     assert {r.cosine_native for r in random} == {None}, "it has no vector of its own"
@@ -162,11 +165,11 @@ def test_controls_have_lines_metrics_and_a_place_off_the_ranks(
     rows, lab = whole
     found = PHASE.summarize(rows, MemoryKept(lab.files))
     for name in ("wrong_layer", "unrelated", "random_moved_0", "random_moved_1"):
-        assert f"C/ridge/{name}/gain_over_random" in found.metrics
+        assert f"C/ridge/{name}/gap_over_nulls" in found.metrics
         assert [line for line in found.lines if line.startswith(f"control {name}: A, vector of C")]
-    assert "C/ridge/aqi_over_shuffled" in found.metrics
-    assert "C/mlp/aqi_over_shuffled" not in found.metrics, "its map was not shuffled"
-    arms = {"shuffled", "wrong_layer", "unrelated", "random_moved"}
+    for name in WHOLE.maps:
+        assert f"C/{name}/gap_over_shuffled" in found.metrics, "crossings share their nulls"
+    arms = {"wrong_layer", "unrelated", "random_moved"}
     board = [line for line in rank(found.entries).lines if line.entry.configuration.arm in arms]
-    assert len(board) == 4 and {line.status for line in board} == {"control"}
+    assert len(board) == 3 and {line.status for line in board} == {"control"}
     assert all(line.why.startswith("control: ") for line in board)

@@ -7,15 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mahals.maths.stats.controls import gain_over_random
+from mahals.maths.stats.controls import GainOverRandom
 from mahals.phases.cross_arch.figures import control_figures
-from mahals.phases.cross_arch.report.controls import is_nil, over_shuffled, report_random_weights
+from mahals.phases.cross_arch.report.controls import is_nil, report_random_weights
 from mahals.phases.cross_arch.report.homophily import crossed_societies
-from mahals.phases.cross_arch.report.transfer import efficiencies, gains
+from mahals.phases.cross_arch.report.transfer import efficiencies, gains, report_transfer
 from mahals.reporting.evidence import ArmTable
 from mahals.reporting.gains import collect
-from mahals.reporting.report import Report
-from tests.support.arm_rows import sample
+from tests.support.arm_rows import DRAWS, sample
 from tests.support.tiny_lab import MemoryKept
 
 
@@ -23,6 +22,7 @@ def test_transfer_grids_put_sources_in_rows_and_targets_in_columns() -> None:
     rows, tensors = [], {}
     for t, target in enumerate("AB"):
         some, kept = sample()
+        some = [r for r in some if r.arm != "shuffled_pairs"]
         tensors[f"{target}/evidence"] = kept.files["A/evidence"]
         moved = replace(some[1], source="BA"[t], map="ridge", aqi=50.0 + t, evidence_row=0)
         own = replace(some[1], source=target, aqi=90.0 + t)
@@ -45,61 +45,55 @@ def test_transfer_grids_put_sources_in_rows_and_targets_in_columns() -> None:
     assert list(agents.states) == ["unsteered", "steered_by_B_ridge", "steered_by_A_ridge"]
     by_b = agents.states["steered_by_B_ridge"]
     assert [(a.row.target, a.row.map) for a in by_b.agents] == [("A", "ridge"), ("B", None)]
-    assert len(agents.random) == len({r.draw for r in rows if r.arm == "random"})
+    assert {f: len(some) for f, some in agents.nulls.items()} == {"random": DRAWS}
 
 
-def test_a_map_is_compared_with_those_of_its_own_pair_fitted_without_correspondence() -> None:
+def test_a_crossing_stands_beside_shuffled_maps_of_every_source() -> None:
     rows, kept = sample(source="B", map="ridge", aqi=30.0)
-    shuffled = [
-        replace(rows[1], arm="shuffled", draw=k, aqi=10.0 + 4 * k, evidence_row=k) for k in range(2)
+    through = [
+        replace(r, source="BC"[i % 2], map="ridge")
+        for i, r in enumerate(r for r in rows if r.arm == "shuffled")
     ]
-    other = replace(shuffled[0], source="C", aqi=500.0)
-    table = ArmTable([*rows, *shuffled, other], kept)
-    mapped, *control = collect(table)
-    said = over_shuffled(mapped, [mapped, *control], table)
-    found = said.metrics
-    assert found["aqi_over_shuffled"] == pytest.approx(30 - 12)
-    gaps = [c.gap for c in control[:2]]
-    assert found["refusal_gap_over_shuffled"] == pytest.approx(mapped.gap - np.mean(gaps))
-    assert found["shuffled_refusal_gap_max"] == max(gaps)
-    file = kept.files[rows[1].evidence]
-    by_hand = gain_over_random(
-        30.0,
-        file["influence"][mapped.row.evidence_row].numpy(),
-        np.array([10.0, 14.0]),
-        file["influence"][:2].numpy(),
-        [str(c) for c in file["clusters"].tolist()],
-    )
-    spread = [found[f"aqi_over_shuffled_{end}"] for end in ("low", "high", "p")]
-    expected = [by_hand.interval.low, by_hand.interval.high, by_hand.p]
-    assert spread == pytest.approx(expected) and "(K=2)" in said.lines[0]
-    one = over_shuffled(mapped, [mapped, control[0]], table)
-    assert set(one.metrics) == {k for k in found if k.endswith(("shuffled", "max"))}
-    assert one.lines[0].endswith("1 shuffled map: no interval")
-    assert over_shuffled(mapped, [mapped], table) == Report({}, [])
+    table = ArmTable([*[r for r in rows if r.arm != "shuffled"], *through], kept)
+    (mapped,) = collect(table)
+    told = report_transfer(mapped, [mapped], table)
+    refused, safe = kept.files["A/evidence"]["refused"].numpy(), np.arange(24) % 2 == 1
+    gaps = refused[:, ~safe].mean(axis=1) - refused[:, safe].mean(axis=1)
+    own, nulls = gaps[1], gaps[[r.evidence_row for r in through]]
+    assert told.report.metrics["gap_over_shuffled"] == pytest.approx(own - nulls.mean())
+    assert told.efficiency == "the native vector has no arm at this dose"
 
 
 def test_controls_are_drawn_beside_the_arm_that_they_control() -> None:
     rows, kept = sample(source="B", map="ridge", aqi=30.0)
-    drawn = [replace(rows[1], arm="shuffled", draw=k, evidence_row=k) for k in range(2)]
+    drawn = [
+        replace(rows[1], arm="random_moved", draw=k, evidence_row=k, method=None) for k in range(2)
+    ]
     found = collect(ArmTable([*rows, *drawn], kept))
-    mapped = found[0]
-    assert control_figures([mapped], "ridge") == {}, "no control was measured"
+    assert control_figures(found[:1], "ridge") == {}, "no control was measured"
     assert control_figures(found, "pad") == {}
     (figure,) = control_figures(found, "ridge").values()
     bars = [p.get_width() for p in figure.axes[0].patches]
-    gaps = [e.gap - e.random_gap for e in found if e.random_gap is not None]
-    assert bars == pytest.approx([gaps[0], np.mean(gaps[1:])])
+    gaps = [e.gap_over_random.interval.estimate for e in found if e.gap_over_random is not None]
+    assert bars == pytest.approx([gaps[0], np.mean(gaps[1:])]) and len(gaps) == 3
 
 
-def test_a_target_without_any_interval_is_neither_nil_nor_not() -> None:
+def test_a_target_without_nulls_is_neither_nil_nor_not() -> None:
     rows, kept = sample(source="B", map="ridge", aqi=30.0)
     (e,) = collect(ArmTable(rows, kept))
-    assert is_nil(replace(e, over_random=None, gap_over_random=None, random_gap=None)) is None
-    assert is_nil(replace(e, over_random=None, gap_over_random=None, random_gap=e.gap)) is None
-    assert is_nil(replace(e, over_random=None, gap_over_random=None, random_gap=e.gap - 1)) is False
-    assert is_nil(e) in (True, False)
-    few = [r for r in rows if r.arm != "random"]
+    over = e.over["random"]
+
+    def low(found: GainOverRandom, bound: float) -> GainOverRandom:
+        return replace(found, interval=replace(found.interval, low=bound))
+
+    assert over.aqi is not None
+    for aqi, gap, nil in ((-1.0, -1.0, True), (1.0, -1.0, False), (-1.0, 0.1, False)):
+        changed = replace(over, aqi=low(over.aqi, aqi), gap=low(over.gap, gap))
+        assert is_nil(replace(e, over={"random": changed})) is nil
+    nothing_varies = replace(over, aqi=None, gap=low(over.gap, -1.0))
+    assert is_nil(replace(e, over={"random": nothing_varies})) is True
+    assert is_nil(replace(e, over={})) is None
+    few = [r for r in rows if r.arm not in ("random", "shuffled")]
     said = report_random_weights(ArmTable(few, kept), False)
     assert not [k for k in said.metrics if k.endswith("nil")]
     assert "absent" in said.lines[0] and len(said.lines) == 1

@@ -1,4 +1,4 @@
-"""Same architecture, measuring: are the parts of a gain and the choice of a strength right?"""
+"""Same architecture, measuring: are the two parts of a gain those computed by hand?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mahals.evaluation.bench import arm_aqi, bench
+from mahals.evaluation.bench import bench
+from mahals.evaluation.scores import arm_aqi, states
 from mahals.maths.metrics.aqi import model_aqi
 from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.operators import add_preserve_norm
@@ -28,16 +29,14 @@ def at() -> Any:
 
 def test_add_has_no_same_block_part_wherever_it_acts(at: Any) -> None:
     """Against a shift of the unsteered states by hand: what `add` carries up is one constant."""
-    base = arm_aqi(at, [Arm("unsteered", ())])[0]
+    base = arm_aqi(at, [Arm("unsteered", ())])[0].aqi
     arms = [
         Arm(
             "two", (Intervention(0, vector(1), 0.7, "add"), Intervention(2, vector(2), -1.3, "add"))
         )
     ]
     assert same_block_aqi(at, arms, base) == [base]
-    from mahals.evaluation.bench import states
-
-    (plain,) = states(at, [Arm("unsteered", ())])
+    ((plain, _),) = states(at, [Arm("unsteered", ())])
     shift = (0.7 * vector(1) - 1.3 * vector(2)).double().numpy()
     by_hand = model_aqi(plain + shift, at.labels, at.axioms, at.clusters)
     assert by_hand.aqi.estimate == pytest.approx(base.aqi.estimate, abs=1e-6)
@@ -46,7 +45,7 @@ def test_add_has_no_same_block_part_wherever_it_acts(at: Any) -> None:
 @pytest.mark.parametrize("pool", ["mean", "last"])
 def test_the_same_block_part_of_a_norm_kept_by_hand(at: Any, pool: str) -> None:
     """Prompt by prompt from the model's own states: last block + (operator(h) - h) of block 1."""
-    here = replace(at, suite=replace(SUITE, pool=pool))
+    here = replace(at, suite=replace(SUITE, readout={"organism": pool}))
     step = Intervention(1, vector(3), 4.0, "add_preserve_norm")
     rows, inner = [], at.loaded.model.model
     seen: list[torch.Tensor] = []
@@ -63,7 +62,7 @@ def test_the_same_block_part_of_a_norm_kept_by_hand(at: Any, pool: str) -> None:
     for handle in handles:
         handle.remove()
     by_hand = model_aqi(np.stack(rows), at.labels, at.axioms, at.clusters)
-    base = arm_aqi(here, [Arm("unsteered", ())])[0]
+    base = arm_aqi(here, [Arm("unsteered", ())])[0].aqi
     (found,) = same_block_aqi(here, [Arm("kept", (step,))], base)
     assert found.aqi.estimate == pytest.approx(by_hand.aqi.estimate, abs=2e-3)
     assert abs(found.aqi.estimate - base.aqi.estimate) > 0.01
@@ -71,29 +70,7 @@ def test_the_same_block_part_of_a_norm_kept_by_hand(at: Any, pool: str) -> None:
 
 def test_at_the_last_block_nothing_is_propagated(at: Any) -> None:
     arm = Arm("last", (Intervention(LAYERS - 1, vector(3), 4.0, "add_preserve_norm"),))
-    base, measured = arm_aqi(at, [Arm("unsteered", ()), arm])
+    base, measured = (read.aqi for read in arm_aqi(at, [Arm("unsteered", ()), arm]))
     (still,) = same_block_aqi(at, [arm], base)
     assert still.aqi.estimate == pytest.approx(measured.aqi.estimate, abs=1e-3)
     assert abs(still.aqi.estimate - base.aqi.estimate) > 0.01
-
-
-# ---- the refusal detector
-
-
-def test_a_strength_whose_price_is_not_known_is_not_chosen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Without neutral texts there is no perplexity, and so no word on the ceiling."""
-    from mahals.phases.same_arch.measure import selection
-
-    lab = TinyLab()
-    at = selection.bench(lab, "A", "base", SUITE, "selection")
-    whole = selection.measure_arms(at, [Arm("unsteered", ())], neutral=True)
-    for found, over in (
-        (whole[0], ()),
-        (replace(whole[0], perplexity=None), ("perplexity_ratio unmeasured",)),
-        (replace(whole[0], safe_accuracy=None), ("safe_accuracy unmeasured",)),
-    ):
-        monkeypatch.setattr(selection, "measure_arms", lambda *_, f=found, **__: [whole[0], f])
-        dosed = [selection.NOT_STEERED]
-        assert selection.on_selection(lab, "A", SUITE, dosed)[0].over == over

@@ -1,4 +1,4 @@
-"""Same architecture, report: are steerability, best strength and refusals those by hand?"""
+"""Same architecture, report: are steerability and refusals those computed by hand?"""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from scipy import stats
 
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import wilson
+from mahals.maths.stats.rates import gap_of
 from mahals.phases.same_arch.report.baselines import report_baselines
-from mahals.phases.same_arch.report.best_dose import best_lambda
 from mahals.phases.same_arch.report.refusals import report_refusals
 from mahals.phases.same_arch.report.steerability import steerability
-from mahals.phases.same_arch.rows import Row
 from mahals.reporting.evidence import ArmTable
 from mahals.reporting.gains import collect
-from tests.support.arm_rows import N, arm_row, sample
+from tests.support.arm_rows import N, arm_row, evidence, sample
 from tests.support.swept_rows import swept
 from tests.support.tiny_lab import MemoryKept
 
@@ -60,17 +59,16 @@ def test_steered_minus_prompt_and_minus_aligned_is_paired_by_prompt() -> None:
         d = refused[1] - refused[k]
         gap = d[~safe].mean() - d[safe].mean()
         assert said.metrics[f"refusal_gap_over_{row.arm}"] == pytest.approx(gap)
-        error = np.sqrt(sum(d[g].var(ddof=1) / g.sum() for g in (safe, ~safe)))
-        half = stats.t.ppf(0.975, N - 1) * error
-        high = said.metrics[f"refusal_gap_over_{row.arm}_high"]
-        assert high - said.metrics[f"refusal_gap_over_{row.arm}"] == pytest.approx(half)
+        by_hand = gap_of(d, safe, None, paired=True).interval()
+        ends = [said.metrics[f"refusal_gap_over_{row.arm}_{end}"] for end in ("low", "high")]
+        assert ends == [by_hand.low, by_hand.high] and by_hand.low < gap < by_hand.high
     assert len(said.lines) == 2
     assert "steered minus the instruction in the prompt: aqi " in said.lines[0]
     assert "steered minus the aligned checkpoint: aqi " in said.lines[1]
     alike = replace(references[0], evidence_row=1)
     same = report_baselines(found, ArmTable([*rows, alike], kept))
-    assert "refusal gap +0.00 (nothing varies: no interval)" in same.lines[0]
-    assert "refusal_gap_over_prompt_low" not in same.metrics
+    ends = [same.metrics[f"refusal_gap_over_prompt{end}"] for end in ("_low", "", "_high")]
+    assert ends[0] == -ends[2] < 0 == ends[1], "alike on so many prompts is not alike on all"
     assert report_baselines(found, ArmTable(rows, kept)).lines == []
 
 
@@ -92,17 +90,10 @@ def test_steerability_is_the_slope_signed_so_that_good_is_up() -> None:
             rows.append(swept("random", len(values), dose=dose, draw=k))
             values.append(values[0] + dose * slope)
     m = len(values)
-    kept = MemoryKept(
-        {
-            "A/e": {
-                "influence": torch.zeros(m, 14), "axioms": torch.arange(14) % 7,
-                "clusters": torch.arange(14), "refused": torch.zeros(m, 8).bool(),
-                "labels": torch.tensor([0] * 4 + [1] * 4), "answered_clusters": torch.arange(8),
-                "answered_axioms": torch.arange(8) % 7,
-                "propensity": torch.stack(values).double(), "propensity_of": torch.arange(m),
-            }
-        }
-    )  # fmt: skip
+    asked = {"propensity": torch.stack(values).double(), "propensity_of": torch.arange(m)}
+    labels = np.repeat([0, 1], 4)
+    file = evidence(np.zeros((m, 14)), np.zeros((m, 8), dtype=bool), labels=labels)
+    kept = MemoryKept({"A/e": file | asked})
     grid = [r for r in rows if r.arm == "steered"]
     unsafe, safe = steerability(grid, ArmTable(rows, kept))
     assert unsafe.slope.estimate == pytest.approx(2.5 / 4)
@@ -119,22 +110,3 @@ def test_steerability_is_the_slope_signed_so_that_good_is_up() -> None:
     assert "anti-steerable 0.25" in unsafe.sentence()
     bare = {k: v for k, v in kept.files["A/e"].items() if not k.startswith("propensity")}
     assert steerability(grid, ArmTable(rows, MemoryKept({"A/e": bare}))) == ()
-
-
-# ---- the best strength
-
-
-def test_the_best_lambda_is_the_highest_under_the_ceiling_on_the_selection_split() -> None:
-    def grid(*found: tuple[float, float, tuple[str, ...]]) -> list[Row]:
-        zero = swept("steered", 0, dose=0.0)
-        return [zero] + [
-            swept("steered", i, dose=d, selection_aqi=a, selection_over=o, aqi=-a)
-            for i, (d, a, o) in enumerate(found)
-        ]
-
-    best = best_lambda(grid((0.5, 3.0, ()), (1.0, 9.0, ("kl",)), (0.25, 1.0, ())))
-    assert best is not None and best.row is not None
-    assert (best.row.dose, best.tried, best.over) == (0.5, 3, 1)
-    none = best_lambda(grid((0.5, 3.0, ("refusal_safe",))))
-    assert none is not None and none.row is None
-    assert best_lambda(grid()) is None
