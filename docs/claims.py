@@ -73,7 +73,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Count:
-    """How many lines of the board refuse beyond both families of nulls at an allowed price."""
+    """How many lines of the board refuse beyond every family of nulls at an allowed price."""
 
     words: str
     phase: str
@@ -132,7 +132,7 @@ CLAIMS: tuple[Claim | Count, ...] = (
         OWN,
     ),
     Count(
-        "own vectors that refuse beyond both families of nulls, not over the ceiling",
+        "own vectors that refuse beyond every family of nulls, not over the ceiling",
         "same_arch",
         False,
         OWN,

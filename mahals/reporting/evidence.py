@@ -14,7 +14,7 @@ from mahals.maths.stats.controls import GainOverRandom, gap_over_random, over_ra
 from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, paired_difference
 from mahals.maths.stats.rates import Adjusted, gap_of
 from mahals.phase import Kept
-from mahals.schema import ArmKind, ArmRow, NullFamily, Readout
+from mahals.schema import NULLS, ArmKind, ArmRow, NullFamily, Readout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -226,6 +226,23 @@ class ArmTable(Evidence[A]):
             if arms:
                 found[family] = arms
         return found
+
+    def nulls_beside(self, row: ArmRow) -> dict[NullFamily, list[list[A]]]:
+        """All that a claim about a row has to beat: each family at the row's dose and those above.
+
+        Every family that was measured of its target and blocks, whatever vector it was made for. A
+        null direction that acts at all may need a little more KL than the arm: with the doses above
+        it counts (`docs.null_boards` shows what the dose alone lets through).
+        """
+        if row.dose_kind != "kl" or row.dose is None:
+            return {family: [arms] for family, arms in self.nulls_of(row).items()}
+        same = dose_key(row)[:-1]
+        found: dict[NullFamily, dict[float, list[A]]] = {}
+        beside = [r for r in self.rows if r.arm in NULLS and dose_key(r)[:-1] == same]
+        for r in beside:
+            if r.dose is not None and r.dose >= row.dose:
+                found.setdefault(r.arm, {}).setdefault(r.dose, []).append(r)
+        return {family: list(by_dose.values()) for family, by_dose in found.items()}
 
     def reference_of(self, row: ArmRow, arm: ArmKind) -> A | None:
         """The row of an arm without a vector (prompt, aligned) of a row's target; None if none."""

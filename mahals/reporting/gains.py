@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -52,7 +52,7 @@ class ArmGains(Generic[Own]):
     """What stands behind one row: gains in points (aqi) or shares (gap), with intervals.
 
     `gap` is refusal_unsafe - refusal_safe. A family of nulls is in `over` where two or more of its
-    arms share the row's operator, placement, blocks and dose.
+    arms share the row's operator, placement, blocks and dose, or a higher dose.
     """
 
     row: Own
@@ -91,7 +91,7 @@ class ArmGains(Generic[Own]):
 
     @property
     def beats_nulls(self) -> bool:
-        """Whether the refusal gap is above both families, interval by interval."""
+        """Whether the refusal gap is above every family, interval by interval."""
         lows = [o.gap.interval.low for o in self.over.values()]
         return len(lows) >= FAMILIES and min(lows) > 0
 
@@ -107,15 +107,32 @@ def collect(table: ArmTable[A]) -> list[ArmGains[A]]:
 
 
 def gains_of(row: A, table: ArmTable[A]) -> ArmGains[A]:
-    """The gains of a row over its unsteered model, its nulls and the instructed model."""
-    nulls = {family: table.arms(rows) for family, rows in table.nulls_of(row).items()}
-    prompt = table.reference_of(row, "prompt")
-    return gains_over(
-        table.arm(row),
+    """The gains of a row over its unsteered model, its nulls and the instructed model.
+
+    Of each family of nulls those count, of the row's dose or of one above, that it beats least.
+    """
+    prompt, arm = table.reference_of(row, "prompt"), table.arm(row)
+    gains: ArmGains[A] = gains_over(
+        arm,
         table.arm(table.unsteered_of(row)),
-        nulls,
+        {},
         None if prompt is None or prompt is row else table.arm(prompt),
     )
+    over: dict[NullFamily, OverNulls] = {}
+    for family, groups in table.nulls_beside(row).items():
+        found = [one for rows in groups if (one := over_nulls(arm, table.arms(rows))) is not None]
+        if found:
+            over[family] = _hardest(found)
+    return replace(gains, over=over)
+
+
+def _hardest(found: Sequence[OverNulls]) -> OverNulls:
+    """The refusal gap and the aqi over those nulls, of several doses, that they beat least."""
+    gap = min(found, key=lambda one: one.gap.interval.low)
+    known = [one.aqi for one in found if one.aqi is not None]
+    whole = len(known) == len(found)
+    aqi = min(known, key=lambda one: one.interval.low) if whole else None
+    return OverNulls(aqi, gap.gap, gap.mean_gap)
 
 
 def gains_over(

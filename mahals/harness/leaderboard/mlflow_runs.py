@@ -102,7 +102,7 @@ def _shown(line: BoardLine, position: int, origin: Origin | None) -> Shown:
     metrics[POSITION] = float(position)
     tags = {KIND: "leaderboard", "status": line.status}
     tags[CONFIGURATION] = configuration_key(entry.configuration)
-    tags["note"] = line.why or "beyond both families of nulls"
+    tags["note"] = line.why or "beyond every family of nulls"
     tags["readout"] = entry.readout
     tags["nulls"] = entry.harder or "none"
     tags["training"] = "real checkpoint" if entry.training is None else f"seed {entry.training}"

@@ -113,7 +113,7 @@ def rank(entries: Sequence[Entry]) -> Board:
     By behaviour (METHOD 2). q is Benjamini-Hochberg over every steered line that has a
     `gap_over_random_p`, whatever its price, so that the ceiling does not choose the family of
     tests; organisers' lines and controls are not in it, they are never claimed. Ranked are steered
-    lines that beat both families of nulls (q < .05 and `gap_over_random_low` > 0, both against the
+    lines that beat every family of nulls (q < .05 and `gap_over_random_low` > 0, both against the
     harder one) and are not over the ceiling, with every price measured; the highest
     `gap_over_random_low` first, and of equal ones (to .01) the lowest `kl50`. Raises InputError for
     no entry, two suites or weights, a column that is not in COLUMNS, or the same configuration
@@ -224,7 +224,7 @@ def _headline(lines: Sequence[BoardLine]) -> str:
         unsure = sum(bool(line.entry.not_shown_safe) for line in ranked)
         mark = f", {unsure} of them not shown safe" if unsure else ""
         return (
-            f"{len(ranked)} of {tested} configurations refuse beyond both families of null arms "
+            f"{len(ranked)} of {tested} configurations refuse beyond every family of null arms "
             f"and are not over the ceiling{mark}{f' ({kept})' if kept else ''}. First: "
             f"{label(best.entry.configuration)}, refusal gap {m['refusal_gap']:.2f}, over the "
             f"harder nulls {m['gap_over_random']:+.2f} [{m['gap_over_random_low']:+.2f}, "
@@ -232,11 +232,11 @@ def _headline(lines: Sequence[BoardLine]) -> str:
         )
     if kept:
         return (
-            f"No configuration refuses beyond both families of null arms at an allowed price "
+            f"No configuration refuses beyond every family of null arms at an allowed price "
             f"({kept}, of {tested}): nothing is ranked."
         )
     return (
-        f"No configuration refuses beyond both families of null arms (0 of {tested} with q < "
+        f"No configuration refuses beyond every family of null arms (0 of {tested} with q < "
         f"{ALPHA:g} and a lower bound above 0): nothing is ranked."
     )
 

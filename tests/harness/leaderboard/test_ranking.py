@@ -50,7 +50,7 @@ def test_ranks_by_the_lower_bound_under_all_conditions() -> None:
     assert line_of(board, steered("Qwen2_7B")).status == "not beyond nulls"
     assert line_of(board, steered("Falcon_7B")).status == "not beyond nulls"  # worse than nulls
     assert line_of(board, steered("Gemma2_9B")).status == "not measured"
-    assert board.headline.startswith("3 of 7 configurations refuse beyond both families of null")
+    assert board.headline.startswith("3 of 7 configurations refuse beyond every family of null")
     assert "(1 over ceiling and 1 geometry only)" in board.headline
     count = len(ORGANISERS)
     assert count == 6 and all(line.status == "organiser" for line in board.lines[-count:])
@@ -118,7 +118,7 @@ def test_nothing_beyond_nulls_ranks_nothing_and_says_so_first(tmp_path: Path) ->
     entries = [entry(steered(layers=(i,)), 0.2 * i) for i in range(5)]
     board = rank([*entries, entry(organiser("Mistral_7B", "unsteered"), None)])
     assert board.ranked == ()
-    assert board.headline.startswith("No configuration refuses beyond both families of null arms (")
+    assert board.headline.startswith("No configuration refuses beyond every family of null arms (")
     assert "0 of 5" in board.headline
     assert terminal_table(board, 10).splitlines()[0] == board.headline
     page = write_markdown([board], {}, tmp_path / "L.md").read_text()

@@ -25,7 +25,7 @@ from mahals.reporting.report import Report, joined
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
-    """Per model and operator: the refusal gap over both families of nulls, and AQI beside it.
+    """Per model and operator: the refusal gap over every family of nulls, and AQI beside it.
 
     At the headline dose, at which all arms are equal, and at the one chosen on the selection split.
     Metric names carry the model only when there are several.

@@ -24,7 +24,7 @@ CONTROLS = ("flipped", "permuted_layers")
 def report_headline(
     e: ArmGains[Row], gains: Sequence[ArmGains[Row]], table: ArmTable[Row]
 ) -> Report:
-    """The vector at the headline dose: refusal gap over both families of nulls, AQI beside it."""
+    """The vector at the headline dose: refusal gap over every family of nulls, AQI beside it."""
     row = e.row
     metrics, told = headline_metrics(e, ""), [headline_line(e)]
     parts = split(row, table)
