@@ -107,7 +107,12 @@ def test_a_source_that_is_no_model_of_the_study_is_refused(
         ("same_arch", "suite.doses", [], "suite.doses: expected 1 or more in a list, got []"),
         ("cross_arch", "draws", -1, "cross_arch.draws: expected 0 or more"),
         ("recovery", "recovery.tuning.rows", 0, "recovery.tuning.rows: expected 1 or more"),
-        ("baseline_aqi", "pools.hub", [], "baseline_aqi.pools.hub: expected 1 or more in a list"),
+        (
+            "baseline_aqi",
+            "baseline_aqi.pools.hub",
+            [],
+            "baseline_aqi.pools.hub: expected 1 or more in a list",
+        ),
         ("baseline_aqi", "permutations", -1, "baseline_aqi.permutations: expected 0 or more"),
         ("steering_vectors", "shuffles", -1, "steering_vectors.shuffles: expected 0 or more"),
         ("steering_vectors", "selection_draws", 1, "selection_draws: expected 2 or more"),

@@ -21,7 +21,7 @@ DOSES = (0.05, 0.1)
 REFUSES_UNSAFE = np.tile([True, False], 20)
 
 
-def crossed() -> ArmTable[Any]:
+def crossed() -> tuple[list[Any], MemoryKept]:
     """A target A: its own vector, B's and C's through two maps at two doses, three null families.
 
     What crossed by ridge refuses all unsafe prompts and no safe one; nothing else refuses more
@@ -45,11 +45,11 @@ def crossed() -> ArmTable[Any]:
             refused[i] = REFUSES_UNSAFE
     tensors = evidence(rng.normal(size=(len(given), 28)), refused)
     rows = [arm_row(arm, i, **values) for i, (arm, values) in enumerate(given)]
-    return ArmTable(rows, MemoryKept({rows[0].evidence: tensors}))
+    return rows, MemoryKept({rows[0].evidence: tensors})
 
 
 def test_only_what_survives_correction_is_bold_although_gaps_have_no_symmetric_interval() -> None:
-    table = crossed()
+    table: ArmTable[Any] = ArmTable(*crossed())
     arms = collect(table)
     grid = gains(arms, "ridge", "gap")
     assert (list(grid.rows), list(grid.columns)) == (["A", "B", "C"], ["A"])
@@ -61,7 +61,7 @@ def test_only_what_survives_correction_is_bold_although_gaps_have_no_symmetric_i
 
 
 def test_aqi_is_over_the_nulls_of_the_same_readout() -> None:
-    table = crossed()
+    table: ArmTable[Any] = ArmTable(*crossed())
     arms = collect(table)
     for readout in ("last", "mean"):
         grid = gains_in(arms, "ridge", readout, table)
@@ -76,7 +76,7 @@ def test_aqi_is_over_the_nulls_of_the_same_readout() -> None:
 
 
 def test_each_source_has_its_line_through_a_map_and_the_own_vector_one_of_its_own() -> None:
-    table = crossed()
+    table: ArmTable[Any] = ArmTable(*crossed())
     found = lines(collect(table), table)
     ((target, panel),) = price_panels(found, "ridge", table).items()
     assert target == "A" and list(panel.own) == ["own vector"] and list(panel.paths) == ["B", "C"]
@@ -91,14 +91,14 @@ def test_each_source_has_its_line_through_a_map_and_the_own_vector_one_of_its_ow
 
 
 def test_a_map_that_nothing_crossed_by_has_no_figure() -> None:
-    table = crossed()
+    table: ArmTable[Any] = ArmTable(*crossed())
     assert price_figure(collect(table), "mlp", table) == {}
     assert set(price_figure(collect(table), "pad", table)) == {"gap_over_price"}
 
 
 def test_an_arm_without_a_price_is_left_out_of_its_line() -> None:
-    table = crossed()
-    rows = [replace(r, perplexity_ratio=None) if r.source == "B" else r for r in table.rows]
-    bare: ArmTable[Any] = ArmTable(rows, table._kept)
+    rows, kept = crossed()
+    rows = [replace(r, perplexity_ratio=None) if r.source == "B" else r for r in rows]
+    bare: ArmTable[Any] = ArmTable(rows, kept)
     (panel,) = price_panels(lines(collect(bare), bare), "pad", bare).values()
     assert set(panel.paths) == {"C"}
