@@ -1,9 +1,10 @@
 """Null boards: how often does the board rank anything when every vector on it holds nothing?
 
-Reads the stored rows of same_arch and cross_arch. Of the null arms that the whole pipeline made
-(directions of shuffled pairs, and directions through shuffled maps) some stand in for the vectors:
-for each target one of an own vector and as many crossings as there are other models, drawn at
-random, each against the null arms that are left. A board of them holds nothing by construction.
+Reads the stored rows of cross_arch, which have all families of nulls. Null arms that the whole
+pipeline made of nothing stand in for vectors: for each target one direction of shuffled pairs as
+its own vector, and as many directions through shuffled maps as there are other models, drawn at
+random, each against all null arms that are left. A board of them holds nothing by construction, but
+boards share their arms: a null direction that acts is on one of four.
 
     python -m docs.null_boards [BOARDS]
 """
@@ -11,7 +12,7 @@ random, each against the null arms that are left. A board of them holds nothing 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -22,81 +23,88 @@ from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import all_results
 from mahals.phase import STUDY
 from mahals.reporting.entries import entries
-from mahals.reporting.evidence import ArmEvidence, ArmTable
-from mahals.reporting.gains import ArmGains, gains_over
+from mahals.reporting.evidence import ArmTable
+from mahals.reporting.gains import gains_of
 from mahals.schema import ArmRow, Entry, NullFamily
 
-FAMILIES: Mapping[NullFamily, str | None] = {"shuffled_pairs": None, "shuffled": "ridge"}
+PHASE = "cross_arch"
 
 
-def table_of(phase: str) -> ArmTable[ArmRow]:
-    """The stored rows of trained targets of a phase, over all its units."""
+def stored() -> ArmTable[ArmRow]:
+    """The stored rows of trained targets, over all units of the phase."""
     units = [
         r
         for r in all_results(Workspace.locate())
-        if r.phase == phase and r.unit != STUDY and r.is_canonical
+        if r.phase == PHASE and r.unit != STUDY and r.is_canonical
     ]
-    rows = [row for unit in units for row in unit.rows()]
-    rows = [row for row in rows if getattr(row, "target_role", "base") == "base"]
-    return ArmTable(rows, KeptFiles(phase, {unit.unit: unit.kept() for unit in units}))
+    rows = [row for unit in units for row in unit.rows() if row.target_role == "base"]
+    return ArmTable(rows, KeptFiles(PHASE, {unit.unit: unit.kept() for unit in units}))
 
 
-def stand_ins(
-    table: ArmTable[ArmRow], family: NullFamily, count: int, rng: np.random.Generator
-) -> list[Entry]:
-    """`count` null arms of each target as if they were vectors, against all the others."""
-    found: list[Entry] = []
-    for target in table.values_of("target"):
-        arms = table.where(target=target, arm=family, at_headline=True)
-        chosen = rng.permutation(len(arms))[:count]
-        for number, place in enumerate(chosen):
-            others = [a for i, a in enumerate(arms) if i not in set(chosen.tolist())]
-            found += _entry(table, arms[place], others, f"null {number}")
-    return found
+class Board:
+    """Boards of null arms at one dose; a stand-in against the same nulls is reckoned once."""
 
+    def __init__(self, table: ArmTable[ArmRow], dose: float) -> None:
+        self._table, self._dose = table, dose
+        self._known: dict[tuple[object, ...], tuple[Entry, ...]] = {}
 
-def _entry(
-    table: ArmTable[ArmRow], arm: ArmRow, others: Sequence[ArmRow], name: str
-) -> tuple[Entry, ...]:
-    row = replace(
-        arm,
-        arm="steered",
-        draw=None,
-        source=name,
-        selection_gap=0.0,
-        selection_over=(),
-        dose_kind="kl",
-    )
-    nulls: dict[NullFamily, list[ArmEvidence]] = {
-        "random": table.arms(table.random_of(arm)),
-        "shuffled": table.arms(others),
-    }
-    base = table.arm(table.unsteered_of(arm))
-    own: ArmGains[ArmRow] = replace(
-        gains_over(replace(table.arm(arm), row=row), base, nulls, None), row=row
-    )
-    alone = ArmTable([row, table.unsteered_of(arm)], table.kept)
-    return tuple(e for e in entries(alone, [own], {}) if e.configuration.arm == "steered")
+    def ranked(self, rng: np.random.Generator, crossings: int) -> int:
+        """How many lines of a board are ranked."""
+        found: list[Entry] = []
+        counts: tuple[tuple[NullFamily, int], ...] = (
+            ("shuffled_pairs", 1),
+            ("shuffled", crossings),
+        )
+        for target in self._table.values_of("target"):
+            for family, count in counts:
+                arms = self._table.where(target=target, arm=family, dose=self._dose)
+                draws = sorted(r.draw for r in arms if r.draw is not None)
+                chosen = frozenset(rng.permutation(draws)[:count].tolist()) if count else ()
+                for draw in sorted(chosen):
+                    found += self._entry(target, family, draw, chosen)
+        return len(rank(found).ranked)
+
+    def _entry(
+        self, target: str, family: NullFamily, draw: int, chosen: Collection[int]
+    ) -> tuple[Entry, ...]:
+        key = (target, family, draw, chosen)
+        if key not in self._known:
+            (arm,) = self._table.where(target=target, arm=family, dose=self._dose, draw=draw)
+            left = [
+                r
+                for r in self._table.rows
+                if r.target == target and not (r.arm == family and r.draw in chosen)
+            ]
+            row = replace(
+                arm,
+                arm="steered",
+                draw=None,
+                source=f"{family} {draw}",
+                map="ridge" if family == "shuffled" else None,
+                selection_gap=0.0,
+                selection_over=(),
+            )
+            alone = ArmTable([row, *left], self._table.kept)
+            own = entries(ArmTable([row], self._table.kept), [gains_of(row, alone)], {})
+            self._known[key] = tuple(e for e in own if e.configuration.arm == "steered")
+        return self._known[key]
 
 
 def main(boards: int) -> None:
-    """Prints how many boards rank something, and how many of all their lines."""
-    rng = np.random.default_rng(0)
-    sweep, moved = table_of("same_arch"), table_of("cross_arch")
-    crossings = len(moved.values_of("target")) - 1
-    ranked = lines = false = 0
-    for _ in range(boards):
-        found = stand_ins(sweep, "shuffled_pairs", 1, rng)
-        found += stand_ins(moved, "shuffled", crossings, rng)
-        board = rank(found)
-        lines += len(board.lines)
-        false += len(board.ranked)
-        ranked += bool(board.ranked)
-    print(f"{ranked} of {boards} boards rank something; {false} of {lines} lines are ranked")
-    every = [stand_ins(moved, "shuffled", 1, np.random.default_rng(k)) for k in range(15)]
-    one_each = sum(len(rank(some).ranked) for some in every)
-    total = sum(len(some) for some in every)
-    print(f"{one_each} of {total} arms through shuffled maps are ranked, a board a draw")
+    """Prints, for each dose, how many boards rank something, and how many single arms are."""
+    table = stored()
+    models = len(table.values_of("target"))
+    draws = {r.draw for r in table.rows if r.arm == "shuffled"}
+    for dose in sorted({r.dose for r in table.rows if r.arm == "shuffled" and r.dose}):
+        board, rng = Board(table, dose), np.random.default_rng(0)
+        counts = [board.ranked(rng, models - 1) for _ in range(boards)]
+        print(
+            f"kl={dose:g}: {sum(c > 0 for c in counts)} of {boards} boards rank something, "
+            f"{max(counts, default=0)} lines at most, of {models * models}"
+        )
+        alone = [Board(table, dose).ranked(np.random.default_rng(k), 1) for k in range(15)]
+        print(f"  of {15 * models * 2} arms, a pair a target and board: {sum(alone)} ranked")
+    print(f"K = {len(draws)} of each family a target")
 
 
 if __name__ == "__main__":
