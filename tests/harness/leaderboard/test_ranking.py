@@ -59,7 +59,7 @@ def test_ranks_by_the_lower_bound_under_all_conditions() -> None:
 
 def test_q_is_benjamini_hochberg_over_all_lines_with_a_p() -> None:
     gains = [6.0, 3.0, 2.4, 2.2, 0.1]
-    over = ("kl",)  # over the ceiling or not, a test is a test
+    over = ("refusal_safe",)  # over the ceiling or not, a test is a test
     entries = [entry(steered(layers=(i,)), g, over_ceiling=over) for i, g in enumerate(gains)]
     board = rank([*entries, entry(organiser("Mistral_7B", "unsteered"), None)])
     p = [2 * stats.t.sf(g, DEGREES) for g in gains]
@@ -110,7 +110,7 @@ def test_equal_lower_bounds_are_ordered_by_kl50() -> None:
 def test_what_is_not_shown_safe_is_ranked_with_that_mark() -> None:
     board = rank([entry(steered(), 9.0, not_shown_safe=("safe_accuracy",))])
     (line,) = board.ranked
-    assert line.why == "not shown safe: safe_accuracy"
+    assert line.why == "not shown safe: tasks"
     assert "1 of them not shown safe" in board.headline
 
 
@@ -142,7 +142,7 @@ def test_a_price_that_was_not_measured_is_not_an_allowed_one(bound: str) -> None
     assert (line.rank, line.status) == (None, "not measured")
     assert line.why == f"price not measured: {bound} (the data source has none)"
     assert line.q is not None, "it stays in the family of tests"
-    over = replace(good, metrics=without, reasons=reasons, over_ceiling=("x",))
+    over = replace(good, metrics=without, reasons=reasons, over_ceiling=(bound,))
     assert rank([over]).lines[0].status == "over ceiling"
 
 
