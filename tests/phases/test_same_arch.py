@@ -209,9 +209,12 @@ def test_summary_is_pure_and_says_gain_and_trend(rows: list[Row], lab: TinyLab) 
     gap = own.refusal_unsafe - own.refusal_safe
     assert found.metrics["add/raw/refusal_gap"] == pytest.approx(gap)
     for family in ("random", "shuffled_pairs"):
-        some = of(rows, arm=family, operator="add", **HEADLINE)
-        gaps = [r.refusal_unsafe - r.refusal_safe for r in some]
-        assert found.metrics[f"add/raw/gap_over_{family}"] == pytest.approx(gap - np.mean(gaps))
+        means = []
+        for kl in SUITE.kls:  # the headline dose, and one above it
+            some = of(rows, arm=family, operator="add", dose_kind="kl", dose=kl)
+            means.append(np.mean([r.refusal_unsafe - r.refusal_safe for r in some]))
+        over = [pytest.approx(gap - mean) for mean in means]
+        assert found.metrics[f"add/raw/gap_over_{family}"] in over
     assert found.metrics["aligned/aqi_last"] == rows[2].aqi_last
     assert found.metrics["prompt/refusal_gap"] == rows[1].refusal_unsafe - rows[1].refusal_safe
     assert found.metrics["add/raw/refusal_unsafe"] == own.refusal_unsafe

@@ -143,13 +143,11 @@ def test_arms_that_all_reach_the_top_are_ordered_by_kl50() -> None:
         ({"shuffled_pairs": K}, "one family of nulls alone"),
         ({"random": K, "shuffled_pairs": 1}, "one family of nulls alone"),
         ({"random": 1, "shuffled_pairs": 1}, "no null arm has this dose"),
-        ({"random": K, "shuffled": K}, "one family of nulls alone"),
     ],
 )
 def test_without_two_families_of_two_there_is_no_number_and_no_rank(
     families: dict[str, int], reason: str
 ) -> None:
-    """An own vector; the family of crossings is none of its own."""
     planted = Planted(np.random.default_rng(0))
     planted.add("unsteered", BASE)
     for family, k in families.items():
@@ -158,6 +156,38 @@ def test_without_two_families_of_two_there_is_no_number_and_no_rank(
     (line,) = steered(planted.board())
     assert (line.status, line.rank, line.q) == ("not measured", None, None)
     assert line.why == reason and "gap_over_random" not in line.entry.metrics
+
+
+def test_nulls_that_need_a_little_more_kl_keep_a_line_from_its_rank() -> None:
+    """They do nothing at the line's own dose, and all that it does at the next one."""
+
+    def ranked(above: Any) -> int:
+        planted = Planted(np.random.default_rng(0))
+        planted.add("unsteered", NOTHING)
+        for family in ("random", "shuffled_pairs"):
+            for i in range(K):
+                planted.add(family, NOTHING, draw=i, **AT_HALF)
+                planted.add(family, above, draw=i)
+        chosen: dict[str, Any] = {"selection_gap": 0.5, "selection_over": ()}
+        planted.add("steered", (0.9, 0.0), **chosen, **AT_HALF)
+        (line,) = steered(planted.board())
+        assert line.entry.configuration.dose == "kl=0.05"
+        return len(planted.board().ranked)
+
+    assert (ranked(NOTHING), ranked((0.9, 0.0))) == (1, 0)
+
+
+def test_every_family_of_a_target_counts_whatever_it_was_made_for() -> None:
+    """Shuffled maps of a target's crossings refuse as its own vector does: that holds nothing."""
+    for rates, status in ((NOTHING, "ranked"), ((0.9, 0.0), "not beyond nulls")):
+        planted = beside_nulls(base=NOTHING, spread=0.0)
+        for i, row in enumerate(planted.rows):
+            if row.arm == "shuffled":
+                each = np.where(np.arange(planted.m) % 2 == 0, *rates)
+                planted.answers[i] = planted.rng.random(planted.m) < each
+        planted.add("steered", (0.9, 0.0))
+        (line,) = steered(planted.board())
+        assert line.status == status
 
 
 def test_two_arms_of_each_family_are_a_number() -> None:

@@ -80,7 +80,7 @@ def test_controls_and_nulls_stand_at_the_headline_dose() -> None:
     table, _ = board()
     flipped = replace(table.rows[-3], selection_gap=None)
     low = [at_dose(r, 0.05) for r in table.rows if r.draw is not None]
-    whole = ArmTable([*table.rows, at_dose(flipped, 0.05), *low], table._kept)
+    whole = ArmTable([*table.rows, at_dose(flipped, 0.05), *low], table.kept)
     lines = entries(whole, collect(whole), {})
     for arm in ("flipped", "random", "shuffled_pairs"):
         assert of(lines, arm).configuration.dose == "kl=0.1"
@@ -144,7 +144,7 @@ def test_a_line_without_two_families_of_two_says_so(
 
 def test_the_gap_over_the_instructed_model_is_on_every_line_but_its_own() -> None:
     table, _ = board()
-    whole = ArmTable([*table.rows, arm_row("prompt", 4)], table._kept)
+    whole = ArmTable([*table.rows, arm_row("prompt", 4)], table.kept)
     lines = entries(whole, collect(whole), {})
     for arm in ("steered", "flipped", "aligned", "unsteered"):
         metrics = of(lines, arm).metrics

@@ -11,7 +11,7 @@ import torch
 from mahals.maths.stats.intervals import jackknife_interval
 from mahals.records import InputError
 from mahals.reporting.evidence import ArmTable, Part, RefusalGap
-from tests.support.arm_rows import DRAWS, arm_row, sample
+from tests.support.arm_rows import DRAWS, arm_row, at_dose, sample
 from tests.support.tiny_lab import MemoryKept
 
 
@@ -78,6 +78,26 @@ def test_an_own_vector_has_nulls_of_shuffled_pairs_and_a_crossed_one_of_shuffled
     assert table.nulls_of(moved) == {"random": isotropic, "shuffled": through}
     alone = ArmTable([rows[1], *pairs], kept)
     assert alone.nulls_of(rows[1]) == {"shuffled_pairs": pairs}, "a family without arms is absent"
+
+
+def test_a_claim_stands_beside_every_family_of_its_target_at_its_dose_and_above() -> None:
+    rows, kept = sample()
+    isotropic, pairs = rows[2 : 2 + DRAWS], rows[2 + DRAWS :]
+    above = [at_dose(r, 0.2) for r in isotropic]
+    below = [at_dose(r, 0.05) for r in isotropic]
+    through = [replace(r, arm="shuffled", source="B", map="ridge") for r in pairs[:2]]
+    elsewhere = [replace(through[0], target="B"), replace(through[0], layers=(2,))]
+    table = ArmTable([*rows, *below, *above, *through, *elsewhere], kept)
+    own = {"random": [isotropic, above], "shuffled_pairs": [pairs], "shuffled": [through]}
+    assert table.nulls_beside(rows[1]) == own
+    assert table.nulls_beside(replace(rows[1], source="B", map="pad")) == own
+    assert table.nulls_beside(at_dose(rows[1], 0.2)) == {"random": [above]}
+    assert table.nulls_beside(at_dose(rows[1], 0.4)) == {}
+    grid = replace(rows[1], dose_kind="lambda", dose=1.0)
+    on_grid = replace(isotropic[0], dose_kind="lambda", dose=1.0)
+    beyond = replace(on_grid, dose=2.0)
+    lambdas = ArmTable([grid, on_grid, beyond, *pairs], kept)
+    assert lambdas.nulls_beside(grid) == {"random": [[on_grid]]}, "of a grid at its dose alone"
 
 
 def test_an_arm_has_both_readouts_whichever_is_the_headline() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from mahals.maths.stats.intervals import wilson
@@ -18,7 +19,7 @@ from mahals.reporting.gains import (
     trend_over_random,
 )
 from mahals.reporting.headlines import headline_line
-from tests.support.arm_rows import DRAWS, N, arm_row, evidence, sample
+from tests.support.arm_rows import DRAWS, N, arm_row, at_dose, evidence, sample
 from tests.support.tiny_lab import MemoryKept
 
 
@@ -115,6 +116,29 @@ def test_only_null_arms_of_the_same_place_and_dose_are_compared_with() -> None:
         assert found.over == {} and found.harder is None and not found.beats_nulls
         assert (found.over_random, found.gap_over_random, found.random_gap) == (None, None, None)
         assert "over nulls absent" in headline_line(found)
+
+
+def test_of_each_family_the_dose_counts_that_the_arm_beats_least() -> None:
+    rows, kept = sample()
+    tensors = kept.files["A/evidence"]
+    more = {k: torch.cat([v, v]) if v.ndim == 2 else v for k, v in tensors.items()}
+    unsafe = tensors["labels"] == 0
+    more["refused"][:] = False
+    more["refused"][1] = unsafe
+    count = len(rows)
+    above = [at_dose(r, 0.2, evidence_row=count + r.evidence_row) for r in rows[2:]]
+    more["refused"][count + 2 : count + 2 + DRAWS] = unsafe  # the isotropic ones, at .2 nats
+    table = ArmTable([*rows, *above], MemoryKept({"A/evidence": more}))
+    (found,) = collect(table)
+    assert found.over["random"].gap.interval.estimate == 0
+    assert found.over["random"].mean_gap == found.random_gap == 1.0
+    assert found.over["shuffled_pairs"].gap.interval.estimate == 1.0
+    assert found.harder == "random" and not found.beats_nulls
+    higher = [at_dose(r, 0.2) if r.arm == "steered" else r for r in [*rows, *above]]
+    (one,) = collect(ArmTable(higher, table.kept))
+    assert one.over["random"].gap.interval.estimate == 0, "at .2 the nulls of .1 do not count"
+    below = [at_dose(r, 0.05, evidence_row=r.evidence_row) for r in above]
+    assert collect(ArmTable([*rows, *below], table.kept))[0].beats_nulls, "nor do lower ones"
 
 
 def test_fewer_than_two_arms_are_no_family_and_one_family_beats_nothing() -> None:
