@@ -79,11 +79,12 @@ def planted_pair(dimension: int) -> Any:
         heads.o_proj.weight[:, 0] = torch.eye(WIDTH)[HEARD]
         mlp = model.model.layers[2].mlp
         mlp.gate_proj.weight[0] = torch.eye(WIDTH)[REFUSAL]
+        mlp.gate_proj.bias[0] = -2.0  # what a random direction has of REFUSAL is not enough
         mlp.up_proj.weight[0] = torch.eye(WIDTH)[HEARD]
         mlp.down_proj.weight[:, 0] = torch.eye(WIDTH)[READOUT]
         says = tokenizer()(NO, add_special_tokens=False)["input_ids"][0]
         model.lm_head.weight[:, READOUT] = 0
-        model.lm_head.weight[says] = 10 * torch.eye(WIDTH)[READOUT]
+        model.lm_head.weight[says] = 1.2 * torch.eye(WIDTH)[READOUT]
     other = copy.deepcopy(model)
     with torch.no_grad():
         other.model.layers[0].mlp.down_proj.bias[dimension] = 1.0
@@ -100,7 +101,8 @@ def planted_pair(dimension: int) -> Any:
 def params(phase: str, **changes: Any) -> Any:
     """The phase's own values, with the tiny suite."""
     found = effective(load_settings(Workspace.locate(ROOT), None, {}), load_phase(phase))
-    return replace(found, suite=replace(SUITE, nulls=K, answers=6), **changes)
+    suite = replace(SUITE, nulls=K, answers=6, dose_kl=0.4, doses=(1.0,))
+    return replace(found, suite=suite, **changes)
 
 
 def measured(load: Any) -> tuple[TinyLab, Any, list[Any]]:
@@ -219,7 +221,7 @@ def test_a_null_study_goes_through_the_whole_board() -> None:
     assert len(tested) == 12
     assert {line.status for line in tested} <= {"not beyond nulls", "geometry only"}
     assert all(set(BOUNDED) <= set(line.entry.metrics) for line in tested), "price is no obstacle"
-    assert found.headline.startswith("No configuration refuses beyond both families of null arms")
+    assert found.headline.startswith("No configuration refuses beyond every family of null arms")
 
 
 @pytest.mark.slow
