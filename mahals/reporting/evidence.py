@@ -237,12 +237,16 @@ class ArmTable(Evidence[A]):
         if row.dose_kind != "kl" or row.dose is None:
             return {family: [arms] for family, arms in self.nulls_of(row).items()}
         same = dose_key(row)[:-1]
-        found: dict[NullFamily, dict[float, list[A]]] = {}
-        beside = [r for r in self.rows if r.arm in NULLS and dose_key(r)[:-1] == same]
-        for r in beside:
-            if r.dose is not None and r.dose >= row.dose:
-                found.setdefault(r.arm, {}).setdefault(r.dose, []).append(r)
-        return {family: list(by_dose.values()) for family, by_dose in found.items()}
+        found: dict[NullFamily, list[list[A]]] = {}
+        for family in NULLS:
+            by_dose: dict[float, list[A]] = {}
+            for r in self.rows:
+                beside = r.arm == family and dose_key(r)[:-1] == same
+                if beside and r.dose is not None and r.dose >= row.dose:
+                    by_dose.setdefault(r.dose, []).append(r)
+            if by_dose:
+                found[family] = list(by_dose.values())
+        return found
 
     def reference_of(self, row: ArmRow, arm: ArmKind) -> A | None:
         """The row of an arm without a vector (prompt, aligned) of a row's target; None if none."""
