@@ -10,7 +10,7 @@ import numpy as np
 from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import Interval
 from mahals.reporting.evidence import A, ArmTable
-from mahals.reporting.gains import FAMILIES, ArmGains
+from mahals.reporting.gains import ArmGains
 from mahals.reporting.headlines import p_of
 from mahals.reporting.lines import lines
 from mahals.schema import AXIOM_COLUMNS, NULLS, ArmRow, Configuration, Entry
@@ -109,7 +109,7 @@ def _measured(e: ArmGains[ArmRow]) -> Entry:
     else:
         why = "it is the instructed model" if row.arm == "prompt" else "no instructed model"
         reasons |= dict.fromkeys(PROMPT, why)
-    if e.gap_over_random is not None and len(e.over) >= FAMILIES:
+    if e.gap_over_random is not None and e.lacks is None:
         metrics |= _columns_over("gap_over_random", e.gap_over_random.interval)
         metrics["gap_over_random_p"] = p_of(e)
         over = e.over_random
@@ -118,11 +118,17 @@ def _measured(e: ArmGains[ArmRow]) -> Entry:
             metrics["gain_over_random_p"] = max(
                 o.aqi.p for o in e.over.values() if o.aqi is not None
             )
-    absent = "no null arm has this dose" if not e.over else "one family of nulls alone"
-    reasons |= {name: absent for name in (*GAP_OVER, *AQI_OVER) if name not in metrics}
+    reasons |= {name: _absent(e) for name in (*GAP_OVER, *AQI_OVER) if name not in metrics}
     reasons.setdefault("kl50", "of steered configurations alone")
     reasons.setdefault("transfer_efficiency", "the vector did not cross architectures")
     return _entry(configuration(row), row, metrics, reasons, e)
+
+
+def _absent(e: ArmGains[ArmRow]) -> str:
+    """Why an arm has no number over the nulls."""
+    if not e.over:
+        return "no null arm has this dose"
+    return "nothing varies in aqi" if e.lacks is None else "one family of nulls alone"
 
 
 def _unsteered(row: A, table: ArmTable[A]) -> Entry:

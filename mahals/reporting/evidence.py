@@ -177,6 +177,11 @@ class ArmEvidence:
         return Part(self.row.aqi_mean, self.influence_mean, self.clusters)
 
 
+def families_of(row: ArmRow) -> tuple[NullFamily, ...]:
+    """The families of nulls that a row has to beat; the last one is made as its vector is."""
+    return ("random", "shuffled_pairs") if row.map is None else NULLS
+
+
 def dose_key(row: ArmRow) -> tuple[object, ...]:
     """What a row shares with its random controls."""
     return (row.target, row.operator, row.placement, row.layers, row.dose_kind, row.dose)
@@ -230,15 +235,16 @@ class ArmTable(Evidence[A]):
     def nulls_beside(self, row: ArmRow) -> dict[NullFamily, list[list[A]]]:
         """All that a claim about a row has to beat: each family at the row's dose and those above.
 
-        Every family that was measured of its target and blocks, whatever vector it was made for. A
-        null direction that acts at all may need a little more KL than the arm: with the doses above
-        it counts (`docs.null_boards` shows what the dose alone lets through).
+        A vector that crossed has to beat all families of its target and blocks, an own one those
+        that were made of its pairs. A null direction that acts at all may need a little more KL than the
+        arm: with the doses above it counts (`docs.null_boards` shows what the dose alone lets
+        through).
         """
         if row.dose_kind != "kl" or row.dose is None:
             return {family: [arms] for family, arms in self.nulls_of(row).items()}
         same = dose_key(row)[:-1]
         found: dict[NullFamily, list[list[A]]] = {}
-        for family in NULLS:
+        for family in families_of(row):
             by_dose: dict[float, list[A]] = {}
             for r in self.rows:
                 beside = r.arm == family and dose_key(r)[:-1] == same

@@ -17,10 +17,8 @@ from mahals.maths.stats.intervals import (
     wilson,
 )
 from mahals.maths.stats.rates import gap_of
-from mahals.reporting.evidence import A, ArmEvidence, ArmTable, Of, Part, dose_key
+from mahals.reporting.evidence import A, ArmEvidence, ArmTable, Of, Part, dose_key, families_of
 from mahals.schema import NULLS, ArmRow, NullFamily
-
-FAMILIES = 2  # of nulls that a claim has to beat
 
 
 @dataclass(frozen=True)
@@ -90,15 +88,25 @@ class ArmGains(Generic[Own]):
         return None if self.harder is None else self.over[self.harder].mean_gap
 
     @property
+    def lacks(self) -> str | None:
+        """Which family of nulls a claim would need and does not have; None where it has both.
+
+        Isotropic directions, and those that were made as the arm's own vector was.
+        """
+        needed = {"random": "isotropic directions", families_of(self.row)[-1]: "shuffled ones"}
+        missing = [words for family, words in needed.items() if family not in self.over]
+        return " and ".join(missing) or None
+
+    @property
     def beats_nulls(self) -> bool:
         """Whether the refusal gap is above every family, interval by interval."""
         lows = [o.gap.interval.low for o in self.over.values()]
-        return len(lows) >= FAMILIES and min(lows) > 0
+        return self.lacks is None and min(lows) > 0
 
     @property
     def geometry_only(self) -> bool:
         """AQI up over the unsteered model without a refusal gap above the nulls (METHOD 2)."""
-        return self.gain.low > 0 and bool(self.over) and not self.beats_nulls
+        return self.gain.low > 0 and self.lacks is None and not self.beats_nulls
 
 
 def collect(table: ArmTable[A]) -> list[ArmGains[A]]:
@@ -127,12 +135,18 @@ def gains_of(row: A, table: ArmTable[A]) -> ArmGains[A]:
 
 
 def _hardest(found: Sequence[OverNulls]) -> OverNulls:
-    """The refusal gap and the aqi over those nulls, of several doses, that they beat least."""
+    """The refusal gap and the aqi over those nulls, of several doses, that they beat least.
+
+    With the largest p of all of them: a claim has to beat each (Berger 1982).
+    """
     gap = min(found, key=lambda one: one.gap.interval.low)
     known = [one.aqi for one in found if one.aqi is not None]
-    whole = len(known) == len(found)
-    aqi = min(known, key=lambda one: one.interval.low) if whole else None
-    return OverNulls(aqi, gap.gap, gap.mean_gap)
+    aqi = None
+    if len(known) == len(found):
+        aqi = min(known, key=lambda one: one.interval.low)
+        aqi = replace(aqi, p=max(one.p for one in known))
+    p = max(one.gap.p for one in found)
+    return OverNulls(aqi, replace(gap.gap, p=p), gap.mean_gap)
 
 
 def gains_over(
@@ -231,12 +245,13 @@ def transfer_efficiency(
     """
     if "random" not in native.over or "random" not in moved.over:
         return Efficiency(None, "no random arms at this dose")
-    over = native.over["random"].gap if of == "gap" else native.over["random"].aqi
+    random = table.arms(table.random_of(native.row))  # of this very dose
+    same = over_nulls(table.arm(native.row), random)
+    over = None if same is None else same.gap if of == "gap" else same.aqi
     if over is None:
         return Efficiency(None, "neither the native arm nor its random controls vary: no interval")
     if over.interval.low <= 0:
         return Efficiency(None, "the native gain over random is not above 0")
-    random = table.arms(table.random_of(native.row))
     pair = table.arms([moved.row, native.row])
     gains, covariance = _two_gains(pair, random, of)
     share = fieller(float(gains[0]), float(gains[1]), covariance, len(random) - 1)

@@ -177,15 +177,15 @@ def test_nulls_that_need_a_little_more_kl_keep_a_line_from_its_rank() -> None:
     assert (ranked(NOTHING), ranked((0.9, 0.0))) == (1, 0)
 
 
-def test_every_family_of_a_target_counts_whatever_it_was_made_for() -> None:
-    """Shuffled maps of a target's crossings refuse as its own vector does: that holds nothing."""
+def test_a_crossing_has_to_beat_every_family_of_its_target() -> None:
+    """Shuffled pairs of the target's own refuse as what crossed does: that shows nothing."""
     for rates, status in ((NOTHING, "ranked"), ((0.9, 0.0), "not beyond nulls")):
         planted = beside_nulls(base=NOTHING, spread=0.0)
         for i, row in enumerate(planted.rows):
-            if row.arm == "shuffled":
+            if row.arm == "shuffled_pairs":
                 each = np.where(np.arange(planted.m) % 2 == 0, *rates)
                 planted.answers[i] = planted.rng.random(planted.m) < each
-        planted.add("steered", (0.9, 0.0))
+        planted.add("steered", (0.9, 0.0), source="B", map="ridge")
         (line,) = steered(planted.board())
         assert line.status == status
 

@@ -80,7 +80,7 @@ def test_an_own_vector_has_nulls_of_shuffled_pairs_and_a_crossed_one_of_shuffled
     assert alone.nulls_of(rows[1]) == {"shuffled_pairs": pairs}, "a family without arms is absent"
 
 
-def test_a_claim_stands_beside_every_family_of_its_target_at_its_dose_and_above() -> None:
+def test_a_crossing_stands_beside_every_family_of_its_target_at_its_dose_and_above() -> None:
     rows, kept = sample()
     isotropic, pairs = rows[2 : 2 + DRAWS], rows[2 + DRAWS :]
     above = [at_dose(r, 0.2) for r in isotropic]
@@ -88,11 +88,13 @@ def test_a_claim_stands_beside_every_family_of_its_target_at_its_dose_and_above(
     through = [replace(r, arm="shuffled", source="B", map="ridge") for r in pairs[:2]]
     elsewhere = [replace(through[0], target="B"), replace(through[0], layers=(2,))]
     table = ArmTable([*rows, *below, *above, *through, *elsewhere], kept)
-    own = {"random": [isotropic, above], "shuffled_pairs": [pairs], "shuffled": [through]}
-    assert table.nulls_beside(rows[1]) == own
-    assert table.nulls_beside(replace(rows[1], source="B", map="pad")) == own
-    assert table.nulls_beside(at_dose(rows[1], 0.2)) == {"random": [above]}
-    assert table.nulls_beside(at_dose(rows[1], 0.4)) == {}
+    every = {"random": [isotropic, above], "shuffled_pairs": [pairs], "shuffled": [through]}
+    crossed = replace(rows[1], source="B", map="pad")
+    assert table.nulls_beside(crossed) == every
+    own = table.nulls_beside(rows[1])
+    assert own["random"] == every["random"] and own["shuffled_pairs"] == every["shuffled_pairs"]
+    assert table.nulls_beside(at_dose(crossed, 0.2)) == {"random": [above]}
+    assert table.nulls_beside(at_dose(crossed, 0.4)) == {}
     grid = replace(rows[1], dose_kind="lambda", dose=1.0)
     on_grid = replace(isotropic[0], dose_kind="lambda", dose=1.0)
     beyond = replace(on_grid, dose=2.0)

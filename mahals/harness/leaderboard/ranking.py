@@ -218,7 +218,9 @@ def _headline(lines: Sequence[BoardLine]) -> str:
     tested = sum(_tested(line.entry) for line in lines)
     ranked = [line for line in lines if line.status == "ranked"]
     others = {s: sum(line.status == s for line in lines) for s in ("over ceiling", "geometry only")}
-    kept = " and ".join(f"{n} {name}" for name, n in others.items() if n)
+    unpriced = sum(line.status == "not measured" and line.q is not None for line in lines)
+    counts = {**others, "without a measured price": unpriced}
+    kept = " and ".join(f"{n} {name}" for name, n in counts.items() if n)
     if ranked:
         best, m = ranked[0], ranked[0].entry.metrics
         unsure = sum(bool(line.entry.not_shown_safe) for line in ranked)

@@ -76,7 +76,7 @@ def _bars(some: Sequence[ArmGains[Row]], kind: str, target: str) -> Figure:
     labels = Labels(
         f"Refusal gap by {kind} into {target}, and its controls",
         "refusal gap over the harder nulls (share of prompts)",
-        "Over the harder family of nulls at equal KL. Lines: 95 %; of a control of several draws "
+        "Over the harder nulls at equal KL or more. Lines: 95 %; of a control of several draws "
         "the bar is their mean and the line their range.",
         better="higher",
         other="source → target",
@@ -108,7 +108,7 @@ def map_figures(
         f"Refusal gap over nulls, moved by {kind}",
         "refusal gap over nulls",
         "Rows give the vector, columns are steered by it; outlined: the own vector, which crossed "
-        f"nothing. 95 % interval, over the harder family of nulls at {_dose(table)}.",
+        f"nothing. 95 % interval, over the harder nulls at {_dose(table)} or more.",
         better="higher",
         other="source | target",
     )

@@ -32,16 +32,16 @@ MOST = 30  # claims of one figure
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """Pure, as `summarize`: a forest of the board's lines, and one of the gaps of each phase."""
-    found = claims(rows)
+    found, of = claims(rows), len({row.training for row in rows})
     board = [claim for claim in latest(found) if claim.over is not None]
     figures = {}
     if board:
-        spots = [Spots.of(claim, 1.0) for claim in best(board)]
+        spots = [Spots.of(claim, 1.0, of) for claim in best(board)]
         figures["board"] = forest(spots, "gap over the null arms")
     for phase in dict.fromkeys(row.phase for row in rows):
         own = [claim for claim in found if claim.phase == phase and not claim.is_line]
         spots = [
-            Spots.of(claim, half)
+            Spots.of(claim, half, of)
             for claim in best(own)
             if claim.held and claim.over is not None and (half := _half_width(claim)) > 0
         ]
@@ -60,12 +60,12 @@ class Spots:
     ends: tuple[float, float] | None  # 95 % between trainings; None where they are alike
 
     @classmethod
-    def of(cls, claim: Claim, unit: float) -> Spots:
+    def of(cls, claim: Claim, unit: float, trainings: int) -> Spots:
         """Of a claim that more than one training made."""
         assert claim.over is not None
         span = claim.over.interval()
         return cls(
-            f"{claim.name}  {claim.held} of {len(claim.rows)}",
+            f"{claim.name}  {claim.held} of {trainings}",
             tuple(each.value / unit for each in claim.estimates),
             claim.over.mean / unit,
             (span.low / unit, span.high / unit) if claim.over.varies else None,

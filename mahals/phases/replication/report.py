@@ -132,7 +132,8 @@ def _phase_lines(
         share, pairs = metrics[f"{phase}/apart_share"], metrics[f"{phase}/pairs"]
         lines.append(
             f"{phase}: {share:.0%} of {pairs:.0f} differences between two trainings lie outside "
-            "their 95 % interval over prompts and draws (5 % if another training changed nothing)."
+            "their 95 % interval over prompts and draws (about 5 % if trainings differed by as "
+            "little as draws of prompts)."
         )
     return lines
 

@@ -43,7 +43,7 @@ def report_random_weights(table: ArmTable[Row], several: bool) -> Report:
     if above:
         lines.append(
             f"control random_target: {sum(above)} of {len(above)} arms above random; about "
-            f"{0.025 * len(above):.1f} would be by chance"
+            f"{0.05 * len(above):.1f} would be by chance (AQI and gap are looked at)"
         )
     return Report(metrics, lines)
 

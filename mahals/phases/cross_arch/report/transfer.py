@@ -96,7 +96,8 @@ def _gap(e: ArmGains[Row]) -> Tested | None:
 def aqi_over_nulls(e: ArmGains[Row], readout: Readout, table: ArmTable[Row]) -> Tested | None:
     """The aqi in one readout over the family that it beats least; None without an interval."""
     own = table.arm(e.row).in_readout(readout)
-    families = [table.arms(some) for some in table.nulls_of(e.row).values()]
+    groups = [some for groups in table.nulls_beside(e.row).values() for some in groups]
+    families = [table.arms(some) for some in groups]
     found = [own.over_random([n.in_readout(readout) for n in some]) for some in families]
     known = [over for over in found if over is not None]
     if not known or len(known) < len(found):
