@@ -236,9 +236,9 @@ class ArmTable(Evidence[A]):
         """All that a claim about a row has to beat: each family at the row's dose and those above.
 
         A vector that crossed has to beat all families of its target and blocks, an own one those
-        that were made of its pairs. A null direction that acts at all may need a little more KL than
-        the arm: with the doses above it counts (`docs.null_boards` shows what the dose alone lets
-        through).
+        that were made of its pairs. A null direction that acts at all may need a little more KL
+        than the arm: with the doses above it counts (`docs.null_boards` shows what the dose alone
+        lets through).
         """
         if row.dose_kind != "kl" or row.dose is None:
             return {family: [arms] for family, arms in self.nulls_of(row).items()}
