@@ -57,9 +57,12 @@ class Trainings:
         self._first: set[str] = set()  # fingerprints
         self._further: set[str] = set()
         self._held: dict[str, tuple[float, int]] = {}  # by what trainings share of a line: k, of R
+        self._seed: int | None = None  # of the first training, where the study's own was compared
         for item in over:
             first, *further = _trainings_of(item).values()
             self._first.update(first)
+            if item.is_canonical:
+                self._seed = int(next(iter(_trainings_of(item))))
             self._further.update(mark for marks in further for mark in marks)
             for entry in item.summary().entries:
                 held = entry.metrics["trainings_held"], 1 + len(further)
@@ -71,9 +74,14 @@ class Trainings:
         return _marks(item) <= self._further
 
     def joined(self, entry: Entry, item: Results, origin: Origin) -> tuple[Entry, Origin]:
-        """The line, if it is of a first training with the trainings in which it holds."""
+        """The line, if it is of a first training with the trainings in which it holds.
+
+        Where the first models alone were trained again, the study's own results of all models are
+        others than those compared, of the same training.
+        """
         held = self._held.get(configuration_key(claim_of(entry.configuration)))
-        if held is None or not _marks(item) <= self._first:
+        own = item.is_canonical and item.run().get("training") == self._seed is not None
+        if held is None or not (own or _marks(item) <= self._first):
             return entry, origin
         metrics = {**entry.metrics, "trainings_held": held[0]}
         said = f"{held[0]:.0f} of {held[1]}"
