@@ -27,13 +27,13 @@ PLANTED = (
 )
 
 VIEW_COLUMNS: tuple[tuple[str, str, int], ...] = (
-    ("metrics", "rank", 60),
-    ("metrics", "refusal_gap", 94),
-    ("metrics", "gap_over_random", 128),
-    ("metrics", "gap_over_random_low", 152),
-    ("metrics", "gap_over_random_high", 156),
-    ("metrics", "gap_over_prompt", 128),
-    ("metrics", "perplexity_ratio", 120),
+    ("metrics", "rank", 52),
+    ("metrics", "refusal_gap", 92),
+    ("metrics", "gap_over_random", 124),
+    ("metrics", "gap_over_random_low", 124),
+    ("metrics", "gap_over_random_high", 124),
+    ("metrics", "gap_over_prompt", 124),
+    ("metrics", "perplexity_ratio", 116),
     ("tags", "note", 210),
     ("metrics", "kl50", 70),
     ("metrics", "q", 70),
@@ -74,7 +74,7 @@ AQI_COLUMNS: tuple[tuple[str, str, int], ...] = (
 )
 """The columns of the view of the geometry: gains in AQI, and what was done."""
 
-PINNED = {"attributes.`Run Name`": 250, "runDateAndNestInfo": 104}
+PINNED = {"attributes.`Run Name`": 232, "runDateAndNestInfo": 92}
 """The columns that the MLflow UI always shows first, with their widths."""
 
 
