@@ -68,12 +68,12 @@ def test_values_are_those_of_the_overlay_and_of_what_is_typed() -> None:
     overlay = yaml.safe_load((ROOT / "benchmarks/smoke.yaml").read_text())
     keys = {
         key.name: key
-        for each in listed("cross_arch", overlay="smoke", shuffles=7)
+        for each in listed("cross_arch", overlay="smoke", draws=7)
         for key in each.keys
     }
     assert keys["suite.answers"].value == overlay["suite"]["answers"] != PARAMS["suite"]["answers"]
     assert keys["overlay"].value == "smoke"
-    assert keys["shuffles"].value == 7
+    assert keys["draws"].value == 7
 
 
 TYPES = {
@@ -161,7 +161,7 @@ HINTS = {
     "nested": (["run", "recovery", "--tuning.steps", "[5]"], "recovery.tuning.steps"),
     "last part": (["run", "recovery", "--warmup", "3"], "recovery.tuning.warmup"),
     "section": (["run", "same_arch", "--sam_arch.lambdas", "[0]"], "lambdas"),
-    "shared": (["run", "same_arch", "--suite.dose", "1"], "suite.dose_kl"),
+    "shared": (["run", "same_arch", "--suite.dose_k", "1"], "suite.dose_kl"),
     "of every run": (["draw", "datasets", "--wieghts", "hub"], "weights"),
     "upstream's": (["run", "same_arch", "--steering_vectors.pair", "3"], "steering_vectors.pairs"),
     "study": (["study", "--dose_k", "1"], "suite.dose_kl"),

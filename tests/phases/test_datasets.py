@@ -15,7 +15,7 @@ from mahals.phases.datasets import PHASE
 from mahals.phases.datasets.measure import Params, Source, Task
 from mahals.phases.datasets.rows import FILES, Row
 from mahals.records import InputError, from_plain, to_plain
-from mahals.reporting.plots.sheet import png
+from mahals.reporting.plots.picture import saved
 from tests.support.places import ROOT
 
 REAL = ROOT / "../shared/data/hh-rlhf-harmless-base-test.jsonl.gz"
@@ -197,7 +197,7 @@ def test_the_figure_shows_the_means_of_the_rows(made):
     drawn = sorted(round(bar.get_width(), 6) for bar in axes.patches)
     cells = [r for r in rows if r.file == "prompts" and r.split == "evaluation"]
     assert drawn == sorted(round(r.words_mean, 6) for r in cells)
-    assert png(figures["prompt_words"]).startswith(b"\x89PNG")
+    assert saved(figures["prompt_words"])["png"].startswith(b"\x89PNG")
     assert not PHASE.draw([r for r in rows if r.file == "tasks"], None)
 
 

@@ -124,13 +124,13 @@ def test_the_leaderboard_is_printed_with_an_honest_first_line(study: SmallStudy)
     ranked = [line for line in board.lines if line.rank is not None]
     text = study.output[study.output.index("\nMeasured ") :]
     assert len(text.strip().splitlines()) <= 40
-    nothing = "No configuration beats its random control"
+    nothing = "No configuration refuses beyond"
     assert (nothing in text) == (not ranked)
-    first = next(x for x in text.splitlines() if nothing in x or "beat" in x)
+    first = next(x for x in text.splitlines() if nothing in x or " refuse beyond" in x)
     assert text.index(first) < text.index(" steered lines")
     for line in ranked:
         metrics = line.entry.metrics
-        assert metrics["gain_over_random_low"] > 0 and line.q is not None and line.q < 0.05
+        assert metrics["gap_over_random_low"] > 0 and line.q is not None and line.q < 0.05
         assert not line.entry.over_ceiling and not line.entry.geometry_only
     assert "mlflow ui --backend-store-uri sqlite:///" in text and "viewStateShareKey=" in text
 
@@ -233,7 +233,7 @@ def test_every_leaderboard_run_has_columns_or_reasons(
     study: SmallStudy, client: MlflowClient
 ) -> None:
     found = runs(client, "leaderboard")
-    assert len(found) > 30 and {r.info.status for r in found} == {"FINISHED"}
+    assert len(found) > 20 and {r.info.status for r in found} == {"FINISHED"}
     for one in found:
         absent = {name for name in COLUMNS if f"reason.{name}" in one.data.tags}
         present = set(one.data.metrics) & set(COLUMNS)
@@ -250,9 +250,10 @@ def test_every_vector_is_registered_and_each_target_has_one_champion(
     assert set(models) == {f"{model}.{method}" for model in MODELS for method in METHODS}
     for model in MODELS:
         cards = study.results["steering_vectors", model].summary().vectors
-        best = max(cards, key=lambda card: card.selection_score)
-        crowned = [n for n in models if n.startswith(f"{model}.") and models[n].aliases]
-        assert crowned == [best.name] and list(models[best.name].aliases) == ["champion"]
+        best = max(card.selection_score for card in cards)
+        highest = {card.name for card in cards if card.selection_score == best}
+        (crowned,) = [n for n in models if n.startswith(f"{model}.") and models[n].aliases]
+        assert crowned in highest and list(models[crowned].aliases) == ["champion"]
 
 
 def test_a_registered_vector_loads_and_fits_its_own_model_alone(study: SmallStudy) -> None:

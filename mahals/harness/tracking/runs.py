@@ -62,9 +62,7 @@ def publish(
     from mlflow.exceptions import MlflowException
 
     made, runs, results = 0, {}, _once(results)
-    marks: dict[str, set[str]] = {}
-    for item in results:
-        marks.setdefault(item.phase, set()).add(item.fingerprint)
+    marks = _marks(results)
     finished: dict[str, dict[str, Run]] = {}
     report(0, len(results))
     for number, item in enumerate(results, start=1):
@@ -85,6 +83,14 @@ def publish(
         runs[item.fingerprint] = str(run.info.run_id)
         report(number, len(results))
     return Published(runs, made)
+
+
+def _marks(results: Sequence[Results]) -> dict[str, set[str]]:
+    """The fingerprints of results by phase."""
+    marks: dict[str, set[str]] = {}
+    for item in results:
+        marks.setdefault(item.phase, set()).add(item.fingerprint)
+    return marks
 
 
 def _replace(old: Run | None, item: Results, store: Store, parent: str | None) -> Run:

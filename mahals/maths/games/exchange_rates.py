@@ -112,29 +112,39 @@ def rate_sweep(
     cost = -game_payoffs(cells, shape, Weights(0.0, 0.0, 1.0, weights.kl_ceiling), None)
     rate = weights.cost / weights.behaviour
     ends = (min(factors) * rate, max(factors) * rate)
-    found = []
-    for factor in sorted(set(factors), key=lambda f: (f != 1.0, f)):
-        own = Weights(weights.behaviour, factor * weights.homophily, 0.0, weights.kl_ceiling)
-        worth = game_payoffs(cells, shape, own, None) / weights.behaviour
-        draws = game_draws(cells, shape, own, None, how) / weights.behaviour
-        one, again = cost_ranges(worth, cost), cost_ranges(draws, cost)
-        steered = np.array([any(s[a] for s, a in zip(steers, j, strict=True)) for j in one.joints])
-        lows, highs = again.low, again.high
-        many = [_answers(*each, steered, ends) for each in zip(lows, highs, strict=True)]
-        answers = _answers(one.low, one.high, steered, ends)
-        tops = [_top(each, ends[0]) for each in many]
-        top = max((a.high for a in answers if a.steering), default=None)
-        found.append(
-            RateSweep(
-                homophily=own.homophily / weights.behaviour,
-                answers=answers,
-                steering_up_to=top,
-                redrawn=None if top is None else _middle(tops),
-                turns_in=float(np.mean([len(each) > 1 for each in many])),
-                stays=_stays(one, ends),
-            )
-        )
-    return tuple(found)
+    order = sorted(set(factors), key=lambda f: (f != 1.0, f))
+    own = [
+        Weights(weights.behaviour, f * weights.homophily, 0.0, weights.kl_ceiling) for f in order
+    ]
+    return tuple(_swept(cells, steers, each, (cost, ends), how) for each in own)
+
+
+def _swept(
+    cells: Cells,
+    steers: Sequence[Sequence[bool]],
+    own: Weights,
+    prices: tuple[Floats, tuple[float, float]],
+    how: Resampling,
+) -> RateSweep:
+    """One sweep: `own` weighs what is not cost; `prices` are the costs and the ends of the rates."""
+    cost, ends = prices
+    shape = [len(each) for each in steers]
+    worth = game_payoffs(cells, shape, own, None) / own.behaviour
+    draws = game_draws(cells, shape, own, None, how) / own.behaviour
+    one, again = cost_ranges(worth, cost), cost_ranges(draws, cost)
+    steered = np.array([any(s[a] for s, a in zip(steers, j, strict=True)) for j in one.joints])
+    many = [_answers(*each, steered, ends) for each in zip(again.low, again.high, strict=True)]
+    answers = _answers(one.low, one.high, steered, ends)
+    tops = [_top(each, ends[0]) for each in many]
+    top = max((a.high for a in answers if a.steering), default=None)
+    return RateSweep(
+        homophily=own.homophily / own.behaviour,
+        answers=answers,
+        steering_up_to=top,
+        redrawn=None if top is None else _middle(tops),
+        turns_in=float(np.mean([len(each) > 1 for each in many])),
+        stays=_stays(one, ends),
+    )
 
 
 def _answers(
