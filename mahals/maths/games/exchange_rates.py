@@ -126,7 +126,7 @@ def _swept(
     prices: tuple[Floats, tuple[float, float]],
     how: Resampling,
 ) -> RateSweep:
-    """One sweep: `own` weighs what is not cost; `prices` are the costs and the ends of the rates."""
+    """One sweep: `own` weighs what is not cost; `prices` are the costs and the ends of rates."""
     cost, ends = prices
     shape = [len(each) for each in steers]
     worth = game_payoffs(cells, shape, own, None) / own.behaviour
