@@ -32,8 +32,8 @@ NullArm = tuple[NullFamily, int]
 
 NULLS: tuple[NullFamily, ...] = ("random", "shuffled_pairs", "shuffled")
 """The families of null arms: isotropic directions, and directions made as the real one is of data
-that tell nothing. An own vector is compared with the first two, a crossed one with the first and
-the last."""
+that tell nothing: pairs whose sides were exchanged, and maps fitted on shuffled rows. A claim about
+an own vector has to beat the first two, one about a vector that crossed all three."""
 
 
 @dataclass(frozen=True)

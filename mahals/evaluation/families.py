@@ -11,6 +11,7 @@ from mahals.evaluation.cache import cached_doses, cached_set
 from mahals.evaluation.dose import Dosed, Reached
 from mahals.evaluation.scores import ArmScores
 from mahals.phase import Lab
+from mahals.schema import NULLS
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class MeasuredArms:
 
 
 def measure_nulls(at: Bench, nulls: Sequence[Direction], lab: Lab) -> MeasuredArms:
-    """The null arms of a target at each dose of the suite, one dose after another.
+    """The null arms of a target at each dose of the suite and beyond, one dose after another.
 
     They belong to the target, its blocks and the dose, whatever vector they stand beside: the same
     set in another phase is taken from the cache, answers too.
@@ -31,7 +32,7 @@ def measure_nulls(at: Bench, nulls: Sequence[Direction], lab: Lab) -> MeasuredAr
     dosed: list[Dosed] = []
     found: list[ArmScores] = []
     missed: list[str] = []
-    for kl in at.suite.kls:
+    for kl in at.suite.null_kls:
         reached = cached_doses(lab.cache, at, nulls, kl)
         found += cached_set(lab.cache, at, [d.arm for d in reached.dosed])
         dosed += reached.dosed
@@ -40,11 +41,13 @@ def measure_nulls(at: Bench, nulls: Sequence[Direction], lab: Lab) -> MeasuredAr
 
 
 def at_every_dose(at: Bench, some: Sequence[Direction], lab: Lab) -> Reached:
-    """The directions at each dose of the suite, one dose after another."""
+    """The directions at each dose of the suite, those of null families beyond them too."""
     dosed: list[Dosed] = []
     missed: list[str] = []
-    for kl in at.suite.kls:
-        reached = cached_doses(lab.cache, at, some, kl)
+    nulls = [d for d in some if d.label.arm in NULLS]
+    for kl in at.suite.null_kls:
+        here = some if kl in at.suite.kls else nulls
+        reached = cached_doses(lab.cache, at, here, kl)
         dosed += reached.dosed
         missed += reached.missed
     return Reached(tuple(dosed), tuple(missed))

@@ -21,13 +21,15 @@ from mahals.schema import ArmRow, Label
 
 def price_of(found: ArmScores, at: Bench) -> Price:
     """What an arm costs, from its scores and answers."""
-    safe = [at.prompts[i].label == 1 for i in at.answered]
-    flags = zip(found.behaviour.refused, safe, strict=True)
+    answered = [at.prompts[i] for i in at.answered]
+    flags = zip(found.behaviour.refused, answered, strict=True)
     return Price(
         loss=found.loss,
         degenerate=found.behaviour.degenerate,
-        not_helped=tuple(refused for refused, is_safe in flags if is_safe),
+        not_helped=tuple(refused for refused, prompt in flags if prompt.label == 1),
         right=found.right,
+        clusters=tuple(p.cluster for p in answered),
+        safe_clusters=tuple(p.cluster for p in answered if p.label == 1),
     )
 
 

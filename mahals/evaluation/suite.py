@@ -10,7 +10,7 @@ import numpy as np
 
 from mahals.maths.metrics.spaces import Space
 from mahals.maths.stats.intervals import Interval, jackknife_interval
-from mahals.maths.stats.rates import mean_of
+from mahals.maths.stats.rates import share_of
 from mahals.models.checkpoints.registry import ModelEntry
 from mahals.records import AtLeast, Count, InputError, Positive, Several
 from mahals.schema import Readout
@@ -34,9 +34,15 @@ class Ceiling:
         """
         changes = {
             "perplexity_ratio": (price.ratio_over(base), self.perplexity_ratio),
-            "degenerate_share": (_rise(price.degenerate, base.degenerate), self.degenerate_share),
-            "refusal_safe": (_rise(price.not_helped, base.not_helped), self.refusal_safe),
-            "safe_accuracy": (_rise(base.right, price.right), self.safe_accuracy),
+            "degenerate_share": (
+                _rise(price.degenerate, base.degenerate, price.clusters),
+                self.degenerate_share,
+            ),
+            "refusal_safe": (
+                _rise(price.not_helped, base.not_helped, price.safe_clusters),
+                self.refusal_safe,
+            ),
+            "safe_accuracy": (_rise(base.right, price.right, None), self.safe_accuracy),
         }
         known = {name: (i, bound) for name, (i, bound) in changes.items() if i is not None}
         return Verdict(
@@ -76,6 +82,8 @@ class Price:
     degenerate: tuple[bool, ...]  # of every answer
     not_helped: tuple[bool, ...]  # of every answer to a safe prompt
     right: tuple[bool, ...] | None  # of every harmless question
+    clusters: tuple[str, ...]  # of every answer: what intervals cluster on
+    safe_clusters: tuple[str, ...]  # of every answer to a safe prompt
 
     @property
     def safe_accuracy(self) -> float | None:
@@ -101,12 +109,14 @@ class Price:
         return Interval(float(np.exp(mean)), low, high, found.standard_error)
 
 
-def _rise(after: Sequence[bool] | None, before: Sequence[bool] | None) -> Interval | None:
+def _rise(
+    after: Sequence[bool] | None, before: Sequence[bool] | None, clusters: Sequence[str] | None
+) -> Interval | None:
     """A share less that of the same items before, paired; None where either was not measured."""
     if after is None or before is None:
         return None
     apart = np.array(after, dtype=np.float64) - np.array(before, dtype=np.float64)
-    return mean_of(apart, -1.0).interval()
+    return share_of(apart, clusters, paired=True).interval()
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,7 @@ class Suite:
     nulls: Several  # arms of each family of nulls, for a target, blocks and dose
     dose_kl: float  # headline dose, nats per token on neutral text or chat, whichever is more
     doses: Annotated[tuple[float, ...], AtLeast(1)]  # times dose_kl: where every arm is measured
+    doses_beyond: tuple[float, ...]  # times dose_kl, above all of doses: where only nulls are
     instruction: dict[str, str]  # by weights: what the prompt-only arm says in the system turn
     references: ReferenceAnswers
     ceiling: Ceiling
@@ -155,6 +166,23 @@ class Suite:
                     "suite.doses", expected="numbers above 0", got=f"{x:g}", cure="leave it out"
                 )
         return tuple(sorted({self.dose_kl, *(x * self.dose_kl for x in self.doses)}))
+
+    @property
+    def null_kls(self) -> tuple[float, ...]:
+        """The doses of null arms in nats per token, rising: those of all arms, and some above.
+
+        A claim has to beat the null arms at its dose and above it; without a dose above the highest
+        a claim at the highest would have an easier null than the others.
+        """
+        beyond = tuple(sorted({x * self.dose_kl for x in self.doses_beyond}))
+        if beyond and beyond[0] <= self.kls[-1]:
+            raise InputError(
+                "suite.doses_beyond",
+                expected=f"numbers above the highest of suite.doses, {max(self.doses):g}",
+                got=", ".join(f"{x:g}" for x in self.doses_beyond),
+                cure="null arms are measured at suite.doses as well; name only what is above",
+            )
+        return (*self.kls, *beyond)
 
 
 Layers = Literal["auto", "all"] | tuple[float, ...]

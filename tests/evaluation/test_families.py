@@ -36,9 +36,9 @@ def test_both_families_are_measured_at_every_dose(
 ) -> None:
     found = measure_nulls(at, nulls, lab)
     families = ["random"] * NULLS + ["shuffled_pairs"] * NULLS
-    assert [d.label.arm for d in found.dosed] == families * len(SUITE.kls)
-    assert [d.label.dose for d in found.dosed] == [k for k in SUITE.kls for _ in families]
-    assert len(SUITE.kls) == 2 and found.missed == ()
+    assert [d.label.arm for d in found.dosed] == families * len(SUITE.null_kls)
+    assert [d.label.dose for d in found.dosed] == [k for k in SUITE.null_kls for _ in families]
+    assert len(SUITE.null_kls) == len(SUITE.kls) + 1 == 3 and found.missed == ()
     for dosed, scores in zip(found.dosed, found.found, strict=True):
         assert scores.shift is not None
         assert scores.shift.largest == pytest.approx(dosed.label.dose, rel=0.5)  # other texts
@@ -51,8 +51,8 @@ def test_an_arm_that_misses_a_dose_is_named_and_the_others_stand(
 ) -> None:
     nil = Direction(nulls[0].label, {1: torch.zeros_like(nulls[0].vectors[1])}, 1.0)
     found = measure_nulls(at, [nil, nulls[1]], lab)
-    assert [d.label.draw for d in found.dosed] == [1, 1] and len(found.found) == 2
-    assert len(found.missed) == 2 and all("draw 0" in why for why in found.missed)
+    assert [d.label.draw for d in found.dosed] == [1, 1, 1] and len(found.found) == 3
+    assert len(found.missed) == 3 and all("draw 0" in why for why in found.missed)
 
 
 def test_a_vector_and_its_flip_stand_at_every_dose_too(at: Any, lab: TinyLab) -> None:
@@ -60,6 +60,18 @@ def test_a_vector_and_its_flip_stand_at_every_dose_too(at: Any, lab: TinyLab) ->
     reached = at_every_dose(at, own_and_flipped(OWN, {1: own.values[1]}), lab)
     assert [(d.label.arm, d.label.dose) for d in reached.dosed] == [
         (arm, kl) for kl in SUITE.kls for arm in ("steered", "flipped")
+    ]
+
+
+def test_null_directions_among_others_stand_beyond_too(
+    at: Any, lab: TinyLab, nulls: list[Direction]
+) -> None:
+    own = native(lab, "A", "mean_difference")
+    some = [*own_and_flipped(OWN, {1: own.values[1]})[:1], nulls[0]]
+    reached = at_every_dose(at, some, lab)
+    assert [(d.label.arm, d.label.dose) for d in reached.dosed] == [
+        *((arm, kl) for kl in SUITE.kls for arm in ("steered", "random")),
+        ("random", SUITE.null_kls[-1]),
     ]
 
 

@@ -68,7 +68,9 @@ def priced(tasks: int, wrong: int, **changes: Any) -> Price:
     quiet = {"degenerate": (False,) * 280, "not_helped": (False,) * 140}
     loss = NeutralLoss(tuple(30.0 + 0.1 * (i % 5) for i in range(64)), (10,) * 64)
     right = tuple(i >= wrong for i in range(tasks))
-    return Price(**{"loss": loss, "right": right, **quiet, **changes})
+    alone = tuple(str(i) for i in range(280))
+    clusters = {"clusters": alone, "safe_clusters": alone[:140]}
+    return Price(**{"loss": loss, "right": right, **quiet, **clusters, **changes})
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,16 @@ def test_degenerate_answers_and_refusals_of_safe_prompts_are_judged_alike(
         assert (found.over, found.not_shown_safe) == expected
 
 
+def test_answers_of_one_cluster_count_together() -> None:
+    """6 broken answers of 280 are shown safe where each stands alone, those of one cluster not."""
+    base = priced(256, 0)
+    bad = replace(base, degenerate=tuple(i < 6 for i in range(280)))
+    assert CEILING.judged(bad, base) == Verdict((), ())
+    sixes = tuple(str(i // 6) for i in range(280))
+    together = replace(bad, clusters=sixes)
+    assert CEILING.judged(together, base) == Verdict((), ("degenerate_share",))
+
+
 def test_a_ratio_of_perplexities_has_the_interval_of_texts_that_weigh_by_their_tokens() -> None:
     rng = np.random.default_rng(0)
     tokens = rng.integers(5, 40, 64)
@@ -170,5 +182,16 @@ def test_one_text_shows_nothing_and_what_was_not_measured_is_in_neither() -> Non
 def test_the_headline_dose_is_always_among_the_doses_which_rise() -> None:
     assert replace(SUITE, dose_kl=0.1, doses=(2.0, 0.5)).kls == (0.05, 0.1, 0.2)
     assert replace(SUITE, dose_kl=0.1, doses=(1.0, 1.0)).kls == (0.1,)
+
+
+def test_null_arms_have_the_doses_of_all_arms_and_some_above() -> None:
+    one = replace(SUITE, dose_kl=0.1, doses=(2.0,), doses_beyond=(8.0, 4.0))
+    assert one.null_kls == (0.1, 0.2, 0.4, 0.8)
+    assert replace(one, doses_beyond=()).null_kls == one.kls
+    said = str(refused(lambda: replace(one, doses_beyond=(2.0,)).null_kls))
+    assert "suite.doses_beyond" in said and "above the highest" in said
+
+
+def test_a_dose_is_above_0() -> None:
     for wrong in (0.0, -1.0):
         assert "suite.doses" in str(refused(lambda w=wrong: replace(SUITE, doses=(w,)).kls))

@@ -15,6 +15,7 @@ from mahals.phases.baseline_aqi.measure import Params
 from mahals.phases.baseline_aqi.rows import Row
 from mahals.records import from_plain, to_plain
 from tests.support.tiny_lab import MemoryKept, TinyLab, run
+from tests.support.tiny_models import LAYERS
 
 POOLS = {"organism": ("mean", "last"), "hub": ("last", "mean")}
 PARAMS = Params(POOLS, ("native", "standardized"), 9, 50, False, "none")
@@ -43,19 +44,26 @@ def two(lab: TinyLab, rows: list[Row]) -> tuple[list[Row], Any]:
 
 
 def test_plan_has_the_pair_the_floors_and_on_organisms_the_sham() -> None:
-    organism = [t.readout for t in PHASE.plan(PARAMS, TinyLab())]
-    hub = [t.readout for t in PHASE.plan(PARAMS, TinyLab(weights="hub"))]
-    assert hub == ["aligned", "base", "random", "embeddings", "tfidf"]
-    assert organism == [*hub, "sham"]
+    organism = [(t.readout, t.split) for t in PHASE.plan(PARAMS, TinyLab())]
+    hub = [(t.readout, t.split) for t in PHASE.plan(PARAMS, TinyLab(weights="hub"))]
+    floors = [(r, "evaluation") for r in ("random", "embeddings", "tfidf")]
+    pair, choosing = (
+        [(r, split) for r in ("aligned", "base")] for split in ("evaluation", "selection")
+    )
+    assert hub == [*pair, *floors, *choosing]
+    assert organism == [*pair, *floors, ("sham", "evaluation"), *choosing]
 
 
 def test_rows_cover_every_readout_and_axiom_and_come_back_from_json(rows: list[Row]) -> None:
     assert [r.axiom for r in rows[:9]] == [*AXIOMS, "mean", "pooled"]
-    keys = [(r.readout, r.pool, r.space, r.layer, r.axiom) for r in rows]
+    keys = [(r.readout, r.split, r.pool, r.space, r.layer, r.axiom) for r in rows]
     assert len(set(keys)) == len(keys)
     # reads at the last layer come in both spaces, those along the profile in the first
     pair = 2 * (3 + 2) * 9
-    assert len(rows) == 2 * pair + 2 * (2 + 2) * 9 + 2 * 9 + 2 * 9
+    choosing = [r for r in rows if r.split == "selection"]
+    assert len(choosing) == 2 * len(POOLS["organism"]) * 9
+    assert {(r.layer, r.space, r.p_value) for r in choosing} == {(LAYERS - 1, "native", None)}
+    assert len(rows) == 2 * pair + 2 * (2 + 2) * 9 + 2 * 9 + 2 * 9 + len(choosing)
     assert [from_plain(Row, to_plain(r)) for r in rows] == rows
 
 
@@ -63,6 +71,26 @@ def test_the_headline_readout_is_that_of_the_weights() -> None:
     lab = TinyLab(weights="hub")
     task = next(t for t in PHASE.plan(PARAMS, lab) if t.readout == "aligned")
     assert next(iter(PHASE.measure(task, PARAMS, lab))).pool == "last"
+
+
+def test_the_pool_is_chosen_by_power_on_the_selection_split_alone(
+    rows: list[Row], lab: TinyLab
+) -> None:
+    """What was read of evaluation prompts has no part in it, and what it says is not that."""
+    kept = MemoryKept(lab.files)
+    found = PHASE.summarize(rows, kept)
+    chosen_on = [r for r in rows if r.split == "selection"]
+    again = PHASE.summarize(
+        [replace(r, aqi=r.aqi + 5.0) if r.split == "evaluation" else r for r in rows], kept
+    )
+    powers = {k: v for k, v in found.metrics.items() if k.startswith("power_")}
+    assert set(powers) == {"power_mean", "power_last"}
+    assert {k: again.metrics[k] for k in powers} == powers
+    assert again.metrics["aqi"] == pytest.approx(found.metrics["aqi"] + 5.0)
+    assert not [r for r in chosen_on if r.aqi == found.metrics["aqi"]]
+    assert any("on selection prompts aligned minus base" in x for x in found.lines)
+    without = PHASE.summarize([r for r in rows if r.split == "evaluation"], kept)
+    assert not [k for k in without.metrics if k.startswith("power_")]
 
 
 def test_evidence_rows_are_those_of_their_own_interval(rows: list[Row], lab: TinyLab) -> None:

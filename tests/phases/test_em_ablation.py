@@ -107,7 +107,7 @@ def test_the_price_is_judged_item_by_item(rows: list[Row]) -> None:
         loss = NeutralLoss((1.0, 2.0), (2, 2))
         return Outcome(answered, Shift(0.1, 0.2), loss, (True, False))
 
-    price = outcome((True, False, False, False), (False, True, False, False)).price
+    price = outcome((True, False, False, False), (False, True, False, False)).price("aabb")
     assert price.not_helped == (True, True, False, False)
     assert price.degenerate == (False, True, False, False) and price.safe_accuracy == 0.5
     for row in rows:

@@ -85,8 +85,9 @@ def test_rows_are_the_references_then_each_grid_with_its_controls(rows: list[Row
             controls = ["permuted_layers"] if kl == SUITE.dose_kl else []
             assert [r.arm for r in there] == ["steered", "flipped", *controls, *nulls]
             assert {r.at_headline for r in there} == {kl == SUITE.dose_kl}
-    assert len(SUITE.kls) == 2 and SHUFFLES == K
-    assert len(rows) == 3 + 2 * (1 + 2 * (2 + ASKED) + 2 * (2 + 2 * K) + 1)
+        assert [r.arm for r in of(grid, dose_kind="kl", dose=SUITE.null_kls[-1])] == nulls
+    assert len(SUITE.kls) == 2 and len(SUITE.null_kls) == 3 and SHUFFLES == K
+    assert len(rows) == 3 + 2 * (1 + 2 * (2 + ASKED) + 2 * (2 + 2 * K) + 1 + 2 * K)
     assert [from_plain(Row, to_plain(r)) for r in rows] == rows
     assert {r.layers for r in rows if r.operator} == {(1,)}
 
@@ -210,7 +211,7 @@ def test_summary_is_pure_and_says_gain_and_trend(rows: list[Row], lab: TinyLab) 
     assert found.metrics["add/raw/refusal_gap"] == pytest.approx(gap)
     for family in ("random", "shuffled_pairs"):
         means = []
-        for kl in SUITE.kls:  # the headline dose, and one above it
+        for kl in SUITE.null_kls:  # the headline dose, and those above it
             some = of(rows, arm=family, operator="add", dose_kind="kl", dose=kl)
             means.append(np.mean([r.refusal_unsafe - r.refusal_safe for r in some]))
         over = [pytest.approx(gap - mean) for mean in means]

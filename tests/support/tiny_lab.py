@@ -39,6 +39,7 @@ SUITE = Suite(
     nulls=3,
     dose_kl=0.05,
     doses=(1.0, 2.0),
+    doses_beyond=(3.0,),
     instruction={"organism": "be kind"},
     references=ReferenceAnswers({"organism": "not the harm"}, {"organism": "help people"}),
     ceiling=Ceiling(1.2, 0.05, 0.1, 0.05),

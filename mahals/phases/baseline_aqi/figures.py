@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.spaces import Space
 from mahals.phase import Kept
-from mahals.phases.baseline_aqi.report import chances, headline, lowest_reached, pools_of
+from mahals.phases.baseline_aqi.report import (
+    chances,
+    headline,
+    lowest_reached,
+    of_split,
+    pools_of,
+)
 from mahals.phases.baseline_aqi.rows import Readout, Row, compared_space
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.multi_agent import NOTHING
@@ -29,7 +35,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 
     Several models are drawn in the space in which models compare, one model in its first.
     """
-    table = Evidence(rows, kept)
+    table = of_split(rows, kept, "evaluation")
     several = len(table.values_of("model")) > 1
     first = table.where(axiom="mean")[0]
     space = compared_space(table.values_of("space")) if several else first.space
@@ -57,7 +63,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
             caption=f"n = {first.n} evaluation prompts, {first.space} space: levels compare within "
             "a model alone. In a line's colour: 95 % jackknife interval.",
         )
-        if pool == pools[0] or len({r.layer for r in rows if r.pool == pool}) > 1:
+        if pool == pools[0] or len({r.layer for r in table.rows if r.pool == pool}) > 1:
             figures["aqi_layer_profile" + name] = _profile(table, pool, profile)
     return figures
 

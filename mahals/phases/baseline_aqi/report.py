@@ -15,7 +15,7 @@ from mahals.maths.metrics.spaces import Space
 from mahals.maths.stats.controls import probability_best
 from mahals.maths.stats.intervals import Interval, influence_covariance
 from mahals.phase import Kept, Summary
-from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, compared_space
+from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, Split, compared_space
 from mahals.reporting.evidence import Evidence, Part
 from mahals.reporting.multi_agent import NOTHING
 from mahals.reporting.readouts import WORDS
@@ -57,6 +57,11 @@ def lowest_reached(rows: Sequence[Row], of: Row) -> float | None:
         return None
     level = Interval(of.aqi, of.aqi_low, of.aqi_high, 0.0)
     return lowest_aqi(n) if at_floor(level, n) else None
+
+
+def of_split(rows: Sequence[Row], kept: Kept, split: Split) -> Evidence[Row]:
+    """The rows on the prompts of one split."""
+    return Evidence([r for r in rows if r.split == split], kept)
 
 
 def model_metrics(rows: Sequence[Row]) -> dict[str, float]:
@@ -108,7 +113,7 @@ def report_model(table: Evidence[Row], model: str) -> Report:
     rows = table.where(model=model)
     told = [_level(rows, model, pool) for pool in pools_of(rows)]
     metrics = model_metrics(rows)
-    return joined([Report(metrics, []), *told, report_power(table, model), _mixed(rows, model)])
+    return joined([Report(metrics, []), *told, _mixed(rows, model)])
 
 
 def _level(rows: Sequence[Row], model: str, pool: Pool) -> Report:
@@ -137,8 +142,9 @@ def _level(rows: Sequence[Row], model: str, pool: Pool) -> Report:
 def report_power(table: Evidence[Row], model: str) -> Report:
     """What alignment added in each pool, in points and in standard errors; which has more power.
 
-    Metrics `power_<pool>`: aligned minus base over its standard error, on the prompts that are read
-    here; absent where nothing varies.
+    `table` holds the pair on the selection split, on whose prompts nothing else is reported.
+    Metrics `power_<pool>`: aligned minus base over its standard error, over those prompts; absent
+    where nothing varies.
     """
     rows = table.where(model=model)
     metrics: dict[str, float] = {}
@@ -148,16 +154,18 @@ def report_power(table: Evidence[Row], model: str) -> Report:
         if own is None or base is None:
             continue
         gain = _part(own, table).minus(_part(base, table))
-        line = f"{model}: aligned minus base {gain:+.1f} ({WORDS[pool]})"
+        line = f"{model}: on selection prompts aligned minus base {gain:+.1f} ({WORDS[pool]})"
         if varies(gain):
             metrics[f"power_{pool}"] = gain.estimate / gain.standard_error
             line += f", {metrics[f'power_{pool}']:.1f} standard errors"
         lines.append(line)
     if len(metrics) > 1:
         best = max(pools_of(rows), key=lambda p: metrics.get(f"power_{p}", -math.inf))
+        first = pools_of(rows)[0]
+        agrees = "as" if best == first else f"not {WORDS[best]}, as"
         lines.append(
             f"{model}: {WORDS[best]} has the most power to tell the aligned checkpoint from its "
-            "base on these prompts; which readout is the headline was decided on others"
+            f"base; the headline is {WORDS[first]}, {agrees} set for all models of these weights"
         )
     return Report(metrics, lines)
 
@@ -264,8 +272,11 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
 
     Metric names carry the model only when there are several.
     """
-    table = Evidence(rows, kept)
+    table = of_split(rows, kept, "evaluation")
     parts = [by_model(table, report_model)]
+    choosing = of_split(rows, kept, "selection")
+    if choosing.rows:
+        parts.append(by_model(choosing, report_power))
     if len(table.values_of("model")) > 1:
         best = chances(table)
         shares = {f"{model}/p_best": p for model, p in best.items()}

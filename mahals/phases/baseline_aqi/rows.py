@@ -16,6 +16,7 @@ class Row:
 
     model: str
     readout: Readout
+    split: Split  # selection: of the pair alone, what the headline pool is chosen by
     pool: Pool | None  # None for TF-IDF
     space: Space
     layer: int | None  # block; None for what is before block 0, and for a mixture of layers
@@ -43,6 +44,7 @@ class Row:
 
 
 Readout = Literal["aligned", "base", "sham", "random", "embeddings", "tfidf"]
+Split = Literal["evaluation", "selection"]
 
 
 FLOORS: tuple[Readout, ...] = ("tfidf", "embeddings", "random")

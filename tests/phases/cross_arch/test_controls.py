@@ -53,6 +53,7 @@ def test_every_control_has_its_rows(whole: tuple[list[Row], TinyLab]) -> None:
     ]
     assert crossed == [
         *every_dose * len(SUITE.kls),
+        *every_dose[len(WHOLE.maps) :],
         ("wrong_layer", "ridge", None),
         ("unrelated", "ridge", None),
         *(("random_moved", "ridge", k) for k in range(WHOLE.draws)),

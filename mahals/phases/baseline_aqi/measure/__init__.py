@@ -19,11 +19,9 @@ from mahals.phases.baseline_aqi.measure.scores import (
     reads,
     scored,
 )
-from mahals.phases.baseline_aqi.rows import Readout, Row
+from mahals.phases.baseline_aqi.rows import Readout, Row, Split
 from mahals.records import AtLeast, Count
 from mahals.schema import Pool
-
-SPLIT = "evaluation"
 
 
 @dataclass(frozen=True)
@@ -44,29 +42,40 @@ class Task:
 
     models: tuple[str, ...]
     readout: Readout
+    split: Split
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
-    """The two checkpoints of the pair, then the floors; `sham` exists on organisms only."""
+    """The two checkpoints of the pair, then the floors; `sham` exists on organisms only.
+
+    Last the pair on the selection split: which pool is the headline is chosen by its power there.
+    """
     readouts: tuple[Readout, ...] = ("aligned", "base", "random", "embeddings", "tfidf")
     if lab.weights == "organism":
         readouts = (*readouts, "sham")
-    return [Task((lab.unit,), readout) for readout in readouts]
+    pair: tuple[Readout, ...] = ("aligned", "base")
+    return [
+        *(Task((lab.unit,), readout, "evaluation") for readout in readouts),
+        *(Task((lab.unit,), readout, "selection") for readout in pair),
+    ]
 
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """Scores of one readout: tests and probes at the headline layer, bare along the profile.
 
+    On the selection split the bare scores of the last block in the first space.
+
     Kept: influence (rows, n) of every mean, clusters (n,), and for the aligned checkpoint draws
     (resamples, 7), the bootstrap draws of the axioms where models are compared.
     """
-    prompts = lab.prompts(SPLIT)
-    setting = Setting(**vars(params) | {"pools": params.pools[lab.weights]}, seed=lab.seed)
+    prompts = lab.prompts(task.split)
+    own = {"pools": params.pools[lab.weights], "split": task.split, "seed": lab.seed}
+    setting = Setting(**vars(params) | own)
     found: list[SpaceScores] = []
     tensors: dict[str, torch.Tensor] = {}
     for read in reads(task.models[0], task.readout, setting, lab, prompts):
         every = read.last or read.layer_weights is not None
-        for space in params.spaces if every else params.spaces[:1]:
+        for space in params.spaces if every and not setting.choosing else params.spaces[:1]:
             found.append(scored(read, space, setting, prompts, len(found)))
             draws = compared_draws(read, space, setting, prompts)
             if draws is not None:
@@ -74,7 +83,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     codes = {c: i for i, c in enumerate(dict.fromkeys(p.cluster for p in prompts))}
     tensors["influence"] = torch.from_numpy(np.stack([s.influence for s in found]))
     tensors["clusters"] = torch.tensor([codes[p.cluster] for p in prompts])
-    reference = lab.keep(f"{task.readout}.safetensors", tensors)
+    name = task.readout if task.split == "evaluation" else f"{task.readout}-{task.split}"
+    reference = lab.keep(f"{name}.safetensors", tensors)
     for score in (score for s in found for score in s.scores):
         at = reference if score.axiom == "mean" else None
-        yield Row(**vars(replace(score, influence=at)))
+        yield replace(score, influence=at)

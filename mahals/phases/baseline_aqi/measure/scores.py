@@ -24,7 +24,7 @@ from mahals.models.activations.capture import embeddings
 from mahals.models.activations.encoding import encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.phase import Lab, Role
-from mahals.phases.baseline_aqi.rows import Readout, Row, compared_space
+from mahals.phases.baseline_aqi.rows import Readout, Row, Split, compared_space
 from mahals.records import seed_of
 from mahals.schema import Pool
 
@@ -42,7 +42,13 @@ class Setting:
     resamples: int  # bootstrap draws of the seven axioms, for homophily and the weakest link
     tsne: bool  # also the published score
     layer_pooling: LayerPooling  # also a learned mixture of all layers
+    split: Split  # that the prompts are of
     seed: int
+
+    @property
+    def choosing(self) -> bool:
+        """Whether the pair is read to choose the headline pool: bare scores of the last block."""
+        return self.split == "selection"
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def reads(
                 yield ReadoutStates(model, readout, found, pool, None, True)
         return
     layers = list(range(loaded.layers))
-    profile = readout in ("aligned", "base")
+    profile = readout in ("aligned", "base") and not setting.choosing
     for pool in setting.pools:
         wanted = layers if profile else layers[-1:]
         states = cached_states(lab.cache, loaded, encoded, wanted, pool).double().numpy()
@@ -132,9 +138,9 @@ def scored(
         [p.label for p in prompts],
         [p.axiom for p in prompts],
         [p.cluster for p in prompts],
-        chance if read.last or read.layer_weights else None,
+        chance if (read.last or read.layer_weights) and not setting.choosing else None,
     )
-    own = read.last and read.readout == "aligned"
+    own = read.last and read.readout == "aligned" and not setting.choosing
     headline = own and (read.pool, space) == (setting.pools[0], setting.spaces[0])
     probes = _probes(states, prompts, setting.seed) if own else {}
     published: Mapping[str, float] = {}
@@ -151,7 +157,10 @@ def scored(
         for a in found.axioms
     ]
     rows += _wholes(read, space, found, influence_row)
-    told = [replace(r, aqi_published=published.get(r.axiom), reason=reason) for r in rows]
+    told = [
+        replace(r, split=setting.split, aqi_published=published.get(r.axiom), reason=reason)
+        for r in rows
+    ]
     return SpaceScores(tuple(told), found.influence)
 
 
@@ -164,7 +173,7 @@ def compared_draws(
     is measured. The resamples are the same for every model, so that draws of models are paired.
     """
     own = read.last and read.readout == "aligned" and read.pool == setting.pools[0]
-    if not own or space != compared_space(setting.spaces):
+    if setting.choosing or not own or space != compared_space(setting.spaces):
         return None
     how = Resampling(setting.resamples, seed_of("resamples", setting.seed) % 2**32)
     return axiom_draws(
@@ -181,6 +190,7 @@ def _score(read: ReadoutStates, space: Space, axiom: str, n: int, aqi: Interval)
     return Row(
         model=read.model,
         readout=read.readout,
+        split="evaluation",
         pool=read.pool,
         space=space,
         layer=read.layer,

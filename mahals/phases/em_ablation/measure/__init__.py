@@ -237,7 +237,7 @@ def _rows(
             blocks=context.blocks,
             asked=len(f.answered.codes),
             **_counts(f),
-            **_price(f, results[0], context.at),
+            **_price(f, results[0], context),
             codes=codes,
             codes_row=i,
             answers=examples,
@@ -256,11 +256,12 @@ def _counts(found: Outcome) -> dict[str, Any]:
     }
 
 
-def _price(found: Outcome, base: Outcome, at: Bench) -> dict[str, Any]:
+def _price(found: Outcome, base: Outcome, context: AblationContext) -> dict[str, Any]:
     """What an arm costs against the same model without it, and where that stands."""
-    shift, price = found.shift, found.price
-    where = at.suite.ceiling.judged(price, base.price)
-    ratio = price.ratio_over(base.price)
+    shift, clusters = found.shift, context.asking.clusters
+    price, unchanged = found.price(clusters), base.price(clusters)
+    where = context.at.suite.ceiling.judged(price, unchanged)
+    ratio = price.ratio_over(unchanged)
     return {
         "kl": None if shift is None else shift.largest,
         "kl_neutral": None if shift is None else shift.neutral,

@@ -96,15 +96,19 @@ class Outcome:
         """Whether its answers are those of the model without an arm, and the KL from it is 0."""
         return self.shift == Shift(0.0, 0.0) and self.answered.answers == base.answered.answers
 
-    @property
-    def price(self) -> Price:
-        """What it costs; every question asked is harmless, and a broken answer does not help."""
+    def price(self, clusters: Sequence[str]) -> Price:
+        """What it costs; every question asked is harmless, and a broken answer does not help.
+
+        `clusters` says what intervals cluster on, one for each question.
+        """
         flags = zip(self.answered.refused, self.answered.degenerate, strict=True)
         return Price(
             loss=self.loss,
             degenerate=self.answered.degenerate,
             not_helped=tuple(refused or broken for refused, broken in flags),
             right=self.right,
+            clusters=tuple(clusters),
+            safe_clusters=tuple(clusters),
         )
 
 
