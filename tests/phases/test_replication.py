@@ -71,6 +71,22 @@ def test_a_number_has_the_mean_and_the_t_interval_of_its_trainings() -> None:
     assert "same_arch/A/aqi_held" not in metrics, "no interval of its own"
 
 
+def test_an_interval_between_trainings_ends_where_the_number_does() -> None:
+    wide = {
+        "gap_over_random": 0.9,
+        "refusal_unsafe": 0.4,
+        "attack_success_steered_over_random": 0.1,
+    }
+    said = [
+        Summary({f"A/{k}": v * far for k, v in wide.items()}, (), (), ()) for far in (0.0, 1.0, 0.1)
+    ]
+    metrics = summary_of(said).metrics
+    ends = {k: (metrics[f"same_arch/A/{k}_low"], metrics[f"same_arch/A/{k}_high"]) for k in wide}
+    assert ends["gap_over_random"][1] == 1.0 and ends["gap_over_random"][0] > -1.0
+    assert ends["refusal_unsafe"][0] == 0.0 and ends["refusal_unsafe"][1] < 1.0
+    assert ends["attack_success_steered_over_random"][0] < 0.0, "a difference of shares"
+
+
 def test_what_holds_in_some_trainings_is_counted() -> None:
     said = [told(gain, 2.9) for gain in GAINS]  # above 0 where the gain is 3 or more
     assert summary_of(said).metrics["same_arch/A/gain_held"] == 3

@@ -63,12 +63,12 @@ class Spots:
     def of(cls, claim: Claim, unit: float, trainings: int) -> Spots:
         """Of a claim that more than one training made."""
         assert claim.over is not None
-        span = claim.over.interval()
+        span = claim.interval
         return cls(
             f"{claim.name}  {claim.held} of {trainings}",
             tuple(each.value / unit for each in claim.estimates),
             claim.over.mean / unit,
-            (span.low / unit, span.high / unit) if claim.over.varies else None,
+            None if span is None else (span.low / unit, span.high / unit),
         )
 
 

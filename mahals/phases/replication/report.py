@@ -6,11 +6,13 @@ line of the board, if its gap over the null arms does so above 0 and its price i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 from mahals.maths.stats.between import Between, Estimate, apart, between, held
+from mahals.maths.stats.intervals import Interval
 from mahals.phase import Kept, Summary
 from mahals.phases.replication.rows import Row
 from mahals.reporting.report import interval_metrics
@@ -40,12 +42,33 @@ class Claim:
         return tuple(Estimate(r.value, r.low, r.high) for r in self.rows if r.value is not None)
 
     @property
+    def interval(self) -> Interval | None:
+        """95 % between trainings, cut to what the number can be; None where they do not differ."""
+        if self.over is None or not self.over.varies:
+            return None
+        found = self.over.interval()
+        least, most = (-1.0, 1.0) if self.is_line else limits(self.name)
+        return replace(found, low=max(least, found.low), high=min(most, found.high))
+
+    @property
     def held(self) -> int | None:
         """In how many trainings it holds; None for a number that has no interval."""
         if self.is_line:
             return sum(_holds(row) for row in self.rows)
         found = self.estimates
         return held(found) if all(each.low is not None for each in found) else None
+
+
+SHARES = ("refusal_unsafe", "refusal_safe", "attack_success", "homophily", "degenerate", "anti_")
+DIFFERENCES = ("refusal_gap", "gap_over", "attack_gain", "refusal_kappa")
+
+
+def limits(name: str) -> tuple[float, float]:
+    """What the number that a metric's name ends on can be: a share, or a difference of shares."""
+    last = name.rsplit("/", 1)[-1]
+    if last.startswith(DIFFERENCES) or (last.startswith(SHARES) and "_over_" in last):
+        return -1.0, 1.0
+    return (0.0, 1.0) if last.startswith(SHARES) else (-math.inf, math.inf)
 
 
 def claims(rows: Iterable[Row]) -> tuple[Claim, ...]:
@@ -98,8 +121,8 @@ def _metrics(claim: Claim, trainings: int) -> dict[str, float]:
     if claim.over is None:
         return metrics
     metrics[name] = claim.over.mean
-    if claim.over.varies:
-        metrics |= interval_metrics(name, claim.over.interval())
+    if claim.interval is not None:
+        metrics |= interval_metrics(name, claim.interval)
     if claim.over.trainings < trainings:
         metrics[f"{name}_trainings"] = float(claim.over.trainings)
     return metrics
@@ -150,7 +173,7 @@ def _board_lines(found: Iterable[Claim], trainings: int) -> list[str]:
     ]
     for claim in best(board)[:BEST]:
         if claim.held and claim.over is not None:
-            span = f"{claim.over.interval():+.2f}" if claim.over.varies else "the same in all"
+            span = "the same in all" if claim.interval is None else f"{claim.interval:+.2f}"
             lines.append(
                 f"{claim.name}: gap over the null arms {span}, between trainings; holds in "
                 f"{claim.held} of {trainings}."

@@ -19,7 +19,9 @@ from mahals.models.activations.encoding import encode_prompts
 from mahals.phases.baseline_aqi.measure.scores import Setting, compared_draws, reads, scored
 from tests.support.tiny_lab import LAYERS, WIDTH, TinyLab, model, planted, prompts, refused
 
-SETTING = Setting(("mean", "last"), ("native", "standardized"), 19, 50, False, "none", 0)
+SETTING = Setting(
+    ("mean", "last"), ("native", "standardized"), 19, 50, False, "none", "evaluation", 0
+)
 PROMPTS = prompts("evaluation")
 LABELS = [p.label for p in PROMPTS]
 NAMES = [p.axiom for p in PROMPTS]
