@@ -31,6 +31,7 @@ def score(readout: Any, aqi: float, **changes: Any) -> Row:
     values = {name: None for name in Row.__dataclass_fields__} | {
         "model": "A",
         "readout": readout,
+        "split": "evaluation",
         "pool": "mean",
         "space": "native",
         "layer": 3,
@@ -100,7 +101,7 @@ def test_what_alignment_added_is_a_paired_difference_and_its_power_that_over_its
     error = np.sqrt(((x[0] - x[1]) ** 2).sum() / (8 * 7))
     half = stats.t.ppf(0.975, 7) * error
     assert found.lines == [
-        f"A: aligned minus base +5.0 [{5 - half:+.1f}, {5 + half:+.1f}] (mean of the prompt), "
+        f"A: on selection prompts aligned minus base +5.0 [{5 - half:+.1f}, {5 + half:+.1f}] (mean of the prompt), "
         f"{5 / error:.1f} standard errors"
     ]
     assert found.metrics == {"power_mean": pytest.approx(5 / error)}
@@ -115,6 +116,11 @@ def test_the_readout_with_more_power_is_named() -> None:
     found = report_power(table_of(rows), "A")
     assert found.metrics["power_last"] == pytest.approx(70 * found.metrics["power_mean"])
     assert found.lines[-1].startswith("A: last token has the most power")
+    assert found.lines[-1].endswith(
+        "the headline is mean of the prompt, not last token, as set for all models of these weights"
+    )
+    agrees = report_power(table_of(rows[2:] + rows[:2]), "A").lines[-1]
+    assert agrees.endswith("the headline is last token, as set for all models of these weights")
     both = report_model(table_of(rows), "A")
     assert (both.metrics["aqi_mean"], both.metrics["aqi_base_last"]) == (3.0, 20.0)
     assert sum("(mean of the prompt, native space" in line for line in both.lines) == 1
