@@ -41,10 +41,10 @@ directions made as the real one is of shuffled data; the hardest one counts. A r
 over the ceiling; equal ones are ordered by KL50, the KL at which half of the aligned checkpoint's
 gap is reached. Each configuration stands once, at the strength chosen on the selection split. AQI
 is shown and never ranked: a line that raises it and refuses no more than the nulls is `geometry
-only`. At the highest dose no null arm was measured above the line's: there a rare null that acts
-would pass (docs/method.md says how often). One section per suite and kind of weights, of one
-training each. `organism` is a declared positive control: small models trained here, whose refusals
-were taught, and so was the careful persona that the prompt-only arm calls on.
+only`. Null arms are measured one dose beyond the highest of a line; docs/method.md says what that
+lets through, and what it costs. One section per suite and kind of weights, of one training each.
+`organism` is a declared positive control: small models trained here, whose refusals were taught,
+and so was the careful persona that the prompt-only arm calls on.
 
 Make it again from a fresh clone:
 
