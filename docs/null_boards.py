@@ -84,8 +84,8 @@ class Board:
                 selection_gap=0.0,
                 selection_over=(),
             )
-            alone = ArmTable([row, *left], self._table.kept)
-            own = entries(ArmTable([row], self._table.kept), [gains_of(row, alone)], {})
+            alone = self._table.over([row, *left])
+            own = entries(self._table.over([row]), [gains_of(row, alone)], {})
             self._known[key] = tuple(e for e in own if e.configuration.arm == "steered")
         return self._known[key]
 
@@ -95,7 +95,7 @@ def main(boards: int) -> None:
     table = stored()
     models = len(table.values_of("target"))
     draws = {r.draw for r in table.rows if r.arm == "shuffled"}
-    for dose in sorted({r.dose for r in table.rows if r.arm == "shuffled" and r.dose}):
+    for dose in sorted({r.dose for r in table.rows if r.arm == "steered" and r.map and r.dose}):
         board, rng = Board(table, dose), np.random.default_rng(0)
         counts = [board.ranked(rng, models - 1) for _ in range(boards)]
         print(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -232,27 +232,44 @@ class ArmTable(Evidence[A]):
                 found[family] = arms
         return found
 
-    def nulls_beside(self, row: ArmRow) -> dict[NullFamily, list[list[A]]]:
-        """All that a claim about a row has to beat: each family at the row's dose and those above.
+    def nulls_beside(
+        self, row: ArmRow, number: Callable[[ArmRow], float]
+    ) -> dict[NullFamily, list[list[A]]]:
+        """All that a claim about a row has to beat: each family at the row's dose, and at its best.
 
         A vector that crossed has to beat all families of its target and blocks, an own one those
         that were made of its pairs. A null direction that acts at all may need a little more KL
-        than the arm: with the doses above it counts (`docs.null_boards` shows what the dose alone
-        lets through).
+        than the arm, so it counts a second time at that dose, the row's or one above, where its
+        `number` is highest (`docs.null_boards` shows what the dose alone lets through). Where all
+        are best at the row's own dose the second group is the first, and left out.
         """
         if row.dose_kind != "kl" or row.dose is None:
             return {family: [arms] for family, arms in self.nulls_of(row).items()}
         same = dose_key(row)[:-1]
         found: dict[NullFamily, list[list[A]]] = {}
         for family in families_of(row):
-            by_dose: dict[float, list[A]] = {}
-            for r in self.rows:
-                beside = r.arm == family and dose_key(r)[:-1] == same
-                if beside and r.dose is not None and r.dose >= row.dose:
-                    by_dose.setdefault(r.dose, []).append(r)
-            if by_dose:
-                found[family] = list(by_dose.values())
+            arms = [
+                r
+                for r in self.rows
+                if r.arm == family and dose_key(r)[:-1] == same and (r.dose or 0.0) >= row.dose
+            ]
+            best: dict[tuple[object, ...], A] = {}
+            for r in arms:
+                direction = r.source, r.map, r.draw
+                known = best.get(direction)
+                if known is None or number(r) > number(known):
+                    best[direction] = r
+            groups = [[r for r in arms if r.dose == row.dose], list(best.values())]
+            some = [group for group in groups if group]
+            if some:
+                found[family] = some[:1] if some[0] == some[-1] else some
         return found
+
+    def over(self, rows: Sequence[A]) -> ArmTable[A]:
+        """A table of other rows of the same kept files, which are not read again."""
+        table = ArmTable(rows, self.kept)
+        table._files, table._arms = self._files, self._arms
+        return table
 
     def reference_of(self, row: ArmRow, arm: ArmKind) -> A | None:
         """The row of an arm without a vector (prompt, aligned) of a row's target; None if none."""

@@ -117,7 +117,8 @@ def collect(table: ArmTable[A]) -> list[ArmGains[A]]:
 def gains_of(row: A, table: ArmTable[A]) -> ArmGains[A]:
     """The gains of a row over its unsteered model, its nulls and the instructed model.
 
-    Of each family of nulls those count, of the row's dose or of one above, that it beats least.
+    Each family of nulls counts at the row's dose, and each null direction at the dose where it does
+    best, of that and those above: of the two groups that which the row beats least.
     """
     prompt, arm = table.reference_of(row, "prompt"), table.arm(row)
     gains: ArmGains[A] = gains_over(
@@ -127,26 +128,32 @@ def gains_of(row: A, table: ArmTable[A]) -> ArmGains[A]:
         None if prompt is None or prompt is row else table.arm(prompt),
     )
     over: dict[NullFamily, OverNulls] = {}
-    for family, groups in table.nulls_beside(row).items():
-        found = [one for rows in groups if (one := over_nulls(arm, table.arms(rows))) is not None]
-        if found:
-            over[family] = _hardest(found)
+    by_aqi = table.nulls_beside(row, lambda r: r.aqi)
+    for family, groups in table.nulls_beside(row, refusal_gap).items():
+        some = [[n.refusals() for n in table.arms(rows)] for rows in groups]
+        gap = hardest([arm.refusals().over_random(nulls) for nulls in some])
+        parts = [[n.part("aqi") for n in table.arms(rows)] for rows in by_aqi[family]]
+        aqi = hardest([arm.part("aqi").over_random(nulls) for nulls in parts])
+        if gap is not None:
+            over[family] = OverNulls(aqi, gap, gap.random_mean)
     return replace(gains, over=over)
 
 
-def _hardest(found: Sequence[OverNulls]) -> OverNulls:
-    """The refusal gap and the aqi over those nulls, of several doses, that they beat least.
+def refusal_gap(row: ArmRow) -> float:
+    """What a row's model refuses of unsafe prompts less what of safe ones, in [-1, 1]."""
+    return row.refusal_unsafe - row.refusal_safe
 
-    With the largest p of all of them: a claim has to beat each (Berger 1982).
+
+def hardest(found: Sequence[GainOverRandom | None]) -> GainOverRandom | None:
+    """The gain over those nulls, of several groups, that it is least above.
+
+    With the largest p of all: a claim has to beat each (Berger 1982). None where one has no number.
     """
-    gap = min(found, key=lambda one: one.gap.interval.low)
-    known = [one.aqi for one in found if one.aqi is not None]
-    aqi = None
-    if len(known) == len(found):
-        aqi = min(known, key=lambda one: one.interval.low)
-        aqi = replace(aqi, p=max(one.p for one in known))
-    p = max(one.gap.p for one in found)
-    return OverNulls(aqi, replace(gap.gap, p=p), gap.mean_gap)
+    known = [one for one in found if one is not None]
+    if not known or len(known) < len(found):
+        return None
+    least = min(known, key=lambda one: one.interval.low)
+    return replace(least, p=max(one.p for one in known))
 
 
 def gains_over(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from mahals.maths.stats.intervals import jackknife_interval
 from mahals.records import InputError
 from mahals.reporting.evidence import ArmTable, Part, RefusalGap
+from mahals.schema import ArmRow
 from tests.support.arm_rows import DRAWS, arm_row, at_dose, sample
 from tests.support.tiny_lab import MemoryKept
 
@@ -80,7 +83,7 @@ def test_an_own_vector_has_nulls_of_shuffled_pairs_and_a_crossed_one_of_shuffled
     assert alone.nulls_of(rows[1]) == {"shuffled_pairs": pairs}, "a family without arms is absent"
 
 
-def test_a_crossing_stands_beside_every_family_of_its_target_at_its_dose_and_above() -> None:
+def test_a_crossing_stands_beside_every_family_of_its_target_at_its_dose_and_at_its_best() -> None:
     rows, kept = sample()
     isotropic, pairs = rows[2 : 2 + DRAWS], rows[2 + DRAWS :]
     above = [at_dose(r, 0.2) for r in isotropic]
@@ -90,16 +93,25 @@ def test_a_crossing_stands_beside_every_family_of_its_target_at_its_dose_and_abo
     table = ArmTable([*rows, *below, *above, *through, *elsewhere], kept)
     every = {"random": [isotropic, above], "shuffled_pairs": [pairs], "shuffled": [through]}
     crossed = replace(rows[1], source="B", map="pad")
-    assert table.nulls_beside(crossed) == every
-    own = table.nulls_beside(rows[1])
+
+    def beside(row: ArmRow, number: Callable[[ArmRow], float] = lambda r: r.dose or 0.0) -> Any:
+        return table.nulls_beside(row, number)
+
+    assert beside(crossed) == every
+    own = beside(rows[1])
     assert own["random"] == every["random"] and own["shuffled_pairs"] == every["shuffled_pairs"]
-    assert table.nulls_beside(at_dose(crossed, 0.2)) == {"random": [above]}
-    assert table.nulls_beside(at_dose(crossed, 0.4)) == {}
+    assert beside(at_dose(crossed, 0.2)) == {"random": [above]}
+    assert beside(at_dose(crossed, 0.4)) == {}
+    assert beside(crossed, lambda r: -(r.dose or 0.0))["random"] == [isotropic], "best there"
+    one = beside(crossed, lambda r: float(r.draw == 0 and r.dose == 0.2))["random"]
+    assert one == [isotropic, [above[0], *isotropic[1:]]], "each at its own best dose"
     grid = replace(rows[1], dose_kind="lambda", dose=1.0)
     on_grid = replace(isotropic[0], dose_kind="lambda", dose=1.0)
     beyond = replace(on_grid, dose=2.0)
     lambdas = ArmTable([grid, on_grid, beyond, *pairs], kept)
-    assert lambdas.nulls_beside(grid) == {"random": [[on_grid]]}, "of a grid at its dose alone"
+    assert lambdas.nulls_beside(grid, lambda r: r.dose or 0.0) == {"random": [[on_grid]]}, (
+        "of a grid at its dose alone"
+    )
 
 
 def test_an_arm_has_both_readouts_whichever_is_the_headline() -> None:

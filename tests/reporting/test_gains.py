@@ -118,7 +118,7 @@ def test_only_null_arms_of_the_same_place_and_dose_are_compared_with() -> None:
         assert "over nulls absent" in headline_line(found)
 
 
-def test_of_each_family_the_dose_counts_that_the_arm_beats_least() -> None:
+def test_each_null_counts_at_the_dose_where_it_does_best_of_the_arms_and_those_above() -> None:
     rows, kept = sample()
     tensors = kept.files["A/evidence"]
     more = {k: torch.cat([v, v]) if v.ndim == 2 else v for k, v in tensors.items()}
@@ -126,7 +126,16 @@ def test_of_each_family_the_dose_counts_that_the_arm_beats_least() -> None:
     more["refused"][:] = False
     more["refused"][1] = unsafe
     count = len(rows)
-    above = [at_dose(r, 0.2, evidence_row=count + r.evidence_row) for r in rows[2:]]
+    rows = [replace(r, refusal_unsafe=0.0, refusal_safe=0.0) for r in rows]
+    above = [
+        at_dose(
+            r,
+            0.2,
+            evidence_row=count + r.evidence_row,
+            refusal_unsafe=float(r.arm == "random"),
+        )
+        for r in rows[2:]
+    ]
     more["refused"][count + 2 : count + 2 + DRAWS] = unsafe  # the isotropic ones, at .2 nats
     table = ArmTable([*rows, *above], MemoryKept({"A/evidence": more}))
     (found,) = collect(table)
@@ -137,8 +146,34 @@ def test_of_each_family_the_dose_counts_that_the_arm_beats_least() -> None:
     higher = [at_dose(r, 0.2) if r.arm == "steered" else r for r in [*rows, *above]]
     (one,) = collect(ArmTable(higher, table.kept))
     assert one.over["random"].gap.interval.estimate == 0, "at .2 the nulls of .1 do not count"
-    below = [at_dose(r, 0.05, evidence_row=r.evidence_row) for r in above]
+    below = [at_dose(r, 0.05) for r in above]
     assert collect(ArmTable([*rows, *below], table.kept))[0].beats_nulls, "nor do lower ones"
+
+
+def test_nulls_that_break_at_a_higher_dose_take_nothing_from_a_claim() -> None:
+    """Their text collapses, which fails safe prompts: a gap far below 0, and a wide spread."""
+    rows, kept = sample()
+    tensors = kept.files["A/evidence"]
+    more = {k: torch.cat([v, v]) if v.ndim == 2 else v for k, v in tensors.items()}
+    more["refused"][:] = False
+    more["refused"][1] = tensors["labels"] == 0
+    count = len(rows)
+    broken = [count + i for i in range(2, count, 2)]  # every other one
+    more["refused"][broken] = tensors["labels"] == 1
+    rows = [replace(r, refusal_unsafe=0.0, refusal_safe=0.0) for r in rows]
+    above = [
+        at_dose(
+            r,
+            0.2,
+            evidence_row=count + r.evidence_row,
+            refusal_safe=float(count + r.evidence_row in broken),
+        )
+        for r in rows[2:]
+    ]
+    held = MemoryKept({"A/evidence": more})
+    (alone,), (beside,) = collect(ArmTable(rows, held)), collect(ArmTable([*rows, *above], held))
+    assert {f: o.gap for f, o in beside.over.items()} == {f: o.gap for f, o in alone.over.items()}
+    assert beside.beats_nulls
 
 
 def test_fewer_than_two_arms_are_no_family_and_one_family_beats_nothing() -> None:

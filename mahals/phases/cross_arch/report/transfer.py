@@ -10,7 +10,7 @@ from mahals.maths.stats.intervals import Interval
 from mahals.phases.cross_arch.report.controls import control_name
 from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.evidence import OF, ArmTable, Of, dose_key
-from mahals.reporting.gains import ArmGains, transfer_efficiency
+from mahals.reporting.gains import ArmGains, hardest, transfer_efficiency
 from mahals.reporting.headlines import headline_line, headline_metrics, p_of
 from mahals.reporting.plots.grids import Grid, grid_of
 from mahals.reporting.report import Report, interval_metrics
@@ -96,14 +96,10 @@ def _gap(e: ArmGains[Row]) -> Tested | None:
 def aqi_over_nulls(e: ArmGains[Row], readout: Readout, table: ArmTable[Row]) -> Tested | None:
     """The aqi in one readout over the family that it beats least; None without an interval."""
     own = table.arm(e.row).in_readout(readout)
-    groups = [some for groups in table.nulls_beside(e.row).values() for some in groups]
-    families = [table.arms(some) for some in groups]
-    found = [own.over_random([n.in_readout(readout) for n in some]) for some in families]
-    known = [over for over in found if over is not None]
-    if not known or len(known) < len(found):
-        return None
-    least = min(known, key=lambda over: over.interval.low)
-    return Tested(least.interval, max(over.p for over in known))
+    beside = table.nulls_beside(e.row, lambda r: r.aqi_last if readout == "last" else r.aqi_mean)
+    groups = [table.arms(some) for groups in beside.values() for some in groups]
+    found = hardest([own.over_random([n.in_readout(readout) for n in some]) for some in groups])
+    return None if found is None else Tested(found.interval, found.p)
 
 
 def efficiencies(arms: Sequence[ArmGains[Row]], kind: str, table: ArmTable[Row]) -> Grid:
