@@ -118,10 +118,14 @@ def share_over_random(
 def draw_variance(values: npt.ArrayLike, n: int) -> float:
     """s^2 (1 + 1/K): how far one more null arm may lie from the mean of K, as shares of n items.
 
-    s^2 is their variance, at least 1/n^2: K arms that are alike by chance do not show that all are.
+    s^2 is their variance; where they are skewed upward their upper semivariance, the mean square of
+    those above the mean, which is larger: a claim is about that side, and null directions that act
+    are few. At least 1/n^2: K arms that are alike by chance do not show that all are.
     """
     found = finite(values, "null arms", 1)
-    return max(float(found.var(ddof=1)), 1 / n**2) * (1 + 1 / len(found))
+    above = found[found > found.mean()] - found.mean()
+    upper = float((above**2).mean()) if len(above) else 0.0
+    return max(float(found.var(ddof=1)), upper, 1 / n**2) * (1 + 1 / len(found))
 
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:
