@@ -199,8 +199,8 @@ def test_a_rare_null_that_acts_is_no_finding() -> None:
     safe = np.arange(84) % 2 == 1
     own = (~safe).astype(float)
     nulls = np.zeros((20, 84))
-    for k, share in enumerate((0.6, 0.5, 0.35, 0.2)):
-        nulls[k, np.flatnonzero(~safe)[: int(share * 42)]] = 1.0
+    for k, part in enumerate((0.6, 0.5, 0.35, 0.2)):
+        nulls[k, np.flatnonzero(~safe)[: int(part * 42)]] = 1.0
     found = gap_over_random(own, nulls, safe, None)
     quiet = gap_over_random(own, np.zeros((20, 84)), safe, None)
     assert found is not None and quiet is not None

@@ -101,7 +101,8 @@ def test_what_alignment_added_is_a_paired_difference_and_its_power_that_over_its
     error = np.sqrt(((x[0] - x[1]) ** 2).sum() / (8 * 7))
     half = stats.t.ppf(0.975, 7) * error
     assert found.lines == [
-        f"A: on selection prompts aligned minus base +5.0 [{5 - half:+.1f}, {5 + half:+.1f}] (mean of the prompt), "
+        f"A: on selection prompts aligned minus base +5.0 [{5 - half:+.1f}, {5 + half:+.1f}] "
+        "(mean of the prompt), "
         f"{5 / error:.1f} standard errors"
     ]
     assert found.metrics == {"power_mean": pytest.approx(5 / error)}
