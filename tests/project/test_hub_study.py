@@ -47,7 +47,7 @@ TINY = {
     "suite.neutral": 8,
     "suite.tasks": 4,
     "suite.max_new_tokens": 4,
-    "suite.random_directions": 3,
+    "suite.nulls": 3,
 }
 
 
