@@ -53,7 +53,9 @@ def test_plain_mlflow_run_prints_the_leaderboard_and_the_way_to_it(studied: Path
     assert said.count("no conda found, running in this environment") == 1
     for model in MODELS:
         assert re.search(rf"^\s*\d\s+{model} ", said, re.MULTILINE), "a ranked line"
-    assert "figures: " in said
+    for report in re.findall(r"^  (results/\S+/report\.md) ", said, re.MULTILINE):
+        assert list((studied / report).with_name("figures").glob("*.png")), report
+    assert said.count("/report.md ") == 6 and "beside each, figures/" in said
     assert re.search(r"^  mlflow ui --backend-store-uri sqlite:", said, re.MULTILINE)
     assert re.search(
         r"^  http://127.0.0.1:5000/#/experiments/\d+/runs\?viewStateShareKey=", said, re.M

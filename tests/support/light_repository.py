@@ -97,11 +97,11 @@ def summarize(rows: Any, kept: Any) -> Summary:
                 unit, "steered", unit, "{name}", None, "add", "raw", (1,), "kl=0.1",
                 "organism", "light", None, None,
             ),
-            {{"aqi": total, "gain_over_random": 5.0, "gain_over_random_low": 1.0 + index,
-             "gain_over_random_high": 9.0, "gain_over_random_p": 1e-6,
-             "perplexity_ratio": 1.0, "degenerate_share": 0.0, "refusal_safe": 0.0,
-             "safe_accuracy": 1.0}},
-            {{}}, None, (), False, None,
+            {{"refusal_gap": 0.6, "gap_over_random": 0.5, "gap_over_random_low": 0.1 + index / 10,
+             "gap_over_random_high": 0.9, "gap_over_random_p": 1e-6, "perplexity_ratio": 1.0,
+             "degenerate_share": 0.0, "refusal_safe": 0.0, "safe_accuracy": 1.0}},
+            reasons={{}}, weakest_axiom=None, over_ceiling=(), not_shown_safe=(),
+            geometry_only=False, vector=None, readout="last", harder="random", training=0,
         )
         for index, unit in enumerate(units)
     )
