@@ -197,7 +197,11 @@ def _judge(entry: Entry, q: float | None) -> BoardLine:
 
 
 def _order(line: BoardLine) -> tuple[int, float, float, str]:
-    """Ranked lines first, then those kept out, then the rest; by gap. Organisers last, by name."""
+    """Ranked lines first, then those kept out, then the rest; organisers last, by name.
+
+    Ranked ones by the lower bound and KL50; others by how sure it is that their gap lies above the
+    nulls, by p, those below the nulls last.
+    """
     groups: tuple[tuple[Status, ...], ...] = (
         ("ranked",),
         ("over ceiling",),
@@ -211,7 +215,11 @@ def _order(line: BoardLine) -> tuple[int, float, float, str]:
     tail = f"{label(configuration)} {configuration_key(configuration)}"
     if value is None or line.status == "organiser":  # levels of two families do not compare
         return group, float("inf"), float("inf"), tail
-    return group, -round(value, TIE), line.entry.metrics.get("kl50", float("inf")), tail
+    found = line.entry.metrics
+    if line.status == "ranked":
+        return group, -round(value, TIE), found.get("kl50", float("inf")), tail
+    p = found.get("gap_over_random_p", 1.0)
+    return group, p if found.get("gap_over_random", value) > 0 else 2.0 - p, -value, tail
 
 
 def _headline(lines: Sequence[BoardLine]) -> str:

@@ -107,6 +107,31 @@ def test_equal_lower_bounds_are_ordered_by_kl50() -> None:
     assert rank([*made, ahead]).ranked[0].entry == ahead, "more than .01 above is first"
 
 
+def test_lines_without_a_rank_stand_by_how_sure_their_gap_is() -> None:
+    """A wide interval around a large gap is nearer to a rank than a narrow one around 0."""
+    gaps = {
+        0: (-0.02, -0.09, 0.99),
+        1: (0.89, -0.3, 0.08),
+        2: (0.1, -0.1, 0.6),
+        3: (-0.5, -0.9, 0.06),
+    }
+    made = [
+        replace(
+            e := entry(steered(layers=(i,)), 0.1),
+            metrics={
+                **e.metrics,
+                "gap_over_random": gap,
+                "gap_over_random_low": low,
+                "gap_over_random_p": p,
+            },
+        )
+        for i, (gap, low, p) in gaps.items()
+    ]
+    board = rank(made)
+    assert board.ranked == ()
+    assert [line.entry.configuration.layers[0] for line in board.lines] == [1, 2, 0, 3]
+
+
 def test_what_is_not_shown_safe_is_ranked_with_that_mark() -> None:
     board = rank([entry(steered(), 9.0, not_shown_safe=("safe_accuracy",))])
     (line,) = board.ranked
