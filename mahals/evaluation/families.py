@@ -34,7 +34,8 @@ def measure_nulls(at: Bench, nulls: Sequence[Direction], lab: Lab) -> MeasuredAr
     missed: list[str] = []
     for kl in at.suite.null_kls:
         reached = cached_doses(lab.cache, at, nulls, kl)
-        found += cached_set(lab.cache, at, [d.arm for d in reached.dosed])
+        if reached.dosed:
+            found += cached_set(lab.cache, at, [d.arm for d in reached.dosed])
         dosed += reached.dosed
         missed += reached.missed
     return MeasuredArms(tuple(dosed), tuple(found), tuple(missed))
