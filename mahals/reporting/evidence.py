@@ -14,7 +14,8 @@ from mahals.maths.stats.controls import GainOverRandom, gap_over_random, over_ra
 from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, paired_difference
 from mahals.maths.stats.rates import Adjusted, gap_of
 from mahals.phase import Kept
-from mahals.schema import NULLS, ArmKind, ArmRow, NullFamily, Readout
+from mahals.reporting.null_arms import at_their_best, dose_key, families_of
+from mahals.schema import ArmKind, ArmRow, NullFamily, Readout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -177,16 +178,6 @@ class ArmEvidence:
         return Part(self.row.aqi_mean, self.influence_mean, self.clusters)
 
 
-def families_of(row: ArmRow) -> tuple[NullFamily, ...]:
-    """The families of nulls that a row has to beat; the last one is made as its vector is."""
-    return ("random", "shuffled_pairs") if row.map is None else NULLS
-
-
-def dose_key(row: ArmRow) -> tuple[object, ...]:
-    """What a row shares with its random controls."""
-    return (row.target, row.operator, row.placement, row.layers, row.dose_kind, row.dose)
-
-
 def _influence(refused: Floats, safe: npt.NDArray[np.bool_]) -> Floats:
     """The influence (m,) of each prompt on the gap of one arm.
 
@@ -253,13 +244,7 @@ class ArmTable(Evidence[A]):
                 for r in self.rows
                 if r.arm == family and dose_key(r)[:-1] == same and (r.dose or 0.0) >= row.dose
             ]
-            best: dict[tuple[object, ...], A] = {}
-            for r in arms:
-                direction = r.source, r.map, r.draw
-                known = best.get(direction)
-                if known is None or number(r) > number(known):
-                    best[direction] = r
-            groups = [[r for r in arms if r.dose == row.dose], list(best.values())]
+            groups = [[r for r in arms if r.dose == row.dose], at_their_best(arms, number)]
             some = [group for group in groups if group]
             if some:
                 found[family] = some[:1] if some[0] == some[-1] else some

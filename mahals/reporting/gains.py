@@ -17,7 +17,8 @@ from mahals.maths.stats.intervals import (
     wilson,
 )
 from mahals.maths.stats.rates import gap_of
-from mahals.reporting.evidence import A, ArmEvidence, ArmTable, Of, Part, dose_key, families_of
+from mahals.reporting.evidence import A, ArmEvidence, ArmTable, Of, Part
+from mahals.reporting.null_arms import dose_key, families_of
 from mahals.schema import NULLS, ArmRow, NullFamily
 
 

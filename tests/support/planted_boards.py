@@ -42,8 +42,10 @@ class Planted:
     def add(self, arm: str, rates: Rates, **changes: Any) -> None:
         """An arm whose answers are drawn at these rates."""
         each = np.where(np.arange(self.m) % 2 == 0, *rates)
-        self.answers.append(self.rng.random(self.m) < each)
-        self.rows.append(arm_row(arm, len(self.rows), **changes))
+        refused = self.rng.random(self.m) < each
+        self.answers.append(refused)
+        shares = {"refusal_unsafe": refused[::2].mean(), "refusal_safe": refused[1::2].mean()}
+        self.rows.append(arm_row(arm, len(self.rows), **{**shares, **changes}))
 
     def nulls(self, family: str, spread: float, base: Rates = BASE, k: int = K) -> None:
         """K arms of a family, whose unsafe rates spread that much around the base's."""

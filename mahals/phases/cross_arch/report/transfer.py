@@ -9,9 +9,10 @@ from functools import partial
 from mahals.maths.stats.intervals import Interval
 from mahals.phases.cross_arch.report.controls import control_name
 from mahals.phases.cross_arch.rows import Row
-from mahals.reporting.evidence import OF, ArmTable, Of, dose_key
+from mahals.reporting.evidence import OF, ArmTable, Of
 from mahals.reporting.gains import ArmGains, hardest, transfer_efficiency
 from mahals.reporting.headlines import headline_line, headline_metrics, p_of
+from mahals.reporting.null_arms import dose_key
 from mahals.reporting.plots.grids import Grid, grid_of
 from mahals.reporting.report import Report, interval_metrics
 from mahals.schema import Readout

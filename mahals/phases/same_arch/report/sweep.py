@@ -12,9 +12,10 @@ from mahals.phases.same_arch.report.propagation import split
 from mahals.phases.same_arch.report.refusals import report_refusals
 from mahals.phases.same_arch.report.steerability import steerability
 from mahals.phases.same_arch.rows import Row
-from mahals.reporting.evidence import ArmTable, dose_key
+from mahals.reporting.evidence import ArmTable
 from mahals.reporting.gains import ArmGains, trend, trend_over_random
 from mahals.reporting.headlines import headline_line, headline_metrics, over_words
+from mahals.reporting.null_arms import dose_key
 from mahals.reporting.report import Report, interval_metrics, joined
 from mahals.schema import Label
 
