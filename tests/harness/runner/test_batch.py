@@ -58,7 +58,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     for _ in range(KILLS):
         begun = len(log.read_text().splitlines())
         process = toy.start(broken, "grow", 2)
-        until = begun + moments.randint(1, 4)
+        until = begun + moments.randint(4, 6)
         while process.poll() is None and len(log.read_text().splitlines()) < until:
             time.sleep(0.01)
         time.sleep(moments.random() * 0.2)
@@ -70,7 +70,9 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     assert outputs(broken) == outputs(whole)
     lines = log.read_text().splitlines()
     assert len(set(lines)) == 10
-    assert len(lines) <= 10 + 2 * KILLS  # a kill costs at most the task in flight, per worker
+    # A kill costs at most the task in flight, per worker, and the one on its way into the journal,
+    # whose worker has begun the next; with no journal it would cost the four or more begun.
+    assert len(lines) <= 10 + 3 * KILLS
 
 
 @pytest.mark.parametrize(
