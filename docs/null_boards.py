@@ -6,7 +6,9 @@ its own vector, and as many directions through shuffled maps as there are other 
 random, each against all null arms that are left. A board of them holds nothing by construction, but
 boards share their arms: a null direction that acts is on one of four.
 
-    python -m docs.null_boards [BOARDS]
+    python -m docs.null_boards [BOARDS [TRAINING]]
+
+TRAINING: an organisms' seed that `replication` measured; without it, what lies under results/.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from mahals.harness.leaderboard.ranking import rank
-from mahals.harness.workspace.artifacts import KeptFiles
+from mahals.harness.workspace.artifacts import KeptFiles, KeptPlace
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import all_results
 from mahals.phase import STUDY
@@ -30,15 +32,19 @@ from mahals.schema import ArmRow, Entry, NullFamily
 PHASE = "cross_arch"
 
 
-def stored() -> ArmTable[ArmRow]:
-    """The stored rows of trained targets, over all units of the phase."""
-    units = [
-        r
-        for r in all_results(Workspace.locate())
-        if r.phase == PHASE and r.unit != STUDY and r.is_canonical
-    ]
-    rows = [row for unit in units for row in unit.rows() if row.target_role == "base"]
-    return ArmTable(rows, KeptFiles(PHASE, {unit.unit: unit.kept() for unit in units}))
+def stored(training: int | None = None) -> ArmTable[ArmRow]:
+    """The stored rows of trained targets, over all units of the phase; the newest of a training."""
+    units: dict[str, tuple[tuple[ArmRow, ...], KeptPlace]] = {}
+    for each in sorted(all_results(Workspace.locate()), key=lambda r: r.run()["finished"]):
+        if each.phase != PHASE or each.unit == STUDY or (training is None) != each.is_canonical:
+            continue
+        rows = each.rows()
+        if training is None or {row.training for row in rows} == {training}:
+            units[each.unit] = rows, each.kept()
+    if not units:
+        raise SystemExit(f"no stored {PHASE} of training {training}")
+    rows = [row for unit, _ in units.values() for row in unit if row.target_role == "base"]
+    return ArmTable(rows, KeptFiles(PHASE, {key: kept for key, (_, kept) in units.items()}))
 
 
 class Board:
@@ -90,9 +96,9 @@ class Board:
         return self._known[key]
 
 
-def main(boards: int) -> None:
+def main(boards: int, training: int | None = None) -> None:
     """Prints, for each dose, how many boards rank something, and how many single arms are."""
-    table = stored()
+    table = stored(training)
     models = len(table.values_of("target"))
     draws = {r.draw for r in table.rows if r.arm == "shuffled"}
     for dose in sorted({r.dose for r in table.rows if r.arm == "steered" and r.map and r.dose}):
@@ -108,4 +114,4 @@ def main(boards: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    main(*map(int, sys.argv[1:] or ["100"]))
