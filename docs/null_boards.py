@@ -24,6 +24,7 @@ from mahals.harness.workspace.artifacts import KeptFiles, KeptPlace
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import all_results
 from mahals.phase import STUDY
+from mahals.phases.cross_arch.rows import Row
 from mahals.reporting.entries import entries
 from mahals.reporting.evidence import ArmTable
 from mahals.reporting.gains import gains_of
@@ -34,7 +35,7 @@ PHASE = "cross_arch"
 
 def stored(training: int | None = None) -> ArmTable[ArmRow]:
     """The stored rows of trained targets, over all units of the phase; the newest of a training."""
-    units: dict[str, tuple[tuple[ArmRow, ...], KeptPlace]] = {}
+    units: dict[str, tuple[tuple[Row, ...], KeptPlace]] = {}
     for each in sorted(all_results(Workspace.locate()), key=lambda r: r.run()["finished"]):
         if each.phase != PHASE or each.unit == STUDY or (training is None) != each.is_canonical:
             continue
@@ -43,8 +44,10 @@ def stored(training: int | None = None) -> ArmTable[ArmRow]:
             units[each.unit] = rows, each.kept()
     if not units:
         raise SystemExit(f"no stored {PHASE} of training {training}")
-    rows = [row for unit, _ in units.values() for row in unit if row.target_role == "base"]
-    return ArmTable(rows, KeptFiles(PHASE, {key: kept for key, (_, kept) in units.items()}))
+    trained = [row for unit, _ in units.values() for row in unit if row.target_role == "base"]
+    return ArmTable[ArmRow](
+        trained, KeptFiles(PHASE, {key: kept for key, (_, kept) in units.items()})
+    )
 
 
 class Board:
