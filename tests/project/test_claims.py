@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from docs import claims
+from docs import claim_rows, claims
 from mahals.phases.replication.measure import title
 from mahals.phases.replication.report import summarize
 from mahals.phases.replication.rows import Row
 from mahals.phases.same_arch.report import _cosine_report
 from mahals.phases.same_arch.report.sweep import variant
+from mahals.records import InputError
 from mahals.reporting.gains import gains_over
 from mahals.reporting.headlines import headline_metrics
 from mahals.reporting.multi_agent import Societies, Society
@@ -62,12 +66,27 @@ def cells(block: str) -> list[list[str]]:
     return found[1:]
 
 
-def test_both_pages_hold_what_the_generator_makes() -> None:
-    made = claims.block(claims.read(claims.METRICS))
-    for page in claims.PAGES:
+@pytest.mark.parametrize("name", claims.TABLES)
+def test_the_pages_hold_what_the_generator_makes(name: str) -> None:
+    table = claims.TABLES[name]
+    made = claims.block(claims.read(table.metrics), table.claims)
+    for page in table.pages:
         text = page.read_text()
         cure = "run `python -m docs.claims`"
         assert claims.placed(text, made) == text, f"{page.name} is not up to date: {cure}"
+
+
+def test_what_a_table_reads_is_taken_of_a_replication_that_has_it(tmp_path: Path) -> None:
+    """Its numbers with their intervals and counts, and no others."""
+    table = replace(claims.TABLES["agents"], metrics=tmp_path / "kept.json")
+    gap = "collaboration/none/A/gap_drift"
+    found = {gap: -0.3, f"{gap}_low": -0.5, f"{gap}_held": 3, "other/A": 1.0, "trainings": 3}
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    claims.take(table, tmp_path / "metrics.json")
+    assert claims.read(table.metrics) == {k: v for k, v in found.items() if k != "other/A"}
+    (tmp_path / "metrics.json").write_text('{"other/A": 1.0, "trainings": 3}')
+    with pytest.raises(InputError, match="a replication that has the table's phases, got 2 others"):
+        claims.take(table, tmp_path / "metrics.json")
 
 
 def test_outside_of_the_table_the_section_has_no_number() -> None:
@@ -131,7 +150,7 @@ def test_lines_that_hold_in_all_trainings_are_counted_and_crossings_named() -> N
 def test_what_lies_at_a_floor_has_a_row_and_no_number() -> None:
     metrics = {n: v for n, v in measured().items() if "attack_success_unsteered" not in n}
     (row,) = [c for c in cells(claims.block(metrics)) if "models unsteered" in c[0]]
-    assert row[1:3] == ["no number: nothing to measure", claims.ABSENT]
+    assert row[1:3] == ["no number: nothing to measure", claim_rows.ABSENT]
 
 
 def test_a_page_without_marks_is_refused() -> None:
