@@ -163,6 +163,16 @@ MISALIGNMENT: tuple[Claim, ...] = (
         )
         for pick in EACH_END
     ),
+    *(
+        Claim(
+            "that direction added to a model that was not misled, at .4 nats: EM rate over the "
+            f"harder nulls, the {pick} of all models: {{model}}",
+            "em_ablation/*/induce_0.4/misaligned_over_random",
+            CARELESS,
+            pick=pick,
+        )
+        for pick in EACH_END
+    ),
 )
 
 TALK = "nothing but the refusals, by preference training (DPO)"
