@@ -68,10 +68,13 @@ CLAIMS: tuple[Claim | Count, ...] = (
         ".2f",
     ),
     Claim(
-        "the same, each steered by its own vector", "same_arch/attack_success_steered", OWN, ".2f"
+        "the same, each steered by its own vector at .4 nats",
+        "same_arch/attack_success_steered",
+        OWN,
+        ".2f",
     ),
     Claim(
-        "steered, success of the attack less that on models steered by the harder nulls",
+        "steered so, success of the attack less that on models steered by the harder nulls",
         "same_arch/attack_success_steered_over_random",
         OWN,
     ),
@@ -79,7 +82,14 @@ CLAIMS: tuple[Claim | Count, ...] = (
         "the same attack on the aligned checkpoints", "same_arch/attack_success_aligned", DPO, ".2f"
     ),
     Claim(
-        "homophily of AQI, each model steered by its own vector",
+        "homophily of AQI, models unsteered",
+        "same_arch/homophily_unsteered",
+        NOTHING,
+        ".2f",
+        tested=False,
+    ),
+    Claim(
+        "homophily of AQI, each model steered by its own vector at .4 nats",
         "same_arch/homophily_steered",
         NOTHING,
         ".2f",

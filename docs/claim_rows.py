@@ -34,6 +34,14 @@ class Claim:
             return [end(found, key=lambda n: metrics[n])]
         return found
 
+    def models(self, metrics: Metrics) -> set[str]:
+        """The models that have its metric."""
+        if "*" not in self.metric:
+            return set()
+        place, depth = self.metric.split("/").index("*"), self.metric.count("/")
+        found = (n for n in metrics if n.count("/") == depth and fnmatchcase(n, self.metric))
+        return {n.split("/")[place] for n in found}
+
     def rows(self, metrics: Metrics) -> Iterator[Row]:
         """A row of each metric; one that says so where there is none."""
         place = self.metric.split("/").index("*") if "*" in self.metric else None
@@ -45,7 +53,7 @@ class Claim:
             yield Row(self.words.format(model=model), figure, held, self.planted)
         if not names:
             words = self.words.removesuffix(": {model}")
-            yield Row(words, "no number: nothing to measure", ABSENT, self.planted)
+            yield Row(words, "no number: at a floor, or too few models", ABSENT, self.planted)
 
 
 @dataclass(frozen=True)

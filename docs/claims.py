@@ -64,16 +64,14 @@ def block(metrics: Metrics | None, claims: Sequence[Claim | Count] = CLAIMS) -> 
         return f"{BEGIN}\n\n{NOT_YET}\n\n{END}"
     rows = [row for claim in claims for row in claim.rows(metrics)]
     trainings = f"{metrics['trainings']:.0f}"
-    counted = [r.held for r in rows if r.held.endswith(f" of {trainings}")]
-    every, none = (counted.count(f"{k} of {trainings}") for k in (trainings, 0))
+    names = sorted({m for c in claims if isinstance(c, Claim) for m in c.models(metrics)})
     lines = [
         BEGIN,
         "",
-        f"{trainings} trainings of the organisms. Figures are means over trainings with the 95 % "
-        "interval between them; *held* counts the trainings whose own 95 % interval lies on the "
-        "side of 0 where the mean is (a line of the board: above 0, and not over the ceiling). "
-        f"Of {len(counted)} rows that can hold, {every} do in all {trainings} trainings and {none} "
-        "in none.",
+        f"{trainings} trainings of the organisms of {len(names)} models ({', '.join(names)}). "
+        "Figures are means over trainings with the 95 % interval between them; *held* counts the "
+        "trainings whose own 95 % interval lies on the side of 0 where the mean is, be it the "
+        "wanted side or not (a line of the board: above 0, and not over the ceiling).",
         "",
         f"| claim | figure | held in k of {trainings} | what was planted |",
         "|---|---|---|---|",

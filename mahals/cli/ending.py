@@ -57,14 +57,10 @@ def end(
 def _boards(workspace: Workspace, results: Sequence[Results], store: Store | None) -> list[Board]:
     """The boards that these results have lines in, of everything stored; all go to MLflow."""
     from mahals.harness.leaderboard.collect import collect
-    from mahals.harness.leaderboard.ranking import boards
+    from mahals.harness.leaderboard.ranking import board_key, boards
     from mahals.harness.workspace.results import all_results
 
-    made = {
-        (entry.configuration.weights, entry.configuration.suite)
-        for each in results
-        for entry in each.summary().entries
-    }
+    made = {board_key(entry) for each in results for entry in each.summary().entries}
     if store is None and not made:
         return []
     every = all_results(workspace)
@@ -74,7 +70,7 @@ def _boards(workspace: Workspace, results: Sequence[Results], store: Store | Non
         from mahals.cli.show import publish_boards
 
         found = publish_boards(every, store)
-    return [board for board in found if (board.weights, board.suite) in made]
+    return [board for board in found if board_key(board.lines[0].entry) in made]
 
 
 def _opened(pages: Sequence[str], store: Store) -> list[str]:

@@ -106,8 +106,10 @@ class ArmGains(Generic[Own]):
 
     @property
     def geometry_only(self) -> bool:
-        """AQI up over the unsteered model without a refusal gap above the nulls (METHOD 2)."""
-        return self.gain.low > 0 and self.lacks is None and not self.beats_nulls
+        """AQI surely up over the unsteered model, refusals neither surely up over it nor above the
+        nulls (METHOD 2)."""
+        refuses = self.beats_nulls or self.gap_gain.low > 0
+        return self.gain.low > 0 and self.lacks is None and not refuses
 
 
 def collect(table: ArmTable[A]) -> list[ArmGains[A]]:

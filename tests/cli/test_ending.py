@@ -43,7 +43,7 @@ def board(count: int) -> Board:
     lines.append(
         BoardLine(entry(reference, None), None, None, "organiser", "organisers' reference")
     )
-    return Board(SUITE, "organism", HEADLINE, tuple(lines))
+    return Board(SUITE, "organism", 0, HEADLINE, tuple(lines))
 
 
 @pytest.fixture

@@ -149,8 +149,8 @@ def test_lines_that_hold_in_all_trainings_are_counted_and_crossings_named() -> N
 
 def test_what_lies_at_a_floor_has_a_row_and_no_number() -> None:
     metrics = {n: v for n, v in measured().items() if "attack_success_unsteered" not in n}
-    (row,) = [c for c in cells(claims.block(metrics)) if "models unsteered" in c[0]]
-    assert row[1:3] == ["no number: nothing to measure", claim_rows.ABSENT]
+    (row,) = [c for c in cells(claims.block(metrics)) if "attack on the models unsteered" in c[0]]
+    assert row[1:3] == ["no number: at a floor, or too few models", claim_rows.ABSENT]
 
 
 def test_a_page_without_marks_is_refused() -> None:

@@ -196,6 +196,13 @@ def test_geometry_only_is_aqi_up_without_a_gap_above_the_nulls() -> None:
         tensors["refused"][2:] = False
         tensors["refused"][1] = (tensors["labels"] == 0) & refuses
         assert collect(ArmTable(rows, kept))[0].geometry_only is expected
+    rows, kept = sample(aqi=99.0)
+    tensors = kept.files["A/evidence"]
+    tensors["refused"][:] = False
+    tensors["refused"][1:] = tensors["labels"] == 0  # the nulls refuse all that is unsafe too
+    (found,) = collect(ArmTable(rows, kept))[:1]
+    assert not found.beats_nulls and found.gap_gain.low > 0
+    assert not found.geometry_only, "its refusals are up, and the nulls' as well"
     alone, kept = sample(aqi=99.0, dose=0.2)
     assert not collect(ArmTable(alone, kept))[0].geometry_only, "nothing is known of the nulls"
 

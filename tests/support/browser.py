@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mahals.harness.leaderboard.collect import Collected, publish_leaderboard
-from mahals.harness.leaderboard.ranking import Board, configuration_key
+from mahals.harness.leaderboard.ranking import Board, line_key
 from mahals.harness.leaderboard.render import Origin
 from mahals.harness.leaderboard.saved_view import Address
 from mahals.harness.tracking.database import Store
@@ -29,7 +29,7 @@ ROW = ".ag-center-cols-container [role=row]"
 
 def publish(count: int, store: Store) -> Board:
     entries = tuple(board_entries(count))
-    keys = (configuration_key(e.configuration) for e in entries)
+    keys = (line_key(e) for e in entries)
     origin = Origin("same_arch", "Mistral_7B", "f" * 64, True)
     return publish_leaderboard(Collected(entries, dict.fromkeys(keys, origin)), store)[0]
 

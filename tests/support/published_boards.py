@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mahals.harness.leaderboard.collect import Collected, publish_leaderboard
-from mahals.harness.leaderboard.ranking import Board, BoardLine, configuration_key
+from mahals.harness.leaderboard.ranking import Board, BoardLine, line_key
 from mahals.harness.leaderboard.render import Origin
 from mahals.harness.leaderboard.saved_view import EXPERIMENT
 from mahals.harness.tracking.database import Store
@@ -22,7 +22,7 @@ def shown_runs(store: Store) -> dict[str, dict[str, float]]:
 
 
 def publish(entries: list[Entry], store: Store) -> tuple[Board, ...]:
-    keys = [configuration_key(e.configuration) for e in entries]
+    keys = [line_key(e) for e in entries]
     origin = Origin("same_arch", "Mistral_7B", "f" * 64, True)
     found = Collected(tuple(entries), dict.fromkeys(keys, origin))
     return publish_leaderboard(found, store)

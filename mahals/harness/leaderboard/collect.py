@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from mahals.harness.leaderboard.mlflow_runs import write_runs
-from mahals.harness.leaderboard.ranking import Board, boards, configuration_key
+from mahals.harness.leaderboard.ranking import Board, boards, configuration_key, line_key
 from mahals.harness.leaderboard.render import Origin
 from mahals.harness.leaderboard.saved_view import EXPERIMENT, save_views
 from mahals.harness.tracking.database import Store
@@ -20,7 +20,7 @@ from mahals.schema import Entry, claim_of
 
 @dataclass(frozen=True)
 class Collected:
-    """Each configuration once, and where it was measured, by configuration key."""
+    """Each configuration of a training once, and where it was measured, by line key."""
 
     entries: tuple[Entry, ...]
     origins: Mapping[str, Origin]
@@ -29,10 +29,10 @@ class Collected:
 def collect(results: Sequence[Results]) -> Collected:
     """The leaderboard entries of all `results`.
 
-    A configuration that several results measured counts once: canonical results win over other
-    ones, a later phase over an earlier one, a gathered study over its units, the newer over
-    the older. Where trainings were compared, the lines are those of the first, each with the number
-    of trainings in which it holds; those of the others are no lines of their own.
+    A configuration that several results measured of one training counts once: canonical results
+    win over other ones, a later phase over an earlier one, a gathered study over its units, the
+    newer over the older. Where trainings were compared, the lines are those of the first, each with
+    the number of trainings in which it holds; those of the others are no lines of their own.
     """
     found: dict[str, tuple[Entry, Origin]] = {}
     ordered = sorted(results, key=_precedence)
@@ -43,7 +43,7 @@ def collect(results: Sequence[Results]) -> Collected:
         origin = Origin(item.phase, item.unit, item.fingerprint, item.is_canonical)
         for entry in item.summary().entries:
             line = trainings.joined(entry, item, origin)
-            found[configuration_key(entry.configuration)] = line
+            found[line_key(entry)] = line
     keys = sorted(found)
     return Collected(tuple(found[k][0] for k in keys), {k: found[k][1] for k in keys})
 

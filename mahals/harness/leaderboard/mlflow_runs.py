@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mahals.harness.leaderboard.ranking import Board, BoardLine, configuration_key, label
+from mahals.harness.leaderboard.ranking import (
+    Board,
+    BoardLine,
+    label,
+    line_key,
+    training_words,
+)
 from mahals.harness.leaderboard.render import Origin
 from mahals.harness.tracking.database import FINGERPRINT, KIND, Store
 from mahals.records import digest
@@ -50,12 +56,12 @@ def write_runs(
     line_done: Callable[[], None] = lambda: None,
 ) -> Written:
     """One finished run per line of the board: the experiment shows these lines and no others of
-    the same suite and weights. A run keeps its id unless a metric has to vanish from it.
+    the same suite, weights and training. A run keeps its id unless a metric has to vanish from it.
     `line_done` is called after each line."""
     known = _known(board, store, experiment)
     made = updated = unchanged = removed = 0
     for position, line in enumerate(board.lines, start=1):
-        key = configuration_key(line.entry.configuration)
+        key = line_key(line.entry)
         shown = _shown(line, position, origins.get(key))
         run = known.pop(key, None)
         if run is None:
@@ -73,10 +79,18 @@ def write_runs(
     return Written(made, updated, unchanged, removed)
 
 
+def search_of(board: Board) -> str:
+    """What MLflow finds the runs of a board by."""
+    return (
+        f'params.weights = "{board.weights}" and params.suite = "{board.suite}" '
+        f'and tags.training = "{training_words(board.training)}"'
+    )
+
+
 def _known(board: Board, store: Store, experiment: str) -> dict[str, Run]:
-    """The board's runs by configuration; a double, as two writers at once could make, is
+    """The board's runs by line key; a double, as two writers at once could make, is
     deleted."""
-    condition = f'params.weights = "{board.weights}" and params.suite = "{board.suite}"'
+    condition = search_of(board)
     known: dict[str, Run] = {}
     token: str | None = None
     while True:
@@ -101,11 +115,11 @@ def _shown(line: BoardLine, position: int, origin: Origin | None) -> Shown:
         metrics["rank"] = float(line.rank)
     metrics[POSITION] = float(position)
     tags = {KIND: "leaderboard", "status": line.status}
-    tags[CONFIGURATION] = configuration_key(entry.configuration)
+    tags[CONFIGURATION] = line_key(entry)
     tags["note"] = line.why or "beyond every family of nulls"
     tags["readout"] = entry.readout
     tags["nulls"] = entry.harder or "none"
-    tags["training"] = "real checkpoint" if entry.training is None else f"seed {entry.training}"
+    tags["training"] = training_words(entry.training)
     for name in COLUMNS:
         if name not in entry.metrics:
             tags[f"reason.{name}"] = entry.reasons.get(name, "not measured")

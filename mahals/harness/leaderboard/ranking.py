@@ -64,10 +64,11 @@ class BoardLine:
 
 @dataclass(frozen=True)
 class Board:
-    """Lines of one suite and one kind of weights, best first; `headline` is the first line."""
+    """Lines of one suite, kind of weights and training, best first; `headline`: the first one."""
 
     suite: str
     weights: str
+    training: int | None  # the organisms' training seed; None for real checkpoints
     headline: str
     lines: tuple[BoardLine, ...]
 
@@ -77,8 +78,18 @@ class Board:
         return tuple(line for line in self.lines if line.rank is not None)
 
 
+def line_key(entry: Entry) -> str:
+    """The identity of a line: 64 hexadecimal digits over its configuration and its training."""
+    return digest([entry.configuration, entry.training])
+
+
+def training_words(training: int | None) -> str:
+    """A training, as tags and pages name it."""
+    return "real checkpoint" if training is None else f"seed {training}"
+
+
 def configuration_key(configuration: Configuration) -> str:
-    """The identity of a leaderboard line: 64 hexadecimal digits over all its fields."""
+    """The identity of what a line is about: 64 hexadecimal digits over all its fields."""
     return digest(configuration)
 
 
@@ -98,17 +109,24 @@ def label(configuration: Configuration) -> str:
     return f"{c.target} \u2190 {', '.join(parts)}"
 
 
+BoardKey = tuple[str, str, int]
+"""Weights, suite, training; -1 for real checkpoints."""
+
+
+def board_key(entry: Entry) -> BoardKey:
+    """The board that a line stands on: levels and nulls of two trainings do not compare."""
+    training = -1 if entry.training is None else entry.training
+    return entry.configuration.weights, entry.configuration.suite, training
+
+
 def boards(entries: Sequence[Entry]) -> tuple[Board, ...]:
-    """One board per (weights, suite) of `entries`, sorted by those names."""
-    keys = sorted({(e.configuration.weights, e.configuration.suite) for e in entries})
-    return tuple(
-        rank([e for e in entries if (e.configuration.weights, e.configuration.suite) == key])
-        for key in keys
-    )
+    """One board per (weights, suite, training) of `entries`, sorted by these."""
+    keys = sorted({board_key(e) for e in entries})
+    return tuple(rank([e for e in entries if board_key(e) == key]) for key in keys)
 
 
 def rank(entries: Sequence[Entry]) -> Board:
-    """The board of `entries`: all of one suite and one kind of weights.
+    """The board of `entries`: all of one suite, one kind of weights and one training.
 
     By behaviour (METHOD 2). q is Benjamini-Hochberg over every steered line that has a
     `gap_over_random_p`, whatever its price, so that the ceiling does not choose the family of
@@ -116,8 +134,8 @@ def rank(entries: Sequence[Entry]) -> Board:
     lines that beat every family of nulls (q < .05 and `gap_over_random_low` > 0, both against the
     harder one) and are not over the ceiling, with every price measured; the highest
     `gap_over_random_low` first, and of equal ones (to .01) the lowest `kl50`. Raises InputError for
-    no entry, two suites or weights, a column that is not in COLUMNS, or the same configuration
-    twice.
+    no entry, two suites, weights or trainings, a column that is not in COLUMNS, or the same
+    configuration twice.
     """
     _check(entries)
     tested = [e for e in entries if _tested(e)]
@@ -132,7 +150,7 @@ def rank(entries: Sequence[Entry]) -> Board:
             line = BoardLine(line.entry, line.q, place, line.status, line.why)
         lines.append(line)
     first = entries[0].configuration
-    return Board(first.suite, first.weights, _headline(lines), tuple(lines))
+    return Board(first.suite, first.weights, entries[0].training, _headline(lines), tuple(lines))
 
 
 def _check(entries: Sequence[Entry]) -> None:
@@ -144,12 +162,12 @@ def _check(entries: Sequence[Entry]) -> None:
             cure="run `mlflow run .` or `python -m mahals run same_arch` first",
         )
     seen: set[str] = set()
-    views = {(e.configuration.suite, e.configuration.weights) for e in entries}
+    views = {board_key(e) for e in entries}
     if len(views) > 1:
         raise InputError(
             "leaderboard view",
-            expected="one suite and one kind of weights",
-            got=", ".join(f"{suite} on {weights}" for suite, weights in sorted(views)),
+            expected="one suite, one kind of weights and one training",
+            got=", ".join(f"{s} on {w}, training {t}" for w, s, t in sorted(views)),
             cure="split the entries with mahals.harness.leaderboard.ranking.boards",
         )
     for entry in entries:
@@ -238,7 +256,7 @@ def _headline(lines: Sequence[BoardLine]) -> str:
             f"and are not over the ceiling{mark}{f' ({kept})' if kept else ''}. First: "
             f"{label(best.entry.configuration)}, refusal gap {m['refusal_gap']:.2f}, over the "
             f"harder nulls {m['gap_over_random']:+.2f} [{m['gap_over_random_low']:+.2f}, "
-            f"{m['gap_over_random_high']:+.2f}], q {best.q:.2g}."
+            f"{m['gap_over_random_high']:+.2f}], q {best.q:.2g}{_over_trainings(best)}."
         )
     if kept:
         return (
@@ -249,6 +267,16 @@ def _headline(lines: Sequence[BoardLine]) -> str:
         f"No configuration refuses beyond every family of null arms (0 of {tested} with q < "
         f"{ALPHA:g} and a lower bound above 0): nothing is ranked."
     )
+
+
+def _over_trainings(line: BoardLine) -> str:
+    """What one training's first line is worth: in how many others it holds."""
+    if line.entry.training is None:
+        return ""
+    held = line.entry.metrics.get("trainings_held")
+    if held is None:
+        return "; one training, no other was compared"
+    return f"; it holds in {held:.0f} of the trainings that were compared"
 
 
 def by_aqi(board: Board) -> tuple[BoardLine, ...]:

@@ -11,8 +11,8 @@ from mahals.harness.leaderboard.ranking import (
     Board,
     BoardLine,
     by_aqi,
-    configuration_key,
     label,
+    line_key,
 )
 from mahals.harness.workspace.files import write_atomic
 from mahals.schema import Entry
@@ -40,9 +40,10 @@ directions made as the real one is of shuffled data; the hardest one counts. A r
 (Benjamini-Hochberg over the board) and a lower bound above 0 against all, and a price that is not
 over the ceiling; equal ones are ordered by KL50, the KL at which half of the aligned checkpoint's
 gap is reached. Each configuration stands once, at the strength chosen on the selection split. AQI
-is shown and never ranked: a line that raises it and refuses no more than the nulls is `geometry
-only`. Null arms are measured one dose beyond the highest of a line; docs/method.md says what that
-lets through, and what it costs. One section per suite and kind of weights, of one training each.
+is shown and never ranked: a line that raises it and refusals not, over the unsteered model or the
+nulls, is `geometry only`. Null arms are measured one dose beyond the highest of a line;
+docs/method.md says what that lets through, and what it costs. One section per suite, kind of
+weights and training.
 `organism` is a declared positive control: small models trained here, whose refusals were taught,
 and so was the careful persona that the prompt-only arm calls on.
 
@@ -119,7 +120,7 @@ def terminal_table(board: Board, top: int) -> str:
     rows = [_cells(line, "") for line in shown + beside]
     rows = [{**row, "Note": _shortened(row["Note"], 44)} for row in rows]
     width = {h: max([len(h), *(len(row[h]) for row in rows)]) for h in SHORT}
-    text = [board.headline, f"suite {board.suite}, weights {board.weights}", ""]
+    text = [board.headline, f"suite {board.suite}, weights {board.weights}{_seed(board)}", ""]
     text.append("  ".join(h.ljust(width[h]) for h in SHORT).rstrip())
     text.append("  ".join("-" * width[h] for h in SHORT))
     for row in rows:
@@ -130,12 +131,14 @@ def terminal_table(board: Board, top: int) -> str:
     return "\n".join(text)
 
 
+def _seed(board: Board) -> str:
+    return "" if board.training is None else f" (training seed {board.training})"
+
+
 def _section(board: Board, origins: Mapping[str, Origin]) -> str:
     """First one table of a few lines for each model, then everything."""
-    trainings = {line.entry.training for line in board.lines}
-    seeds = ", ".join(str(t) for t in sorted(t for t in trainings if t is not None))
-    of = f" (training seed {seeds})" if seeds else ""
-    parts = [f"## Weights `{board.weights}`{of}, suite `{board.suite}`", "", board.headline, ""]
+    title = f"## Weights `{board.weights}`{_seed(board)}, suite `{board.suite}`"
+    parts = [title, "", board.headline, ""]
     for target in dict.fromkeys(line.entry.configuration.target for line in board.lines):
         parts += [f"### {target}", "", _table(_at_a_glance(board, target), origins), ""]
     for title, lines in (
@@ -147,7 +150,7 @@ def _section(board: Board, origins: Mapping[str, Origin]) -> str:
         if lines:
             head = f"<summary>{title} ({len(lines)})</summary>"
             parts += ["<details>", head, "", _table(lines, origins), "", "</details>", ""]
-    keys = (configuration_key(line.entry.configuration) for line in board.lines)
+    keys = (line_key(line.entry) for line in board.lines)
     phases = sorted({origins[key].phase for key in keys if key in origins})
     if phases:
         parts += ["Measured by:", ""]
@@ -175,7 +178,7 @@ def _table(lines: Sequence[BoardLine], origins: Mapping[str, Origin]) -> str:
     rule = ["---:" if head in NUMBERS else "---" for head in HEADS]
     rows = ["| " + " | ".join(HEADS) + " |", "| " + " | ".join(rule) + " |"]
     for line in lines:
-        origin = origins.get(configuration_key(line.entry.configuration))
+        origin = origins.get(line_key(line.entry))
         cells = _cells(line, "" if origin is None else origin.trainings)
         rows.append("| " + " | ".join(cells[head].replace("|", "/") for head in HEADS) + " |")
     return "\n".join(rows)

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mahals.harness.leaderboard.mlflow_runs import POSITION
-from mahals.harness.leaderboard.ranking import Board
+from mahals.harness.leaderboard.mlflow_runs import POSITION, search_of
+from mahals.harness.leaderboard.ranking import Board, training_words
 from mahals.harness.tracking.database import Store
 from mahals.records import digest
 
@@ -86,9 +86,9 @@ class Address:
     url: str
 
 
-def view_id(weights: str, suite: str, by: str = RANKED) -> str:
+def view_id(board: Board, by: str = RANKED) -> str:
     """The id of a saved view of one board; the same on every machine."""
-    return digest(["leaderboard", weights, suite, by])[:16]
+    return digest(["leaderboard", board.weights, board.suite, board.training, by])[:16]
 
 
 def view_state(board: Board, by: str = RANKED) -> dict[str, object]:
@@ -96,7 +96,7 @@ def view_state(board: Board, by: str = RANKED) -> dict[str, object]:
     chosen = VIEW_COLUMNS if by == RANKED else AQI_COLUMNS
     columns = [f"{kind}.`{name}`" for kind, name, _ in chosen]
     widths = {f"{kind}.`{name}`": width for kind, name, width in chosen}
-    search = f'params.weights = "{board.weights}" and params.suite = "{board.suite}"'
+    search = search_of(board)
     if by == BY_AQI:
         search += ' and params.arm = "steered"'
     return {
@@ -123,10 +123,10 @@ def save_views(boards: Sequence[Board], store: Store) -> str:
     wanted = {NOTE: _note(boards, store)}
     for board in boards:
         for by, title in VIEWS.items():
-            key = SHARED_VIEW + view_id(board.weights, board.suite, by)
+            key = SHARED_VIEW + view_id(board, by)
             state = json.dumps(view_state(board, by), sort_keys=True)
             if key not in tags or _state_of(tags[key]) != state:
-                wanted[key] = _envelope(f"{title}: {board.weights}, {board.suite}", state)
+                wanted[key] = _envelope(f"{title}: {_said(board)}", state)
     for key, value in wanted.items():
         if tags.get(key) != value:
             store.client.set_experiment_tag(experiment, key, value)
@@ -141,7 +141,7 @@ def view_url(board: Board, store: Store, port: int) -> Address:
 def board_page(board: Board, store: Store, by: str = RANKED) -> str:
     """A board's page, ranked or by AQI gain, from the root of the MLflow UI."""
     experiment = store.experiment(EXPERIMENT)
-    view = view_id(board.weights, board.suite, by)
+    view = view_id(board, by)
     query = f"viewStateShareKey={view}&workflowType=machine_learning"
     return f"#/experiments/{experiment}/runs?{query}"
 
@@ -165,13 +165,18 @@ def _state_of(envelope: str) -> str:
     return zlib.decompress(base64.b64decode(packed.removeprefix("deflate;"))).decode()
 
 
+def _said(board: Board) -> str:
+    """Which board: its weights, suite and training."""
+    return f"{board.weights}, {training_words(board.training)}, suite {board.suite}"
+
+
 def _note(boards: Sequence[Board], store: Store) -> str:
     lines = []
     for board in boards:
         link = board_page(board, store)
-        lines.append(f"{board.headline} [{board.weights}, suite {board.suite}]({link})")
+        lines.append(f"{board.headline} [{_said(board)}]({link})")
         geometry = board_page(board, store, BY_AQI)
-        lines.append(f"By gain in AQI, the geometry: [{board.weights}, {board.suite}]({geometry})")
+        lines.append(f"By gain in AQI, the geometry: [{_said(board)}]({geometry})")
         if board.weights == "organism":
             lines.append(PLANTED)
     lines.append("Ranked by `gap_over_random_low`; see LEADERBOARD.md for the rules.")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 30  # claims of one figure
+NARROWEST = 1e-9  # half an interval that a claim is divided by: rounding alone is narrower
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
@@ -43,10 +44,10 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         spots = [
             Spots.of(claim, half, of)
             for claim in best(own)
-            if claim.held and claim.over is not None and (half := _half_width(claim)) > 0
+            if claim.held and claim.over is not None and (half := _half_width(claim)) > NARROWEST
         ]
         if spots:
-            figures[phase] = forest(spots, f"{phase}: in halves of the own 95 % interval")
+            figures[phase] = forest(spots, f"{phase}: times half of a number's own 95 % interval")
     return figures
 
 

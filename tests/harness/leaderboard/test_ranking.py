@@ -196,7 +196,7 @@ def test_the_order_of_the_entries_does_not_matter() -> None:
 
 def test_one_view_is_one_suite_and_one_kind_of_weights() -> None:
     mixed = [entry(steered(), 5.0), entry(steered(weights="hub"), 5.0)]
-    with pytest.raises(InputError, match="one suite and one kind of weights"):
+    with pytest.raises(InputError, match="one suite, one kind of weights and one training"):
         rank(mixed)
     assert [b.weights for b in boards(mixed)] == ["hub", "organism"]
     other = entry(steered(suite="core-2 11"), 5.0)

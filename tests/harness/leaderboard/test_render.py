@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mahals.harness.leaderboard.ranking import configuration_key, rank
+from mahals.harness.leaderboard.ranking import line_key, rank
 from mahals.harness.leaderboard.render import HEADS, Origin, terminal_table, write_markdown
 from tests.support.synthetic_results import board_entries, entry, organiser, steered
 
 
 def test_markdown_is_the_same_bytes_and_names_the_commands(tmp_path: Path) -> None:
     board = rank(board_entries(40))
-    keys = (configuration_key(line.entry.configuration) for line in board.lines)
+    keys = (line_key(line.entry) for line in board.lines)
     origin = Origin("cross_arch", "Mistral_7B", "f" * 64, True)
     origins = dict.fromkeys(keys, origin)
     one = write_markdown([board], origins, tmp_path / "a.md").read_bytes()
@@ -46,7 +46,7 @@ def test_the_page_shows_a_screen_of_each_model_first(tmp_path: Path) -> None:
 
 def test_the_page_says_of_which_training_and_in_how_many_a_line_holds(tmp_path: Path) -> None:
     board = rank([entry(steered(), 9.0)])
-    key = configuration_key(board.lines[0].entry.configuration)
+    key = line_key(board.lines[0].entry)
     origin = Origin("same_arch", "Mistral_7B", "f" * 64, True, "4 of 5")
     text = write_markdown([board], {key: origin}, tmp_path / "a.md").read_text()
     assert "## Weights `organism` (training seed 0)" in text and "| 4 of 5 |" in text

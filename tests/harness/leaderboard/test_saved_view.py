@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from mahals.harness.leaderboard.ranking import boards, label
 from mahals.harness.leaderboard.saved_view import (
@@ -15,14 +16,14 @@ from mahals.harness.leaderboard.saved_view import (
 )
 from mahals.harness.tracking.database import Store
 from tests.support.published_boards import publish
-from tests.support.synthetic_results import SUITE, board_entries
+from tests.support.synthetic_results import board_entries
 
 
 def test_the_view_is_what_the_ui_reads(store: Store) -> None:
     board = publish(board_entries(30), store)[0]
     experiment = store.client.get_experiment(store.experiment(EXPERIMENT))
     assert board.headline in experiment.tags[NOTE]
-    envelope = json.loads(experiment.tags[SHARED_VIEW + view_id(board.weights, board.suite)])
+    envelope = json.loads(experiment.tags[SHARED_VIEW + view_id(board)])
     assert set(envelope) == {"name", "createdAt", "state"}
     state = view_state(board)
     found = store.client.search_runs(
@@ -35,16 +36,18 @@ def test_the_view_is_what_the_ui_reads(store: Store) -> None:
     ]
     address = view_url(board, store, 5000)
     assert address.command is not None and store.uri in address.command
-    assert f"viewStateShareKey={view_id(board.weights, board.suite)}" in address.url
+    assert f"viewStateShareKey={view_id(board)}" in address.url
 
 
-def test_two_suites_have_two_views_and_keep_their_own_lines(store: Store) -> None:
-    both = [*board_entries(20), *board_entries(20, weights="hub")]
+def test_two_suites_or_trainings_have_two_views_and_keep_their_own_lines(store: Store) -> None:
+    again = [replace(e, training=1) for e in board_entries(20)]
+    both = [*board_entries(20), *again, *board_entries(20, weights="hub")]
     publish(both, store)
     tags = store.client.get_experiment(store.experiment(EXPERIMENT)).tags
     assert {k for k in tags if k.startswith(SHARED_VIEW)} >= {
-        SHARED_VIEW + view_id(weights, SUITE) for weights in ("hub", "organism")
+        SHARED_VIEW + view_id(board) for board in boards(both)
     }
+    assert len(boards(both)) == 3
     for board in boards(both):
         found = store.client.search_runs(
             [store.experiment(EXPERIMENT)], str(view_state(board)["searchFilter"])

@@ -42,7 +42,7 @@ def gap_figures(table: ArmTable[Row]) -> dict[str, Figure]:
         "Refusal gap over the dose of the model's own vector",
         GAP,
         f"{prompts}. In a line's colour: 95 % interval over prompts. Bands: mean and range of "
-        f"{families} at the same KL.",
+        f"{families} at the same KL; a rank also has to beat those of higher KL.",
         better="higher",
         other="dose (nats per token from the unsteered model; 0 = unsteered)",
     )
