@@ -1,7 +1,7 @@
 """Figures of replication: where does each training put a claim, and where do all together?
 
-Numbers of different units stand on one axis: each in halves of its own 95 % interval, the mean over
-trainings, so that beyond 1 a training's interval does not hold 0.
+Numbers of different units stand on one axis: each divided by half of its own 95 % interval, the
+mean over trainings, so that beyond 1 a training's interval does not hold 0.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 30  # claims of one figure
+LIKENESS = "homophily"  # of levels that are all above 0: that it is above 0 is no finding
 NARROWEST = 1e-9  # half an interval that a claim is divided by: rounding alone is narrower
 
 
@@ -44,10 +45,13 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         spots = [
             Spots.of(claim, half, of)
             for claim in best(own)
-            if claim.held and claim.over is not None and (half := _half_width(claim)) > NARROWEST
+            if claim.held
+            and claim.over is not None
+            and (half := _half_width(claim)) > NARROWEST
+            and not claim.name.startswith(LIKENESS)
         ]
         if spots:
-            figures[phase] = forest(spots, f"{phase}: times half of a number's own 95 % interval")
+            figures[phase] = forest(spots, f"{phase}: number over half of its interval")
     return figures
 
 
