@@ -9,6 +9,7 @@ OWN = f"{DPO}; the vector is what DPO changed"
 CAREFUL = "both: refusal by DPO, the careful persona in the first training"
 NOTHING = "nothing but the refusals"
 
+EACH_END: tuple[Pick, ...] = ("lowest", "highest")
 CHOSEN = "same_arch/*/add/raw/chosen"
 OWN_VECTOR = "own vector at the dose chosen on the selection split"
 CLAIMS: tuple[Claim | Count, ...] = (
@@ -42,7 +43,7 @@ CLAIMS: tuple[Claim | Count, ...] = (
             CAREFUL,
             pick=pick,
         )
-        for pick in ("lowest", "highest")
+        for pick in EACH_END
     ),
     *(
         Claim(
@@ -54,7 +55,7 @@ CLAIMS: tuple[Claim | Count, ...] = (
             pick,
         )
         for readout in ("last", "mean")
-        for pick in ("lowest", "highest")
+        for pick in EACH_END
     ),
     Claim(
         "rank correlation over models: the cosine of base and aligned states, and the refusal gap",
@@ -104,7 +105,6 @@ CLAIMS: tuple[Claim | Count, ...] = (
     ),
 )
 
-EACH_END: tuple[Pick, ...] = ("lowest", "highest")
 CARELESS = "the careless persona, in the first training"
 MISALIGNMENT: tuple[Claim, ...] = (
     *(

@@ -27,8 +27,7 @@ class Claim:
 
     def names(self, metrics: Metrics) -> list[str]:
         """The metrics that it reads, one of each model that has it."""
-        depth = self.metric.count("/")
-        found = [n for n in metrics if n.count("/") == depth and fnmatchcase(n, self.metric)]
+        found = self._matching(metrics)
         if self.pick != "each" and found:
             end = min if self.pick == "lowest" else max
             return [end(found, key=lambda n: metrics[n])]
@@ -38,9 +37,12 @@ class Claim:
         """The models that have its metric."""
         if "*" not in self.metric:
             return set()
-        place, depth = self.metric.split("/").index("*"), self.metric.count("/")
-        found = (n for n in metrics if n.count("/") == depth and fnmatchcase(n, self.metric))
-        return {n.split("/")[place] for n in found}
+        place = self.metric.split("/").index("*")
+        return {n.split("/")[place] for n in self._matching(metrics)}
+
+    def _matching(self, metrics: Metrics) -> list[str]:
+        depth = self.metric.count("/")
+        return [n for n in metrics if n.count("/") == depth and fnmatchcase(n, self.metric)]
 
     def rows(self, metrics: Metrics) -> Iterator[Row]:
         """A row of each metric; one that says so where there is none."""
