@@ -140,6 +140,18 @@ def test_every_training_is_a_dot_of_the_forest() -> None:
     assert PHASE.draw(rows[:2], None) == {}  # type: ignore[arg-type]
 
 
+def test_what_has_no_width_and_likeness_are_not_drawn() -> None:
+    """An interval as narrow as rounding would stretch the axis; levels above 0 are always alike."""
+    spans = {"gap": 0.1, "kappa": 2e-16, "homophily_aligned": 0.01}
+    rows = [
+        Row("same_arch", training, name, value, value - half, value + half, None)
+        for training, value in enumerate((1.0, 1.25))
+        for name, half in spans.items()
+    ]
+    (axes,) = PHASE.draw(rows, None)["same_arch"].axes  # type: ignore[arg-type]
+    assert [text.get_text().split()[0] for text in axes.get_yticklabels()] == ["gap"]
+
+
 def test_the_seeds_are_those_of_the_rows() -> None:
     rows = rows_of([told(g, 1.0) for g in GAINS], first=7)
     assert "seeds 7, 8, 9, 10, 11" in PHASE.summarize(rows, None).lines[0]  # type: ignore[arg-type]
