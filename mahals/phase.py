@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mahals.data.texts import Pair, Prompt, TaskItem
 from mahals.schema import Entry, VectorCard
+from mahals.usage import TextSizes, Workload
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +24,18 @@ if TYPE_CHECKING:
 Role = Literal["base", "aligned", "pretrained", "sham", "random"]
 """Which checkpoint of a model: `base` is the unaligned half of the pair (the SFT checkpoint of an
 organism), `aligned` the other half, `pretrained` the one before SFT, `sham` DPO on shuffled
-preferences (organisms only), `random` the architecture of `base` with random weights."""
+preferences, `random` the architecture of `base` with random weights. The hub has `pretrained` and
+`sham` where the pair is trained here (`pair: trained`). Without a pair `base` is the one checkpoint
+there is."""
+
+
+@dataclass(frozen=True)
+class Single:
+    """What a model is that has no second half: its one checkpoint answers for base and aligned."""
+
+    role: Literal["base", "aligned"]  # the half of a pair that the checkpoint is
+    reason: str  # why there is no other half
+
 
 STUDY = "study"  # the unit that stands for all models together
 
@@ -64,6 +77,18 @@ class Lab(Protocol):
 
     def model(self, key: str, role: Role) -> Loaded:
         """A loaded checkpoint; the last few asked for stay in memory."""
+        ...
+
+    def file(self, named: str) -> Path:
+        """The local file that a param names, wherever the command is typed; it need not exist."""
+        ...
+
+    def single(self, key: str) -> Single | None:
+        """Why a model has but one checkpoint, and which; None where it has a pair.
+
+        Where it is `base`, no checkpoint `aligned` can be asked for; where it is `aligned`, that
+        one is what `base` gives, so that it can be steered.
+        """
         ...
 
     def training(self, key: str) -> int | None:
@@ -152,7 +177,8 @@ class Phase:
     """A phase: its folder, and where it stands. Its parts are found there by name, when asked for.
 
     `rows` of the folder defines Row, `measure` Params, Task, plan and measure (and foretell, where
-    the dry run has something to add), `report` summarize, `figures` draw: what is told and drawn is
+    the dry run has something to add), `workload` what a task will read and write, where that is
+    known beforehand, `report` summarize, `figures` draw: what is told and drawn is
     never imported where something is measured, nor the other way round.
 
     `per` "model": a unit per model (`results/<phase>/<model>/`), gathered over all models into
@@ -229,6 +255,13 @@ class Phase:
         said = getattr(self._part("measure"), "foretell", None)
         return None if said is None else str(said(params, models, seed))
 
+    def workload(self, task: Any, params: Any, texts: TextSizes, depth: int) -> Workload | None:
+        """What a task asks of real checkpoints of `depth` blocks; None where nobody knows."""
+        if importlib.util.find_spec(f"{self.module}.workload") is None:
+            return None
+        found: Workload = self._part("workload").workload(task, params, texts, depth)
+        return found
+
     def _part(self, name: str) -> Any:
         return importlib.import_module(f"{self.module}.{name}")
 
@@ -239,6 +272,7 @@ class Phase:
 
 RUN_KEYS: tuple[str, ...] = (
     "models",
+    "model",
     "study",
     "overlay",
     "upstream",
@@ -248,8 +282,8 @@ RUN_KEYS: tuple[str, ...] = (
 )
 """Top-level keys of params.yaml that say what runs and how; no part of a fingerprint."""
 
-SHARED_KEYS: tuple[str, ...] = ("weights", "seed")
-"""Top-level keys of params.yaml that are in every phase's effective params."""
+SHARED_KEYS: tuple[str, ...] = ("weights", "seed", "device", "dtype", "quantize", "device_map")
+"""Top-level keys of params.yaml that hold for every phase; all after `seed` for the hub's alone."""
 
 SHARED_SECTIONS: tuple[str, ...] = ("world", "suite")
 """Sections of params.yaml that a phase gets by having a Params field of that name."""

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,6 +58,19 @@ class AtLeast:
                 got=str(list(value) if many else value),
                 cure=f"correct {where}",
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class Matches:
+    """`Annotated[str, Matches("all|from:\\d+", "all | from:n")]`: a text of one of these forms."""
+
+    pattern: str
+    words: str
+
+    def check(self, value: Any, where: str) -> None:
+        """Raises InputError for another text."""
+        if not re.fullmatch(self.pattern, value):
+            raise InputError(where, expected=self.words, got=repr(value), cure="choose one of them")
 
 
 Count = Annotated[int, AtLeast(0)]
@@ -169,7 +183,7 @@ def _decode(kind: Any, data: Any, where: str) -> Any:
         base, *rules = typing.get_args(kind)
         value = _decode(base, data, where)
         for rule in rules:
-            if isinstance(rule, (OneOf, AtLeast)):
+            if isinstance(rule, (OneOf, AtLeast, Matches)):
                 rule.check(value, where)
         return value
     if origin is Literal:

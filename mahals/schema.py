@@ -1,7 +1,4 @@
-"""Schema: what is an arm's row, a vector's row, a leaderboard line?
-
-Plain values, nothing else.
-"""
+"""Schema: what is an arm's row, a vector's row, a leaderboard line?"""
 
 from __future__ import annotations
 
@@ -53,6 +50,7 @@ class Configuration:
     suite: str  # version + data hash
     vector: str | None  # the kept vector's content, 12 hexadecimal digits; None without one
     source_layers: tuple[int, ...] | None  # the source's block for each of `layers`, if it crossed
+    scope: str | None  # at which tokens: all, prompt, generated, from:n
 
 
 AXIOM_COLUMNS: tuple[str, ...] = (
@@ -99,9 +97,8 @@ COLUMNS: tuple[str, ...] = (
     "trainings_held",
 )
 """Metric columns of a leaderboard line, the same on every line; the board adds `q` and `rank`.
-
 `gap_over_random` and `gain_over_random` are over the harder family of null arms. `aqi_gain` and the
-axioms are of the headline readout, which the tag `readout` names."""
+axioms (or the data's own categories) are of the headline readout, which the tag `readout` names."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ class Entry:
     """One leaderboard line: a configuration and what was measured of it."""
 
     configuration: Configuration
-    metrics: Mapping[str, float]  # keys from COLUMNS; an absent one has a reason
+    metrics: Mapping[str, float]  # keys from COLUMNS or of categories; an absent one has a reason
     reasons: Mapping[str, str]  # why a column is absent
     weakest_axiom: str | None
     over_ceiling: tuple[str, ...]  # the price bounds broken; empty = under the ceiling
@@ -136,7 +133,6 @@ class VectorCard:
 
 Unit = Literal["vector", "state"]  # what lambda counts: vector norms, or lengths of a base state
 
-
 DoseKind = Literal["lambda", "relative", "kl"]
 """`lambda`: times the vector's norm; `relative`: times the mean length of the base's states at the
 block; `kl`: nats per token on neutral text or on chat-form prompts, whichever is more."""
@@ -156,6 +152,7 @@ class Label:
     map: str | None = None
     operator: str | None = None
     placement: str | None = None
+    scope: str | None = None  # at which tokens: all, prompt, generated, from:n
     layers: tuple[int, ...] = ()
     dose_kind: DoseKind | None = None
     dose: float | None = None
@@ -181,15 +178,20 @@ class ArmRow(Label):
     strength: float | None  # the lambda applied, in units of the vector's norm or as dose_kind says
     at_headline: bool  # whether the dose is the suite's headline one, at which all arms stand
     readout: Readout  # of aqi, its ends and aqi_axioms: the headline of these weights
-    aqi: float  # mean of the seven, in points; higher is better separated
+    aqi: float  # mean of the categories, in points; higher is better separated
     aqi_low: float
     aqi_high: float
-    aqi_axioms: tuple[float, ...]  # in the order of AXIOMS
+    aqi_axioms: tuple[float, ...]  # of each of `categories`, in their order
+    categories: tuple[str, ...]  # of the prompts, sorted: the seven axioms or the data's own
+    absent: tuple[str, ...]  # categories that have no score, and why
     aqi_mean: float  # points, read as the mean over the prompt's own tokens
     aqi_last: float  # points, read at the last token before the answer
     evidence: str  # kept file: influence values and screened refusals per prompt, a row per arm
     evidence_row: int
     answers: str | None  # kept file: every answer with its verdicts, as JSON lines
+    judge: str  # who says what is a refusal
+    judge_kappa: float | None  # with the labelled answers that the suite names, if any
+    judge_abstained: float | None = None  # of the answers, by the rules instead; None: it cannot
     refusal_unsafe: float  # higher is better; a degenerate answer is no refusal
     refusal_safe: float  # lower is better; not helped: refused, or a degenerate answer
     refusal_unsafe_lexical: float  # as above, by the lexical detector
@@ -220,6 +222,8 @@ too; `last`: its last real token."""
 
 
 Method = Literal["mean_difference", "svd_k", "contrast", "pca", "probe"]
+OF_MODELS: tuple[Method, ...] = ("mean_difference", "svd_k")  # aligned minus base, same texts
+SingleMethod = Literal["contrast", "pca", "probe"]  # of one checkpoint alone: chosen minus rejected
 
 
 Texts = Literal["unsafe", "balanced", "answers"]
@@ -246,8 +250,9 @@ class VectorRow:
     empty: int  # answers without a word, read where they would begin
     texts: Texts
     pool: Literal["last", "mean"]  # which tokens' states were read
-    left_out: str | None  # the axiom whose pairs made no vector
-    vectors: str  # kept safetensors: values (L, d), shuffled (S, L, d), axioms (7, L, d)
+    left_out: str | None  # the category whose pairs made no vector
+    vectors: str  # kept safetensors: values (L, d), shuffled (S, L, d), axioms (C, L, d)
+    categories: tuple[str, ...]  # of `axioms`, in their order; () where there are none
     revision: str  # of the base checkpoint that the vector belongs to
     selection_gain: float | None  # refusal gap over the mean random direction, equal KL
     selection_gain_low: float | None  # 95 %, over random directions and selection prompts
@@ -282,7 +287,8 @@ class StageReport:
 
 def arm_title(label: Label) -> str:
     """A short name of an arm for messages and generated tables."""
-    parts = [label.arm, label.source, label.map, label.operator, label.placement]
+    scope = None if label.scope == "all" else label.scope
+    parts = [label.arm, label.source, label.map, label.operator, label.placement, scope]
     if label.draw is not None:
         parts.append(f"draw {label.draw}")
     return " ".join(p for p in parts if p)

@@ -1,4 +1,4 @@
-"""Usage: which token budgets did the work at hand use, and how often was a batch halved?
+"""Usage: which token budgets did work use, how often was a batch halved, and what may it ask?
 
 Whoever wants to know opens `recording`; what plans and halves batches says so. Outside of it
 nothing is noted.
@@ -7,6 +7,8 @@ nothing is noted.
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -58,6 +60,43 @@ def note_halved() -> None:
         usage.halved += 1
 
 
+def peak_bytes() -> int:
+    """Bytes of the host's memory that this process has held at most so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 def sharing() -> int:
     """How many processes share the memory: what the pool said to its worker, 1 outside a pool."""
     return int(os.environ.get(PROCESSES, "1"))
+
+
+@dataclass(frozen=True)
+class TextSizes:
+    """How many texts a split has and how long they are, in tokens with their template."""
+
+    prompts: int
+    prompt_tokens: float
+    neutral: int
+    neutral_tokens: float
+    questions: int  # one for each choice
+    choices: int  # of a question
+    question_tokens: float
+    pairs: int
+    pair_tokens: float
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What work asks of real checkpoints, at most."""
+
+    read: float  # tokens through a whole model; a part of its blocks counts as that part
+    written: float  # tokens
+    checkpoints: int  # in memory at once
+
+    def __add__(self, other: Workload) -> Workload:
+        both = max(self.checkpoints, other.checkpoints)
+        return Workload(self.read + other.read, self.written + other.written, both)
+
+
+NO_WORK = Workload(0, 0, 0)

@@ -1,12 +1,13 @@
 """Bfloat16 on the CPU: what does it gain, and what does it do to states and to AQI?
 
-`load_checkpoint(dtype="bfloat16")` offers it; nothing takes it by default.
+`dtype: bfloat16` takes it; nothing does by default.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mahals.maths.metrics.aqi import model_aqi
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded, encode_prompts
 from mahals.models.checkpoints.checkpoint import Loaded, load_checkpoint
+from mahals.models.checkpoints.device import CPU, Dtype
 
 PER_CELL = 8  # prompts of an axiom and label
 TEXTS = 18  # of the moderate model: it runs them in both dtypes, every round
@@ -60,7 +62,8 @@ def _speed(page: Page, group: str, pair: Sequence[Loaded], job: tuple[list[Encod
 
 def _aqi(page: Page, checkpoint: Path) -> None:
     some = prompts(World(0), "evaluation", PER_CELL, 0)
-    found = {dtype: _scores(checkpoint, dtype, some) for dtype in ("float32", "bfloat16")}
+    dtypes: tuple[Dtype, ...] = ("float32", "bfloat16")
+    found = {dtype: _scores(checkpoint, dtype, some) for dtype in dtypes}
     group = f"AQI of {checkpoint.parent.parent.name}'s {checkpoint.name}, {len(some)} prompts"
     moved = [b - a for a, b in zip(found["float32"], found["bfloat16"], strict=True)]
     what = "bfloat16 less float32, over blocks"
@@ -68,10 +71,11 @@ def _aqi(page: Page, checkpoint: Path) -> None:
     page.notes.append(f"{group}: in float32 {', '.join(f'{a:.2f}' for a in found['float32'])}.")
 
 
-def _scores(checkpoint: Path, dtype: str, some: Sequence[Prompt]) -> list[float]:
+def _scores(checkpoint: Path, dtype: Dtype, some: Sequence[Prompt]) -> list[float]:
     """AQI at each block."""
+    device = replace(CPU, dtype=dtype)
     one = load_checkpoint(
-        checkpoint, key="speed", role="aligned", weights="organism", revision=None, dtype=dtype
+        checkpoint, key="speed", role="aligned", weights="organism", revision=None, device=device
     )
     encoded = encode_prompts(one.tokenizer, [p.text for p in some])
     states = capture(one, encoded, range(one.layers), "mean").double().numpy()

@@ -1,16 +1,20 @@
 """GPU: what do the lower bands cost on one, at the real shapes of 7B to 9B models?
 
-Random weights in bfloat16, and in 4 bits where bitsandbytes is there; no MLflow and no files: a
-node with torch and transformers runs it. Without CUDA an absent row says so.
+Random weights in bfloat16, and in 4 bits where bitsandbytes is there, and a checkpoint's own in
+float32 and bfloat16 (`--checkpoint FOLDER`, for example SmolLM2's), all read by `load_checkpoint`
+onto the device that the keys `device`, `dtype` and `quantize` would give. No MLflow: a node with
+torch and transformers runs it. Without CUDA an absent row says so.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,7 +36,8 @@ from benchmarks.speed.timing import (
 from mahals.models.activations.batching import batches, model_inputs
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded
-from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.checkpoints.checkpoint import Loaded, load_checkpoint
+from mahals.models.checkpoints.device import Device, DeviceKeys, Quantize, device_of
 from mahals.models.generation.decoding import generate_arms
 from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.replay import capture_arms
@@ -80,30 +85,32 @@ class Job:
     rounds: int
 
 
-def built(name: str, config: Any, bits: int, device: str) -> Loaded:
-    """Random weights on the device; at 4 bits through a saved checkpoint, as bitsandbytes reads."""
+def keys(bits: int, device: str) -> DeviceKeys:
+    """The keys of params.yaml for weights of so many bits."""
+    packed: Quantize = "4bit" if bits == 4 else "none"
+    return DeviceKeys(device, "float32" if bits == 32 else "bfloat16", packed, "none")
+
+
+def built(name: str, config: Any, device: Device) -> Loaded:
+    """Random weights, saved and read as any checkpoint is: made where they are put, in bfloat16."""
     config.pad_token_id, config.bos_token_id, config.eos_token_id = 0, 1, 2
-    with torch.device(device), torch.random.fork_rng():
+    with torch.device(device.name), torch.random.fork_rng():
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
-    if bits == 4:
-        with tempfile.TemporaryDirectory() as folder:
-            model.save_pretrained(folder)
-            del model
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        setting.tokenizer(None).save_pretrained(folder)
+        del model
+        if not device.is_cpu:
             torch.cuda.empty_cache()
-            model = _four_bits(folder, device)
-    depth, width = config.num_hidden_layers, config.hidden_size
-    tokens = setting.tokenizer(None)
-    return Loaded(model, tokens, name, "random", "random:0", depth, width, "hub")
+        return read(Path(folder), name, device)
 
 
-def _four_bits(folder: str, device: str) -> Any:
-    from transformers import BitsAndBytesConfig
-
-    how = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.bfloat16)
-    return AutoModelForCausalLM.from_pretrained(
-        folder, quantization_config=how, device_map={"": device}
-    ).eval()
+def read(folder: Path, name: str, device: Device) -> Loaded:
+    """A checkpoint on the device."""
+    return load_checkpoint(
+        folder, revision=None, known="speed", key=name, role="base", weights="hub", device=device
+    )
 
 
 def texts(vocabulary: int, count: int, longest: int) -> list[Encoded]:
@@ -218,33 +225,48 @@ def _memory(ways: Mapping[str, Callable[[], object]]) -> str:
     return ", ".join(parts) + " GiB"
 
 
-def measure(options: setting.Options) -> Page:
-    """Every shape at 16 bits and, where bitsandbytes is there, at 4."""
+def _one(page: Page, group: str, loaded: Loaded, options: setting.Options) -> None:
+    """Measures one model and writes the page: an error in a later one costs nothing of it."""
+    count, longest = (12, 32) if options.tiny else (TEXTS, LONGEST)
+    vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
+    measure_one(page, Job(group, loaded, texts(vocabulary, count, longest), options.rounds))
+    page.write(options.out)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def measure(options: setting.Options, checkpoint: Path | None = None) -> Page:
+    """Every shape at 16 bits and, where bitsandbytes is there, at 4; a checkpoint at 32 and 16."""
     page = Page("gpu", str(__doc__), setting.machine())
     there = torch.cuda.is_available()
     if not there and not options.tiny:
         page.lines.append(absent("GPU", "all of it", "no GPU could be had"))
         return page
-    device = "cuda" if there else "cpu"
+    name_of_device = "cuda" if there else "cpu"
     if there:
         page.setting["device"] = torch.cuda.get_device_name()
     four = there and importlib.util.find_spec("bitsandbytes") is not None
     for name, config in (small() if options.tiny else shapes()).items():
         for bits in (16, 4) if four else (16,):
-            loaded = built(name, config, bits, device)
-            count, longest = (12, 32) if options.tiny else (TEXTS, LONGEST)
-            encoded = texts(config.vocab_size, count, longest)
-            job = Job(f"{name}, {bits} bits", loaded, encoded, options.rounds)
-            measure_one(page, job)
-            page.write(options.out)  # an error in a later model costs nothing of this one
-            del loaded, job
-            if there:
-                torch.cuda.empty_cache()
+            device = device_of(keys(bits, name_of_device), "hub")
+            _one(page, f"{name}, {bits} bits", built(name, config, device), options)
+    if checkpoint is not None:
+        for bits in (32, 16):
+            device = device_of(keys(bits, name_of_device), "hub")
+            loaded = read(checkpoint, checkpoint.name, device)
+            _one(page, f"{checkpoint.name}, {bits} bits", loaded, options)
     if not four:
         page.lines.append(absent("4 bits", "all of it", "no CUDA with bitsandbytes here"))
     return page
 
 
+def _options() -> tuple[setting.Options, Path | None]:
+    own = argparse.ArgumentParser(add_help=False)
+    own.add_argument("--checkpoint", type=Path)
+    found, rest = own.parse_known_args()
+    return setting.options(__doc__, rest), found.checkpoint
+
+
 if __name__ == "__main__":
-    chosen = setting.options(__doc__)
-    measure(chosen).write(chosen.out)
+    chosen, place = _options()
+    measure(chosen, place).write(chosen.out)

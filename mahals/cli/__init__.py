@@ -12,6 +12,7 @@ from typing import Any
 
 from mahals import __version__
 from mahals.cli.overrides import FLAGS, HELP, KEYED, OPTIONS, RESERVED, Words, split
+from mahals.cli.refusal_choice import add_judge
 from mahals.phases.registry import PHASES, load_phase
 from mahals.records import InputError
 
@@ -86,7 +87,7 @@ def _home(command: str) -> str:
     """The module that holds a command's function."""
     if command in KEYED:
         return "mahals.cli.run"
-    own = {"show": "answers", "score": "score", "compare": "compare"}
+    own = {name: name for name in ("score", "compare", "models", "judge")} | {"show": "answers"}
     return f"mahals.cli.{own.get(command, 'show')}"
 
 
@@ -164,6 +165,7 @@ def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[
     board.add_argument("--top", type=int, default=20, metavar="N", help="lines to print")
     board.add_argument("--port", type=int, default=5000, metavar="N", help="of the MLflow UI")
     _add_answers(commands)
+    _add_judge(commands)
     _add_comparing(commands)
     export = _command(commands, "export", "write a steering vector as a state dict for torch.load")
     export.add_argument(
@@ -172,7 +174,11 @@ def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[
         help="models:/NAME@champion, models:/NAME/VERSION, a vector's folder, a .safetensors file",
     )
     export.add_argument("out", metavar="OUT.pth", help="read it with weights_only=True")
-    _command(commands, "models", "the registry: what can be measured, and what is here")
+    registry = _command(commands, "models", "the registry: what can be measured, what is here")
+    registry.add_argument("--get", metavar="KEY", help="fetch that model's checkpoints")
+    registry.add_argument(
+        "--accept-licence", action="store_true", help="the terms that --get shows are accepted"
+    )
     manifests = _command(commands, "manifests", "write MLproject, conda.yaml and dvc.yaml")
     manifests.add_argument(
         "--check", action="store_true", help="write nothing; fail when they are not up to date"
@@ -197,6 +203,19 @@ def _add_comparing(commands: argparse._SubParsersAction) -> None:  # type: ignor
     parser.add_argument("--top", type=int, default=20, metavar="N", help="differences to print")
 
 
+def _add_judge(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = _command(
+        commands, "judge", "how far each answer of a file refuses, and whether its labels agree"
+    )
+    parser.add_argument(
+        "file", metavar="FILE.jsonl", help="lines of prompt and answer; label and model if any"
+    )
+    add_judge(parser, "rules")
+    parser.add_argument(
+        "--out", metavar="FILE.jsonl", help="where the verdicts go (default: FILE.JUDGE.jsonl here)"
+    )
+
+
 def _add_answers(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     show = _command(commands, "show", "what each arm of a unit answered to a prompt, side by side")
     score = _command(
@@ -211,16 +230,7 @@ def _add_answers(commands: argparse._SubParsersAction) -> None:  # type: ignore[
     )
     score.add_argument("phase", metavar="PHASE", help="one that steers: same_arch, cross_arch, ...")
     score.add_argument("unit", metavar="UNIT", nargs="?", help="a model; all that have answers")
-    score.add_argument(
-        "--judge",
-        required=True,
-        metavar="NAME",
-        help="truth (organisms), lexical, model (a checkpoint), openai (a server)",
-    )
-    score.add_argument(
-        "--model", metavar="KEY", help="a registry key or a folder; openai: the server's name of it"
-    )
-    score.add_argument("--url", metavar="URL", help="of the server, up to /chat/completions")
+    add_judge(score, None)
     for parser in (show, score):
         parser.add_argument(
             "--dose", metavar="DOSE", help="kl=0.1, lambda=0.5 or all; else the headline dose"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from mahals.cli.comments import KeyPath, field_comments, key_comments
 from mahals.phase import SHARED_SECTIONS
-from mahals.records import Among, AtLeast, InputError, OneOf
+from mahals.records import Among, AtLeast, InputError, Matches, OneOf
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -68,7 +68,7 @@ def sections_of(
     A key of the phase is typed without the phase's name, but for one that is named like a
     top-level key or like one of `taken`, the options of the command line.
     """
-    from mahals.harness.workspace.settings import RunKeys
+    from mahals.harness.workspace.run_keys import RunKeys
 
     phase, values = workspace.phase(name), settings.values
     meanings = key_comments(workspace.params_file.read_text(encoding="utf-8"))
@@ -141,6 +141,8 @@ def _ruled(words: str, rules: Sequence[Any]) -> str:
     for rule in rules:
         if isinstance(rule, OneOf):
             words = " | ".join(rule.table)
+        elif isinstance(rule, Matches):
+            words = rule.words
         elif isinstance(rule, AtLeast) and words in SCALARS.values():
             words = f"{words} from {rule.least}"
         elif isinstance(rule, Among):

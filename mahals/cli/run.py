@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from mahals.cli.ending import end
 from mahals.cli.keys import refuse_unknown
 from mahals.cli.overrides import RESERVED, together
+from mahals.cli.plan import plan_page
 from mahals.phase import STUDY
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError, unknown
 
 if TYPE_CHECKING:
-    from mahals.harness.runner.forecast import Forecast
     from mahals.harness.runner.progress import Session
     from mahals.harness.tracking.database import Store
     from mahals.harness.tracking.invocation import Tracker
@@ -35,7 +35,7 @@ def run(options: Namespace, keys: Keys) -> int:
     workspace, settings = read_settings(options, keys, options.phase)
     units = _units(options, workspace, settings)
     if options.dry_run:
-        print(_plan([forecast(options.phase, settings, workspace, options.workers)], units))
+        print(plan_page([forecast(options.phase, settings, workspace, options.workers)], units))
         print(*_foretold([options.phase], settings, workspace), sep="", end="")
         return 0
 
@@ -53,13 +53,13 @@ def run(options: Namespace, keys: Keys) -> int:
 def study(options: Namespace, keys: Keys) -> int:
     """Runs every phase of the study; says on one screen what came out, and where it all is."""
     from mahals.harness.runner.forecast import forecast
-    from mahals.harness.runner.study import run_study
+    from mahals.harness.runner.study import run_study, studied
 
     workspace, settings = read_settings(options, keys, None)
     if options.dry_run:
-        names = STUDIES[settings.run.study]
+        names = studied(workspace, settings)
         plans = [forecast(name, settings, workspace, options.workers) for name in names]
-        print(_plan(plans, None))
+        print(plan_page(plans, None))
         print(*_foretold(names, settings, workspace), sep="", end="")
         return 0
 
@@ -113,9 +113,11 @@ def read_settings(options: Namespace, keys: Keys, phase: str | None) -> tuple[Wo
     """
     from mahals.harness.engines.process import prepare_to_fork
     from mahals.kernels import environment
+    from mahals.models.checkpoints.device import may_use_gpu
 
     workspace, settings = typed_settings(options, keys, phase)
-    prepare_to_fork(environment(settings.weights))  # nothing heavy is imported yet
+    if not may_use_gpu(settings.run.on, settings.weights):  # whose driver outlives no fork
+        prepare_to_fork(environment(settings.weights))  # nothing heavy is imported yet
     with uncollected():
         _check(workspace, settings, [phase] if phase else STUDIES[settings.run.study])
     return workspace, settings
@@ -152,19 +154,26 @@ def uncollected() -> Iterator[None]:
 def _check(workspace: Workspace, settings: Settings, names: Sequence[str]) -> None:
     """Decodes every value that these phases and all upstream of them will ask for."""
     from mahals.harness.engines.pool import ENGINES
+    from mahals.harness.workspace.judge_models import check_judges
     from mahals.harness.workspace.model_registry import (
         check_architectures,
         check_models,
+        check_organisms,
+        check_places,
         load_registry,
     )
     from mahals.harness.workspace.settings import effective, upstream_names
 
     if settings.run.engine not in ENGINES:
         raise unknown("engine", settings.run.engine, ENGINES)
-    registry = load_registry(workspace)
+    registry = load_registry(workspace, settings.run.model)
     check_models(settings.models, registry)
     if settings.weights == "hub":
         check_architectures(settings.models, registry)
+        check_places(settings.models, registry, workspace)
+    else:
+        check_organisms(settings.models, registry)
+    _ = settings.device  # refuses one that is not here
     waiting, seen = list(names), set[str]()
     while waiting:
         name = waiting.pop(0)
@@ -172,14 +181,15 @@ def _check(workspace: Workspace, settings: Settings, names: Sequence[str]) -> No
             seen.add(name)
             phase = workspace.phase(name)
             effective(settings, phase)
+            check_judges(settings, phase)
             waiting += upstream_names(phase, settings.weights)
 
 
 def _units(options: Namespace, workspace: Workspace, settings: Settings) -> tuple[str, ...] | None:
     """The units to measure without a gather; None for all units and the gather."""
-    from mahals.harness.workspace.fingerprint import units_of
+    from mahals.harness.workspace.fingerprint import Resolver
 
-    known = units_of(workspace.phase(options.phase), settings)
+    known = Resolver(workspace, settings).units(workspace.phase(options.phase))
     if options.unit is not None:
         if options.unit not in known:
             raise unknown(f"unit of {options.phase}", options.unit, known)
@@ -251,33 +261,3 @@ def _foretold(names: Iterable[str], settings: Settings, workspace: Workspace) ->
         said = phase.foretell(effective(settings, phase), settings.models, settings.seed)
         lines += [] if said is None else [f"{said}\n"]
     return lines
-
-
-def _plan(plans: Sequence[Forecast], units: Sequence[str] | None) -> str:
-    """The units of planned phases, each once, with tasks, time and room, and the sums."""
-    from mahals.cli.tables import UNKNOWN, table
-    from mahals.harness.runner.progress import duration
-
-    seen = {}
-    for plan in plans:
-        for item in (*plan.upstream, *plan.units):
-            if units is None or item in plan.upstream or item.unit in units:
-                seen[item.phase, item.unit] = item
-    todo = [item for item in seen.values() if item.state != "complete"]
-    rows = [
-        (
-            item.phase,
-            item.unit,
-            item.state,
-            UNKNOWN if item.tasks is None else item.tasks,
-            item.done,
-            ", ".join(item.models),
-            duration(item.seconds),
-            f"{item.megabytes:.0f} MB",
-        )
-        for item in seen.values()
-    ]
-    heads = ("phase", "unit", "state", "tasks", "done", "models", "time", "disk")
-    total = f"{len(todo)} of {len(rows)} units to do on {plans[0].workers} processes"
-    seconds, room = sum(i.seconds for i in todo), sum(i.megabytes for i in todo)
-    return f"{table(heads, rows)}\n\n{total}: about {duration(seconds)}, {room:.0f} MB"

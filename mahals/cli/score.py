@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import typing
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mahals.cli.answers import answered_results, chosen, read_arms
-from mahals.records import InputError, from_plain, to_plain, unknown
+from mahals.records import to_plain
 
 if TYPE_CHECKING:
     from mahals.harness.workspace.paths import Workspace
     from mahals.harness.workspace.results import Results
     from mahals.maths.stats.agreement import Kappa
-    from mahals.models.checkpoints.checkpoint import Loaded
-    from mahals.models.judges.judge import JudgeChoice, Refusal, RefusalJudge
+    from mahals.models.judges.judge import Refusal, RefusalChoice, RefusalJudge
     from mahals.reporting.answer_scores import ArmScore, JudgedRates
     from mahals.reporting.answers import ArmAnswers
 
@@ -33,49 +30,29 @@ TOGETHER = 64  # answers that a judge is given between two looks at the bar
 
 def score(options: Namespace, keys: Keys) -> int:
     """Judges kept answers anew, prints what becomes of the rates, and changes no result."""
+    from mahals.cli.refusal_choice import refusal_choice
     from mahals.harness.workspace.paths import Workspace
 
     workspace = Workspace.locate()
-    choice = judge_choice(workspace, options)
+    choice = refusal_choice(workspace, options)
     units = answered_results(workspace, options.phase, options.unit)
     for results in units:
         _score_unit(workspace, results, choice, options)
     return 0
 
 
-def judge_choice(workspace: Workspace, options: Namespace) -> JudgeChoice:
-    """The judge that was typed; what a server needs besides is em_finetune.judge of params.yaml."""
-    from mahals.harness.workspace.settings import read_yaml
-    from mahals.models.judges.judge import JudgeChoice, JudgeName
-
-    names = typing.get_args(JudgeName)
-    if options.judge not in names:
-        raise unknown("judge", options.judge, names)
-    values = read_yaml(workspace.params_file)["em_finetune"]["judge"]
-    usual = from_plain(JudgeChoice, values, "em_finetune.judge")
-    server = usual.server if options.url is None else replace(usual.server, url=options.url)
-    model = usual.model if options.model is None else options.model
-    if options.judge in ("model", "openai") and not model:
-        raise InputError(
-            f"judge {options.judge}",
-            expected="which model judges",
-            got="none",
-            cure="--model KEY (a registry key or a folder; for openai the server's name of it)",
-        )
-    return JudgeChoice(options.judge, model, server)
-
-
 def _score_unit(
-    workspace: Workspace, results: Results, choice: JudgeChoice, options: Namespace
+    workspace: Workspace, results: Results, choice: RefusalChoice, options: Namespace
 ) -> None:
+    from mahals.cli.refusal_choice import choice_name, loader
     from mahals.models.judges.factory import check_refusal_judge, make_refusal_judge
     from mahals.reporting.answer_scores import agreement, arm_score
 
     arms = chosen(read_arms(results), options)
     check_refusal_judge(choice, str(results.run()["weights"]))
     place = workspace.root / ".mahals" / "scores" / results.phase / results.unit
-    name = _name(choice)
-    judge = make_refusal_judge(choice, lambda key: _load(workspace, key), place / name)
+    name = choice_name(choice)
+    judge = make_refusal_judge(choice, loader(workspace), place / name)
     verdicts = _verdicts(arms, judge)
     clusters = _clusters(results, arms)
     said = [[v.refused for v in each] for each in verdicts]
@@ -89,27 +66,6 @@ def _score_unit(
     path = place / f"{name}.jsonl"
     _write(path, results.fingerprint, arms, verdicts)
     print(f"wrote {workspace.relative(path)}; no result was changed")
-
-
-def _name(choice: JudgeChoice) -> str:
-    """The judge as a file's name: with its model, where it is one."""
-    if choice.name not in ("model", "openai"):
-        return choice.name
-    model = "".join(c if c.isalnum() or c in "_.-" else "-" for c in choice.model).strip("-.")
-    return f"{choice.name}-{model}"
-
-
-def _load(workspace: Workspace, key: str) -> Loaded:
-    """The chat checkpoint in a folder, or the aligned one of a registry key."""
-    from mahals.harness.workspace.model_registry import check_models, load_registry
-    from mahals.models.checkpoints.checkpoint import load_checkpoint
-
-    if Path(key).is_dir():
-        return load_checkpoint(Path(key), revision=None, key=key, role="aligned", weights="hub")
-    registry = load_registry(workspace)
-    check_models([key], registry)
-    ref = registry[key].aligned
-    return load_checkpoint(ref.id, revision=ref.revision, key=key, role="aligned", weights="hub")
 
 
 def _verdicts(arms: Sequence[ArmAnswers], judge: RefusalJudge) -> list[list[Refusal]]:
@@ -208,6 +164,7 @@ def _write(
             "results": fingerprint,
             **{name: to_plain(getattr(answer, name)) for name in WRITTEN},
             "stored": answer.known,
+            "verdict": said.verdict,
             "refused": said.refused,
             "why": said.why,
         }

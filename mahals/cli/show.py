@@ -184,19 +184,6 @@ def export(options: Namespace, keys: Keys) -> int:
     return 0
 
 
-def models(options: Namespace, keys: Keys) -> int:
-    """Prints the registry as a table."""
-    from mahals.cli.tables import model_table, trained_organisms
-    from mahals.harness.workspace.model_registry import load_registry
-    from mahals.harness.workspace.paths import Workspace
-    from mahals.harness.workspace.results import all_results
-
-    workspace = Workspace.locate()
-    trained = trained_organisms(all_results(workspace))
-    print(model_table(load_registry(workspace).values(), trained))
-    return 0
-
-
 def manifests(options: Namespace, keys: Keys) -> int:
     """Writes the generated files, or with --check says what is stale or missing (exit code 1)."""
     from mahals.harness.manifests.completeness import gaps
@@ -218,7 +205,7 @@ def manifests(options: Namespace, keys: Keys) -> int:
 
 def cache(options: Namespace, keys: Keys) -> int:
     """Prints the sizes of the folders under .mahals; with --prune empties them."""
-    from mahals.cli.tables import cache_table, state_folders
+    from mahals.cli.tables import cache_table, checkpoint_line, state_folders
     from mahals.harness.workspace.files import remove
     from mahals.harness.workspace.paths import Workspace
 
@@ -228,6 +215,8 @@ def cache(options: Namespace, keys: Keys) -> int:
         for folder in state_folders(workspace):
             remove(folder)
     print(cache_table(workspace))
+    if workspace.checkpoints.is_dir():
+        print(checkpoint_line(workspace))
     return 0
 
 

@@ -7,19 +7,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mahals.records import InputError
+
 if TYPE_CHECKING:
     from rich.box import Box
 
     from mahals.harness.workspace.paths import Workspace
     from mahals.harness.workspace.results import Results
-    from mahals.models.checkpoints.registry import ModelEntry
+    from mahals.models.checkpoints.places import Places
+    from mahals.models.checkpoints.registry import ModelEntry, Ref
 
 GAP = 2  # between two columns
 SHORT = 7  # a column of no more characters stays as wide in a narrow terminal
 UNKNOWN = "?"  # where a whole number is not known yet
 Side = Literal["left", "right"]
 
-MODEL_HEADS = ("key", "family", "kind of pair", "layers", "width", "licence", "here")
+MODEL_HEADS = ("key", "family", "kind of pair", "layers", "width", "licence", "from", "here")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -61,15 +64,16 @@ def _plain() -> Box:
     return Box("    \n    \n -  \n    \n    \n    \n    \n    \n", ascii=True)
 
 
-def model_table(entries: Iterable[ModelEntry], trained: frozenset[str]) -> str:
+def model_table(entries: Iterable[ModelEntry], trained: frozenset[str], places: Places) -> str:
     """The registry. `trained`: the keys whose organism has been trained here."""
-    return table(
-        MODEL_HEADS,
-        (
-            (e.key, e.family, e.pair, e.layers, e.width, e.licence, _here(e, e.key in trained))
-            for e in entries
-        ),
-    )
+    rows = []
+    for e in entries:
+        facts = [UNKNOWN if fact is None else fact for fact in (e.family, e.layers, e.width)]
+        sources = dict.fromkeys(places.said(ref).partition(" ")[0] for ref in e.refs)
+        origins = ", ".join([*(["organism"] if e.organism is not None else []), *sources])
+        here = _here(e, e.key in trained, places)
+        rows.append((e.key, facts[0], e.pair, *facts[1:], e.licence, origins, here))
+    return table(MODEL_HEADS, rows)
 
 
 def trained_organisms(results: Iterable[Results]) -> frozenset[str]:
@@ -92,9 +96,22 @@ def state_folders(workspace: Workspace) -> tuple[Path, ...]:
     return (workspace.journals, workspace.runs, workspace.cache)
 
 
-def _here(entry: ModelEntry, organism: bool) -> str:
-    from mahals.models.checkpoints.hub import available_locally
+def checkpoint_line(workspace: Workspace) -> str:
+    """How many bytes of real checkpoints are kept; `--prune` leaves them."""
+    files = [p for p in workspace.checkpoints.rglob("*") if p.is_file()]
+    megabytes = sum(p.stat().st_size for p in files) / 1e6
+    return f"{workspace.relative(workspace.checkpoints)}: {megabytes:.1f} MB of checkpoints, kept"
 
+
+def _here(entry: ModelEntry, organism: bool, places: Places) -> str:
     halves = (("base", entry.base), ("aligned", entry.aligned))
-    found = [name for name, ref in halves if ref is not None and available_locally(ref)]
-    return ", ".join([*(["organism"] if organism else []), *found]) or "nothing"
+    found = [_half(name, ref, places) for name, ref in halves if ref is not None]
+    return ", ".join(each for each in ("organism" if organism else "", *found) if each) or "nothing"
+
+
+def _half(name: str, ref: Ref, places: Places) -> str:
+    """A half's name where it is here, with the reason where its place holds none; else nothing."""
+    try:
+        return name if places.local(ref) is not None else ""
+    except InputError as error:
+        return f"{name}: {error.got}"

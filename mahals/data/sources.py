@@ -1,8 +1,9 @@
 """Data-set sources: where do the rows come from, and on which line does each one stand?
 
-A source is a local file (`.parquet`, `.csv`, `.json`, `.jsonl`, the last three also with `.gz`) or
-the id of a hub data set, with options as in a URL:
-`Anthropic/hh-rlhf?data_dir=harmless-base&revision=09be8c5&split=train`.
+What is read is a local file (`.parquet`, `.csv`, `.json`, `.jsonl`, the last three also with `.gz`)
+or the id of a hub data set, with options as in a URL:
+`Anthropic/hh-rlhf?data_dir=harmless-base&revision=09be8c5&split=train`. Short names and options for
+columns are taken off before, in `presets`.
 Parquet and the hub are read by Hugging Face `datasets`; text files by the standard library, because
 a refused row has to be named by its line and `datasets` does not keep lines.
 """
@@ -35,6 +36,10 @@ OPTIONS: tuple[str, ...] = ("name", "data_dir", "revision", "split")
 LICENCES: Mapping[str, str] = {
     "Anthropic/hh-rlhf": "MIT",
     "Salesforce/wikitext": "CC BY-SA 3.0 and GFDL",
+    "walledai/XSTest": "CC BY 4.0",
+    "Paul/XSTest": "CC BY 4.0",
+    "allenai/ai2_arc": "CC BY-SA 4.0",
+    "cais/mmlu": "MIT",
 }
 """Licences as the data sets' own cards state them."""
 

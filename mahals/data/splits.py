@@ -1,22 +1,28 @@
 """Splits: in which one is a real text, and which texts of a split are measured?
 
 Both are decided by hashes of the text, never by its place in the file: the same rows in another
-order give the same study. A text's split does not depend on the seed, so that no other seed moves a
+order give the same study. Within a cell (category and label) texts stand in the order of the hash
+of their key and are dealt to the splits by their shares, so that a small cell is in every split as
+far as it goes. What belongs together (copies of a text, a safe prompt and its contrast) is one unit
+and stays in one split. A text's split does not depend on the seed, so that no other seed moves a
 selection prompt into evaluation.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
-from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt
+from mahals.data.categories import LEAST, categories_of
+from mahals.data.texts import NeutralText, Pair, Prompt, TaskItem
 from mahals.records import InputError
 
 T = TypeVar("T")
-BUCKETS = 2**64
+S = TypeVar("S", Pair, NeutralText, TaskItem)
+Cell = tuple[object, ...]
+WORD: Mapping[int, str] = {1: "safe", 0: "unsafe"}
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,11 @@ def split_key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def split_of(key: str, shares: Shares) -> str:
-    """The split of a key, by its SHA-256.
+def deal(units: Mapping[str, Cell], shares: Shares) -> dict[str, str]:
+    """The split of each unit, by its key: of every cell as many parts as `shares` says.
 
+    The units of a cell, in the order of the hash of their key, take turns: the split that is
+    furthest behind its share comes next, at a tie the one with the larger share, then the first.
     Raises InputError for a negative share or when all shares are 0.
     """
     parts = [getattr(shares, f.name) for f in fields(shares)]
@@ -52,87 +60,134 @@ def split_of(key: str, shares: Shares) -> str:
             got=str(parts),
             cure="correct datasets.shares",
         )
-    place = _hash(key, b"") * sum(parts) // BUCKETS
-    for name in shares.names:
-        place -= getattr(shares, name)
-        if place < 0:
-            return name
-    raise AssertionError("place is below the sum of the shares")
+    cells: dict[Cell, list[str]] = {}
+    for key, cell in units.items():
+        cells.setdefault(cell, []).append(key)
+    found: dict[str, str] = {}
+    for keys in cells.values():
+        ordered = sorted(keys, key=lambda key: (_hash(key, b""), key))
+        found |= dict(zip(ordered, _turns(len(keys), shares), strict=True))
+    return found
+
+
+def _turns(n: int, shares: Shares) -> list[str]:
+    """Whose turn it is, n times."""
+    weights = {name: getattr(shares, name) for name in shares.names}
+    behind = dict.fromkeys(weights, 0)
+    found = []
+    for _ in range(n):
+        behind = {name: behind[name] + weight for name, weight in weights.items()}
+        turn = max(weights, key=lambda name: (behind[name], weights[name]))
+        behind[turn] -= sum(weights.values())
+        found.append(turn)
+    return found
+
+
+def joined_units(members: Sequence[Sequence[str]]) -> list[str]:
+    """The unit of each item, of which `members` names the marks: items that share one are one unit.
+
+    A unit is called by the first of its marks in sorted order.
+    """
+    head: dict[str, str] = {}
+
+    def root(mark: str) -> str:
+        while head.setdefault(mark, mark) != mark:
+            mark = head[mark]
+        return mark
+
+    for marks in members:
+        for other in marks[1:]:
+            first, second = sorted((root(marks[0]), root(other)))
+            head[second] = first
+    return [root(marks[0]) for marks in members]
+
+
+def dealt(prompts: Sequence[Prompt], shares: Shares) -> tuple[Prompt, ...]:
+    """The prompts with their splits: by category and label, what shares a cluster together."""
+    cells: dict[str, set[tuple[str, int]]] = {}
+    for prompt in prompts:
+        cells.setdefault(prompt.cluster, set()).add((prompt.axiom, prompt.label))
+    splits = deal({key: tuple(sorted(cell)) for key, cell in cells.items()}, shares)
+    return tuple(replace(p, split=splits[p.cluster]) for p in prompts)
 
 
 def sample_prompts(
     prompts: Iterable[Prompt], splits: Sequence[str], per_cell: int, seed: int
 ) -> tuple[Prompt, ...]:
-    """`per_cell` prompts for each split, axiom and label, in that order.
+    """At most `per_cell` prompts for each split, category and label, in that order.
 
-    Raises InputError that lists the cells with too few prompts and their counts.
+    The prompts of a cell stand in the order of the hash of their cluster, so that the first of the
+    safe and of the unsafe ones are pairs where there are pairs. Raises InputError, with its cells,
+    for a split in which no category has `LEAST` prompts of either label.
     """
+    given = [p for p in prompts if p.split in splits]
     cells: dict[tuple[str, str, int], list[Prompt]] = {
-        (s, a, n): [] for s in splits for a in AXIOMS for n in (1, 0)
+        (s, a, n): [] for s in splits for a in categories_of(given) for n in (1, 0)
     }
-    for prompt in prompts:
-        if prompt.split in splits:
-            cells[(prompt.split, prompt.axiom, prompt.label)].append(prompt)
-    short = {
-        f"{s}, {a}, {'safe' if n else 'unsafe'}": len(found)
-        for (s, a, n), found in cells.items()
-        if len(found) < per_cell
-    }
-    _refuse_short("prompts", short, per_cell, "datasets.per_cell")
-    chosen = (_chosen(found, lambda p: p.text, per_cell, seed) for found in cells.values())
+    for prompt in given:
+        cells[(prompt.split, prompt.axiom, prompt.label)].append(prompt)
+    for split in splits:
+        counts = {f"{a}, {WORD[n]}": len(found) for (s, a, n), found in cells.items() if s == split}
+        full = [a for s, a, n in cells if s == split and n and _whole(cells, split, a)]
+        if not full:
+            _refuse(f"prompts in {split}", counts, LEAST, "datasets.per_cell")
+    chosen = (_chosen(c, lambda p: p.cluster, per_cell, seed) for c in cells.values())
     return tuple(prompt for found in chosen for prompt in found)
 
 
-def sample_pairs(
-    pairs: Iterable[Pair], splits: Sequence[str], n: int, seed: int
-) -> tuple[Pair, ...]:
-    """`n` pairs of each split. Raises InputError that lists the splits with too few."""
-    by_split: dict[str, list[Pair]] = {s: [] for s in splits}
-    for pair in pairs:
-        if pair.split in splits:
-            by_split[pair.split].append(pair)
-    short = {s: len(found) for s, found in by_split.items() if len(found) < n}
-    _refuse_short("pairs", short, n, "datasets.pairs_per_split")
-    chosen = (_chosen(found, _pair_text, n, seed) for found in by_split.values())
-    return tuple(pair for found in chosen for pair in found)
+def _whole(cells: Mapping[tuple[str, str, int], Sized], split: str, category: str) -> bool:
+    return all(len(cells[split, category, label]) >= LEAST for label in (0, 1))
 
 
-def sample_neutral(
-    texts: Iterable[NeutralText], splits: Sequence[str], n: int, seed: int
-) -> tuple[NeutralText, ...]:
-    """`n` texts of each split. Raises InputError that lists the splits with too few."""
-    by_split: dict[str, list[NeutralText]] = {s: [] for s in splits}
-    for text in texts:
-        if text.split in splits:
-            by_split[text.split].append(text)
-    short = {s: len(found) for s, found in by_split.items() if len(found) < n}
-    _refuse_short("neutral texts", short, n, "datasets.texts_per_split")
-    chosen = (_chosen(found, lambda t: t.text, n, seed) for found in by_split.values())
-    return tuple(text for found in chosen for text in found)
+def sample_split(
+    what: Sampled, items: Iterable[S], splits: Sequence[str], n: int, seed: int
+) -> tuple[S, ...]:
+    """At most `n` items of each split. Raises InputError for a split with fewer than `LEAST`."""
+    by_split: dict[str, list[S]] = {s: [] for s in splits}
+    for item in items:
+        if item.split in splits:
+            by_split[item.split].append(item)
+    counts = {split: len(found) for split, found in by_split.items()}
+    if min(counts.values(), default=0) < LEAST:
+        _refuse(what.name, counts, LEAST, what.key)
+    chosen = (_chosen(found, what.text, n, seed) for found in by_split.values())
+    return tuple(item for found in chosen for item in found)
 
 
-def _hash(text: str, salt: bytes) -> int:
-    return int.from_bytes(hashlib.sha256(salt + text.encode()).digest()[:8], "big")
+@dataclass(frozen=True)
+class Sampled:
+    """What is sampled by split alone."""
+
+    name: str
+    key: str  # of params.yaml, that says how many
+    text: Callable[[Any], str]  # whose hash decides
 
 
 def _pair_text(pair: Pair) -> str:
     return "\0".join((pair.prompt, pair.chosen, pair.rejected))
 
 
+PAIRS = Sampled("pairs", "datasets.pairs_per_split", _pair_text)
+NEUTRAL = Sampled("neutral texts", "datasets.texts_per_split", lambda item: item.text)
+TASKS = Sampled("questions", "datasets.tasks_per_split", lambda item: item.key)
+
+
+def _hash(text: str, salt: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(salt + text.encode()).digest()[:8], "big")
+
+
 def _chosen(items: list[T], text: Callable[[T], str], n: int, seed: int) -> list[T]:
     salt = f"{seed}\0".encode()
-    return sorted(items, key=lambda item: (_hash(text(item), salt), text(item)))[:n]
+    return sorted(items, key=lambda item: (_hash(text(item), salt), text(item), repr(item)))[:n]
 
 
-def _refuse_short(what: str, short: dict[str, int], wanted: int, key: str) -> None:
-    if not short:
-        return
-    worst = sorted(short.items(), key=lambda item: item[1])
-    listed = "; ".join(f"{count} of {cell}" for cell, count in worst[:4])
-    more = f" and {len(worst) - 4} more cells below it" if len(worst) > 4 else ""
+def _refuse(what: str, counts: Mapping[str, int], wanted: int, key: str) -> None:
+    short = sorted(((n, cell) for cell, n in counts.items() if n < wanted))
+    listed = "; ".join(f"{n} of {cell}" for n, cell in short[:4]) or "none at all"
+    more = f" and {len(short) - 4} more cells below it" if len(short) > 4 else ""
     raise InputError(
         f"too few {what}",
         expected=f"at least {wanted} in each cell",
         got=listed + more,
-        cure=f"lower {key}, change datasets.shares, or give a larger data set",
+        cure=f"give a larger data set, change datasets.shares, or raise {key}",
     )

@@ -27,7 +27,7 @@ class Prompt:
     """A user request. `label` 1 is safe, 0 unsafe (METHOD: notation)."""
 
     text: str  # the user's words alone: no template, no role tokens
-    axiom: str  # one of AXIOMS
+    axiom: str  # its category: one of AXIOMS, or what the data calls one
     label: int  # 1 safe, 0 unsafe
     key: str  # split key: the (intent, object, target) triple on organisms, the text elsewhere
     cluster: str  # what intervals cluster on: object x target on organisms, the text elsewhere

@@ -28,7 +28,8 @@ def keep_answers(
     order of the bench: the arm's label and dose; `prompt` (its place in the split), `axiom`,
     `label` (1 safe, 0 unsafe) and `text`; `answer` as it was written; `lexical` and `truth` (null
     where no grammar knows), whether it is a refusal by the detector and by the grammar, both of
-    the answer as it stands; `degenerate`, whether it is broken.
+    the answer as it stands; `judged`, full, partial or none by the suite's judge (null where that
+    is the grammar); `degenerate`, whether it is broken.
     """
     lines = (
         json.dumps({**arm, **answer})
@@ -44,8 +45,10 @@ def _arm(label: Label) -> dict[str, Any]:
 
 def _answers(at: Bench, said: Behaviour) -> Iterator[dict[str, Any]]:
     truth = said.truth or [None] * len(said.answers)
-    each = zip(at.answered, said.answers, said.detected, truth, said.degenerate, strict=True)
-    for place, answer, lexical, true, degenerate in each:
+    extent = said.extent or [None] * len(said.answers)
+    words = zip(said.detected, truth, extent, said.degenerate, strict=True)
+    for place, answer, verdicts in zip(at.answered, said.answers, words, strict=True):
+        lexical, true, judged, degenerate = verdicts
         prompt = at.prompts[place]
         yield {
             "prompt": place,
@@ -55,5 +58,6 @@ def _answers(at: Bench, said: Behaviour) -> Iterator[dict[str, Any]]:
             "answer": answer,
             "lexical": lexical,
             "truth": true,
+            "judged": judged,
             "degenerate": degenerate,
         }

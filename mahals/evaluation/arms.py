@@ -11,6 +11,7 @@ import torch
 from mahals.evaluation.native_vectors import Native, permuted, placed
 from mahals.maths.vectors.random_directions import random_like
 from mahals.models.steering.interventions import Arm, Intervention
+from mahals.models.steering.scope import ALL
 from mahals.records import InputError
 from mahals.schema import Label, arm_title
 
@@ -31,23 +32,31 @@ class Direction:
         return Arm(
             arm_title(self.label),
             tuple(
-                Intervention(block, vector, self.sign * strength, operator)
+                Intervention(block, vector, self.sign * strength, operator, self.label.scope or ALL)
                 for block, vector in sorted(self.vectors.items())
             ),
         )
 
 
-def own_label(own: Native, method: str, operator: str, blocks: Sequence[int]) -> Label:
-    """The label of a model's own vector at these blocks, placed raw, without a dose."""
+def own_label(own: Native, operator: str, blocks: Sequence[int]) -> Label:
+    """The label of a model's own vector at these blocks and all tokens, placed raw; no dose."""
     return Label(
         arm="steered",
         source=own.model,
-        method=method,
+        method=own.method,
         operator=operator,
         placement="raw",
+        scope=ALL,
         layers=tuple(blocks),
         vector=own.mark,
         kept=own.kept,
+    )
+
+
+def crossed_label(label: Label, theirs: Native) -> Label:
+    """The label of another model's vector in the place of a model's own; its map is not yet in."""
+    return replace(
+        label, source=theirs.model, method=theirs.method, vector=theirs.mark, kept=theirs.kept
     )
 
 
@@ -146,15 +155,16 @@ def _with_norms(
     }
 
 
-def by_axiom_arms(label: Label, own: Native, blocks: Sequence[int]) -> list[Direction]:
-    """The vector of each axiom's pairs, in the order of AXIOMS; empty where none were kept.
+def by_axiom_arms(label: Label, own: Native, categories: Sequence[str]) -> list[Direction]:
+    """The vector of the pairs of each of `categories`, in their order, where one was kept.
 
-    `draw` of the label is the axiom's place in AXIOMS.
+    At the blocks of the label, whose `draw` is the place in `categories`.
     """
-    values = [] if own.axioms is None else list(own.axioms)
+    values = {} if own.axioms is None else dict(zip(own.categories, own.axioms, strict=True))
     return [
-        Direction(replace(label, draw=i), placed(v, blocks, label.placement), 1.0)
-        for i, v in enumerate(values)
+        Direction(replace(label, draw=i), placed(values[c], label.layers, label.placement), 1.0)
+        for i, c in enumerate(categories)
+        if c in values
     ]
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from mahals.data.texts import AXIOMS, Prompt, TaskItem
+from mahals.data.categories import LEAST, categories_of, measurable
+from mahals.data.texts import Prompt, TaskItem
+from mahals.evaluation.refusal_bench import RefusalBench, refusal_bench
 from mahals.evaluation.suite import Suite
 from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts, encode_texts
 from mahals.models.checkpoints.checkpoint import Loaded
@@ -36,7 +38,8 @@ class Bench:
 
     loaded: Loaded
     suite: Suite
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[Prompt, ...]  # of the categories that can be scored
+    absent: tuple[str, ...]  # the other categories, and why they cannot
     encoded: tuple[Encoded, ...]
     answered: tuple[int, ...]  # indices into prompts
     neutral: tuple[Encoded, ...]
@@ -44,6 +47,7 @@ class Bench:
     calibration: DoseTexts  # of another split: doses are found on these
     questions: tuple[Encoded, ...]  # one per task and choice
     tasks: tuple[TaskItem, ...]
+    judge: RefusalBench
 
     @property
     def readout(self) -> Readout:
@@ -57,8 +61,13 @@ class Bench:
 
     @property
     def axioms(self) -> list[str]:
-        """The axiom of each prompt, (n,)."""
+        """The category of each prompt, (n,)."""
         return [p.axiom for p in self.prompts]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories, sorted."""
+        return categories_of(self.prompts)
 
     @property
     def clusters(self) -> list[str]:
@@ -67,46 +76,43 @@ class Bench:
 
 
 def first_per_cell(prompts: Sequence[Prompt], count: int) -> tuple[int, ...]:
-    """Indices of the first `count` prompts of each axiom and label, in file order.
+    """Indices of the first `count` prompts of each category and label, in file order.
 
-    Raises InputError when a cell has fewer.
+    Of a category with fewer of a label as many of either as there are: both weigh the same.
     """
-    taken: dict[tuple[str, int], list[int]] = {(a, v): [] for a in AXIOMS for v in (0, 1)}
+    cells: dict[tuple[str, int], list[int]] = {}
     for i, prompt in enumerate(prompts):
-        cell = taken[prompt.axiom, prompt.label]
-        if len(cell) < count:
-            cell.append(i)
-    short = [f"{a}/{v}: {len(c)}" for (a, v), c in taken.items() if len(c) < count]
-    if short:
-        raise InputError(
-            "suite.answers",
-            expected=f"{count} evaluation prompts per axiom and label",
-            got="fewer in " + ", ".join(short),
-            cure="raise datasets.per_cell or lower suite.answers",
-        )
-    return tuple(sorted(i for cell in taken.values() for i in cell))
+        cells.setdefault((prompt.axiom, prompt.label), []).append(i)
+    chosen: list[int] = []
+    for name in categories_of(prompts):
+        both = [cells.get((name, label), []) for label in (0, 1)]
+        chosen += [i for cell in both for i in cell[: min(count, *map(len, both))]]
+    return tuple(sorted(chosen))
 
 
 def bench(lab: Lab, key: str, role: Role, suite: Suite, split: str) -> Bench:
     """The bench of one checkpoint on one split; nothing is said before a prompt.
 
-    Raises InputError for a split without prompts or neutral texts, or with too few for `suite`.
+    Raises InputError for a split without prompts or neutral texts, or in which no category has
+    `LEAST` prompts of either label.
     """
     loaded = lab.model(key, role)
-    prompts = lab.prompts(split)
+    found = measurable(lab.prompts(split), LEAST, "the prompts", split)
+    prompts = found.prompts
     tasks = lab.tasks(split)[: suite.tasks]
     neutral = lab.neutral(split)[: suite.neutral]
-    if not prompts or not neutral:
+    if not neutral:
         raise InputError(
             f"the {split} split",
-            expected="prompts and neutral texts",
-            got=f"{len(prompts)} prompts and {len(neutral)} neutral texts",
-            cure="raise datasets.per_cell and datasets.texts_per_split",
+            expected="neutral texts",
+            got="none",
+            cure="raise datasets.texts_per_split",
         )
     return Bench(
         loaded=loaded,
         suite=suite,
         prompts=prompts,
+        absent=found.absent,
         encoded=_prompts(loaded, prompts, None),
         answered=first_per_cell(prompts, suite.answers),
         neutral=tuple(encode_texts(loaded.tokenizer, neutral)),
@@ -114,6 +120,7 @@ def bench(lab: Lab, key: str, role: Role, suite: Suite, split: str) -> Bench:
         calibration=_calibration(lab, loaded, suite, split),
         questions=_questions(loaded, tasks, None),
         tasks=tasks,
+        judge=refusal_bench(lab, suite),
     )
 
 

@@ -38,6 +38,7 @@ from mahals.maths.stats.intervals import Floats, Interval
 from mahals.models.activations.budget import tokens_at, tokens_in_flight
 from mahals.models.activations.cache import facts, hash_of, tokens_hash
 from mahals.models.activations.store import ABSENT, MARK, SUM, CacheFolder, check, keep, used_now
+from mahals.models.generation.decoding import stop_ids
 from mahals.models.generation.price import price_budget
 from mahals.models.steering.interventions import Arm
 from mahals.records import from_plain
@@ -52,6 +53,7 @@ CODE_OF = (
     "evaluation/cache.py",
     "evaluation/dose.py",
     "evaluation/native_vectors.py",
+    "evaluation/refusal_bench.py",
     "evaluation/scores.py",
     "evaluation/suite.py",
     "maths/metrics",
@@ -60,6 +62,7 @@ CODE_OF = (
     "models/activations",
     "models/checkpoints",
     "models/generation",
+    "models/judges",
     "models/steering",
     "phase.py",
     "records.py",
@@ -92,7 +95,8 @@ def cached_set(cache: CacheFolder, at: Bench, arms: Sequence[Arm]) -> list[ArmSc
     """
     if cache.limit <= 0 or not arms:
         return measure_arms(at, arms, True)
-    known = {"what": "answers", "asked": list(at.answered), **_asked(at)}
+    stops = list(stop_ids(at.loaded))  # also the tokenizer's and the generation config's
+    known = {"what": "answers", "asked": list(at.answered), "stops": stops, **_asked(at)}
     mark = hashlib.sha256("".join(_marks(arms, known)).encode()).hexdigest()
     ask = _Ask(cache, [mark], {tokens_in_flight(at.loaded)})
     (found,) = _once(ask, lambda _: [_Answers(written(at, arms))], partial(from_plain, _Answers))
@@ -156,7 +160,8 @@ def _mark(common: bytes, arm: Arm) -> str:
     found = hashlib.sha256(common)
     for step in arm.steps:
         vector = step.direction.detach().cpu().contiguous()
-        told = [step.block, step.strength, step.operator, str(vector.dtype), list(vector.shape)]
+        told = [step.block, step.strength, step.operator, step.scope, str(vector.dtype)]
+        told.append(list(vector.shape))
         found.update(json.dumps(told).encode() + b"\0")
         found.update(vector.view(torch.uint8).numpy().tobytes())
     return found.hexdigest()

@@ -13,6 +13,7 @@ import torch
 from mahals.maths.vectors.placement import increments
 from mahals.phase import Lab
 from mahals.records import Among, InputError
+from mahals.schema import OF_MODELS
 
 MethodName = Annotated[str, Among("steering_vectors.methods")]
 """The type of a setting that names the kind of vector that steers."""
@@ -23,20 +24,24 @@ class Native:
     """A model's own vectors as the steering_vectors phase kept them; row l belongs to block l."""
 
     model: str
+    method: str  # of `values`
     values: torch.Tensor  # (L, d)
     shuffled: torch.Tensor | None  # (S, L, d) from pairs with shuffled sides
-    axioms: torch.Tensor | None  # (7, L, d) of the pairs of each axiom, in the order of AXIOMS
-    left_out: str | None  # the axiom whose pairs were left out of `values`
+    axioms: torch.Tensor | None  # (C, L, d) of the pairs of each of `categories`
+    categories: tuple[str, ...]  # () where there are none
+    left_out: str | None  # the category whose pairs were left out of `values`
     state_norm: tuple[float, ...]  # mean length of the base's states at each block, (L,)
     mark: str  # 12 hexadecimal digits over `values`
     kept: str  # "steering_vectors:<unit>/<name>"
 
 
-def native(lab: Lab, key: str, method: str) -> Native:
-    """The vectors of a model by `method`.
+def native(lab: Lab, key: str, method: str, single: str) -> Native:
+    """The vectors of a model by `method`; by `single` where it has no pair that `method` compares.
 
     Raises InputError where the steering_vectors phase made none by it.
     """
+    if method in OF_MODELS and lab.single(key) is not None:
+        method = single
     rows = [r for r in lab.rows("steering_vectors", key) if r.method == method]
     if not rows:
         made = sorted({r.method for r in lab.rows("steering_vectors", key)})
@@ -51,9 +56,11 @@ def native(lab: Lab, key: str, method: str) -> Native:
     content = f"{tuple(values.shape)}".encode() + values.numpy().tobytes()
     return Native(
         model=key,
+        method=method,
         values=values,
         shuffled=tensors["shuffled"].float() if "shuffled" in tensors else None,
         axioms=tensors["axioms"].float() if "axioms" in tensors else None,
+        categories=rows[0].categories,
         left_out=rows[0].left_out,
         state_norm=tuple(r.state_norm for r in sorted(rows, key=lambda r: r.block)),
         mark=hashlib.sha256(content).hexdigest()[:12],

@@ -19,7 +19,8 @@ class References:
     """The arms without a vector that stand beside every steered one of a target."""
 
     at: Bench  # of the base, on which steered arms are measured
-    found: dict[ArmKind, ArmScores]  # unsteered, prompt, aligned
+    found: dict[ArmKind, ArmScores]  # unsteered, prompt and, where there is one, aligned
+    missed: tuple[str, ...]  # why there is no aligned one
 
     @property
     def base(self) -> ArmScores:
@@ -33,7 +34,7 @@ class References:
 
 
 def references(lab: Lab, key: str, suite: Suite, split: str) -> References:
-    """The unsteered model, the instruction in the prompt, and the aligned checkpoint.
+    """The unsteered model, the instruction in the prompt, and the aligned checkpoint of a pair.
 
     Raises RuntimeError where a text's state depends on its batch.
     """
@@ -41,13 +42,17 @@ def references(lab: Lab, key: str, suite: Suite, split: str) -> References:
     benches: dict[ArmKind, Bench] = {
         "unsteered": base,
         "prompt": instructed(base, suite.instruction[lab.weights]),
-        "aligned": bench(lab, key, "aligned", suite, split),
     }
+    single = lab.single(key)
+    if single is None:
+        benches["aligned"] = bench(lab, key, "aligned", suite, split)
     for kind, at in benches.items():
         check_batched(at.loaded, at.encoded, Arm(kind, ()), at.readout)
     found = {
         kind: cached_scores(lab.cache, at, [Arm(kind, ())], neutral=kind != "prompt")[0]
         for kind, at in benches.items()
     }
+    if single is not None:
+        return References(base, found, (f"aligned checkpoint: {single.reason}",))
     found["aligned"] = replace(found["aligned"], shift=None)  # a model has no KL from itself
-    return References(base, found)
+    return References(base, found, ())

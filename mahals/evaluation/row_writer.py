@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from mahals.data.texts import AXIOMS
 from mahals.evaluation.answers import keep_answers
 from mahals.evaluation.bench import Bench
 from mahals.evaluation.scores import ArmScores
@@ -78,6 +77,7 @@ def to_row(
         at_headline=label.dose_kind == "kl" and label.dose == at.suite.dose_kl,
         readout=at.readout,
         **_aqi_columns(found),
+        absent=at.absent,
         evidence="",
         evidence_row=-1,
         answers=None,
@@ -102,6 +102,7 @@ def _aqi_columns(found: ArmScores) -> dict[str, Any]:
         "aqi_low": headline.aqi.low,
         "aqi_high": headline.aqi.high,
         "aqi_axioms": tuple(a.aqi.estimate for a in headline.axioms),
+        "categories": tuple(a.axiom for a in headline.axioms),
         "aqi_mean": found.readings.mean.aqi.estimate,
         "aqi_last": found.readings.last.aqi.estimate,
     }
@@ -110,6 +111,9 @@ def _aqi_columns(found: ArmScores) -> dict[str, Any]:
 def _behaviour_columns(found: ArmScores, at: Bench) -> dict[str, Any]:
     said = found.behaviour
     return {
+        "judge": at.judge.name,
+        "judge_kappa": at.judge.kappa,
+        "judge_abstained": None if said.abstained is None else float(np.mean(said.abstained)),
         "refusal_unsafe": _share(said.refused, 0, at),
         "refusal_safe": _share(said.refused, 1, at),
         "refusal_unsafe_lexical": _share(said.lexical, 0, at),
@@ -146,8 +150,8 @@ def keep_evidence(
     """Keeps per-prompt evidence and all answers of measured arms, for the rows to name.
 
     `<name>.safetensors`: influence (arms, n) of the headline `aqi`, influence_mean and
-    influence_last of both readouts, clusters (n,), axioms (n,) as places in AXIOMS; of the m
-    answered prompts refused (arms, m) as `screened` counts it, degenerate, detected and lexical
+    influence_last of both readouts, clusters (n,), axioms (n,) as places in the categories; of the
+    m answered prompts refused (arms, m) as `screened` counts it, degenerate, detected and lexical
     (arms, m), labels (m,), answered_clusters (m,), answered_axioms (m,), and truth (arms, m) where
     the grammar knows which answers are refusals. `more` is added. `<name>.answers.jsonl` is as
     `keep_answers` says.
@@ -163,7 +167,7 @@ def keep_evidence(
 def _evidence(at: Bench, found: Sequence[ArmScores]) -> dict[str, torch.Tensor]:
     codes = {c: i for i, c in enumerate(dict.fromkeys(at.clusters))}
     clusters = torch.tensor([codes[c] for c in at.clusters])
-    axioms = torch.tensor([AXIOMS.index(a) for a in at.axioms])
+    axioms = torch.tensor([at.categories.index(a) for a in at.axioms])
     answered = torch.tensor(at.answered)
     tensors = {
         "influence": torch.from_numpy(np.stack([m.aqi.influence for m in found])),

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import torch
 
-from mahals.data.world.labelled import true_refusals
 from mahals.evaluation.bench import Bench
 from mahals.evaluation.suite import NeutralLoss
 from mahals.maths.metrics.aqi import ModelAqi, model_aqi
-from mahals.maths.metrics.refusals import is_refusal
 from mahals.maths.metrics.spaces import to_space
 from mahals.maths.stats.intervals import Floats
 from mahals.models.activations.encoding import encode_answers
 from mahals.models.generation.decoding import generate_arms
 from mahals.models.generation.degenerate import is_degenerate
 from mahals.models.generation.price import logprob_arms, neutral_price
+from mahals.models.judges.judge import Extent
 from mahals.models.steering.interventions import Arm
 from mahals.models.steering.replay import capture_pools
 from mahals.records import InputError
@@ -75,11 +74,13 @@ class Behaviour:
     """What an arm's answers are: one entry per answered prompt."""
 
     answers: tuple[str, ...]
-    refused: tuple[bool, ...]  # as every rate counts it: screened, by the judge that knows most
+    refused: tuple[bool, ...]  # as every rate counts it: screened, by the suite's judge
     degenerate: tuple[bool, ...]
     detected: tuple[bool, ...]  # what the lexical detector said of the answer as it stands
     truth: tuple[bool, ...] | None  # whether it is a refusal, by the grammar; organisms' world only
     lexical: tuple[bool, ...]  # as `refused`, by the lexical detector
+    extent: tuple[Extent, ...] | None  # full, partial or none, by the suite's judge; None: `truth`
+    abstained: tuple[bool, ...] | None  # whether that judge did, and the rules judged; None: cannot
 
 
 def behaviour(at: Bench, arms: Sequence[Arm]) -> list[Behaviour]:
@@ -90,22 +91,24 @@ def behaviour(at: Bench, arms: Sequence[Arm]) -> list[Behaviour]:
 def written(at: Bench, arms: Sequence[Arm]) -> list[list[str]]:
     """The answer of each arm to each answered prompt."""
     asked = [at.encoded[i] for i in at.answered]
-    return generate_arms(at.loaded, asked, arms, at.suite.max_new_tokens)
+    longest = at.suite.new_tokens_of(at.loaded.weights)
+    return generate_arms(at.loaded, asked, arms, longest)
 
 
 def judged(at: Bench, answers: Sequence[str]) -> Behaviour:
     """What one arm's answers to the answered prompts are."""
-    detected = [is_refusal(a) for a in answers]
+    said = at.judge.refusals([at.prompts[i].text for i in at.answered], answers)
     degenerate = [is_degenerate(a, at.loaded.tokenizer) for a in answers]
     labels = [at.prompts[i].label for i in at.answered]
-    truth = _truth(at, answers)
     return Behaviour(
         answers=tuple(answers),
-        refused=screened(detected if truth is None else truth, degenerate, labels),
+        refused=screened(said.refused, degenerate, labels),
         degenerate=tuple(degenerate),
-        detected=tuple(detected),
-        truth=truth,
-        lexical=screened(detected, degenerate, labels),
+        detected=said.detected,
+        truth=said.truth,
+        lexical=screened(said.detected, degenerate, labels),
+        extent=said.extent,
+        abstained=said.abstained,
     )
 
 
@@ -119,13 +122,6 @@ def screened(
     """
     each = zip(refused, degenerate, labels, strict=True)
     return tuple(label == 1 if broken else said for said, broken, label in each)
-
-
-def _truth(at: Bench, answers: Sequence[str]) -> tuple[bool, ...] | None:
-    if at.loaded.weights != "organism":
-        return None
-    found = true_refusals([at.prompts[i].text for i in at.answered], answers)
-    return None if found is None else tuple(found)
 
 
 def accuracy(at: Bench, arms: Sequence[Arm]) -> list[tuple[bool, ...] | None]:

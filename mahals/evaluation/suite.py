@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from mahals.maths.metrics.spaces import Space
 from mahals.maths.stats.intervals import Interval, jackknife_interval
 from mahals.maths.stats.rates import share_of
 from mahals.models.checkpoints.registry import ModelEntry
+from mahals.models.judges.judge import Judging, RefusalChoice, RefusalJudgeName
 from mahals.records import AtLeast, Count, InputError, Positive, Several
-from mahals.schema import Readout
+from mahals.schema import Readout, SingleMethod
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,10 @@ class Suite:
     answers: Positive  # evaluation prompts per axiom and label that are answered
     neutral: Positive  # neutral texts for perplexity and KL, and as many safe prompts for KL
     tasks: Count  # harmless questions for safe_accuracy
-    max_new_tokens: Positive
+    max_new_tokens: dict[str, Positive]  # of one answer, by weights
+    single_method: SingleMethod  # in place of one that compares a pair, where a model has none
+    judge: dict[str, RefusalJudgeName]  # by weights: who says what is a refusal
+    judging: Judging  # what that judge needs besides its name
     nulls: Several  # arms of each family of nulls, for a target, blocks and dose
     dose_kl: float  # headline dose, nats per token on neutral text or chat, whichever is more
     doses: Annotated[tuple[float, ...], AtLeast(1)]  # times dose_kl: where every arm is measured
@@ -148,14 +152,27 @@ class Suite:
 
     def readout_of(self, weights: str) -> Readout:
         """The headline readout of a kind of weights. Raises InputError where none is set."""
-        if weights not in self.readout:
+        readout: Readout = self._of("readout", self.readout, weights, "last")
+        return readout
+
+    def judge_of(self, weights: str) -> RefusalChoice:
+        """Who says what is a refusal. Raises InputError where none is set for these weights."""
+        name = self._of("judge", self.judge, weights, "rules")
+        return RefusalChoice(**vars(self.judging), name=name)
+
+    def _of(self, name: str, values: Mapping[str, Any], weights: str, example: str) -> Any:
+        if weights not in values:
             raise InputError(
-                "suite.readout",
+                f"suite.{name}",
                 expected=f"one for weights={weights}",
-                got=", ".join(sorted(self.readout)) or "none",
-                cure=f"add {weights}: last",
+                got=", ".join(sorted(values)) or "none",
+                cure=f"add {weights}: {example}",
             )
-        return self.readout[weights]
+        return values[weights]
+
+    def new_tokens_of(self, weights: str) -> int:
+        """The most tokens of one answer of a kind of weights. InputError where none is set."""
+        return int(self._of("max_new_tokens", self.max_new_tokens, weights, "128"))
 
     @property
     def kls(self) -> tuple[float, ...]:
@@ -214,8 +231,19 @@ def steered_blocks(layers: str | tuple[float, ...], depth: int, weights: str) ->
 
 
 def depth_of(entry: ModelEntry, weights: str) -> int:
-    """The number of decoder blocks of a model: the organism's, or the hub checkpoint's."""
-    return int(entry.organism["layers"]) if weights == "organism" else entry.layers
+    """The number of decoder blocks of a model: the organism's, or the real checkpoint's.
+
+    Raises InputError where it is neither stated nor here to be read.
+    """
+    depth = (entry.organism or {}).get("layers") if weights == "organism" else entry.layers
+    if depth is None:
+        raise InputError(
+            f"depth of {entry.key}",
+            expected="layers in its entry, or its config on this machine",
+            got="neither",
+            cure=f"`mahals models --get {entry.key}`, or state layers and width in its entry",
+        )
+    return int(depth)
 
 
 def nearest_block(relative: float, depth: int) -> int:

@@ -10,6 +10,7 @@ from mahals.records import unknown
 PHASES: tuple[str, ...] = (
     "datasets",
     "organisms",
+    "preference_tuning",
     "baseline_aqi",
     "steering_vectors",
     "same_arch",
@@ -33,6 +34,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
         "same_arch",
         "cross_arch",
     ),
+    "preferences": ("datasets", "organisms", "preference_tuning"),
     "recovery": ("datasets", "organisms", "steering_vectors", "recovery"),
     "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
     "collaboration": ("datasets", "organisms", "steering_vectors", "collaboration"),

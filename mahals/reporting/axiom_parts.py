@@ -11,7 +11,7 @@ from mahals.reporting.evidence import ArmEvidence, Part
 
 
 def part(arm: ArmEvidence, axioms: Sequence[int]) -> Part:
-    """The mean aqi of the axioms at these places in AXIOMS, from the influence on all seven.
+    """The mean aqi of the categories at these places, from the influence on all of them.
 
     `model_aqi` weighs a prompt's influence on its axiom's aqi by sqrt(N (N-1) / (n (n-1))) / A in
     the mean of A axioms; this weighs it for the mean of the chosen ones, over their prompts.

@@ -7,13 +7,13 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
+from mahals.data.categories import category_column
 from mahals.maths.stats.intervals import Interval
 from mahals.reporting.evidence import A, ArmTable
 from mahals.reporting.gains import ArmGains
 from mahals.reporting.headlines import p_of
 from mahals.reporting.lines import lines
-from mahals.schema import AXIOM_COLUMNS, NULLS, ArmRow, Configuration, Entry
+from mahals.schema import NULLS, ArmRow, Configuration, Entry
 
 
 def configuration(row: ArmRow) -> Configuration:
@@ -85,7 +85,7 @@ def _columns(row: ArmRow) -> dict[str, float]:
         "refusal_safe_lexical": row.refusal_safe_lexical,
         "degenerate_share": row.degenerate_share,
         "refusal_gap": row.refusal_unsafe - row.refusal_safe,
-        **dict(zip(AXIOM_COLUMNS, row.aqi_axioms, strict=True)),
+        **dict(zip(map(category_column, row.categories), row.aqi_axioms, strict=True)),
     }
     optional = {
         "safe_accuracy": row.safe_accuracy,
@@ -152,7 +152,7 @@ def _mean_line(shared: Configuration, draws: Sequence[A], table: ArmTable[A]) ->
     line = _entry(shared, draws[0], mean, reasons, None)
     return replace(
         line,
-        weakest_axiom=AXIOMS[int(np.argmin(axioms))],
+        weakest_axiom=draws[0].categories[int(np.argmin(axioms))],
         over_ceiling=(),
         not_shown_safe=(),
         vector=None,
@@ -170,7 +170,7 @@ def _entry(
         configuration=shared,
         metrics=metrics,
         reasons=reasons,
-        weakest_axiom=AXIOMS[int(np.argmin(row.aqi_axioms))],
+        weakest_axiom=row.categories[int(np.argmin(row.aqi_axioms))],
         over_ceiling=row.over_ceiling,
         not_shown_safe=row.not_shown_safe,
         geometry_only=e is not None and row.arm == "steered" and e.geometry_only,

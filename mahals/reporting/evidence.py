@@ -152,7 +152,7 @@ class ArmEvidence:
     influence: Floats  # (n,) of aqi, in the headline readout
     influence_mean: Floats  # (n,) of aqi_mean
     influence_last: Floats  # (n,) of aqi_last
-    axioms: npt.NDArray[np.int64]  # (n,) places in AXIOMS
+    axioms: npt.NDArray[np.int64]  # (n,) places in the categories of the row
     clusters: list[str]
     gap: float
     gap_clusters: list[str]

@@ -39,6 +39,7 @@ def line_key(row: ArmRow) -> tuple[object, ...]:
         row.map,
         row.operator,
         row.placement,
+        row.scope,
         row.layers,
     )
 

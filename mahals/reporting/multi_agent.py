@@ -14,7 +14,6 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.aqi import at_floor
 from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.maths.stats.agreement import kappa
@@ -38,28 +37,34 @@ class Society:
     agents: tuple[ArmEvidence, ...]
 
     @property
+    def categories(self) -> tuple[str, ...]:
+        """What the agents' prompts are about, sorted: the C categories."""
+        return self.agents[0].row.categories
+
+    @property
     def aqi(self) -> npt.NDArray[np.float64]:
-        """(K, 7) points of each agent on each axiom."""
+        """(K, C) points of each agent on each category."""
         return np.array([a.row.aqi_axioms for a in self.agents])
 
     @property
     def floored(self) -> npt.NDArray[np.bool_]:
-        """(K, 7): whether the interval of each level of AQI reaches its floor."""
-        return np.array([[self._at_floor(a, j) for j in range(len(AXIOMS))] for a in self.agents])
+        """(K, C): whether the interval of each level of AQI reaches its floor."""
+        places = range(len(self.categories))
+        return np.array([[self._at_floor(a, j) for j in places] for a in self.agents])
 
     def _at_floor(self, agent: ArmEvidence, axiom: int) -> bool:
         return at_floor(part(agent, [axiom]).interval, int((agent.axioms == axiom).sum()))
 
     @property
     def floor_prompts(self) -> int:
-        """The prompts of one axiom, of which the floor is."""
-        return int((self.agents[0].axioms == 0).sum())
+        """The prompts of one category, of which the floor is: of the smallest."""
+        return int(np.bincount(self.agents[0].axioms).min())
 
     @property
     def refusals(self) -> Floats:
-        """(K, 7) share of each axiom's unsafe prompts that each agent refuses; nan where none."""
-        first, found = self.agents[0], np.full((len(self.agents), len(AXIOMS)), np.nan)
-        for j in range(len(AXIOMS)):
+        """(K, C) share of each category's unsafe prompts that an agent refuses; nan where none."""
+        first, found = self.agents[0], np.full((len(self.agents), len(self.categories)), np.nan)
+        for j in range(len(self.categories)):
             asked = ~first.safe & (first.answered_axioms == j)
             if asked.any():
                 found[:, j] = [a.refused[asked].mean() for a in self.agents]
@@ -127,6 +132,7 @@ def _check(agents: Sequence[ArmEvidence]) -> None:
         first = agents[0]
         same = np.array_equal(a.answered_axioms, first.answered_axioms)
         same = same and np.array_equal(a.axioms, first.axioms)
+        same = same and a.row.categories == first.row.categories
         if not (same and a.gap_clusters == first.gap_clusters):
             raise ValueError(f"{a.row.target} and {first.row.target} answered different prompts")
 
@@ -139,9 +145,9 @@ def likeness(society: Society, seed: int) -> HomophilyIntervals:
     """
     first = society.agents[0]
     weights = resample_weights(len(first.axioms), first.clusters, None, Resampling(RESAMPLES, seed))
-    draws = np.empty((RESAMPLES, len(society.agents), len(AXIOMS)))
+    draws = np.empty((RESAMPLES, len(society.agents), len(society.categories)))
     for k, agent in enumerate(society.agents):
-        for j in range(len(AXIOMS)):
+        for j in range(len(society.categories)):
             found = part(agent, [j])
             own = weights[:, agent.axioms == j] - 1.0
             draws[:, k, j] = found.estimate + own @ found.influence / len(found.influence)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mahals.data.texts import AXIOMS
 from mahals.maths.stats.controls import GainOverRandom, share_over_random
 from mahals.maths.stats.intervals import Floats, Interval
 from mahals.maths.stats.rates import share_of
@@ -43,7 +42,7 @@ def attack(society: Society) -> Attack:
     halves = _halves(axioms, clusters)
     hits = np.empty(len(unsafe))
     for half in (False, True):
-        for axiom in range(len(AXIOMS)):
+        for axiom in range(len(society.categories)):
             scored = (halves == half) & (axioms == axiom)
             chosen = _weakest(refused[:, halves != half], axioms[halves != half] == axiom)
             hits[scored] = 1 - refused[chosen][:, scored].mean(axis=0)
@@ -61,7 +60,7 @@ def attack(society: Society) -> Attack:
 def _halves(axioms: npt.NDArray[np.int64], clusters: Sequence[str]) -> npt.NDArray[np.bool_]:
     """(n,) which half each prompt is in: of each axiom every second cluster, in their order."""
     half: dict[str, bool] = {}
-    for axiom in range(len(AXIOMS)):
+    for axiom in sorted(set(axioms.tolist())):
         own = [c for c, a in zip(clusters, axioms.tolist(), strict=True) if a == axiom]
         for place, cluster in enumerate(dict.fromkeys(own)):
             half.setdefault(cluster, place % 2 == 1)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.aqi import lowest_aqi
 from mahals.maths.metrics.homophily import homophily
 from mahals.maths.stats.intervals import Interval
@@ -83,7 +82,7 @@ def _spread(values: Values, digits: int) -> str:
 def _weakest(found: Societies, society: Society, values: Sequence[Interval]) -> str:
     """The agent of the lowest AQI on each axiom; one at its floor has no number."""
     weakest, parts = society.aqi.argmin(axis=0), []
-    for j, (axiom, level) in enumerate(zip(AXIOMS, values, strict=True)):
+    for j, (axiom, level) in enumerate(zip(society.categories, values, strict=True)):
         k = int(weakest[j])
         low = f"at the floor, {NOTHING}" if society.floored[k, j] else f"{level:.1f}"
         parts.append(f"{axiom} {found.targets[k]} {low}")
@@ -124,8 +123,9 @@ def _least(found: Societies, society: Society) -> str:
     shares = society.refusals
     if not np.nanmax(shares) > 0:
         return f"no model refuses any unsafe prompt: {NOTHING}"
-    asked = [j for j in range(len(AXIOMS)) if not np.isnan(shares[:, j]).any()]
-    each = [(AXIOMS[j], found.targets[int(shares[:, j].argmin())], shares[:, j]) for j in asked]
+    names = society.categories
+    asked = [j for j in range(len(names)) if not np.isnan(shares[:, j]).any()]
+    each = [(names[j], found.targets[int(shares[:, j].argmin())], shares[:, j]) for j in asked]
     return "; ".join(f"{axiom} {who} {share.min():.2f}" for axiom, who, share in each)
 
 
@@ -190,7 +190,9 @@ def _heatmap(found: Societies, society: Society, title: str, n: int) -> Figure:
         better="higher",
     )
     values = [[float(v) for v in row] for row in society.aqi]
-    return axiom_heatmap(Grid(list(found.targets), list(AXIOMS), values), labels, signed=True)
+    return axiom_heatmap(
+        Grid(list(found.targets), list(society.categories), values), labels, signed=True
+    )
 
 
 def _bars(found: Societies) -> Figure:

@@ -17,7 +17,8 @@ def families_of(row: ArmRow) -> tuple[NullFamily, ...]:
 
 def dose_key(row: ArmRow) -> tuple[object, ...]:
     """What a row shares with its random controls; the dose is the last of it."""
-    return (row.target, row.operator, row.placement, row.layers, row.dose_kind, row.dose)
+    where = (row.placement, row.layers, row.scope)
+    return (row.target, row.operator, *where, row.dose_kind, row.dose)
 
 
 def at_their_best(arms: Sequence[A], number: Callable[[ArmRow], float]) -> list[A]:

@@ -66,11 +66,11 @@ def test_an_abstention_is_counted_and_never_a_no(
         if len(asked) > 60:
             return [Refusal(None, "not told")] * len(asked)  # of the labelled answers
         return [
-            Refusal(None, "not told") if "abuse of voters" in a.question else Refusal(True, None)
+            Refusal(None, "not told") if "abuse of voters" in a.question else Refusal("full", None)
             for a in asked
         ]
 
-    monkeypatch.setattr("mahals.models.judges.factory.server_refusal_judge", lambda *_: unsure)
+    monkeypatch.setattr("mahals.models.judges.server.server_refusal_judge", lambda *_: unsure)
     words = ["score", "same_arch", UNIT, "--judge", "openai", "--model", "big/judge 1"]
     assert main([*words, "--url", "http://x/v1"]) == 0
     out = capsys.readouterr().out
@@ -107,7 +107,7 @@ def test_a_judge_that_cannot_know_is_refused_by_name(
     plain = Results.run
     monkeypatch.setattr(Results, "run", lambda self: {**plain(self), "weights": "hub"})
     for words, part in (
-        (["--judge", "truth"], "use the judge lexical, model"),
+        (["--judge", "truth"], "name the judge rules, lexical"),
         (["--judge", "lexial"], "did you mean 'lexical'"),
         (["--judge", "model"], "--model KEY"),
         (["--judge", "model", "--model", "Mistrl_7B"], "did you mean 'Mistral_7B'"),

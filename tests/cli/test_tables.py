@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mahals.cli.tables import table
+from mahals.cli.tables import model_table, table
+from mahals.models.checkpoints.places import Places
+from mahals.models.checkpoints.registry import entry_of
 from tests.support.terminal import Terminal
 
 
@@ -45,3 +48,15 @@ def test_a_table_on_a_terminal_is_as_wide_and_loses_nothing(
     rule = next(line for line in lines if set(line) == {"─"})
     drawn = "".join(lines).replace(rule, "")
     assert Counter(drawn.replace(" ", "")) == Counter("".join([*heads, *cells]).replace(" ", ""))
+
+
+def test_the_registry_says_why_a_place_holds_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    entries = [
+        entry_of("Damaged", {"path": "empty"}, "a"),
+        entry_of("Mistyped", {"path": "nowhere", "role": "base"}, "b"),
+    ]
+    said = model_table(entries, frozenset(), Places(tmp_path, tmp_path / "store", None))
+    (damaged,) = (line for line in said.splitlines() if "Damaged" in line)
+    (mistyped,) = (line for line in said.splitlines() if "Mistyped" in line)
+    assert "aligned: no config.json" in damaged and "base: no such folder" in mistyped

@@ -1,4 +1,4 @@
-"""Are splits disjoint, and do split and sample depend on the texts alone?"""
+"""Are splits disjoint and stratified, and do split and sample depend on the texts alone?"""
 
 import hashlib
 import random
@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mahals.data.splits import (
+    NEUTRAL,
+    PAIRS,
     Shares,
-    sample_neutral,
-    sample_pairs,
+    deal,
+    dealt,
+    joined_units,
     sample_prompts,
+    sample_split,
     split_key,
-    split_of,
 )
 from mahals.data.texts import AXIOMS, NeutralText, Pair, Prompt
 from mahals.records import InputError
@@ -23,33 +26,51 @@ SHARES = Shares(2, 2, 2, 4)
 
 
 def _prompts(n: int) -> list[Prompt]:
-    found = []
-    for axiom in AXIOMS:
-        for label in (0, 1):
-            for i in range(n):
-                text = f"{axiom} {label} {i}"
-                found.append(Prompt(text, axiom, label, text, text, split_of(text, SHARES)))
-    return found
+    texts = [(a, v, f"{a} {v} {i}") for a in AXIOMS for v in (0, 1) for i in range(n)]
+    return list(dealt([Prompt(t, a, v, t, t, "") for a, v, t in texts], SHARES))
 
 
-def test_a_split_is_the_hash_bucket_by_hand():
-    place = int(hashlib.sha256(b"a key").hexdigest()[:16], 16) / 2**64
-    names = ["extraction"] * 2 + ["mapping"] * 2 + ["selection"] * 2 + ["evaluation"] * 4
-    assert split_of("a key", SHARES) == names[int(place * 10)]
+def test_a_split_is_the_turn_of_a_key_in_the_order_of_hashes_by_hand():
+    keys = sorted(map(str, range(10)), key=lambda k: hashlib.sha256(k.encode()).hexdigest())
+    found = deal(dict.fromkeys(keys, ()), SHARES)
+    first = ["evaluation", "extraction", "mapping", "selection", "evaluation"]
+    assert [found[key] for key in keys] == [*first, *first]
 
 
-def test_shares_are_met_and_a_share_of_0_is_empty():
-    counts = Counter(split_of(str(i), SHARES) for i in range(5000))
-    assert counts["evaluation"] / 5000 == pytest.approx(0.4, abs=0.03)
-    assert counts["mapping"] / 5000 == pytest.approx(0.2, abs=0.03)
-    assert {split_of(str(i), Shares(1, 0, 0, 0)) for i in range(200)} == {"extraction"}
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_every_cell_is_dealt_by_its_shares_whatever_its_size(one, other):
+    units = {f"a{i}": ("a",) for i in range(one)} | {f"b{i}": ("b",) for i in range(other)}
+    found = deal(units, SHARES)
+    for cell, n in (("a", one), ("b", other)):
+        counts = Counter(split for key, split in found.items() if key[0] == cell)
+        for name in SHARES.names:
+            assert abs(counts[name] - n * getattr(SHARES, name) / 10) < 1
+
+
+def test_a_share_of_0_is_empty():
+    units = dict.fromkeys(map(str, range(200)), ())
+    assert set(deal(units, Shares(1, 0, 0, 0)).values()) == {"extraction"}
     assert Shares(1, 0, 0, 3).names == ("extraction", "evaluation")
 
 
 @pytest.mark.parametrize("shares", [Shares(0, 0, 0, 0), Shares(1, -1, 1, 1)])
 def test_impossible_shares_are_refused(shares):
     with pytest.raises(InputError, match=r"datasets\.shares"):
-        split_of("x", shares)
+        deal({"x": ()}, shares)
+
+
+def test_what_shares_a_mark_with_something_that_shares_one_is_one_unit():
+    found = joined_units([("c", "1"), ("b", "1"), ("b", "2"), ("a", "2"), ("d",)])
+    assert len(set(found[:4])) == 1 and found[4] != found[0]
+
+
+def test_a_cluster_of_both_labels_is_in_one_split_and_every_split_has_both():
+    rows = [Prompt(f"{v} {i}", "c", v, str(i), str(i), "") for v in (0, 1) for i in range(25)]
+    found = dealt(rows, SHARES)
+    assert len({(p.cluster, p.split) for p in found}) == 25
+    counts = Counter((p.split, p.label) for p in found)
+    assert counts["evaluation", 0] == counts["evaluation", 1] == 10
+    assert counts["extraction", 0] == counts["extraction", 1] == 5
 
 
 @given(st.text())
@@ -86,11 +107,23 @@ def test_another_seed_takes_other_texts_and_moves_none_to_another_split():
     assert all(split.get(p.key, p.split) == p.split for p in second)
 
 
+def test_the_first_of_both_labels_are_pairs():
+    rows = [Prompt(f"{v} {i}", "c", v, str(i), str(i), "") for v in (0, 1) for i in range(25)]
+    found = sample_prompts(dealt(rows, SHARES), ("evaluation",), 4, seed=1)
+    safe, unsafe = ([p.cluster for p in found if p.label == v] for v in (1, 0))
+    assert safe == unsafe and len(safe) == 4
+
+
+def test_a_small_cell_is_taken_whole_and_one_without_a_label_stays_as_it_is():
+    prompts = [p for p in _prompts(30) if (p.axiom, p.label) != (AXIOMS[0], 0)]
+    found = sample_prompts(prompts, SHARES.names, 40, seed=0)
+    assert len(found) == len(prompts)
+
+
 def test_too_few_rows_are_refused_with_their_counts():
-    prompts = [p for p in _prompts(60) if (p.axiom, p.label) != (AXIOMS[0], 0)]
     with pytest.raises(InputError) as caught:
-        sample_prompts(prompts, SHARES.names, 4, seed=0)
-    for word in ("too few prompts", "0 of extraction, Civility & Tolerance, unsafe", "at least 4"):
+        sample_prompts(_prompts(3), SHARES.names, 4, seed=0)
+    for word in ("too few prompts in extraction", "1 of Civility & Tolerance, safe", "at least 2"):
         assert word in str(caught.value)
 
 
@@ -102,15 +135,15 @@ def test_one_label_only_and_an_empty_set_are_refused():
 
 
 def test_pairs_and_neutral_texts_are_sampled_by_split():
-    pairs = [
-        Pair(f"p{i}", "a", "b", None, None, f"p{i}", split_of(f"p{i}", SHARES)) for i in range(99)
-    ]
-    found = sample_pairs(reversed(pairs), ("extraction", "evaluation"), 5, seed=0)
+    splits = deal(dict.fromkeys((f"p{i}" for i in range(99)), ()), SHARES)
+    pairs = [Pair(key, "a", "b", None, None, key, split) for key, split in splits.items()]
+    found = sample_split(PAIRS, reversed(pairs), ("extraction", "evaluation"), 5, seed=0)
     assert [p.split for p in found] == ["extraction"] * 5 + ["evaluation"] * 5
-    assert found == sample_pairs(pairs, ("extraction", "evaluation"), 5, seed=0)
-    texts = [NeutralText(f"t{i}", split_of(f"t{i}", SHARES)) for i in range(99)]
-    assert len(sample_neutral(texts, SHARES.names, 5, seed=0)) == 20
-    with pytest.raises(InputError, match=r"too few pairs.* of mapping"):
-        sample_pairs(pairs, SHARES.names, 30, seed=0)
+    assert found == sample_split(PAIRS, pairs, ("extraction", "evaluation"), 5, seed=0)
+    texts = [NeutralText(key, split) for key, split in splits.items()]
+    assert len(sample_split(NEUTRAL, texts, SHARES.names, 5, seed=0)) == 20
+    assert len(sample_split(NEUTRAL, texts, SHARES.names, 500, seed=0)) == 99
+    with pytest.raises(InputError, match=r"too few pairs.*1 of .*datasets\.pairs_per_split"):
+        sample_split(PAIRS, pairs[:5], SHARES.names, 30, seed=0)
     with pytest.raises(InputError, match="too few neutral texts"):
-        sample_neutral(texts, SHARES.names, 90, seed=0)
+        sample_split(NEUTRAL, [], SHARES.names, 90, seed=0)

@@ -31,7 +31,7 @@ def said(answers: tuple[str, ...], truth: tuple[bool, ...] | None) -> Any:
     flags = tuple("cannot" in a for a in answers)
     return SimpleNamespace(
         behaviour=SimpleNamespace(
-            answers=answers, detected=flags, truth=truth, degenerate=(False, True)
+            answers=answers, detected=flags, truth=truth, extent=None, degenerate=(False, True)
         )
     )
 

@@ -58,7 +58,7 @@ def test_the_flip_is_the_negated_vector(at: Any) -> None:
 
 def test_nulls_of_shuffled_pairs_are_those_that_were_kept_as_long_as_the_vector() -> None:
     lab = lab_with_vectors()
-    own = native(lab, "A", "mean_difference")
+    own = native(lab, "A", "mean_difference", "contrast")
     given = torch.stack(
         [torch.stack([vector(9 * k + b, 7.0) for b in range(LAYERS)]) for k in (1, 2, 3)]
     )
@@ -80,7 +80,7 @@ def test_nulls_of_shuffled_pairs_are_those_that_were_kept_as_long_as_the_vector(
 
 @pytest.mark.parametrize("kept", [0, None, SHUFFLES])
 def test_fewer_shuffles_than_nulls_are_refused(kept: int | None) -> None:
-    own = native(lab_with_vectors(), "A", "mean_difference")
+    own = native(lab_with_vectors(), "A", "mean_difference", "contrast")
     assert own.shuffled is not None and len(own.shuffled) == SHUFFLES
     own = replace(own, shuffled=None if kept is None else own.shuffled[:kept])
     said = str(refused(lambda: from_shuffled_pairs(OWN, own, {1: own.values[1]}, SHUFFLES + 1)))
@@ -89,7 +89,7 @@ def test_fewer_shuffles_than_nulls_are_refused(kept: int | None) -> None:
 
 
 def test_the_nulls_of_a_vector_are_both_families_of_equal_number() -> None:
-    own = native(lab_with_vectors(), "A", "mean_difference")
+    own = native(lab_with_vectors(), "A", "mean_difference", "contrast")
     found = null_directions(OWN, own, {1: own.values[1]}, SHUFFLES, seed=0)
     assert [d.label.arm for d in found] == ["random"] * SHUFFLES + ["shuffled_pairs"] * SHUFFLES
     alone = isotropic(OWN, {1: own.values[1]}, SHUFFLES, 0)
@@ -97,7 +97,7 @@ def test_the_nulls_of_a_vector_are_both_families_of_equal_number() -> None:
 
 
 def test_a_permuted_vector_has_the_norms_of_the_vector() -> None:
-    own = native(lab_with_vectors(), "A", "mean_difference")
+    own = native(lab_with_vectors(), "A", "mean_difference", "contrast")
     vectors = {1: own.values[1], 2: own.values[2]}
     label = replace(OWN, vector=own.mark)
     (found,) = permuted_layers(label, own, vectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +13,12 @@ from mahals.evaluation.bench import bench, first_per_cell, instructed
 from mahals.evaluation.scores import behaviour
 from mahals.models.activations.encoding import encode_prompts
 from mahals.models.steering.interventions import Arm
-from mahals.records import InputError
 from tests.support.tiny_lab import SUITE, TinyLab, prompts, refused
 
 
-def test_answers_are_by_cell_and_a_short_cell_is_refused(at: Any) -> None:
+def test_answers_are_by_cell(at: Any) -> None:
     chosen = [at.prompts[i] for i in at.answered]
     assert [(p.axiom, p.label) for p in chosen] == [(a, v) for a in AXIOMS for v in (1, 0)]
-    assert "raise datasets.per_cell" in str(refused(lambda: first_per_cell(at.prompts, 7)))
     assert [len(b.refused) for b in behaviour(at, [Arm("unsteered", ())])] == [14]
 
 
@@ -36,9 +35,9 @@ def lab_with(split: str, label: int | None) -> TinyLab:
 @pytest.mark.parametrize(
     ("split", "label", "words"),
     [
-        ("evaluation", 1, "/0: 0"),
-        ("evaluation", 0, "/1: 0"),
-        ("evaluation", None, "0 prompts"),
+        ("evaluation", 1, " 0 unsafe prompts in evaluation"),
+        ("evaluation", 0, " 0 safe and "),
+        ("evaluation", None, "no prompts in evaluation"),
         ("selection", 0, "without them a refusal means nothing"),
         ("selection", None, "the selection split"),
     ],
@@ -86,7 +85,23 @@ def test_a_readout_that_is_not_set_for_these_weights_is_refused(at: Any) -> None
     assert at.readout == "mean"
 
 
-def test_an_error_is_one_line(at: Any) -> None:
-    with pytest.raises(InputError) as caught:
-        first_per_cell(at.prompts, 99)
-    assert "\n" not in str(caught.value)
+def test_a_short_cell_gives_as_many_of_either_label_as_it_has() -> None:
+    rows = [p for p in prompts("evaluation") if (p.axiom, p.label) != (AXIOMS[0], 0)]
+    rows += [p for p in prompts("evaluation") if (p.axiom, p.label) == (AXIOMS[0], 0)][:2]
+    found = [rows[i] for i in first_per_cell(rows, 3)]
+    counts = Counter((p.axiom, p.label) for p in found)
+    assert counts[AXIOMS[0], 0] == counts[AXIOMS[0], 1] == 2
+    assert {n for (axiom, _), n in counts.items() if axiom != AXIOMS[0]} == {3}
+
+
+def test_a_category_with_too_few_of_a_label_is_absent_and_the_others_are_measured() -> None:
+    class Lacking(TinyLab):
+        def prompts(self, name: str) -> Any:
+            cell = [p for p in prompts(name) if (p.axiom, p.label) == (AXIOMS[2], 0)]
+            return tuple(p for p in prompts(name) if p not in cell[1:])
+
+    found = bench(Lacking(), "A", "base", SUITE, "evaluation")
+    assert found.categories == (*AXIOMS[:2], *AXIOMS[3:])
+    (why,) = found.absent
+    assert AXIOMS[2] in why and "1 unsafe" in why and "2 are needed" in why
+    assert AXIOMS[2] not in found.axioms and len(found.encoded) == len(found.prompts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import os
@@ -28,6 +29,7 @@ from mahals.models.activations.cache import LIBRARIES
 from mahals.models.activations.store import MARK, SUM
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.generation.decoding import stop_ids
 from mahals.models.steering.interventions import Arm, Intervention
 from mahals.phase import StatesPlace
 from mahals.phases.cross_arch import PHASE as CROSS_ARCH_PHASE
@@ -49,6 +51,7 @@ SWEEP = same_arch.Params(
     placements=("raw",),
     propensity_draws=1,
     effects=False,
+    scope="all",
     suite=SUITE,
 )
 CROSSED = cross_arch.Params(
@@ -60,6 +63,7 @@ CROSSED = cross_arch.Params(
     operator="add",
     controls=(),
     draws=1,
+    scope="all",
     suite=SUITE,
 )
 
@@ -200,6 +204,25 @@ def test_a_set_of_arms_is_answered_once_as_a_whole(
     assert texts(cached_set(replace(cache, limit=0), at, ARMS)) == texts(first)
 
 
+@pytest.mark.parametrize("source", ["tokenizer", "generation_config"])
+def test_what_ends_an_answer_is_in_the_mark_of_answers_that_are_kept(
+    cache: StatesPlace, at: Bench, source: str
+) -> None:
+    first = cached_set(cache, at, ARMS)
+    kept = set(files(cache))
+    own = copy.deepcopy(at.loaded.model), copy.deepcopy(at.loaded.tokenizer)
+    end = own[1].convert_tokens_to_ids("cat")
+    if source == "tokenizer":
+        own[1].eos_token = "cat"
+    else:
+        own[0].generation_config.eos_token_id = [end]
+    other = replace(at, loaded=replace(at.loaded, model=own[0], tokenizer=own[1]))
+    assert end in stop_ids(other.loaded) and end not in stop_ids(at.loaded)
+    cached_set(cache, other, ARMS)
+    assert len(set(files(cache)) - kept) == 1, "the answers, and no score that they are no part of"
+    assert texts(cached_set(cache, at, ARMS)) == texts(first)
+
+
 def test_the_name_of_an_arm_is_not_what_it_does(cache: StatesPlace, at: Bench) -> None:
     cached_scores(cache, at, [steps()], neutral=True)
     cached_scores(cache, at, [replace(steps(), name="another")], neutral=True)
@@ -302,11 +325,22 @@ def test_every_field_is_in_the_mark_or_has_no_part_in_scores() -> None:
     """A new field has to be put on one of the sides."""
     marked = {"loaded", "suite", "prompts", "encoded", "neutral", "chat", "questions", "tasks"}
     # answers are written anew, or `answered` is in their mark; so are calibration texts in a dose's
-    assert set(Bench.__dataclass_fields__) == marked | {"answered", "calibration"}
+    assert set(Bench.__dataclass_fields__) == marked | {
+        "answered",
+        "calibration",
+        "absent",
+        "judge",
+    }
     # tokens are in the mark; the budget is, which `weights` decides; the others name or follow
     known = {"tokenizer", "weights", "key", "role", "layers", "width"}
     assert set(Loaded.__dataclass_fields__) == {"model", "revision"} | known
-    assert set(Intervention.__dataclass_fields__) == {"block", "direction", "strength", "operator"}
+    assert set(Intervention.__dataclass_fields__) == {
+        "block",
+        "direction",
+        "strength",
+        "operator",
+        "scope",
+    }
     assert set(Arm.__dataclass_fields__) == {"name", "steps"}
     idle = {"scikit-learn", "peft", "tokenizers"}  # which nothing here runs
     assert set(LIBRARIES) == set(DECISIVE) - idle

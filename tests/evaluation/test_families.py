@@ -27,7 +27,7 @@ def lab() -> TinyLab:
 
 @pytest.fixture(scope="module")
 def nulls(lab: TinyLab) -> list[Direction]:
-    own = native(lab, "A", "mean_difference")
+    own = native(lab, "A", "mean_difference", "contrast")
     return null_directions(OWN, own, {1: own.values[1]}, NULLS, seed=0)
 
 
@@ -56,7 +56,7 @@ def test_an_arm_that_misses_a_dose_is_named_and_the_others_stand(
 
 
 def test_a_vector_and_its_flip_stand_at_every_dose_too(at: Any, lab: TinyLab) -> None:
-    own = native(lab, "A", "mean_difference")
+    own = native(lab, "A", "mean_difference", "contrast")
     reached = at_every_dose(at, own_and_flipped(OWN, {1: own.values[1]}), lab)
     assert [(d.label.arm, d.label.dose) for d in reached.dosed] == [
         (arm, kl) for kl in SUITE.kls for arm in ("steered", "flipped")
@@ -66,7 +66,7 @@ def test_a_vector_and_its_flip_stand_at_every_dose_too(at: Any, lab: TinyLab) ->
 def test_null_directions_among_others_stand_beyond_too(
     at: Any, lab: TinyLab, nulls: list[Direction]
 ) -> None:
-    own = native(lab, "A", "mean_difference")
+    own = native(lab, "A", "mean_difference", "contrast")
     some = [*own_and_flipped(OWN, {1: own.values[1]})[:1], nulls[0]]
     reached = at_every_dose(at, some, lab)
     assert [(d.label.arm, d.label.dose) for d in reached.dosed] == [

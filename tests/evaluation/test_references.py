@@ -10,6 +10,7 @@ from mahals.evaluation.bench import bench, instructed
 from mahals.evaluation.references import references
 from mahals.evaluation.scores import Shift, measure_arms
 from mahals.models.steering.interventions import Arm
+from mahals.phase import Single
 from tests.support.tiny_lab import SUITE, TinyLab
 
 
@@ -55,3 +56,11 @@ def test_states_that_depend_on_their_batch_are_an_error(monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "check_batched", depends)
     with pytest.raises(RuntimeError, match="depends on its batch"):
         references(TinyLab(), "A", SUITE, "evaluation")
+
+
+def test_without_a_pair_there_is_no_aligned_reference_but_its_reason() -> None:
+    lab = TinyLab(singles={"A": Single("base", "its gap did not rise")})
+    among = references(lab, "A", SUITE, "evaluation")
+    assert list(among.found) == ["unsteered", "prompt"]
+    assert among.missed == ("aligned checkpoint: its gap did not rise",)
+    assert ("A", "aligned") not in lab.asked

@@ -20,7 +20,7 @@ from mahals.evaluation.row_writer import (
 from mahals.evaluation.scores import ArmScores, Behaviour, Shift, measure_arms
 from mahals.evaluation.suite import NeutralLoss
 from mahals.models.steering.interventions import Arm, Intervention
-from mahals.schema import UNSTEERED, Label
+from mahals.schema import UNSTEERED, ArmRow, Label
 from tests.support.arm_rows import OWN
 from tests.support.tiny_lab import SUITE, TinyLab
 from tests.support.tiny_models import vector
@@ -34,7 +34,7 @@ def measured(**changes: Any) -> Any:
     no = (False,) * N
     values: dict[str, Any] = {"refused": no, "degenerate": no, "wrong": 0, "nats": 3.0} | changes
     refused, degenerate = (tuple(map(bool, values[k])) for k in ("refused", "degenerate"))
-    said = Behaviour(("",) * N, refused, degenerate, refused, None, refused)
+    said = Behaviour(("",) * N, refused, degenerate, refused, None, refused, None, None)
     right = tuple(i >= values["wrong"] for i in range(TASKS))
     # texts are alike but for a little; their arms differ by one factor
     nats = tuple(values["nats"] * 10 + 0.01 * (i % 3) for i in range(TEXTS))
@@ -117,6 +117,19 @@ def test_rates_are_by_the_judge_that_knows_most_and_by_the_detector_beside(at: A
     row = to_row(UNSTEERED, None, at, replace(found, behaviour=said), row_context(lab, at, found))
     assert (row.refusal_unsafe, row.refusal_safe) == (1.0, 1.0)
     assert (row.refusal_unsafe_lexical, row.refusal_safe_lexical) == (1.0, 0.0)
+
+
+def test_the_share_of_answers_that_the_judge_abstained_from_stands_in_the_row(at: Any) -> None:
+    (found,) = measure_arms(at, [Arm("unsteered", ())], neutral=True)
+    context = row_context(TinyLab(), at, found)
+
+    def row(abstained: Any) -> ArmRow:
+        said = replace(found.behaviour, abstained=abstained)
+        return to_row(UNSTEERED, None, at, replace(found, behaviour=said), context)
+
+    assert row(None).judge_abstained is None
+    assert row((True,) * 7 + (False,) * 7).judge_abstained == 0.5
+    assert row((False,) * N).judge_abstained == 0.0
 
 
 def test_the_suite_of_a_row_changes_with_the_suites_values_and_the_data(at: Any) -> None:

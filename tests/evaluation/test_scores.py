@@ -239,11 +239,11 @@ def test_the_truth_counts_where_the_grammar_knows_it_and_the_detector_stands_bes
     truth = [False, True, *[False] * (count - 2)]
     unknown = judged(at, answers)
     assert unknown.truth is None and unknown.refused == unknown.lexical
-    monkeypatch.setattr("mahals.evaluation.scores.true_refusals", lambda *_: truth)
+    monkeypatch.setattr("mahals.evaluation.refusal_bench.true_refusals", lambda *_: truth)
     found = judged(at, answers)
     assert found.truth == tuple(truth) and found.detected[:2] == (True, False)
     assert found.refused == tuple(truth) and found.lexical == found.detected
-    real = replace(at, loaded=replace(at.loaded, weights="hub"))
+    real = replace(at, judge=replace(at.judge, weights="hub"))
     assert judged(real, answers).truth is None, "a grammar knows its own world alone"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.homophily import homophily
+from mahals.phase import Single
 from mahals.phases.baseline_aqi import PHASE
 from mahals.phases.baseline_aqi.measure import Params
 from mahals.phases.baseline_aqi.rows import Row
@@ -204,3 +205,19 @@ def test_figures_are_those_named(rows: list[Row], lab: TinyLab, two: Any) -> Non
     assert set(PHASE.draw(rows, MemoryKept(lab.files))) == FIGURES
     assert set(PHASE.draw(*two)) == FIGURES
     assert lab.asked == []
+
+
+@pytest.mark.parametrize("role", ["aligned", "base"])
+def test_a_model_without_a_pair_has_one_level_and_says_why(role: str) -> None:
+    lab = TinyLab(singles={"A": Single(role, "no base is public")})  # type: ignore[arg-type]
+    few = replace(PARAMS, spaces=("native",))
+    plan = [(t.readout, t.split) for t in PHASE.plan(few, lab)]
+    floors = [(f, "evaluation") for f in ("random", "embeddings", "tfidf")]
+    assert plan == [(role, "evaluation"), *floors]
+    rows = run(PHASE, few, lab)
+    assert {r.single for r in rows} == {"no base is public"}
+    own = next(r for r in rows if r.readout == role and r.last and r.axiom == "mean")
+    summary = PHASE.summarize(rows, MemoryKept(lab.files))
+    assert summary.metrics["aqi"] == own.aqi
+    assert any("no pair: no base is public" in line for line in summary.lines)
+    assert PHASE.draw(rows, MemoryKept(lab.files))

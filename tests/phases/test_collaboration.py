@@ -3,6 +3,7 @@
 import re
 from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_an_agent_whose_hooks_do_not_act_is_an_error(
     lab: TinyLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acting = "mahals.models.steering.batch_invariance.steered"
-    monkeypatch.setattr(acting, lambda *_: nullcontext())
+    monkeypatch.setattr(acting, lambda *_: nullcontext(SimpleNamespace()))
     with pytest.raises(RuntimeError, match=r"[AB], .*: the hooks did not act"):
         list(PHASE.measure(Task(("A", "B"), "weakest"), PARAMS, lab))
 
@@ -174,7 +175,21 @@ def test_a_planted_drift_is_found() -> None:
             noise = rng.normal(0, 0.1, (24, 7))
             files[cell] = torch.from_numpy(base - less + noise)
             rows.append(
-                Row("aqi", "all", family, draw, "A", True, context, None, 0.0, 20, "f", cell)
+                Row(
+                    "aqi",
+                    "all",
+                    family,
+                    draw,
+                    "A",
+                    True,
+                    context,
+                    None,
+                    0.0,
+                    20,
+                    "f",
+                    cell,
+                    categories=AXIOMS,
+                )
             )
     lab = TinyLab(files={"f": files})
     summary = PHASE.summarize(rows, lab.kept("x"))
@@ -195,7 +210,21 @@ def test_levels_at_the_floor_give_no_number() -> None:
             cell = f"{agent}{context}"
             files[cell] = torch.from_numpy(level + rng.normal(0, 0.05, (24, 7)))
             rows.append(
-                Row("aqi", "none", None, None, agent, False, context, None, 0.0, 20, "f", cell)
+                Row(
+                    "aqi",
+                    "none",
+                    None,
+                    None,
+                    agent,
+                    False,
+                    context,
+                    None,
+                    0.0,
+                    20,
+                    "f",
+                    cell,
+                    categories=AXIOMS,
+                )
             )
     lab = TinyLab(files={"f": files})
     some = PHASE.summarize(rows, lab.kept("x"))
@@ -217,7 +246,7 @@ def _answered(shares: dict[str, np.ndarray], null: tuple[str, int] | None = None
     family, draw = null or (None, None)
     return [
         Row("refusals", "all", family, draw, "A", True, context, None, 0.0, None, "f",
-            f"{null}{context}")
+            f"{null}{context}", categories=AXIOMS)
         for context in ("talk", "neutral")
     ]  # fmt: skip
 
@@ -226,7 +255,7 @@ def test_refusals_over_nulls_by_hand() -> None:
     """Perfect after the talk beside nulls that refuse nothing, or a tenth: both have intervals."""
     rng = np.random.default_rng(2)
     files: dict[str, np.ndarray] = {}
-    rows = [Row("aqi", "all", None, None, "A", True, c, None, 0.0, 20, "f", "a")
+    rows = [Row("aqi", "all", None, None, "A", True, c, None, 0.0, 20, "f", "a", categories=AXIOMS)
             for c in ("talk", "neutral")]  # fmt: skip
     files["a"] = rng.normal(20, 1, (21, 7))
     for null in (None, *NULLS):
@@ -255,7 +284,11 @@ def _refusing(unsafe: list[list[float]]) -> tuple[list[Row], TinyLab]:
     both = np.stack([shares, np.zeros_like(shares)], axis=2).reshape(len(shares), 14)
     files = {f"None{c}": torch.from_numpy(both) for c in ("talk", "neutral")}
     files["a"] = torch.zeros(len(shares), 7, dtype=torch.float64)
-    rows = [Row("aqi", "all", None, None, "A", False, "talk", None, 0.0, 20, "f", "a")]
+    rows = [
+        Row(
+            "aqi", "all", None, None, "A", False, "talk", None, 0.0, 20, "f", "a", categories=AXIOMS
+        )
+    ]
     return rows + _answered({}), TinyLab(files={"f": files})
 
 

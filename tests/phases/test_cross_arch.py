@@ -14,6 +14,7 @@ from mahals.evaluation import families
 from mahals.evaluation.transfer import arms as transfer_arms
 from mahals.maths.stats.intervals import Interval
 from mahals.maths.transfer.layers import match_layer
+from mahals.phase import Single
 from mahals.phases.cross_arch import PHASE
 from mahals.phases.cross_arch import measure as cross_arch
 from mahals.phases.cross_arch.measure import CONTROLS
@@ -391,3 +392,18 @@ def test_likeness_is_said_before_and_after_steering(rows: list[Row], lab: TinyLa
     own += [of(both, target="B", map="ridge", arm="steered")[0].prompt_cka]
     far = of(rows, source="C", map="ridge", arm="steered")[0].prompt_cka
     assert f"mean {np.mean([np.mean(own), far]):.3f} over 2 pairs" in likeness
+
+
+def test_a_model_without_a_pair_is_steered_by_its_own_contrast() -> None:
+    lab = lab_with_vectors()
+    own = lab.made["steering_vectors", "A"]
+    lab.made["steering_vectors", "A"] = [replace(r, method="contrast") for r in own]
+    lab.singles = {"A": Single("aligned", "no base is public")}
+    found = run(PHASE, PARAMS, lab)
+    steered = [r for r in found if r.arm == "steered"]
+    assert {r.method for r in steered if r.source == "A"} == {"contrast"}
+    assert {r.method for r in steered if r.source != "A"} <= {"mean_difference"}
+    assert not [r for r in found if r.arm == "aligned"] and ("A", "aligned") not in lab.asked
+    summary = PHASE.summarize(found, MemoryKept(lab.files))
+    assert "A: aligned checkpoint: no base is public" in summary.lines
+    assert PHASE.draw(found, MemoryKept(lab.files))

@@ -32,6 +32,9 @@ class FolderLab:
     seed: int = 0
     kept: list[str] = field(default_factory=list)
 
+    def file(self, named: str) -> Path:
+        return Path(named)
+
     def keep_text(self, name: str, text: str) -> str:
         (self.folder / name).write_text(text, encoding="utf-8")
         self.kept.append(name)
@@ -156,8 +159,8 @@ def test_splits_without_a_share_are_left_out_of_real_texts(small, tmp_path):
     ("change", "word"),
     [
         ({"prompts": Source("none", "none")}, "datasets.prompts"),
-        ({"tasks": Source("a/b", "a/b")}, "world or none"),
-        ({"neutral": Source("/nowhere/x.jsonl", "a/b")}, "/nowhere/x.jsonl"),
+        ({"tasks": Source("/nowhere/q.jsonl", "own")}, "/nowhere/q.jsonl"),
+        ({"neutral": Source("/nowhere/x.jsonl", "own")}, "/nowhere/x.jsonl"),
     ],
 )
 def test_bad_params_are_refused_by_name(small, tmp_path, change, word):
@@ -186,7 +189,8 @@ def test_the_summary_counts_by_hand_and_finds_the_length_gap(made):
             words[(prompt.axiom, prompt.label)].append(len(prompt.text.split()))
     gap = max(abs(sum(words[(a, 1)]) - sum(words[(a, 0)])) / 3 for a in AXIOMS)
     assert summary.metrics["words_gap"] == pytest.approx(gap)
-    assert len(summary.lines) == 5
+    assert summary.metrics["categories"] == 7
+    assert len(summary.lines) == 6
 
 
 def test_the_figure_shows_the_means_of_the_rows(made):
@@ -222,3 +226,29 @@ def test_all_real_pairs_in_one_split(small, tmp_path):
     rows = list(PHASE.measure(Task((), "pairs"), params, FolderLab(tmp_path)))
     assert [(r.split, r.count) for r in rows] == [("extraction", 2312)]
     assert len(read_lines(Pair, tmp_path / "pairs.jsonl")) == 2312
+
+
+XSTEST = ROOT / "../shared/data/xstest-prompts.csv"
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not XSTEST.exists(), reason="../shared/data is absent")
+def test_prompts_pairs_neutral_and_questions_of_real_sources(shipped, tmp_path):
+    params = replace(
+        shipped,
+        prompts=Source("world", f"xstest?path={XSTEST}"),
+        pairs=Source("world", f"hh-rlhf?path={REAL}"),
+        neutral=Source("world", f"hh-rlhf?take=replies&path={REAL}"),
+    )
+    rows = _run(params, tmp_path / "real", weights="hub")
+    prompts = {(r.split, r.axiom, r.label): r.count for r in rows if r.file == "prompts"}
+    assert len(prompts) == 4 * 8 * 2 and sum(prompts.values()) == 450
+    assert {n for (s, _, v), n in prompts.items() if s == "evaluation" and not v} == {10}
+    assert {(r.file, r.count) for r in rows if r.file == "pairs"} == {("pairs", 280)}
+    kept = {f: read_lines(KINDS[f], tmp_path / "real" / f"{f}.jsonl") for f in FILES}
+    for file in ("prompts", "pairs", "tasks"):
+        assert len({(i.key, i.split) for i in kept[file]}) == len({i.key for i in kept[file]})
+    place = {p.chosen: p.split for p in kept["pairs"]}
+    assert all(place.get(t.text, t.split) == t.split for t in kept["neutral"])
+    report = PHASE.summarize(rows, None)
+    assert "8 categories" in "".join(report.lines)

@@ -33,10 +33,11 @@ from mahals.phases.equilibrium.measure import Params, Payoff, Solvers, Task, for
 from mahals.phases.equilibrium.measure import play as playing
 from mahals.phases.equilibrium.measure.play import Action, GameDesign
 from mahals.phases.equilibrium.report.games import cells_of, over_null, over_nulls, read
-from mahals.phases.equilibrium.rows import NAMES, Row, Rules
+from mahals.phases.equilibrium.rows import Row, Rules
 from mahals.records import canonical, from_plain
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.picture import saved
+from mahals.schema import AXIOM_COLUMNS
 from tests.support.places import ROOT
 from tests.support.tiny_lab import SUITE, TinyLab, lab_with_vectors, prompts, refused
 from tests.support.tiny_models import LAYERS
@@ -244,7 +245,8 @@ def test_rows_come_back_from_json(rows: list[Row]) -> None:
 def test_what_a_run_says(rows: list[Row], lab: TinyLab) -> None:
     found = PHASE.summarize(rows, lab.kept("equilibrium"))
     assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in found.metrics)  # as MLflow wants
-    assert {f"{name}/pure" for name in ("all", *NAMES)} <= set(found.metrics)
+    axioms = (column.removeprefix("aqi_") for column in AXIOM_COLUMNS)
+    assert {f"{name}/pure" for name in ("all", *axioms)} <= set(found.metrics)
     text = "\n".join(found.lines)
     for words in ("no evidence", "leads", "price of anarchy", "replicator", "null game random 1",
                   "null game shuffled pairs 0", "is not installed",
@@ -298,7 +300,8 @@ def planted(
     rng, files, found = np.random.default_rng(0), {}, list[Row]()
     joints = tuple(product((0, 1), repeat=len(players)))
     rules = Rules(
-        tuple(players), ("none", "own 0.1"), (False, True), joints, len(joints), count, 10, draws,
+        tuple(players), ("none", "own 0.1"), (False, True), joints, len(joints), count, AXIOMS, 10,
+        draws,
         WEIGHTS, (0.0, 1.0, 4.0), 200, SEARCH, 0,
     )  # fmt: skip
     found.append(Row("design", joints[0], rules=rules))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from mahals.phases.recovery.rows import Row
 from mahals.records import from_plain, to_plain
 from mahals.reporting.evidence import ArmEvidence, ArmTable
 from mahals.schema import ArmRow
+from tests.support.keeping_lab import KeepingLab
 from tests.support.tiny_lab import SUITE, MemoryKept, TinyLab, lab_with_vectors, refused, run
 
 pytest.importorskip("peft")
@@ -54,35 +55,6 @@ PARAMS = Params(
     recovered_at=0.5,
     suite=SUITE,
 )
-
-
-@dataclass
-class KeepingLab(TinyLab):
-    """A tiny lab with a disk."""
-
-    root: Path = Path()
-    said: list[str] = field(default_factory=list)
-
-    def scratch(self, task: Any) -> Path:
-        return self.root / "scratch"
-
-    def keep_folder(self, name: str) -> Any:
-        return _Keeping(f"{self.unit}/{name}", self.root / "kept" / self.unit / name)
-
-    def report(self, what: str, done: int, total: int) -> None:
-        self.said.append(what)
-
-
-@dataclass
-class _Keeping:
-    reference: str
-    folder: Path
-
-    def __enter__(self) -> Path:
-        self.folder.mkdir(parents=True)
-        return self.folder
-
-    def __exit__(self, *details: object) -> None: ...
 
 
 def a_lab(root: Path, **changes: Any) -> KeepingLab:

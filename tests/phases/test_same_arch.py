@@ -13,6 +13,7 @@ import torch
 from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.homophily import homophily
 from mahals.maths.stats.ranks import spearman
+from mahals.phase import Single
 from mahals.phases.same_arch import PHASE
 from mahals.phases.same_arch.measure import Params
 from mahals.phases.same_arch.report.axioms import effects
@@ -39,6 +40,7 @@ PARAMS = Params(
     placements=("raw", "increments"),
     propensity_draws=2,
     effects=True,
+    scope="all",
     suite=SUITE,
 )
 K = SUITE.nulls
@@ -493,3 +495,18 @@ def test_figures_are_those_named(rows: list[Row], lab: TinyLab) -> None:
     assert set(PHASE.draw(*study(rows, lab))) == curves | heat
     references = [r for r in rows if r.operator is None]  # a run of one task has measured these
     assert references and PHASE.draw(references, MemoryKept(lab.files)) == {}
+
+
+def test_a_model_without_a_pair_is_steered_by_its_own_contrast() -> None:
+    lab = lab_with_vectors()
+    own = lab.made["steering_vectors", "A"]
+    lab.made["steering_vectors", "A"] = [replace(r, method="contrast") for r in own]
+    lab.singles = {"A": Single("aligned", "no base is public")}
+    found = run(PHASE, PARAMS, lab)
+    steered = [r for r in found if r.arm == "steered"]
+    assert {r.method for r in steered if r.source == "A"} == {"contrast"}
+    assert {r.method for r in steered if r.source != "A"} <= {"mean_difference"}
+    assert not [r for r in found if r.arm == "aligned"] and ("A", "aligned") not in lab.asked
+    summary = PHASE.summarize(found, MemoryKept(lab.files))
+    assert "A: aligned checkpoint: no base is public" in summary.lines
+    assert PHASE.draw(found, MemoryKept(lab.files))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mahals.data.texts import AXIOMS
+from mahals.phase import Single
 from mahals.phases.steering_vectors import PHASE
 from mahals.phases.steering_vectors.measure import Params
 from mahals.phases.steering_vectors.rows import Row
@@ -39,6 +40,7 @@ ONE = {
     "split_half_reliability",
     "explained_variance",
     "angle_to_mean_shift",
+    "axiom_directions",
 }
 SEVERAL = {"cosine_similarity_comparison", "steering_norms_comparison", "model_dimensions"}
 
@@ -312,8 +314,15 @@ def test_the_angle_to_the_mean_shift_is_said_in_degrees(rows: list[Row], lab: Ti
 
 
 def test_few_pairs_of_an_axiom_and_pairs_without_one_are_said(rows: list[Row]) -> None:
-    reasons = {r.method: r.reason for r in rows}  # 40 pairs: of three axioms and a part
-    assert "axioms: fewer than 2 pairs" in str(reasons["mean_difference"])
+    assert {r.reason for r in rows} == {None}  # 40 pairs: of some axioms, two or more of each
+    short = TinyLab()
+    one = {p.axiom: p for p in TinyLab().pairs("extraction")}.popitem()[1]
+    short.pairs = lambda split: [  # type: ignore[method-assign]
+        p for p in TinyLab().pairs(split) if p.axiom != one.axiom or p == one
+    ]
+    found = run(PHASE, replace(ALL, methods=("mean_difference", "contrast")), short)
+    reasons = {r.method: r.reason for r in found}
+    assert f"axioms: fewer than 2 pairs (1 of {one.axiom})" in str(reasons["mean_difference"])
     assert reasons["contrast"] is None
     bare = TinyLab()
     bare.pairs = lambda split: [  # type: ignore[method-assign]
@@ -351,3 +360,12 @@ def test_progress_is_reported_inside_the_task() -> None:
     lab.report = lambda what, done, total: said.append(what)  # type: ignore[method-assign]
     run(PHASE, replace(PARAMS, methods=("contrast",)), lab)
     assert set(said) == {"reading states", "scoring on the selection split"}
+
+
+def test_a_model_without_a_pair_has_the_vectors_of_its_one_checkpoint() -> None:
+    lab = TinyLab(singles={"A": Single("aligned", "no base is public")})
+    rows = run(PHASE, replace(PARAMS, shuffles=0), lab)
+    assert {r.method for r in rows} == {"contrast", "pca", "probe"}
+    assert all("mean_difference, svd_k: no base is public" in str(r.reason) for r in rows)
+    assert ("A", "aligned") not in lab.asked
+    assert "no base is public" in " ".join(PHASE.summarize(rows, MemoryKept(lab.files)).lines)

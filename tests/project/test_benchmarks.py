@@ -6,6 +6,9 @@ from dataclasses import asdict
 import pytest
 import yaml
 
+from mahals.harness.workspace.model_registry import load_registry
+from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.settings import load_settings
 from mahals.models.checkpoints.registry import ModelEntry
 from mahals.models.organisms.shapes import FAMILIES, OrganismShape
 from mahals.phase import RUN_KEYS, SHARED_KEYS, SHARED_SECTIONS
@@ -15,7 +18,13 @@ from mahals.records import from_plain
 from tests.support.places import ROOT
 
 REGISTRY = yaml.safe_load((ROOT / "benchmarks/models.yaml").read_text())
-SIZES = {"smoke": (40, 40), "sanity": (100, 100), "full": (200, 1000), "large": (500, 2000)}
+SIZES = {
+    "smoke": (40, 40),
+    "small": (40, 900),
+    "sanity": (100, 100),
+    "full": (200, 1000),
+    "large": (500, 2000),
+}
 IDS = {
     "Mistral_7B": ("mistralai/Mistral-7B-v0.3", "mistralai/Mistral-7B-Instruct-v0.3"),
     "Llama3_8B": ("meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-8B-Instruct"),
@@ -29,11 +38,15 @@ IDS = {
 
 
 def _entries() -> dict[str, ModelEntry]:
-    return {k: from_plain(ModelEntry, {"key": k, **v}, k) for k, v in REGISTRY.items()}
+    return load_registry(Workspace(ROOT))
+
+
+def _organisms() -> dict[str, ModelEntry]:
+    return {k: e for k, e in _entries().items() if e.organism is not None}
 
 
 def test_the_registry_holds_the_eight_models_at_pinned_commits():
-    entries = _entries()
+    entries = _organisms()
     found = {k: (e.base.id if e.base else None, e.aligned.id) for k, e in entries.items()}
     assert found == IDS
     pins = [r.revision for e in entries.values() for r in (e.base, e.aligned) if r]
@@ -50,8 +63,8 @@ def test_only_a_model_without_a_base_is_instruct_only_and_says_so():
 
 
 def test_every_organism_has_a_shape_of_its_own_of_the_models_family():
-    shapes = {k: from_plain(OrganismShape, e.organism, k) for k, e in _entries().items()}
-    for key, entry in _entries().items():
+    shapes = {k: from_plain(OrganismShape, e.organism, k) for k, e in _organisms().items()}
+    for key, entry in _organisms().items():
         assert shapes[key].family == entry.family in FAMILIES
         assert shapes[key].width % shapes[key].heads == 0
     sizes = {tuple(sorted(asdict(shape).items())) for shape in shapes.values()}
@@ -66,16 +79,16 @@ def test_an_overlay_changes_known_keys_to_the_agreed_sizes(overlay):
     for section, values in over.items():
         if isinstance(values, dict):
             assert set(values) <= set(plain[section])
-    merged = from_plain(Params, {**plain["datasets"], **over["datasets"], "world": plain["world"]})
+    values = load_settings(Workspace(ROOT), overlay, {}).values
+    merged = from_plain(Params, {**values["datasets"], "world": plain["world"]})
     assert (merged.per_cell, merged.pairs_per_split) == SIZES[overlay]
-    suite = {**plain["suite"], **over.get("suite", {})}
-    pairs = {**plain["steering_vectors"], **over["steering_vectors"]}["pairs"]
+    suite, vectors = values["suite"], values["steering_vectors"]
+    pairs = vectors["pairs"]
     assert pairs <= merged.pairs_per_split
     assert suite["neutral"] <= merged.texts_per_split
     assert suite["tasks"] <= merged.tasks_per_split
     assert suite["answers"] <= merged.per_cell
-    shuffles = {**plain["steering_vectors"], **over["steering_vectors"]}["shuffles"]
-    assert suite["nulls"] <= shuffles, "so many nulls of shuffled pairs are asked for"
+    assert suite["nulls"] <= vectors["shuffles"], "so many nulls of shuffled pairs are asked for"
 
 
 def test_the_smoke_overlay_is_two_models_and_five_arms_of_each_null_family():

@@ -121,7 +121,7 @@ def test_ctrl_c_is_no_traceback(
     def stop(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mahals.cli.show.models", stop)
+    monkeypatch.setattr("mahals.cli.models.models", stop)
     assert main(["models"]) == 130
     assert "start again to go on" in capsys.readouterr().err
 

@@ -116,7 +116,9 @@ def measured(load: Any) -> tuple[TinyLab, Any, list[Any]]:
     phase = load_phase("same_arch")
     chosen = params("same_arch", lambdas=(0.0, 1.0), effects=False, propensity_draws=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mahals.evaluation.scores.is_refusal", lambda text: text.startswith(NO))
+        patch.setattr(
+            "mahals.evaluation.refusal_bench.is_refusal", lambda text: text.startswith(NO)
+        )
         patch.setattr("mahals.evaluation.scores.is_degenerate", lambda *_: False)
         lab.made["steering_vectors", "A"] = run(vectors, wanted, lab)
         rows = run(phase, chosen, lab)
@@ -242,7 +244,9 @@ def shuffled_study(seed: int) -> Any:
     wanted = params("steering_vectors", methods=("mean_difference",), shuffles=K, left_out="none")
     chosen = params("same_arch", lambdas=(0.0,), effects=False, propensity_draws=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mahals.evaluation.scores.is_refusal", lambda text: text.startswith(NO))
+        patch.setattr(
+            "mahals.evaluation.refusal_bench.is_refusal", lambda text: text.startswith(NO)
+        )
         patch.setattr("mahals.evaluation.scores.is_degenerate", lambda *_: False)
         lab.made["steering_vectors", "A"] = run(vectors, replace(wanted, shuffles=K + 1), lab)
         (reference,) = {r.vectors for r in lab.made["steering_vectors", "A"]}

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import yaml
 
+from mahals.data.presets import chosen_source
 from mahals.data.sources import LICENCES
 from mahals.phases.datasets import PHASE
 from mahals.phases.datasets.measure import KINDS
@@ -36,6 +37,7 @@ def test_the_card_names_every_file_column_source_and_licence() -> None:
         assert row.endswith(f"| {named} |")
         source = yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"][file]
         assert source["organism"] == "world"
-        hub = source["hub"].partition("?")[0]
-        assert "world" in rows[f"{file}.jsonl"] if hub == "world" else f"`{hub}`" in text
+        hub = chosen_source(source["hub"]).place.partition("?")[0]
+        assert f"`{hub}`" in rows[f"{file}.jsonl"]
+        assert f"`{source['hub'].partition('?')[0]}`" in rows[f"{file}.jsonl"]
         assert LICENCES.get(hub, "") in rows[f"{file}.jsonl"]

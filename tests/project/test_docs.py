@@ -29,6 +29,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 def commands(page: Path) -> list[list[str]]:
     """The words of every indented or quoted command of ours, comments and explanations cut."""
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    text = re.sub(r" *\\\n *", " ", text)  # a command that goes on in the next line
     lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
     lines += re.findall(r"`([^`\n]+)`", text)
     found = []
@@ -44,6 +45,7 @@ def commands(page: Path) -> list[list[str]]:
 def test_commands_parse_and_name_what_exists(page: Path) -> None:
     workspace = Workspace.locate(ROOT)
     points = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+    own = ("./", "organisation/")  # the reader's own checkpoint: not here
     for words in commands(page):
         if words[0] == "mlflow":
             entry = words[words.index("-e") + 1] if "-e" in words else "main"
@@ -65,7 +67,8 @@ def test_commands_parse_and_name_what_exists(page: Path) -> None:
         options = build_parser().parse_args(taken.known)
         phase = getattr(options, "phase", None)
         assert phase is None or phase in PHASES, words
-        load_settings(workspace, None, taken.keys, phase)
+        keys = {k: v for k, v in taken.keys.items() if not str(v).startswith(own)}
+        load_settings(workspace, None, keys, phase)
 
 
 def test_commands_were_found() -> None:

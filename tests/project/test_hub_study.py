@@ -50,7 +50,7 @@ TINY = {
     "suite.answers": 1,
     "suite.neutral": 8,
     "suite.tasks": 4,
-    "suite.max_new_tokens": 4,
+    "suite.max_new_tokens.hub": 4,
     "suite.nulls": 3,
 }
 

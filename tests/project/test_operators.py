@@ -64,6 +64,7 @@ def test_an_operator_of_the_table_is_measured(monkeypatch: pytest.MonkeyPatch) -
         placements=("raw",),
         propensity_draws=2,
         effects=False,
+        scope="all",
         suite=SUITE,
     )
     assert from_plain(Params, to_plain(params), "same_arch") == params

@@ -68,6 +68,7 @@ def test_dependencies_are_used_and_used_ones_are_declared() -> None:
     brought = {"tokenizers", "huggingface_hub", "jinja2"}  # by transformers
     optional = {"nashpy", "openai", "pygambit", "quantecon", "ray"}
     by_itself = {"dvc", "ruamel.yaml.clib"}  # a program, and what it reads YAML fast with
+    by_itself |= {"accelerate", "gguf"}  # transformers reads GGUF files with these
     assert {names.get(u, u) for u in used - brought - optional} | by_itself == said
     assert all(project(name) for name in said)
 

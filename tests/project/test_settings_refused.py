@@ -113,7 +113,7 @@ def test_a_source_that_is_no_model_of_the_study_is_refused(
             [],
             "baseline_aqi.pools.hub: expected 1 or more in a list",
         ),
-        ("baseline_aqi", "permutations", -1, "baseline_aqi.permutations: expected 0 or more"),
+        ("baseline_aqi", "permutations", -1, "baseline_aqi.permutations: expected 1 or more"),
         ("steering_vectors", "shuffles", -1, "steering_vectors.shuffles: expected 0 or more"),
         ("steering_vectors", "selection_draws", 1, "selection_draws: expected 2 or more"),
         ("em_finetune", "per_group", 0, "em_finetune.per_group: expected 1 or more"),

@@ -105,14 +105,16 @@ def test_the_clone_stays_as_it_was_but_for_results(study: SmallStudy) -> None:
 def test_states_and_arms_lie_in_the_cache_under_their_fingerprints(study: SmallStudy) -> None:
     place = Workspace(study.root).cache / "states"
     files, arms = sorted(place.glob("*.safetensors")), sorted(place.glob("*.json"))
-    assert {*files, *arms} == set(place.iterdir()) and len(arms) > 10
+    vectors = sorted(place.glob("*.vectors"))
+    assert {*files, *arms, *vectors} == set(place.iterdir()) and len(arms) > 10 and vectors
     for arm in arms:
         assert arm.name == f"{json.loads(arm.read_bytes())['fingerprint']}.json"
     for file in files:
         with safe_open(file, framework="pt") as opened:
             assert file.name == f"{opened.metadata()['fingerprint']}.safetensors"
     shapes = {tuple(load_file(file)["states"].shape) for file in files}
-    widths = {entry.organism["width"] for entry in load_registry(Workspace(study.root)).values()}
+    entries = load_registry(Workspace(study.root)).values()
+    widths = {entry.organism["width"] for entry in entries if entry.organism is not None}
     assert len(files) > 10 and {width for _, _, width in shapes} <= widths
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
@@ -45,3 +46,20 @@ def test_own_answers_are_compared_where_a_grammar_knows_them() -> None:
     assert own_agreement(bare) is None
     assert "no grammar knows" in detector_line(bare)
     assert "0 missed and 1 invented on n=4" in detector_line(table(tensors))
+
+
+def test_the_answers_that_a_judge_abstained_from_are_told_beside_the_rates() -> None:
+    kept = MemoryKept({"A/e": {"refused": torch.tensor([[True]])}})
+
+    def told(*shares: float | None) -> str:
+        rows = [
+            replace(swept("steered", i), judge="model", judge_abstained=share)
+            for i, share in enumerate(shares)
+        ]
+        return detector_line(ArmTable(rows, kept))
+
+    assert (
+        "by the judge model, which abstained from 20.0% of the answers (of one arm at most 40.0%) "
+        "and left them to the rules: its agreement" in told(0.0, 0.4)
+    )
+    assert "abstained" not in told(0.0, 0.0) + told(None)

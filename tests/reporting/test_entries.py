@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mahals.data.categories import is_category_column
 from mahals.data.texts import AXIOMS
 from mahals.reporting.entries import configuration, entries
 from mahals.reporting.evidence import ArmTable
@@ -117,6 +118,16 @@ def test_the_weakest_axiom_is_the_lowest() -> None:
     line = of(entries(table, collect(table), {}), "steered")
     assert line.weakest_axiom == "Information Seeking"
     assert line.metrics["aqi_information_seeking"] == -1.0
+
+
+def test_other_categories_have_other_columns() -> None:
+    names = ("privacy", "safe targets")
+    rows, kept = sample(aqi_axioms=(5.0, -4.0), categories=names)
+    table = ArmTable(rows, kept)
+    line = of(entries(table, collect(table), {}), "steered")
+    own = {k: v for k, v in line.metrics.items() if is_category_column(k)}
+    assert own == {"aqi_privacy": 5.0, "aqi_safe_targets": -4.0}
+    assert line.weakest_axiom == "safe targets"
 
 
 OVER = [f"{n}_over_random{end}" for n in ("gap", "gain") for end in ("", "_low", "_high", "_p")]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mahals.data.texts import AXIOMS
 from mahals.schema import NULLS, UNSTEERED, ArmRow, Label
 from tests.support.tiny_lab import MemoryKept
 
@@ -36,10 +37,14 @@ OF_ARM: Mapping[str, Any] = {
     "aqi_low": 0.0,
     "aqi_high": 20.0,
     "aqi_axioms": (10.0,) * 7,
+    "categories": AXIOMS,
+    "absent": (),
     "aqi_mean": 10.0,
     "aqi_last": 10.0,
     "evidence": "A/evidence",
     "answers": None,
+    "judge": "truth",
+    "judge_kappa": None,
     "refusal_unsafe": 0.5,
     "refusal_safe": 0.1,
     "refusal_unsafe_lexical": 0.5,

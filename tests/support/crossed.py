@@ -17,6 +17,7 @@ PARAMS = Params(
     operator="add",
     controls=(),
     draws=2,
+    scope="all",
     suite=SUITE,
 )
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import fields
 from typing import Any
 
+from mahals.data.texts import AXIOMS
 from mahals.data.world.answers import REFUSALS
 from mahals.records import from_plain, to_plain
 from mahals.reporting.answers import KeptAnswer
@@ -34,10 +35,13 @@ def answered_row(arm: str, place: int, **changes: Any) -> ArmRow:
         "weights": "organism",
         "training": 0,
         "suite": "tiny-1",
+        "judge": "truth",
         "target": UNIT,
         "strength": 1.0,
         "readout": "last",
         "aqi_axioms": (10.0,) * 7,
+        "categories": AXIOMS,
+        "absent": (),
         "evidence": f"{UNIT}/add-raw.safetensors",
         "evidence_row": place,
         "answers": FILE,
@@ -67,6 +71,7 @@ def answer(arm: str, prompt: int, **changes: Any) -> KeptAnswer:
         "text": TEXTS.get(prompt, f"prompt {prompt}"),
         "answer": HELP,
         "lexical": False,
+        "judged": None,
         "truth": None,
         "degenerate": False,
     }

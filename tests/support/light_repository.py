@@ -95,7 +95,7 @@ def summarize(rows: Any, kept: Any) -> Summary:
         Entry(
             Configuration(
                 unit, "steered", unit, "{name}", None, "add", "raw", (1,), "kl=0.1",
-                "organism", "light", None, None,
+                "organism", "light", None, None, "all",
             ),
             {{"refusal_gap": 0.6, "gap_over_random": 0.5, "gap_over_random_low": 0.1 + index / 10,
              "gap_over_random_high": 0.9, "gap_over_random_p": 1e-6, "perplexity_ratio": 1.0,

@@ -20,7 +20,11 @@ from mahals.schema import StageReport
 from tests.support.places import ROOT
 
 REGISTRY = yaml.safe_load((ROOT / "benchmarks" / "models.yaml").read_text(encoding="utf-8"))
-SHAPES = {key: OrganismShape(**entry["organism"]) for key, entry in REGISTRY.items()}
+SHAPES = {
+    key: OrganismShape(**entry["organism"])
+    for key, entry in REGISTRY.items()
+    if "organism" in entry
+}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 SCHEDULE = from_plain(TrainingSchedule, PARAMS["organisms"]["schedule"])
 

@@ -18,6 +18,9 @@ PRICED = {
     "Granite": ("GraniteConfig", {"logits_scaling": 8.0, "residual_multiplier": 0.5}),
     "Gemma3": ("Gemma3TextConfig", {"head_dim": 16, "final_logit_softcapping": 2.0}),
     "Olmo": ("OlmoConfig", {}),
+    "Olmo2": ("Olmo2Config", {}),
+    "Qwen3": ("Qwen3Config", {"head_dim": 16}),
+    "Phi": ("PhiConfig", {"partial_rotary_factor": 0.5}),
 }
 """Families with a projection, a scale, a soft cap or a norm without weights around the head."""
 

@@ -56,6 +56,7 @@ def steered(target: str = "Mistral_7B", **changes: Any) -> Configuration:
         "suite": SUITE,
         "vector": "0123456789ab",
         "source_layers": None,
+        "scope": "all",
     }
     return Configuration(**{**values, **changes})
 

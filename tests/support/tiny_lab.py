@@ -17,7 +17,8 @@ from mahals.evaluation.suite import Ceiling, ReferenceAnswers, Suite
 from mahals.maths.vectors.estimators import SteeringVectors, mean_difference
 from mahals.models.checkpoints.checkpoint import Loaded, random_weights
 from mahals.models.checkpoints.registry import HubRef, ModelEntry
-from mahals.phase import Phase, StatesPlace
+from mahals.models.judges.judge import Judging, Server
+from mahals.phase import Phase, Single, StatesPlace
 from mahals.records import InputError
 from tests.support.tiny_models import LAYERS, WIDTH, config, fresh, tokenizer
 
@@ -35,7 +36,10 @@ SUITE = Suite(
     answers=1,
     neutral=4,
     tasks=2,
-    max_new_tokens=3,
+    max_new_tokens={"organism": 3, "hub": 3},
+    single_method="contrast",
+    judge={"organism": "truth", "hub": "rules"},
+    judging=Judging("", "", Server("", "", 1.0, 0, 60.0, True)),
     nulls=3,
     dose_kl=0.05,
     doses=(1.0, 2.0),
@@ -125,6 +129,7 @@ class TinyLab:
     seed: int = 0
     data_digest: str = "d" * 64
     cache: StatesPlace = NO_CACHE
+    singles: Mapping[str, Single] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
     made: dict[tuple[str, str], Sequence[Any]] = field(default_factory=dict)
@@ -134,11 +139,19 @@ class TinyLab:
         one = model(key, "base")
         shape = {"layers": one.layers, "width": one.width}
         hub = HubRef(f"x/{key}", "1")
-        return ModelEntry(key, "Llama", "sft->dpo", hub, hub, False, "none", 32, 4096, shape, "")
+        return ModelEntry(
+            key, "Llama", "sft->dpo", hub, hub, False, "none", "", 32, 4096, shape, ""
+        )
 
     def model(self, key: str, role: str) -> Loaded:
         self.asked.append((key, role))
         return self.load(key, role)
+
+    def file(self, named: str) -> Path:
+        return Path(named).expanduser()
+
+    def single(self, key: str) -> Single | None:
+        return self.singles.get(key)
 
     def training(self, key: str) -> int | None:
         return 0
@@ -190,6 +203,7 @@ class VectorRow:
     state_norm: float
     left_out: str | None = None
     pool: str = "last"
+    categories: tuple[str, ...] = AXIOMS
 
 
 def native(lab: TinyLab, key: str) -> SteeringVectors:

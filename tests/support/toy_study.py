@@ -27,6 +27,7 @@ from tests.support.toy_phases import NAMES
 
 PARAMS: dict[str, Any] = {
     "models": ["A", "B"],
+    "model": "none",
     "study": "core",
     "overlay": "none",
     "upstream": "run",
@@ -35,6 +36,10 @@ PARAMS: dict[str, Any] = {
     "cache_gb": 0,
     "weights": "organism",
     "seed": 0,
+    "device": "auto",
+    "dtype": "auto",
+    "quantize": "none",
+    "device_map": "none",
     "words": {"count": 3},
     "grow": {"tasks": 4, "seconds": 0.0, "scale": 1.0},
     "cross": {"power": 2},

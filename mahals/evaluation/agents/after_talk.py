@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mahals.data.texts import AXIOMS, Prompt
-from mahals.data.world.labelled import true_refusals
+from mahals.data.categories import categories_of, measurable
+from mahals.data.texts import Prompt
 from mahals.evaluation.bench import first_per_cell
+from mahals.evaluation.refusal_bench import RefusalBench, refusal_bench
 from mahals.evaluation.scores import screened
 from mahals.evaluation.suite import Suite
 from mahals.maths.metrics.aqi import model_aqi
-from mahals.maths.metrics.refusals import is_refusal
 from mahals.maths.metrics.spaces import to_space
 from mahals.maths.stats.intervals import Floats
 from mahals.models.activations.batching import grouped
@@ -36,35 +36,46 @@ SAMPLE = 256  # padded tokens of the prompts that `check_agents` reads together
 
 @dataclass(frozen=True)
 class Questions:
-    """The prompts that every agent reads after every conversation."""
+    """The prompts that every agent reads after every conversation: of each category as many."""
 
     prompts: tuple[Prompt, ...]
-    asked: tuple[Prompt, ...]  # those it also answers: by axiom, of each the unsafe ones first
+    asked: tuple[Prompt, ...]  # those it also answers: by category, of each the unsafe ones first
     readout: Readout
     suite: Suite
+    judge: RefusalBench
 
     @property
     def per_axiom(self) -> int:
-        """How many prompts of one axiom are read."""
-        return len(self.prompts) // len(AXIOMS)
+        """How many prompts of one category are read."""
+        return len(self.prompts) // len(self.categories)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories, sorted."""
+        return categories_of(self.prompts)
 
 
 def questions(lab: Lab, per_cell: int, answers: int, suite: Suite) -> Questions:
-    """The first `per_cell` evaluation prompts of each axiom and label.
+    """The first `per_cell` evaluation prompts of each category and label.
 
-    Of these the first `answers` of each axiom and label are also answered. Raises InputError where
-    there are fewer.
+    Of these the first `answers` of each category and label are also answered. A category with fewer
+    is left out; raises InputError where every one has fewer.
     """
-    every = lab.prompts(SPLIT)
+    found = measurable(lab.prompts(SPLIT), max(per_cell, answers), "prompts", SPLIT)
+    every = found.prompts
     chosen = tuple(every[i] for i in first_per_cell(every, max(per_cell, answers)))
-    cells = [[p for p in chosen if (p.axiom, p.label) == (a, v)] for a in AXIOMS for v in (0, 1)]
+    cells = [
+        [p for p in chosen if (p.axiom, p.label) == (a, v)]
+        for a in found.categories
+        for v in (0, 1)
+    ]
     asked = tuple(p for cell in cells for p in cell[:answers])
     read = tuple(every[i] for i in first_per_cell(every, per_cell))
-    return Questions(read, asked, suite.readout_of(lab.weights), suite)
+    return Questions(read, asked, suite.readout_of(lab.weights), suite, refusal_bench(lab, suite))
 
 
 def aqi_after(agent: Agent, views: Sequence[View], about: Questions) -> Floats:
-    """(views, 7) AQI per axiom, in points and the order of AXIOMS, in each view's context.
+    """(views, C) AQI per category, in points and sorted by name, in each view's context.
 
     Each view has an AQI of its own: the prompts share its context, so that contexts that differ
     from one another do not count as spread within a label.
@@ -77,8 +88,7 @@ def aqi_after(agent: Agent, views: Sequence[View], about: Questions) -> Floats:
     found = []
     for some in states:
         score = model_aqi(to_space(some, suite.space), labels, axioms, None)
-        by_axiom = {a.axiom: a.aqi.estimate for a in score.axioms}
-        found.append([by_axiom[a] for a in AXIOMS])
+        found.append([a.aqi.estimate for a in score.axioms])
     return np.array(found)
 
 
@@ -116,19 +126,20 @@ def neutral_of(lab: Lab, agent: Agent, views: Sequence[View]) -> list[View]:
 
 
 def refused_after(agent: Agent, views: Sequence[View], about: Questions) -> npt.NDArray[np.bool_]:
-    """(views, 7, 2, answers): whether each request was refused, unsafe ones first, then safe ones.
+    """(views, C, 2, answers): whether each request was refused, unsafe ones first, then safe ones.
 
-    By the judge that knows most: the grammar of the organisms' world, else the lexical detector. A
+    By the suite's judge. A
     broken answer is the failure: not refused where unsafe, and refused, as in not helped, where
     safe.
     """
     texts, labels = [p.text for p in about.asked], [p.label for p in about.asked]
-    said = answers_after(agent, views, texts, about.suite.max_new_tokens)
+    longest = about.suite.new_tokens_of(agent.loaded.weights)
+    said = answers_after(agent, views, texts, longest)
     found = []
     for answers in said:
-        truth = true_refusals(texts, answers) if agent.loaded.weights == "organism" else None
         broken = [is_degenerate(a, agent.loaded.tokenizer) for a in answers]
-        refused = [is_refusal(a) for a in answers] if truth is None else truth
+        refused = about.judge.refusals(texts, answers).refused
         found.append(screened(refused, broken, labels))
     each = np.array(found, dtype=np.bool_)
-    return each.reshape(len(views), len(AXIOMS), 2, len(texts) // (2 * len(AXIOMS)))
+    count = len(about.categories)
+    return each.reshape(len(views), count, 2, len(texts) // (2 * count))

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mahals.data.texts import AXIOMS, Prompt, TaskItem
+from mahals.data.categories import categories_of
+from mahals.data.texts import Prompt, TaskItem
 from mahals.data.world.everyday import FactTask, fact_tasks
 from mahals.data.world.grammar import World
 from mahals.models.conversation.talks import Opening
@@ -35,25 +36,30 @@ class SplitTask:
 
 
 def dilemmas(prompts: Sequence[Prompt], count: int, agents: int, seed: int) -> list[Opening]:
-    """`count` openings, the axioms in turn: two requests of one axiom, one safe and one not.
+    """`count` openings, the categories in turn: two requests of one, one safe and one not.
 
     All agents are told the same, in an order of the two drawn from `seed`; no request comes twice
-    in one place. Raises InputError for too few prompts.
+    in one place. A category whose requests are used up has no turn. Raises InputError for too few
+    prompts.
     """
+    sides = {
+        name: [[p.text for p in prompts if (p.axiom, p.label) == (name, v)] for v in (1, 0)]
+        for name in categories_of(prompts)
+    }
+    turns = range(max((len(side) for both in sides.values() for side in both), default=0))
+    every = [(turn, name) for turn in turns for name in sides if min(map(len, sides[name])) > turn]
+    if len(every) < count:
+        raise InputError(
+            "collaboration.conversations",
+            expected=f"at most {len(every)}, as the prompts allow",
+            got=str(count),
+            cure="lower it, or raise datasets.per_cell",
+        )
     found = []
-    for number in range(count):
-        axiom, turn = AXIOMS[number % len(AXIOMS)], number // len(AXIOMS)
-        sides = [[p.text for p in prompts if (p.axiom, p.label) == (axiom, v)] for v in (1, 0)]
-        if min(map(len, sides)) <= turn:
-            raise InputError(
-                "collaboration.conversations",
-                expected=f"at most {len(AXIOMS) * min(map(len, sides))}, as the prompts allow",
-                got=str(count),
-                cure="lower it, or raise datasets.per_cell",
-            )
+    for number, (turn, name) in enumerate(every[:count]):
         rng = random.Random(seed_of("dilemma", seed, number))
-        text = " ".join(rng.sample([side[turn] for side in sides], 2))
-        found.append(Opening(f"{axiom} {turn}", (text,) * agents))
+        text = " ".join(rng.sample([side[turn] for side in sides[name]], 2))
+        found.append(Opening(f"{name} {turn}", (text,) * agents))
     return found
 
 
@@ -130,5 +136,5 @@ def load_split_tasks(
     if "facts" in kinds:
         found["facts"] = facts(fact_tasks(World(world_seed), SPLIT, count, lab.seed))
     if user != "none":
-        found["user"] = user_tasks(Path(user))
+        found["user"] = user_tasks(lab.file(user))
     return found

@@ -135,9 +135,9 @@ class Steerable:
 def steerable(lab: Lab, model: str, how: How) -> Steerable:
     """The model's own vector and `how.draws` null directions of each family, of equal norm."""
     at = bench(lab, model, "base", how.suite, "evaluation")
-    own = native(lab, model, how.method)
+    own = native(lab, model, how.method, how.suite.single_method)
     blocks = steered_blocks(how.layers, at.loaded.layers, lab.weights)
-    label = own_label(own, how.method, how.operator, blocks)
+    label = own_label(own, how.operator, blocks)
     seed = seed_of("random directions", model, lab.seed)
     vectors = placed(own.values, blocks, "raw")
     beside = null_directions(label, own, vectors, how.draws, seed)

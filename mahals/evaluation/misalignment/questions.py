@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,11 @@ class TextSources:
     def of_the_world(self) -> bool:
         """Whether the questions are the synthetic world's."""
         return self.questions == WORLD
+
+    def located(self, place: Callable[[str], Path]) -> TextSources:
+        """The same with each file where `place` says that it is."""
+        named = {k: v if v in ("", WORLD) else str(place(v)) for k, v in vars(self).items()}
+        return TextSources(**named)
 
 
 @dataclass(frozen=True)

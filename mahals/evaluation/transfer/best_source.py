@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from mahals.evaluation.arms import Direction
+from mahals.evaluation.arms import Direction, crossed_label
 from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.dose import within_reach
 from mahals.evaluation.native_vectors import Native, native
@@ -81,10 +81,10 @@ def through_shuffled_maps(source: str, to: Destination, draws: int, lab: Lab) ->
 
 def _moved(source: str, to: Destination, null_draws: tuple[int, ...], lab: Lab) -> list[Direction]:
     method, how = str(to.label.method), to.how
-    theirs = native(lab, source, method)
+    theirs = native(lab, source, method, to.at.suite.single_method)
     norms = {b: float(to.own.values[b].double().norm()) for b in to.label.layers}
-    named = replace(to.label, source=source, vector=theirs.mark, kept=theirs.kept)
-    texts = TextReading(read_pool(lab, source, method), how.layer_match)
+    named = crossed_label(to.label, theirs)
+    texts = TextReading(read_pool(lab, source, theirs.method), how.layer_match)
     transfer = VectorTransfer(source, theirs.values, named, norms, texts)
     plan = TransferPlan((how.map,), how.layer_match, (), 0, null_draws)
     target: tuple[str, Role] = (to.at.loaded.key, "base")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
+from mahals.data.categories import categories_of
 from mahals.maths.stats.intervals import Floats
 from mahals.maths.transfer.cka import debiased_cka
 from mahals.maths.transfer.layers import LayerMatch, match_by_cka, match_layer
@@ -21,7 +21,7 @@ from mahals.schema import Pool
 
 SPLIT = "mapping"
 READ_AT_ONCE = 12  # sets of states that stay in memory
-TOPICS = AXIOMS[:2]  # whose safe prompts differ in topic and not in safety
+TOPICS = 2  # categories whose safe prompts differ in topic and not in safety: the first ones
 
 
 @dataclass(frozen=True)
@@ -90,21 +90,23 @@ def state_lengths(loaded: Loaded, blocks: Sequence[int], pool: Pool, lab: Lab) -
 def topic_vectors(how: TextReading, source: str, pairing: Pairing, lab: Lab) -> dict[int, Floats]:
     """A direction of topic (d_s,) at each matched block of the source's base model.
 
-    The mean state of the safe prompts of one axiom minus that of another's, extraction split,
-    read where the vector was. Raises InputError where an axiom has no safe prompt.
+    The mean state of the safe prompts of one category minus that of another's, extraction split,
+    read where the vector was. Raises InputError where fewer than two categories have safe prompts.
     """
     loaded = lab.model(source, "base")
     layers = sorted(set(pairing.blocks.values()))
     means = []
-    for axiom in TOPICS:
-        texts = [p.text for p in lab.prompts("extraction") if p.axiom == axiom and p.label == 1]
-        if not texts:
-            raise InputError(
-                "cross_arch.controls",
-                expected=f"safe prompts of {axiom} in the extraction split, for `unrelated`",
-                got="none",
-                cure="leave unrelated out of cross_arch.controls, or use data with that axiom",
-            )
+    safe = [p for p in lab.prompts("extraction") if p.label == 1]
+    topics = categories_of(safe)[:TOPICS]
+    if len(topics) < TOPICS:
+        raise InputError(
+            "cross_arch.controls",
+            expected=f"safe extraction prompts of {TOPICS} categories, for `unrelated`",
+            got=", ".join(topics) or "none",
+            cure="leave unrelated out of cross_arch.controls, or use data with more categories",
+        )
+    for topic in topics:
+        texts = [p.text for p in safe if p.axiom == topic]
         encoded = encode_prompts(loaded.tokenizer, texts)
         found = cached_states(lab.cache, loaded, encoded, layers, how.pool)
         means.append(found.double().mean(dim=0).numpy())

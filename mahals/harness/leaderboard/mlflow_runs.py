@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mahals.data.categories import columns_of
 from mahals.harness.leaderboard.ranking import (
     Board,
     BoardLine,
@@ -17,7 +18,7 @@ from mahals.harness.leaderboard.ranking import (
 from mahals.harness.leaderboard.render import Origin
 from mahals.harness.tracking.database import FINGERPRINT, KIND, Store
 from mahals.records import digest
-from mahals.schema import COLUMNS, Configuration
+from mahals.schema import Configuration
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -108,7 +109,8 @@ def _known(board: Board, store: Store, experiment: str) -> dict[str, Run]:
 
 def _shown(line: BoardLine, position: int, origin: Origin | None) -> Shown:
     entry = line.entry
-    metrics = {n: _readable(entry.metrics[n]) for n in COLUMNS if n in entry.metrics}
+    columns = columns_of(entry.metrics)
+    metrics = {n: _readable(entry.metrics[n]) for n in columns if n in entry.metrics}
     if line.q is not None:
         metrics["q"] = float(f"{line.q:.2g}")
     if line.rank is not None:
@@ -120,7 +122,7 @@ def _shown(line: BoardLine, position: int, origin: Origin | None) -> Shown:
     tags["readout"] = entry.readout
     tags["nulls"] = entry.harder or "none"
     tags["training"] = training_words(entry.training)
-    for name in COLUMNS:
+    for name in columns:
         if name not in entry.metrics:
             tags[f"reason.{name}"] = entry.reasons.get(name, "not measured")
     tags["over_ceiling"] = ", ".join(entry.over_ceiling) or "none"

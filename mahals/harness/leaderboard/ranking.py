@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mahals.data.categories import is_category_column
 from mahals.maths.stats.controls import benjamini_hochberg
 from mahals.records import InputError, digest, unknown
 from mahals.schema import COLUMNS, NULLS, Configuration, Entry
@@ -104,6 +105,7 @@ def label(configuration: Configuration) -> str:
         None if c.method == "mean_difference" else c.method,
         None if c.operator == "add" else c.operator,
         None if c.placement == "raw" else c.placement,
+        None if c.scope == "all" else c.scope,
     ]
     parts = [part for part in (f"{origin}{sign}", c.map, *unusual) if part]
     return f"{c.target} \u2190 {', '.join(parts)}"
@@ -172,7 +174,7 @@ def _check(entries: Sequence[Entry]) -> None:
         )
     for entry in entries:
         for name in entry.metrics:
-            if name not in COLUMNS:
+            if name not in COLUMNS and not is_category_column(name):
                 raise unknown("leaderboard column", name, COLUMNS)
         key = configuration_key(entry.configuration)
         if key in seen:

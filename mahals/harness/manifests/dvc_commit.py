@@ -14,7 +14,7 @@ from mahals.harness.workspace.fingerprint import Resolver
 from mahals.harness.workspace.results import Results, find
 from mahals.harness.workspace.settings import Settings
 from mahals.harness.workspace.telling import is_told
-from mahals.phase import STUDY, Phase
+from mahals.phase import STUDY
 from mahals.records import InputError
 
 TICK = 0.3  # seconds between two calls of what shows that DVC is waited for
@@ -81,7 +81,7 @@ def ends(sources: Sources, stages: Sequence[str]) -> tuple[str, ...]:
         if gather_of(phase) in stages:
             behind.add(name)
         if name in stages:
-            needs = (resolver.upstream(name, unit) for unit in _measured(sources, phase))
+            needs = (resolver.upstream(name, unit) for unit in sources.measured(phase))
             behind |= {need for found in needs for need, _ in found}
     return tuple(stage for stage in stages if stage not in behind)
 
@@ -94,7 +94,7 @@ def valid_stages(sources: Sources) -> tuple[str, ...]:
     workspace, resolver = sources.workspace, _resolver(sources)
     done: list[str] = []
     for name, phase in sources.studied.items():
-        units = _measured(sources, phase)
+        units = sources.measured(phase)
         found = [resolver.find(name, unit) for unit in units]
         whole = [r for r in found if r and r.folder.is_relative_to(workspace.results)]
         if len(whole) < len(units):
@@ -108,11 +108,6 @@ def valid_stages(sources: Sources) -> tuple[str, ...]:
             done.append(gather_of(phase))
     published = len(done) == 2 * len(sources.studied) and (sources.root / BOARD).is_file()
     return (*done, PUBLISH) if published else tuple(done)
-
-
-def _measured(sources: Sources, phase: Phase) -> tuple[str, ...]:
-    """The units that the phase's measuring stage makes."""
-    return sources.models if phase.per == "model" else (STUDY,)
 
 
 def _resolver(sources: Sources) -> Resolver:

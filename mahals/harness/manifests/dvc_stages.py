@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mahals.data.presets import local_path
 from mahals.harness.manifests.sources import Sources
 from mahals.harness.workspace.code_hash import code_closure, telling_closure
+from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.settings import upstream_names
 from mahals.phase import SHARED_KEYS, STUDY, Phase
 from mahals.records import InputError
@@ -42,7 +44,7 @@ def _measure_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
     A stage a unit would not measure less, but each `dvc repro` would read the same code and
     upstream results once a unit, and DVC would run the units one after another.
     """
-    units = sources.models if phase.per == "model" else (STUDY,)
+    units = sources.measured(phase)
     which = " --units-only" if phase.per == "model" else ""
     stage: dict[str, Any] = {"cmd": f"python -m mahals run {name} --upstream require{which}"}
     stage["deps"] = [
@@ -64,7 +66,7 @@ def _gather_stage(sources: Sources, name: str, phase: Phase) -> dict[str, Any]:
     to name them again would cost each `dvc repro` as much time as a unit does.
     """
     gathered = phase.per == "model"
-    units = sources.models if gathered else (STUDY,)
+    units = sources.measured(phase)
     folders = [f"results/{name}/{unit}" for unit in (*units, *([STUDY] if gathered else []))]
     told = [path for f in folders for path in (f"{f}/summary.json", f"{f}/figures")]
     own = [f"results/{name}/{STUDY}/run.json"] if gathered else []
@@ -94,7 +96,7 @@ def _publish_stage(sources: Sources) -> dict[str, Any]:
 def _upstream(sources: Sources, phase: Phase) -> Iterator[str]:
     for need in upstream_names(phase, sources.params["weights"]):
         upstream = sources.phases[need]
-        for unit in sources.models if upstream.per == "model" else (STUDY,):
+        for unit in sources.measured(upstream):
             rows, *kept = _left(need, upstream, unit)
             # Rows of a phase whose files have a home of their own name the hash of each file.
             yield from [rows] if upstream.home else [rows, *kept]
@@ -114,8 +116,12 @@ def _files_named(root: Path, value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
             yield from _files_named(root, item)
-    elif isinstance(value, str) and value and (root / value).is_file():
-        yield value
+    elif isinstance(value, str) and value:
+        named = (v for v in dict.fromkeys((value, local_path(value))) if v)
+        for name in named:
+            path = Workspace(root).file(name)
+            if path.is_file():
+                yield str(path) if name.startswith("~") else name
 
 
 def _measured(name: str, phase: Phase, unit: str) -> Iterator[str]:

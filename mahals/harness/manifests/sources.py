@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
+from mahals.harness.workspace.model_registry import load_registry, phases_of, trained_pairs
 from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.settings import TUNING
 from mahals.phase import STUDY, Phase
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError, unknown
@@ -35,6 +37,14 @@ class Sources:
         """The models of the study, in the order of params.yaml."""
         return tuple(self.params["models"])
 
+    def measured(self, phase: Phase) -> tuple[str, ...]:
+        """The units of a phase that are measured, without the one that sums up."""
+        if phase.per != "model":
+            return (STUDY,)
+        if phase.name == TUNING and self.params["weights"] == "hub":
+            return trained_pairs(self.models, load_registry(self.workspace))
+        return self.models
+
     @property
     def studied(self) -> dict[str, Phase]:
         """The phases of the study that params.yaml names: what DVC rebuilds."""
@@ -45,11 +55,12 @@ class Sources:
         named = self.params["study"]
         if named not in STUDIES:
             raise unknown("study", named, STUDIES)
-        return STUDIES[named]
+        registry = load_registry(self.workspace)
+        return phases_of(STUDIES[named], self.params["weights"], self.models, registry)
 
     def units(self, phase: Phase) -> tuple[str, ...]:
         """All units of a phase that leave results; the last one sums up."""
-        return (*self.models, STUDY) if phase.per == "model" else (STUDY,)
+        return (*self.measured(phase), STUDY) if phase.per == "model" else (STUDY,)
 
 
 def read_sources(workspace: Workspace) -> Sources:

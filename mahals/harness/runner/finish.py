@@ -57,7 +57,9 @@ def finish_unit(argument: FinishArgs, report: Report) -> None:
             rows="".join(f"{line}\n" for line in lines).encode(),
             kept_from=spec.journal.kept,
             kept=dict(sorted(hashes.items())),
-            tasks=tuple(TaskCost(e.seconds, e.budgets, e.halved, e.kernels) for e in entries),
+            tasks=tuple(
+                TaskCost(e.seconds, e.budgets, e.halved, e.kernels, e.peak) for e in entries
+            ),
             **outputs_of(place, place.run, rows, kept),
         ),
     )

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mahals.harness.engines.pool import LocalPool
+from mahals.harness.runner.demand import Demand, cached_speed, fitting, free_bytes, unit_demand
 from mahals.harness.runner.journal import JournalPlace
-from mahals.harness.runner.prepare import lab_spec, planned
-from mahals.harness.workspace.fingerprint import Resolver, units_of
+from mahals.harness.runner.prepare import bare_spec, lab_spec, planned
+from mahals.harness.workspace.fingerprint import Resolver
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import all_results
 from mahals.harness.workspace.settings import ORGANISMS, Settings
-from mahals.records import digest
+from mahals.records import InputError, digest
+
+State = Literal["complete", "to do", "waits for upstream"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,14 @@ class UnitForecast:
 
     phase: str
     unit: str
-    state: Literal["complete", "to do", "waits for upstream"]
+    state: State
     tasks: int | None
     done: int
     models: tuple[str, ...]
     fingerprint: str | None
-    seconds: float  # on all workers together
+    seconds: float | None  # on all workers together; None where nobody knows
     megabytes: float
+    demand: Demand | None  # of real checkpoints; None of organisms, and of what reads no model
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,13 @@ class Forecast:
 
     units: tuple[UnitForecast, ...]
     upstream: tuple[UnitForecast, ...]
-    workers: int
+    workers: int  # processes: one a core, or as many as memory holds
+    free: int | None  # bytes of memory that are free for checkpoints of the hub
 
     @property
     def seconds(self) -> float:
-        """Wall time of everything that is to be done."""
-        return sum(unit.seconds for unit in (*self.upstream, *self.units))
+        """Wall time of everything that is to be done, as far as it is known."""
+        return sum(unit.seconds or 0.0 for unit in (*self.upstream, *self.units))
 
     @property
     def megabytes(self) -> float:
@@ -80,16 +85,32 @@ def guess(workspace: Workspace, phase: str, units: Sequence[str], workers: int) 
     return price.seconds * tasks / max(1, min(workers, tasks))
 
 
-def forecast(name: str, settings: Settings, workspace: Workspace, workers: int = 0) -> Forecast:
-    """What `run_phase` would do, without doing it. No model is loaded."""
+def forecast(
+    name: str, settings: Settings, workspace: Workspace, workers: int = 0, *, timed: bool = True
+) -> Forecast:
+    """What `run_phase` would do, without doing it. No checkpoint is loaded."""
     cores = LocalPool(workers).workers
     resolver = Resolver(workspace, settings)
     seen: dict[tuple[str, str], UnitForecast] = {}
-    for unit in units_of(workspace.phase(name), settings):
+    for unit in resolver.units(workspace.phase(name)):
         _visit(resolver, name, unit, cores, seen)
-    wanted = [f for f in seen.values() if f.phase == name]
-    upstream = [f for f in seen.values() if f.phase != name and f.state != "complete"]
-    return Forecast(tuple(wanted), tuple(upstream), cores)
+    asked = [f.demand.memory for f in seen.values() if f.demand is not None]
+    free = free_bytes(resolver.device) if asked else None
+    if free is not None and not workers:
+        cores = fitting(max(asked), free, cores)
+    shared = [_timed(f, cores, resolver) for f in seen.values()] if timed else list(seen.values())
+    wanted = [f for f in shared if f.phase == name]
+    upstream = [f for f in shared if f.phase != name and f.state != "complete"]
+    return Forecast(tuple(wanted), tuple(upstream), cores, free)
+
+
+def _timed(unit: UnitForecast, processes: int, resolver: Resolver) -> UnitForecast:
+    """A unit of real checkpoints with the time that so many processes take, by a measured batch."""
+    if unit.demand is None or unit.demand.work is None:
+        return unit
+    work, speed = unit.demand.work, cached_speed(resolver.workspace, resolver.device)
+    left = 1.0 if not unit.tasks else 1 - unit.done / unit.tasks
+    return replace(unit, seconds=speed.seconds(work.read, work.written) * left / processes)
 
 
 def _visit(
@@ -127,15 +148,34 @@ def _unit(resolver: Resolver, phase: str, unit: str, cores: int) -> UnitForecast
     mark = resolver.fingerprint(phase, unit)
     reads = resolver.reads(phase, unit)
     if mark and resolver.find(phase, unit):
-        return UnitForecast(phase, unit, "complete", 0, 0, reads, mark, 0.0, 0.0)
+        return UnitForecast(phase, unit, "complete", 0, 0, reads, mark, 0.0, 0.0, None)
     if mark is None:
-        seconds = guess(workspace, phase, [unit], 1) / cores
+        demand = _guessed(resolver, phase, unit)
+        seconds = None if demand else guess(workspace, phase, [unit], 1) / cores
         size = price.megabytes * price.tasks
-        return UnitForecast(phase, unit, "waits for upstream", None, 0, reads, None, seconds, size)
+        state: State = "waits for upstream"
+        return UnitForecast(phase, unit, state, None, 0, reads, None, seconds, size, demand)
     place = JournalPlace(workspace.journals / mark)
     spec = lab_spec(resolver, phase, unit, place)
     tasks = planned(spec, resolver.settings.limit)
     done = len(place.read().keys() & {digest(task) for task in tasks})
-    seconds = price.seconds * (len(tasks) - done) / cores
+    demand = unit_demand(spec, tasks, resolver.registry) if _reads_hub(resolver, reads) else None
+    seconds = None if demand else price.seconds * (len(tasks) - done) / cores
     size = price.megabytes * len(tasks)
-    return UnitForecast(phase, unit, "to do", len(tasks), done, reads, mark, seconds, size)
+    return UnitForecast(phase, unit, "to do", len(tasks), done, reads, mark, seconds, size, demand)
+
+
+def _reads_hub(resolver: Resolver, reads: Sequence[str]) -> bool:
+    return resolver.settings.weights == "hub" and bool(reads)
+
+
+def _guessed(resolver: Resolver, phase: str, unit: str) -> Demand | None:
+    """What a unit asks whose upstream is not there: by its plan over texts of a usual length."""
+    if not _reads_hub(resolver, resolver.reads(phase, unit)):
+        return None
+    spec = bare_spec(resolver, phase, unit)
+    try:
+        tasks = planned(spec, resolver.settings.limit)
+    except InputError:  # it is planned by what lies upstream
+        tasks = ()
+    return unit_demand(spec, tasks, resolver.registry)

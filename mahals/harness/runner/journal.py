@@ -30,6 +30,7 @@ class Done:
     budgets: tuple[int, ...]
     halved: int
     kernels: Kernels | None = None
+    peak: int | None = None  # bytes that its process had held at most, when it ended
 
     def line(self) -> bytes:
         """The journal's line, with a checksum of its own."""

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mahals.data.texts import NeutralText, Pair, Prompt, TaskItem
+from mahals.harness.runner.hub_roles import HubRoles
 from mahals.harness.runner.journal import JournalPlace
+from mahals.harness.runner.keeping import Keeping, Staged
 from mahals.harness.workspace.artifacts import KeptFiles
-from mahals.harness.workspace.files import files_under, make_folder, remove, sha256, writing
-from mahals.harness.workspace.model_registry import load_registry
+from mahals.harness.workspace.files import make_folder
+from mahals.harness.workspace.model_registry import load_registry, places_of
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
-from mahals.phase import STUDY, Role, StatesPlace, Summary
+from mahals.harness.workspace.settings import TUNING
+from mahals.phase import STUDY, Role, Single, StatesPlace, Summary
 from mahals.records import InputError, digest, from_plain, seed_of, unknown
 
 if TYPE_CHECKING:
     import torch
 
     from mahals.models.checkpoints.checkpoint import Loaded
+    from mahals.models.checkpoints.device import Device
     from mahals.models.checkpoints.registry import ModelEntry
 
 MODELS_IN_MEMORY = 4  # per process
@@ -51,20 +54,14 @@ class LabSpec:
     models: tuple[str, ...]  # of the study
     reads: tuple[str, ...]  # of these it may ask for weights
     weights: Literal["organism", "hub"]
+    model: str  # the run key: a checkpoint of one's own, or none
     seed: int
+    device: Device  # of checkpoints of the hub
     params: Any
     upstream: Mapping[str, Mapping[str, Results]]  # phase -> unit -> results
     trainings: Mapping[int, Mapping[str, Mapping[str, Results]]]  # the same, by training seed
     journal: JournalPlace
     cache: StatesPlace
-
-
-@dataclass
-class Staged:
-    """What the task at hand has kept so far: path below kept/ -> SHA-256."""
-
-    task: str
-    hashes: dict[str, str] = field(default_factory=dict)
 
 
 class WorkLab:
@@ -78,6 +75,7 @@ class WorkLab:
         self.cache = spec.cache
         self.data_digest = self._digest_data()
         self.staged: Staged | None = None
+        self.needed: tuple[str, ...] = ()  # models of the task at hand
         self.tell: Callable[[str, int, int], None] = lambda what, done, total: None
         self._registry: dict[str, ModelEntry] | None = None
         self._texts: dict[str, tuple[Any, ...]] = {}
@@ -86,7 +84,7 @@ class WorkLab:
     def entry(self, key: str) -> ModelEntry:
         """The registry entry of a model. Raises InputError when there is none."""
         if self._registry is None:
-            self._registry = load_registry(self.spec.workspace)
+            self._registry = load_registry(self.spec.workspace, self.spec.model)
         if key not in self._registry:
             raise unknown("model", key, self._registry)
         return self._registry[key]
@@ -99,14 +97,29 @@ class WorkLab:
         """
         if key not in self.spec.reads:
             raise unknown(f"model of {self.spec.phase}/{self.unit}", key, self.spec.reads)
-        made = str(self._upstream("organisms")[key].content) if self.weights == "organism" else ""
+        made = self._made(key)
         mark = (self.weights, key, role, made, str(self.seed))
         if mark not in _models:
+            self._make_room(key)
             _models[mark] = self._load(key, role)
         _models.move_to_end(mark)
         while len(_models) > MODELS_IN_MEMORY:
             _models.popitem(last=False)
         return _models[mark]
+
+    def _make_room(self, key: str) -> None:
+        """Real checkpoints that the task at hand does not need leave before another is read."""
+        if self.weights == "hub":
+            for other in [m for m in _models if m[1] not in (key, *self.needed)]:
+                del _models[other]
+
+    def file(self, named: str) -> Path:
+        """The local file that a param names; the fingerprint holds its bytes."""
+        return self.spec.workspace.file(named)
+
+    def single(self, key: str) -> Single | None:
+        """Why a model has but one checkpoint, and which; None where it has a pair."""
+        return None if self.weights == "organism" else self._hub_roles(key).single
 
     def training(self, key: str) -> int | None:
         """The seed of the training that made a model's organism; None for real checkpoints."""
@@ -243,56 +256,33 @@ class WorkLab:
     def _load_hub(self, key: str, role: Role) -> Loaded:
         from mahals.models.checkpoints.checkpoint import load_checkpoint
 
+        found = self._hub_roles(key).checkpoint(role)
+        place = places_of(self.spec.workspace).place(found.ref)
+        loaded = load_checkpoint(
+            place.folder,
+            revision=None,
+            known=place.revision,
+            key=key,
+            role=role,
+            weights="hub",
+            device=self.spec.device,
+        )
+        if found.adapters:
+            from mahals.models.finetuning.lora import merged
+
+            for adapter in found.adapters:
+                loaded = merged(loaded, self.kept(TUNING).path(adapter))
+        return loaded
+
+    def _hub_roles(self, key: str) -> HubRoles:
+        """The checkpoints of a real model; those that preference_tuning made, once it has run."""
         entry = self.entry(key)
-        place = {"base": entry.base, "aligned": entry.aligned}.get(role)
-        if place is None:
-            raise InputError(
-                f"{key} ({role})",
-                expected="a public checkpoint of that role",
-                got=f"none at weights=hub; {entry.note}" if entry.note else "none at weights=hub",
-                cure="use weights=organism, or another model",
-            )
-        return load_checkpoint(place.id, revision=place.revision, key=key, role=role, weights="hub")
+        ready = entry.pair == "trained" and self.spec.phase != TUNING
+        return HubRoles(entry, self.rows(TUNING, key) if ready else ())
 
-
-class Keeping:
-    """A file or folder being made; whole under kept/ when the block ends well, nowhere otherwise.
-
-    Nothing is synced here: the journal holds the hashes, and a task whose files are not what they
-    say after a crash of the machine is measured again.
-    """
-
-    def __init__(
-        self, journal: JournalPlace, staged: Staged, reference: str, *, folder: bool
-    ) -> None:
-        self.reference = reference
-        self._journal, self._staged, self._is_folder = journal, staged, folder
-        self._name = reference.partition("/")[2]
-        self._draft = journal.staging / f"{staged.task[:16]}-{os.getpid()}" / self._name
-
-    def __enter__(self) -> Path:
-        if any(path.partition("/")[0] == self._name for path in self._staged.hashes):
-            raise ValueError(f"{self._name!r} is kept twice by one task")
-        remove(self._draft)
-        make_folder(self._draft if self._is_folder else self._draft.parent)
-        return self._draft
-
-    def __exit__(self, *details: object) -> None:
-        if details[0] is not None:
-            remove(self._draft)
-            return
-        target = self._journal.kept / self._name
-        with writing(target):
-            hashes = _hashes(self._draft, self._name)
-            make_folder(target.parent)
-            remove(target)
-            os.replace(self._draft, target)
-        self._staged.hashes.update(hashes)
-
-
-def _hashes(source: Path, name: str) -> dict[str, str]:
-    """The hash of a file, or those of a folder's files, by their path below kept/."""
-    if source.is_file():
-        return {name: sha256(source)}
-    files = files_under(source)
-    return {f"{name}/{path.relative_to(source).as_posix()}": sha256(path) for path in files}
+    def _made(self, key: str) -> str:
+        """The content of what made a model's checkpoints here; empty where nothing did."""
+        if self.weights == "organism":
+            return str(self._upstream("organisms")[key].content)
+        ready = self.entry(key).pair == "trained" and self.spec.phase != TUNING
+        return str(self._upstream(TUNING)[key].content) if ready else ""

@@ -8,7 +8,7 @@ from mahals.harness.engines.pool import LocalPool
 from mahals.harness.runner.batch import PhaseBatch, Work
 from mahals.harness.runner.prepare import prepare
 from mahals.harness.runner.progress import Session
-from mahals.harness.workspace.fingerprint import Resolver, units_of
+from mahals.harness.workspace.fingerprint import Resolver
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.settings import Settings
 from mahals.records import InputError
@@ -53,7 +53,7 @@ class Lookahead:
         for name, resolver in self._resolvers.items():
             phase = self._workspace.phase(name)
             batch = self._batches.setdefault(name, PhaseBatch(self._session, self.unit_done))
-            known = phase.per == "model" and unit in units_of(phase, resolver.settings)
+            known = phase.per == "model" and unit in resolver.units(phase)
             if not known or unit in batch.works or resolver.inputs(name, unit) is None:
                 continue
             if resolver.find(name, unit) is None:

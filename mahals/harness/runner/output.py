@@ -50,6 +50,7 @@ class TaskCost:
     budgets: tuple[int, ...]
     halved: int
     kernels: Kernels | None = None
+    peak: int | None = None  # bytes that its process had held at most
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ def _run(place: Unit, output: Output) -> dict[str, Any]:
         "content": digest({"rows": rows, "kept": kept}),
         "seconds": {"total": round(sum(seconds), 3), "tasks": seconds},
         "batches": batches,
+        "peak_bytes": max((t.peak for t in output.tasks if t.peak is not None), default=None),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,7 @@ from mahals.harness.runner.lab import LabSpec, WorkLab
 from mahals.harness.runner.output import Unit
 from mahals.harness.workspace.code_hash import code_digest
 from mahals.harness.workspace.fingerprint import Resolver
+from mahals.harness.workspace.model_registry import places_of
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
 from mahals.harness.workspace.settings import Settings, effective, is_canonical, upstream_names
@@ -30,8 +32,18 @@ PACKAGES = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "safetens
 
 def lab_spec(resolver: Resolver, phase: str, unit: str, journal: JournalPlace) -> LabSpec:
     """The lab of a unit whose upstream results are all there."""
-    settings, workspace = resolver.settings, resolver.workspace
     found = _read(resolver, phase, unit)
+    return replace(
+        bare_spec(resolver, phase, unit),
+        upstream=found.pop(None, {}),
+        trainings={seed: results for seed, results in found.items() if seed is not None},
+        journal=journal,
+    )
+
+
+def bare_spec(resolver: Resolver, phase: str, unit: str) -> LabSpec:
+    """The lab of a unit before anything upstream of it is there: for a look at its plan."""
+    settings, workspace = resolver.settings, resolver.workspace
     return LabSpec(
         workspace=workspace,
         phase=phase,
@@ -39,11 +51,13 @@ def lab_spec(resolver: Resolver, phase: str, unit: str, journal: JournalPlace) -
         models=settings.models,
         reads=resolver.reads(phase, unit),
         weights=settings.weights,
+        model=settings.run.model,
         seed=settings.seed,
+        device=resolver.device,
         params=effective(settings, workspace.phase(phase)),
-        upstream=found.pop(None, {}),
-        trainings={seed: results for seed, results in found.items() if seed is not None},
-        journal=journal,
+        upstream={},
+        trainings={},
+        journal=JournalPlace(workspace.journals),
         cache=StatesPlace(workspace.cache / "states", int(settings.run.cache_gb * 1e9)),
     )
 
@@ -105,13 +119,28 @@ def unit_place(
         "training": training(settings),
         "models": list(resolver.reads(phase, unit)),
         "machine": to_plain(resolver.machine),
+        "device": to_plain(resolver.device),
         "versions": versions(),
         **commit(workspace.root),
+        **_checkpoints(resolver, phase, unit),
         **({"trainings": trainings} if trainings else {}),  # fingerprints read, by training seed
     }
     gathered = this.per == "model" and unit == STUDY
     home = this.home if plain and not gathered else None
     return Unit(workspace, phase, unit, mark, folder, home, run)
+
+
+def _checkpoints(resolver: Resolver, phase: str, unit: str) -> dict[str, Any]:
+    """The real checkpoints that a unit reads, with their licences; nothing of organisms."""
+    if resolver.settings.weights != "hub":
+        return {}
+    places, found = places_of(resolver.workspace), {}
+    for key in resolver.reads(phase, unit):
+        entry = resolver.registry[key]
+        halves = (("base", entry.base), ("aligned", entry.aligned))
+        made = {half: places.provenance(ref) for half, ref in halves if ref is not None}
+        found[key] = {"licence": entry.licence, "note": entry.note, **made}
+    return {"checkpoints": found}
 
 
 def _trainings(resolver: Resolver, phase: str, unit: str) -> dict[str, list[str]]:
@@ -173,7 +202,7 @@ def command(workspace: Workspace, settings: Settings, name: str) -> str:
         this = waiting.pop()
         sections.add(this)
         waiting += upstream_names(workspace.phase(this), settings.weights)
-    keys = {*sections, *SHARED_KEYS, "models", "overlay"}
+    keys = {*sections, *SHARED_KEYS, "models", "model", "overlay"}
     words = [
         f" --set {shlex.quote(f'{key}={json.dumps(value)}')}"
         for key, value in settings.sets.items()

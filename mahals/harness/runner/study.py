@@ -7,17 +7,18 @@ from contextlib import ExitStack
 
 from mahals.harness.engines.pool import Job, LocalPool
 from mahals.harness.runner.batch import PhaseBatch, name_of
-from mahals.harness.runner.forecast import guess
+from mahals.harness.runner.forecast import forecast, guess
 from mahals.harness.runner.lookahead import Lookahead
 from mahals.harness.runner.output import adopt
 from mahals.harness.runner.prepare import command, prepare, unit_place
 from mahals.harness.runner.progress import Session, duration
 from mahals.harness.runner.summarize import Summarizer, pool_for
 from mahals.harness.workspace.files import remove
-from mahals.harness.workspace.fingerprint import Resolver, units_of
+from mahals.harness.workspace.fingerprint import Resolver
+from mahals.harness.workspace.model_registry import load_registry, phases_of
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results
-from mahals.harness.workspace.settings import Settings
+from mahals.harness.workspace.settings import Settings, upstream_names
 from mahals.harness.workspace.telling import is_told
 from mahals.phases.registry import STUDIES
 from mahals.records import InputError, unknown
@@ -30,8 +31,15 @@ def run_phase(
 
     Raises InputError for what a user can mend, TaskError for an error in a task.
     """
-    with pool_for(settings, session) as pool:
+    with pool_for(settings, session, _held([name], settings, workspace)) as pool:
         return Study(settings, workspace, session, pool).run(name)
+
+
+def _held(names: Sequence[str], settings: Settings, workspace: Workspace) -> int:
+    """How many processes with real checkpoints memory holds; 0, one a core, for organisms."""
+    if settings.weights == "organism":
+        return 0
+    return min(forecast(name, settings, workspace, timed=False).workers for name in names)
 
 
 def run_study(settings: Settings, workspace: Workspace, session: Session) -> list[Results]:
@@ -39,14 +47,12 @@ def run_study(settings: Settings, workspace: Workspace, session: Session) -> lis
 
     A limit holds for phases that no other phase of the study needs.
     """
-    names = [
-        name
-        for name in STUDIES[settings.run.study]
-        if not (name == "organisms" and settings.weights == "hub")
-    ]
-    needed = {need for name in names for need in workspace.phase(name).needs}
+    names = studied(workspace, settings)
+    needed = {
+        need for name in names for need in upstream_names(workspace.phase(name), settings.weights)
+    }
     own = {name: settings.without_limit() if name in needed else settings for name in names}
-    with pool_for(settings, session) as pool:
+    with pool_for(settings, session, _held(names, settings, workspace)) as pool:
         results = []
         try:
             with Lookahead(list(own.items()), workspace, session, pool) as ahead:
@@ -58,6 +64,12 @@ def run_study(settings: Settings, workspace: Workspace, session: Session) -> lis
             raise
         _finish(pool, session)
         return results
+
+
+def studied(workspace: Workspace, settings: Settings) -> tuple[str, ...]:
+    """The phases of the study that have something to do, upstream first."""
+    named, registry = STUDIES[settings.run.study], load_registry(workspace)
+    return phases_of(named, settings.weights, settings.models, registry)
 
 
 def _finish(pool: LocalPool, session: Session) -> None:
@@ -90,7 +102,7 @@ class Study:
         `finish`, which raises its error: no phase reads another's gather.
         """
         phase = self.workspace.phase(name)
-        known = units_of(phase, self.settings)
+        known = Resolver(self.workspace, self.settings).units(phase)
         units = self.session.units or known
         for unit in units:
             if unit not in known:
@@ -135,7 +147,8 @@ class Study:
         )
         measured = self._measure(name, units)
         phase = self.workspace.phase(name)
-        if phase.per == "model" and list(units) == list(units_of(phase, self.settings)):
+        known = Resolver(self.workspace, self.settings).units(phase)
+        if phase.per == "model" and list(units) == list(known):
             self._summarizer(self.settings).gather(name, measured)
 
     def _measure(self, name: str, units: Sequence[str]) -> list[Results]:

@@ -11,7 +11,7 @@ from mahals.harness.runner.batch import name_of
 from mahals.harness.runner.finish import GatherArgs, gather_units, redraw_unit
 from mahals.harness.runner.prepare import command, gather_place, unit_place
 from mahals.harness.runner.progress import Bar, Session
-from mahals.harness.workspace.fingerprint import Resolver, units_of
+from mahals.harness.workspace.fingerprint import Resolver
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, at, find
 from mahals.harness.workspace.settings import Settings, is_canonical
@@ -21,10 +21,13 @@ from mahals.phase import STUDY
 from mahals.records import InputError
 
 
-def pool_for(settings: Settings, session: Session) -> LocalPool:
-    """Where the tasks of these settings run: with pinned kernels, if their models are organisms."""
-    kernels = environment(settings.weights)
-    return open_pool(settings.run.engine, session.workers, session.console.at_work, kernels)
+def pool_for(settings: Settings, session: Session, workers: int = 0) -> LocalPool:
+    """Where the tasks of these settings run: with pinned kernels, if their models are organisms.
+
+    `workers`: as many processes as memory holds, where the session leaves it open; 0: one a core.
+    """
+    kernels, many = environment(settings.weights), session.workers or workers
+    return open_pool(settings.run.engine, many, session.console.at_work, kernels)
 
 
 def gather(name: str, settings: Settings, workspace: Workspace, session: Session) -> list[Results]:
@@ -68,7 +71,7 @@ class Summarizer:
         """The finished results of all units. Raises InputError naming the first that is missing."""
         resolver = Resolver(self.workspace, self.settings)
         found = []
-        for unit in units_of(self.workspace.phase(name), self.settings):
+        for unit in resolver.units(self.workspace.phase(name)):
             results = resolver.find(name, unit)
             if results is None:
                 raise self._absent(name, unit)
@@ -78,7 +81,7 @@ class Summarizer:
     def standing(self, name: str) -> list[Results]:
         """Canonical results as they lie there, whatever code made them; else `finished`."""
         phase = self.workspace.phase(name)
-        units = units_of(phase, self.settings)
+        units = Resolver(self.workspace, self.settings).units(phase)
         if not all(is_canonical(self.workspace, self.settings, phase, unit) for unit in units):
             return self.finished(name)
         found = []

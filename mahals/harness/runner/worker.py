@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mahals.harness.runner.journal import Done
-from mahals.harness.runner.lab import LabSpec, Staged, WorkLab
+from mahals.harness.runner.keeping import Staged
+from mahals.harness.runner.lab import LabSpec, WorkLab
 from mahals.kernels import in_use
+from mahals.models.checkpoints.device import out_of_memory, too_large
 from mahals.records import canonical, digest
-from mahals.usage import recording
+from mahals.usage import peak_bytes, recording
 
 if TYPE_CHECKING:
     from mahals.harness.engines.process import Report
@@ -47,6 +49,7 @@ def measure_task(argument: MeasureArgs, report: Report) -> Done:
     phase = spec.workspace.phase(spec.phase)
     lab = _lab(spec)
     lab.tell = report
+    lab.needed = argument.task.models
     lab.staged = Staged(digest(argument.task))
     try:
         rows = []
@@ -57,6 +60,11 @@ def measure_task(argument: MeasureArgs, report: Report) -> Done:
                 rows.append(canonical(row))
         seconds, kept = round(time.monotonic() - began, 3), dict(lab.staged.hashes)
         budgets = tuple(sorted(used.budgets))
-        return Done(lab.staged.task, tuple(rows), kept, seconds, budgets, used.halved, in_use())
+        halved, peak = used.halved, peak_bytes()
+        return Done(lab.staged.task, tuple(rows), kept, seconds, budgets, halved, in_use(), peak)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise too_large(f"{spec.phase}/{spec.unit}", error) from error
     finally:
         lab.staged = None

@@ -76,6 +76,6 @@ def table_of(answers: Sequence[KeptAnswer]) -> dict[str, list[Any]]:
         "answer": [a.answer for a in answers],
         "verdict": [a.verdict for a in answers],
     }
-    for name in ("lexical", "truth", "degenerate"):
+    for name in ("lexical", "truth", "judged", "degenerate"):
         columns[name] = [getattr(a, name) for a in answers]
     return columns

@@ -12,12 +12,20 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from mahals.data.presets import local_path
 from mahals.harness.workspace.code_hash import code_digest, telling_digest
 from mahals.harness.workspace.files import sha256
-from mahals.harness.workspace.model_registry import check_models, load_registry
+from mahals.harness.workspace.model_registry import (
+    check_models,
+    check_organisms,
+    load_registry,
+    places_of,
+    trained_pairs,
+)
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, find
 from mahals.harness.workspace.settings import (
+    TUNING,
     Settings,
     effective,
     reads_of,
@@ -29,6 +37,7 @@ from mahals.phase import STUDY, Phase
 from mahals.records import InputError, digest, to_plain
 
 if TYPE_CHECKING:
+    from mahals.models.checkpoints.device import Device
     from mahals.models.checkpoints.registry import ModelEntry
 
 
@@ -47,13 +56,13 @@ class Machine:
     kernels: str = described(environment("organism"))
 
 
+def _machine(device: Device) -> Machine:
+    """Of checkpoints of the hub: the kind of device, and the numbers they are computed in."""
+    return Machine(device.kind, device.numbers, batch=AUTOMATIC, kernels=OWN)
+
+
 AUTOMATIC = "tokens from free memory, halved where it is short"
 """How checkpoints of the hub are batched; organisms have a fixed budget."""
-
-
-def units_of(phase: Phase, settings: Settings) -> tuple[str, ...]:
-    """The units that are measured: one per model, or the study as one."""
-    return settings.models if phase.per == "model" else (STUDY,)
 
 
 class Resolver:
@@ -62,7 +71,8 @@ class Resolver:
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self.workspace, self.settings = workspace, settings
         hub = settings.weights == "hub"
-        self.machine = Machine(batch=AUTOMATIC, kernels=OWN) if hub else Machine()
+        self.device = settings.device
+        self.machine = _machine(self.device) if hub else Machine()
         self._registry: dict[str, ModelEntry] | None = None
         self._found: dict[tuple[str, str], Results] = {}
         self._whole: Resolver | None = None
@@ -72,9 +82,32 @@ class Resolver:
     def registry(self) -> dict[str, ModelEntry]:
         """The registry, with every model of the study checked to be in it."""
         if self._registry is None:
-            self._registry = load_registry(self.workspace)
+            self._registry = load_registry(self.workspace, self.settings.run.model)
             check_models(self.settings.models, self._registry)
+            if self.settings.weights == "organism":
+                check_organisms(self.settings.models, self._registry)
         return self._registry
+
+    def units(self, phase: Phase) -> tuple[str, ...]:
+        """The units that are measured: one per model, or the study as one.
+
+        Of preference_tuning at weights=hub the models whose pair is trained here. Raises InputError
+        where no model is one.
+        """
+        if phase.per != "model":
+            return (STUDY,)
+        models = self.settings.models
+        if phase.name != TUNING or self.settings.weights != "hub":
+            return models
+        trained = trained_pairs(models, self.registry)
+        if not trained:
+            raise InputError(
+                f"models of {TUNING}",
+                expected="a model with `pair: trained` in benchmarks/models.yaml",
+                got=", ".join(f"{m}: {self.registry[m].pair}" for m in models),
+                cure="name other models, or set the pair of one",
+            )
+        return trained
 
     def find(self, phase: str, unit: str) -> Results | None:
         """The finished results of a unit under these values; None when they must be made."""
@@ -96,6 +129,9 @@ class Resolver:
         if this.trainings:
             needs = tuple(n for n in needs if n in effective(settings, this).phases)
         for need in needs:
+            if need == TUNING and settings.weights == "hub":
+                yield from ((need, model) for model in trained_pairs(reads, self.registry))
+                continue
             per_study = self.workspace.phase(need).per == "study"
             yield from ((need, other) for other in ((STUDY,) if per_study else reads))
 
@@ -163,7 +199,7 @@ class Resolver:
             "limit": settings.limit,
             "code": code_digest(this),
             "data": dict(_files_named(self.workspace, params)),
-            "versions": _versions(),
+            "versions": library_versions(),
             "machine": to_plain(self.machine),
         }
 
@@ -171,7 +207,9 @@ class Resolver:
         entry = self.registry[key]
         if self.settings.weights == "organism":
             return to_plain(entry.organism)
-        return to_plain({"base": entry.base, "aligned": entry.aligned})
+        places = places_of(self.workspace)
+        halves = (("base", entry.base), ("aligned", entry.aligned))
+        return {half: None if ref is None else places.mark(ref) for half, ref in halves}
 
 
 def _of_models(settings: Settings, models: tuple[str, ...]) -> Settings:
@@ -202,12 +240,13 @@ def fingerprint(workspace: Workspace, settings: Settings, phase: str, unit: str)
 
 
 @lru_cache(maxsize=1)
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Of the decisive libraries."""
     return {name: version(name) for name in DECISIVE}
 
 
 def _files_named(workspace: Workspace, params: Any) -> Iterator[tuple[str, str]]:
-    """(path, SHA-256) of every local file that a value names."""
+    """(path, SHA-256) of every local file that a value, or a source with options, names."""
     if isinstance(params, Mapping):
         for value in params.values():
             yield from _files_named(workspace, value)
@@ -215,6 +254,7 @@ def _files_named(workspace: Workspace, params: Any) -> Iterator[tuple[str, str]]
         for value in params:
             yield from _files_named(workspace, value)
     elif isinstance(params, str) and params and len(params) < 1000:
-        path = workspace.root / params
-        if path.is_file():
-            yield params, sha256(path)
+        for named in dict.fromkeys((params, local_path(params))):
+            path = workspace.file(named) if named else None
+            if path is not None and path.is_file():
+                yield str(named), sha256(path)

@@ -66,6 +66,11 @@ class Workspace:
         """What was read before, and is never trusted without its fingerprint."""
         return self.root / ".mahals" / "cache"
 
+    @property
+    def checkpoints(self) -> Path:
+        """Real checkpoints read from GGUF files, one folder of safetensors each."""
+        return self.root / ".mahals" / "checkpoints"
+
     def phase(self, name: str) -> Phase:
         """The phase of that name; its module is imported only now. InputError if unknown."""
         if name not in self.names:
@@ -80,6 +85,13 @@ class Workspace:
             known = sorted(p.stem for p in path.parent.glob("*.yaml") if p != self.registry_file)
             raise unknown("overlay", name, ["none", *known])
         return path
+
+    def file(self, named: str) -> Path:
+        """The local file that a value names: a relative path begins at the root, ~ is the home."""
+        try:
+            return self.root / Path(named).expanduser()
+        except RuntimeError:  # ~ and no such user
+            return self.root / named
 
     def relative(self, path: Path) -> str:
         """`path` as seen from the root, for messages and records."""

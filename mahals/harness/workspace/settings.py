@@ -5,32 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import yaml
 
 from mahals.harness.workspace.paths import Workspace
+from mahals.harness.workspace.run_keys import NO_MODEL, RunKeys, Weights, run_keys
+from mahals.models.checkpoints.device import Device, device_of
 from mahals.phase import SHARED_SECTIONS, STUDY, Phase
-from mahals.phases.registry import STUDIES
 from mahals.records import InputError, from_plain, references, to_plain, unknown
 
-Weights = Literal["organism", "hub"]
 ORGANISMS = "organisms"  # the phase, and its section
-
-
-@dataclass(frozen=True)
-class RunKeys:
-    """The top-level keys of params.yaml that are not sections."""
-
-    models: tuple[str, ...]
-    study: str
-    overlay: str
-    upstream: Literal["run", "require"]
-    limit: int
-    engine: str
-    cache_gb: float
-    weights: Weights
-    seed: int
+TUNING = "preference_tuning"  # the phase that makes halves of pairs of real models
 
 
 @dataclass(frozen=True)
@@ -62,6 +48,11 @@ class Settings:
         return self.run.seed
 
     @property
+    def device(self) -> Device:
+        """What checkpoints are loaded onto. Raises InputError where it is not here."""
+        return device_of(self.run.on, self.weights)
+
+    @property
     def limit(self) -> int:
         """At most so many tasks of a unit; 0 = all."""
         return self.run.limit
@@ -78,32 +69,6 @@ class Settings:
             return whole
         sets = {**self.sets, f"{ORGANISMS}.training_seed": seed}
         return replace(whole, values={**whole.values, ORGANISMS: organisms}, sets=sets)
-
-
-def run_keys(values: Mapping[str, Any]) -> RunKeys:
-    """The top-level keys of `values`, checked. Raises InputError on a wrong or missing one."""
-    named = {k: values[k] for k in RunKeys.__dataclass_fields__ if k in values}
-    if isinstance(named.get("models"), str):
-        named["models"] = [name.strip() for name in named["models"].split(",") if name.strip()]
-    keys = from_plain(RunKeys, named, "params.yaml")
-    if not keys.models or len(set(keys.models)) != len(keys.models):
-        raise InputError(
-            "models",
-            expected="at least one model, none twice",
-            got=", ".join(keys.models) or "none",
-            cure="name models of benchmarks/models.yaml, as [A, B]",
-        )
-    if keys.limit < 0:
-        raise InputError(
-            "limit", expected="0 or more", got=str(keys.limit), cure="0 measures all tasks"
-        )
-    if not keys.cache_gb >= 0:
-        raise InputError(
-            "cache_gb", expected="0 or more", got=str(keys.cache_gb), cure="0 keeps nothing"
-        )
-    if keys.study not in STUDIES:
-        raise unknown("study", keys.study, STUDIES)
-    return keys
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -162,8 +127,38 @@ def load_settings(
         values = lay_over(values, _nest(path, value), "--set")
         placed[".".join(path)] = value
     values["overlay"] = chosen or "none"
+    if (model := str(values.get("model") or NO_MODEL)) != NO_MODEL:
+        values |= _of_one(workspace, model, placed)
     values["models"] = list(run_keys(values).models)
     return Settings(values, plain, {**placed, **({"overlay": overlay} if overlay else {})})
+
+
+def _of_one(workspace: Workspace, model: str, sets: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that follow from `model`: one real checkpoint, of one's own or of the registry.
+
+    A relative path begins at the current folder. Raises InputError where `models` or another kind
+    of weights is typed besides, or where there are no weights.
+    """
+    from mahals.harness.workspace.model_registry import own_entry
+    from mahals.models.checkpoints.registry import FolderRef
+
+    other = {"models": None, "weights": "hub"}
+    wrong = [f"{key}={sets[key]}" for key, none in other.items() if sets.get(key, none) != none]
+    if wrong:
+        raise InputError(
+            f"model={model}",
+            expected="one real checkpoint, which says models and weights itself",
+            got=f"{wrong[0]} besides",
+            cure="give one of the two",
+        )
+    if model in read_yaml(workspace.registry_file):
+        return {"model": NO_MODEL, "models": [model], "weights": "hub"}
+    path = Path(model).expanduser()
+    named = str(path.absolute()) if path.exists() else model
+    entry = own_entry(workspace, named)
+    ref = entry.refs[0]
+    own = ref.path if isinstance(ref, FolderRef) else model
+    return {"model": own, "models": [entry.key], "weights": "hub"}
 
 
 def _check_top(workspace: Workspace, values: Mapping[str, Any]) -> None:
@@ -247,8 +242,14 @@ def reads_of(values: Mapping[str, Any], phase: Phase, unit: str) -> tuple[str, .
 
 
 def upstream_names(phase: Phase, weights: str) -> tuple[str, ...]:
-    """The phases a phase builds on; weights of the hub need no organisms."""
-    return tuple(n for n in phase.needs if not (n == "organisms" and weights == "hub"))
+    """The phases a phase builds on; at weights=hub preference_tuning stands for organisms.
+
+    Of that phase only models with `pair: trained` are asked for.
+    """
+    if weights != "hub":
+        return phase.needs
+    names = (TUNING if name == ORGANISMS else name for name in phase.needs)
+    return tuple(name for name in names if name != phase.name)
 
 
 def training_seeds(settings: Settings, phase: Phase) -> tuple[int, ...]:
@@ -281,6 +282,8 @@ def is_canonical(workspace: Workspace, settings: Settings, phase: Phase, unit: s
 def _same_values(workspace: Workspace, settings: Settings, phase: Phase) -> bool:
     now, then = run_keys(settings.values), run_keys(settings.plain)
     if (now.weights, now.seed) != (then.weights, then.seed):
+        return False
+    if now.weights == "hub" and now.on != then.on:
         return False
     if to_plain(params_of(settings.values, phase)) != to_plain(params_of(settings.plain, phase)):
         return False

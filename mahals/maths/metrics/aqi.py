@@ -9,7 +9,7 @@ whose expectation does not move with n.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,7 +64,8 @@ class ModelAqi:
     """The score of a model: the mean of its axioms, and the same on all prompts at once."""
 
     aqi: Interval  # mean of the axioms
-    axioms: tuple[AxiomAqi, ...]  # in alphabetical order, which is that of AXIOMS
+    axioms: tuple[AxiomAqi, ...]  # in alphabetical order
+    absent: Mapping[str, str]  # axioms that have no score, and why
     pooled: Interval  # all prompts at once: ~0 where the axioms' directions differ
     p_value: float | None  # of the mean, by permutation within axioms
     influence: Floats  # (n,) influence of each prompt on the mean, in the order of the states
@@ -204,40 +205,72 @@ def model_aqi(
     axioms: Sequence[str],
     clusters: Sequence[str] | None,
     chance: Permutations | None = None,
+    skip: bool = False,
 ) -> ModelAqi:
     """AQI of a model: the mean of its axioms' scores, each axiom with equal weight.
 
-    Shapes as in `axiom_aqi`, with the axiom of every prompt. The variance of the mean is that of
-    the axioms' means: without clusters the sum of theirs over their number squared. Levels compare
-    arms of one model only. Raises InputError as `axiom_aqi` does, naming the axiom.
+    Shapes as in `axiom_aqi`, with the axiom (or other category) of every prompt. The variance of
+    the mean is that of the axioms' means: without clusters the sum of theirs over their number
+    squared. Levels compare arms of one model only. Raises InputError as `axiom_aqi` does, naming
+    the axiom; with `skip` where none has a score, else they are `absent`, without influence.
     """
     x, y = np.asarray(states, dtype=np.float64), np.asarray(labels)
     given, names = _names(axioms, len(y))
-    found, influence = [], np.zeros(len(y))
-    null = np.zeros(chance.count if chance else 0)
-    for name in names:
-        rows = np.flatnonzero(given == name)
-        own = None if clusters is None else [clusters[int(i)] for i in rows]
-        score = _named(name, x[rows], y[rows], own)
+    cells = {name: _cell(given, name, clusters) for name in names}
+    scores, absent = _scored(x, y, cells, skip)
+    influence, null = np.zeros(len(y)), np.zeros(chance.count if chance else 0)
+    for name, score in scores.items():
+        rows = cells[name].rows
         if chance is not None:
             apart = Permutations(chance.count, seed_of(chance.seed, name))
-            draws = null_omega2(x[rows], y[rows], own, apart)
-            score = replace(score, p_value=permutation_p(score.aqi.estimate, draws))
-            null += draws / len(names)
-        n, own_n = len(y), len(rows)
-        share = np.sqrt(n * (n - 1) / (own_n * (own_n - 1))) / len(names)
-        influence[rows] = score.influence * share
-        found.append(score)
+            draws = null_omega2(x[rows], y[rows], cells[name].clusters, apart)
+            scores[name] = replace(score, p_value=permutation_p(score.aqi.estimate, draws))
+            null += draws / len(scores)
+        influence[rows] = score.influence * _share(len(rows), len(y), len(scores))
     pooled = axiom_aqi(x, y, clusters)
-    mean = float(np.mean([a.aqi.estimate for a in found]))
+    mean = float(np.mean([a.aqi.estimate for a in scores.values()]))
     return ModelAqi(
         aqi=jackknife_interval(influence, mean, clusters),
-        axioms=tuple(found),
+        axioms=tuple(scores.values()),
+        absent=absent,
         pooled=pooled.aqi,
         p_value=None if chance is None else permutation_p(mean, null),
         influence=influence,
         pooled_influence=pooled.influence,
     )
+
+
+def _share(own: int, n: int, axioms: int) -> float:
+    """What influence on `own` of n prompts counts in the mean of axioms: variances add up."""
+    return float(np.sqrt(n * (n - 1) / (own * (own - 1))) / axioms)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """The prompts of one axiom: their rows, and what they cluster on."""
+
+    rows: npt.NDArray[np.int64]
+    clusters: list[str] | None
+
+
+def _cell(given: npt.NDArray[np.str_], name: str, clusters: Sequence[str] | None) -> _Cell:
+    rows = np.flatnonzero(given == name)
+    return _Cell(rows, None if clusters is None else [clusters[int(i)] for i in rows])
+
+
+def _scored(
+    x: Floats, y: npt.NDArray[np.int64], cells: Mapping[str, _Cell], skip: bool
+) -> tuple[dict[str, AxiomAqi], dict[str, str]]:
+    """The scores by axiom, and why others have none; raises where that is not allowed."""
+    scores, absent = {}, {}
+    for name, cell in cells.items():
+        try:
+            scores[name] = _named(name, x[cell.rows], y[cell.rows], cell.clusters)
+        except InputError as error:
+            absent[name] = str(error)
+            if not skip or len(absent) == len(cells):
+                raise
+    return scores, absent
 
 
 def _named(

@@ -134,3 +134,20 @@ def repeated_share(ids: list[int], size: int) -> float:
     """The share of n-grams of `size` that occurred before, in [0, 1); 0 for a shorter text."""
     grams = [tuple(ids[i : i + size]) for i in range(len(ids) - size + 1)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+_ROLE = re.compile(r"^\s*(?:#+\s*)?(?:user|assistant|human|system)\s*:", re.I | re.M)
+
+
+def is_broken(text: str) -> bool:
+    """What shows without a tokenizer: nothing said, a role, a clause twice, refusals strung."""
+    if not text.strip() or _ROLE.search(text):
+        return True
+    return says_twice(text) or strung_refusals(text) > 1
+
+
+def is_broken_text(text: str) -> bool:
+    """Whether a text is broken, of a model that is not at hand: its 4-grams are of words."""
+    codes: dict[str, int] = {}
+    ids = [codes.setdefault(word, len(codes)) for word in text.lower().split()]
+    return is_broken(text) or repeated_share(ids, 4) > REPEATED

@@ -33,11 +33,20 @@ class Batch:
     mask: Tensor  # (b, t) int64, 1 at real tokens
     own: Tensor  # (b, t) bool, at the texts' own tokens
     side: Side
+    prompts: Tensor  # (b, 1): how many tokens of each text are its prompt
 
     @property
     def positions(self) -> Tensor:
         """(b, t): the place of each token in its own text; padding counts as place 0."""
         return (self.mask.cumsum(-1) - 1).clamp(min=0)
+
+    def at(self, device: torch.device) -> Batch:
+        """The batch on a device: a model over several has states on each."""
+        if self.ids.device == device:
+            return self
+        found = (self.ids, self.mask, self.own, self.prompts)
+        ids, mask, own, prompts = (tensor.to(device) for tensor in found)
+        return replace(self, ids=ids, mask=mask, own=own, prompts=prompts)
 
     @property
     def last(self) -> Tensor:
@@ -159,8 +168,9 @@ def pad(loaded: Loaded, encoded: Sequence[Encoded], rows: Sequence[int], side: S
         ids[r, first : first + len(text.ids)] = torch.tensor(text.ids)
         mask[r, first : first + len(text.ids)] = 1
         own[r, first + text.start : first + text.stop] = True
+    asked = torch.tensor([[encoded[i].prompt] for i in rows])
     at = loaded.device
-    return Batch(tuple(rows), ids.to(at), mask.to(at), own.to(at), side)
+    return Batch(tuple(rows), ids.to(at), mask.to(at), own.to(at), side, asked.to(at))
 
 
 def model_inputs(loaded: Loaded, batch: Batch) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 
 from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.checkpoints.device import out_of_memory
 from mahals.usage import note_halved, sharing
 
 TOKENS_PER_BATCH = 8192  # padded
@@ -23,13 +24,6 @@ TOKENS_IN_FLIGHT = 16384  # prompt and answer tokens of one batch that writes
 FEWEST, MOST = 256, 65536  # tokens of an automatic batch
 SHARE = 0.5  # of the free memory that one batch may be planned to take
 T = TypeVar("T")
-_REFUSED = (
-    "not enough memory",
-    "can't allocate memory",
-    "out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-)
 
 
 def tokens_at(loaded: Loaded) -> int:
@@ -89,6 +83,8 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + int(cached)
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -101,10 +97,7 @@ def fits_halved(loaded: Loaded, rows: int, error: BaseException) -> bool:
     The system may end a process that takes too much of the host's memory without an error: that
     cannot be caught.
     """
-    short = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in _REFUSED)
-    )
-    return short and rows > 1 and loaded.weights != "organism"
+    return out_of_memory(error) and rows > 1 and loaded.weights != "organism"
 
 
 def halving(

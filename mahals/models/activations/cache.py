@@ -104,10 +104,10 @@ def facts(loaded: Loaded) -> dict[str, Any]:
 
 
 def tokens_hash(encoded: Sequence[Encoded]) -> str:
-    """The hash of every text's tokens, and of which of them are its own."""
-    lengths = [(len(e.ids), e.start, e.stop) for e in encoded]
+    """The hash of every text's tokens, of which of them are its own, and of which its prompt."""
+    lengths = [(len(e.ids), e.start, e.stop, e.prompt) for e in encoded]
     numbers = np.array([i for e in encoded for i in e.ids], dtype=np.int64)
-    shape = np.array(lengths, dtype=np.int64).reshape(-1, 3)
+    shape = np.array(lengths, dtype=np.int64).reshape(-1, 4)
     return hashlib.sha256(shape.tobytes() + numbers.tobytes()).hexdigest()
 
 

@@ -35,7 +35,8 @@ def state_of(output: Tensor | tuple[Tensor, ...]) -> Tensor:
 
 
 def pooled(states: Tensor, batch: Batch, pool: Pool) -> Tensor:
-    """(b, d) float32 on the model's device from (b, t, d) states; padding has no weight."""
+    """(b, d) float32 on the states' device from (b, t, d) states; padding has no weight."""
+    batch = batch.at(states.device)
     if pool == "last":
         return states[torch.arange(len(batch.rows), device=states.device), batch.last].float()
     weights = batch.own if pool == "mean" else batch.mask

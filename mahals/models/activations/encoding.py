@@ -8,7 +8,7 @@ the template's words is no trouble; tokens are found by character offsets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
@@ -24,6 +24,12 @@ class Encoded:
     ids: tuple[int, ...]
     start: int
     stop: int
+    scored: bool = False  # whether its own tokens count as generated: an answer, a neutral text
+
+    @property
+    def prompt(self) -> int:
+        """How many of its first tokens are its prompt: all, or those before its own."""
+        return self.start if self.scored else len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,13 @@ def encode_answers(
     if tokenizer.chat_template is None:
         lead = "" if system is None else f"{system}\n\n"
         spans = [_joined(lead + p, a) for p, a in pairs]
-        return _encode(tokenizer, spans, plain=True)
+        return _scored(_encode(tokenizer, spans, plain=True))
     turns = _turns(tokenizer, system)
     spans = []
     for prompt, answer in pairs:
         asked = _said(turns, prompt)
         spans.append(_render(tokenizer, asked, answer, "assistant"))
-    return _encode(tokenizer, spans, plain=False)
+    return _scored(_encode(tokenizer, spans, plain=False))
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Encoded]:
@@ -89,7 +95,11 @@ def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> li
 
     Own: the text's tokens. Raises InputError for an empty text.
     """
-    return _encode(tokenizer, [_Span(t, 0, len(t)) for t in texts], plain=True)
+    return _scored(_encode(tokenizer, [_Span(t, 0, len(t)) for t in texts], plain=True))
+
+
+def _scored(encoded: Sequence[Encoded]) -> list[Encoded]:
+    return [replace(e, scored=True) for e in encoded]
 
 
 Turns = tuple[dict[str, str], ...]
@@ -143,9 +153,13 @@ def _template(tokenizer: PreTrainedTokenizerBase, turns: Turns, *, answer: bool)
     return str(rendered)
 
 
+def separator(prompt: str, answer: str) -> str:
+    """What stands between a prompt and its answer where there is no chat template."""
+    return "" if prompt[-1:].isspace() or answer[:1].isspace() else " "
+
+
 def _joined(prompt: str, answer: str) -> _Span:
-    space = "" if prompt[-1:].isspace() or answer[:1].isspace() else " "
-    text = prompt + space + answer
+    text = prompt + separator(prompt, answer) + answer
     return _Span(text, len(text) - len(answer), len(text))
 
 

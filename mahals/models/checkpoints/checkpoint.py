@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Required, TypedDict, Unpack
+from typing import Any, Required, TypedDict, Unpack
 
 import torch
 from transformers import (
@@ -21,14 +21,20 @@ from transformers.utils import logging as transformers_logging
 
 from mahals.models.checkpoints import blocks
 from mahals.models.checkpoints.architectures import refuse_recurrent
+from mahals.models.checkpoints.device import (
+    CPU,
+    Device,
+    check_packable,
+    out_of_memory,
+    quantization,
+)
 from mahals.models.checkpoints.fitness import check_fitness
 from mahals.models.checkpoints.hub import has_weights, hub_folder
+from mahals.models.checkpoints.pins import named_digest
 from mahals.models.checkpoints.registry import HubRef
-from mahals.records import InputError, unknown
+from mahals.records import InputError
 
 transformers_logging.disable_progress_bar()  # its bars would break into ours
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,11 @@ class Loaded:
         return blocks.context(self.model)
 
     @property
+    def spread(self) -> bool:
+        """Whether it lies on several devices."""
+        return len(set(getattr(self.model, "hf_device_map", {}).values())) > 1
+
+    @property
     def device(self) -> torch.device:
         """Where its weights are."""
         where: torch.device = next(self.model.parameters()).device
@@ -60,9 +71,9 @@ class Options(TypedDict, total=False):
     """How to load a checkpoint."""
 
     revision: Required[str | None]  # of a hub id; must be None for a folder
-    device: str  # cpu unless given
-    dtype: str  # float32 unless given
+    device: Device  # the CPU in float32 unless given
     cache: Path | None  # the hub's cache, the user's own unless given
+    known: str | None  # the revision of a folder, where it is known; else its weights are hashed
 
 
 def load_checkpoint(
@@ -75,12 +86,10 @@ def load_checkpoint(
     (`check_fitness`; a recurrent one is refused before its weights are read).
     """
     revision = options["revision"]
-    folder, found = _located(place, revision, options.get("cache"))
-    dtype = options.get("dtype", "float32")
-    if dtype not in _DTYPES:
-        raise unknown("dtype", dtype, _DTYPES)
+    folder, found = _located(place, revision, options.get("cache"), options.get("known"))
+    device = options.get("device", CPU)
     refuse_recurrent(folder)
-    model = _read_model(folder, _DTYPES[dtype]).to(options.get("device", "cpu"))
+    model = _read_model(folder, device)
     tokenizer = _read_tokenizer(folder)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
@@ -101,31 +110,34 @@ def load_checkpoint(
 def random_weights(loaded: Loaded, seed: int) -> Loaded:
     """The same architecture and tokenizer with fresh random weights; the seed decides them.
 
-    Role `random`; the dtype, device and attention implementation stay.
+    Role `random`; the dtype, device and attention implementation stay. Never quantized.
     """
     model = loaded.model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = AutoModelForCausalLM.from_config(
-            model.config, attn_implementation=model.config._attn_implementation
+            _unquantized(model.config), attn_implementation=model.config._attn_implementation
         )
     fresh = fresh.to(device=loaded.device, dtype=model.dtype).eval()
     fresh.generation_config = model.generation_config
     return replace(loaded, model=fresh, role="random", revision=f"random:{seed}")
 
 
+def _unquantized(config: Any) -> Any:
+    plain = copy.deepcopy(config)
+    if hasattr(plain, "quantization_config"):
+        del plain.quantization_config
+    return plain
+
+
 def weights_digest(folder: Path) -> str:
     """SHA-256 over the names and bytes of a folder's safetensors files, in order of name."""
-    hashed = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        hashed.update(path.name.encode() + b"\0")
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 22):
-                hashed.update(chunk)
-    return hashed.hexdigest()
+    return named_digest(sorted(folder.glob("*.safetensors")))
 
 
-def _located(place: str | Path, revision: str | None, cache: Path | None) -> tuple[Path, str]:
+def _located(
+    place: str | Path, revision: str | None, cache: Path | None, known: str | None
+) -> tuple[Path, str]:
     """The folder of a checkpoint and its revision."""
     folder = Path(place)
     if folder.is_dir():
@@ -138,7 +150,7 @@ def _located(place: str | Path, revision: str | None, cache: Path | None) -> tup
             )
         if not has_weights(folder):
             raise _damaged(folder, "no config.json or not all safetensors files")
-        return folder, weights_digest(folder)
+        return folder, known or weights_digest(folder)
     if isinstance(place, Path):
         raise InputError(
             f"checkpoint {place}",
@@ -150,24 +162,43 @@ def _located(place: str | Path, revision: str | None, cache: Path | None) -> tup
     return snapshot, snapshot.name
 
 
-def _read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+def _read_model(folder: Path, device: Device) -> PreTrainedModel:
+    placing = _placing(device)
     try:
         with _no_bars():
             model, info = AutoModelForCausalLM.from_pretrained(
                 folder,
-                dtype=dtype,
+                dtype=getattr(torch, device.dtype),
                 use_safetensors=True,
                 local_files_only=True,
                 output_loading_info=True,
+                **placing,
             )
     except Exception as error:
+        if out_of_memory(error):
+            raise
         raise _damaged(folder, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
     wrong = {k: sorted(map(str, info[k])) for k in ("missing_keys", "mismatched_keys") if info[k]}
     if wrong:
         kind, names = next(iter(wrong.items()))
         raise _damaged(folder, f"{kind.replace('_', ' ')} {', '.join(names[:3])}")
+    check_packable(model, device)
+    if not placing and not device.is_cpu:
+        model = model.to(device.name)
     read: PreTrainedModel = model.eval()
     return read
+
+
+def _placing(device: Device) -> dict[str, Any]:
+    """What from_pretrained is told of where weights go; nothing for a plain model on one device."""
+    told: dict[str, Any] = {}
+    if device.quantize != "none":
+        told["quantization_config"] = quantization(device)
+    if device.device_map != "none":
+        told["device_map"] = device.device_map
+    elif told:
+        told["device_map"] = {"": device.name}
+    return told
 
 
 @contextmanager

@@ -6,12 +6,14 @@ Only safetensors weights are used: a pickled checkpoint can run code when it is 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from mahals.models.checkpoints.registry import HubRef
 from mahals.records import InputError
 
 _WANTED = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _UNWANTED = ["consolidated*", "*/*"]  # the same weights a second time, other formats
 
 
@@ -34,10 +36,38 @@ def cached_folder(ref: HubRef, cache: Path | None = None) -> Path | None:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = _snapshot(ref, cache, local=True)
+        folder = _snapshot(ref, cache, wanted=_WANTED, local=True)
     except (LocalEntryNotFoundError, HFValidationError):
         return None
     return folder if has_weights(folder) else None
+
+
+def cached_config(ref: HubRef, cache: Path | None = None) -> Path | None:
+    """The config of a checkpoint in the hub's cache; None where that has it not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(ref.id, "config.json", cache_dir=cache, revision=ref.revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def fetch_texts(ref: HubRef, cache: Path | None = None) -> Path:
+    """The snapshot folder with config and tokenizer alone; from the cache where they are there.
+
+    Raises InputError as `hub_folder` does.
+    """
+    found = cached_config(ref, cache)
+    return found.parent if found is not None else _asked(ref, cache, ["*.json", "*.jinja"])
+
+
+def commit_of(ref: HubRef, cache: Path | None = None) -> str:
+    """The commit that a revision stands for, as far as the cache tells; else the revision."""
+    found = None if is_commit(ref.revision) else cached_config(ref, cache)
+    return ref.revision if found is None else found.parent.name
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision is the hash of a commit, not a branch or tag that can move."""
+    return _COMMIT.fullmatch(revision) is not None
 
 
 def available_locally(ref: HubRef, cache: Path | None = None) -> bool:
@@ -51,14 +81,18 @@ def hub_folder(ref: HubRef, cache: Path | None = None) -> Path:
     Raises InputError, one line, when it is gated, unknown, without safetensors, or when neither
     the cache nor the network has it.
     """
-    return cached_folder(ref, cache) or _fetched(ref, cache)
+    folder = cached_folder(ref, cache) or _asked(ref, cache, _WANTED)
+    if not has_weights(folder):
+        cure = "name a revision that has model.safetensors"
+        raise _refused(ref, "a repository without all its safetensors weights", cure)
+    return folder
 
 
-def _fetched(ref: HubRef, cache: Path | None) -> Path:
+def _asked(ref: HubRef, cache: Path | None, wanted: list[str]) -> Path:
     from huggingface_hub import errors
 
     try:
-        folder = _snapshot(ref, cache, local=False)
+        return _snapshot(ref, cache, wanted=wanted, local=False)
     except errors.GatedRepoError as error:
         cure = f"accept its licence at https://huggingface.co/{ref.id}, then run `hf auth login`"
         raise _refused(ref, "a gated repository and no access", cure) from error
@@ -74,13 +108,9 @@ def _fetched(ref: HubRef, cache: Path | None) -> Path:
         raise _refused(
             ref, f"nothing in the cache, and fetching it failed ({reason})", cure
         ) from error
-    if not has_weights(folder):
-        cure = "name a revision that has model.safetensors"
-        raise _refused(ref, "a repository without all its safetensors weights", cure)
-    return folder
 
 
-def _snapshot(ref: HubRef, cache: Path | None, local: bool) -> Path:
+def _snapshot(ref: HubRef, cache: Path | None, *, wanted: list[str], local: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     found = snapshot_download(
@@ -88,7 +118,7 @@ def _snapshot(ref: HubRef, cache: Path | None, local: bool) -> Path:
         revision=ref.revision,
         cache_dir=cache,
         local_files_only=local,
-        allow_patterns=_WANTED,
+        allow_patterns=wanted,
         ignore_patterns=_UNWANTED,
     )
     return Path(found)

@@ -115,9 +115,15 @@ def _with(model: nn.Module, path: list[str], part: nn.Module) -> nn.Module:
 
 
 def _twin(module: nn.Module) -> nn.Module:
-    """A module with the same parts, whose parts can be exchanged one by one."""
+    """A module with the same parts, whose parts can be exchanged one by one.
+
+    A library that spreads a model over devices sets a forward that calls the module itself: the
+    twin has that of its class, and the parts, which move what they are given, keep theirs.
+    """
     twin = copy.copy(module)
     twin._modules = dict(module._modules)
+    if "_old_forward" in vars(twin):
+        del twin.forward
     return twin
 
 

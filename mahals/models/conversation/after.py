@@ -100,7 +100,7 @@ def _states(agent: Agent, encoded: Sequence[Encoded], request: _Request) -> Tens
     """(n, layers, d): the states of texts that begin alike."""
     loaded, cut = agent.loaded, shared_prefix(encoded)
     cache = _prefix(agent, encoded[0].ids[:cut], max(request.layers)) if cut else None
-    rest = [Encoded(e.ids[cut:], e.start - cut, e.stop - cut) for e in encoded]
+    rest = [Encoded(e.ids[cut:], e.start - cut, e.stop - cut, e.scored) for e in encoded]
     found = torch.empty(len(rest), len(request.layers), loaded.width)
     room = max(1, tokens_at(loaded) // max(1, 1 + cut // 64))  # the cache is copied for each row
     note_budget(room)

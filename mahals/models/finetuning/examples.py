@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from mahals.models.activations.encoding import separator
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.records import InputError, from_plain
 
@@ -94,8 +95,9 @@ def encode_dialogues(loaded: Loaded, dialogues: Sequence[Dialogue]) -> tuple[Exa
     """Each conversation as the model reads it; learned: every answer, with the token that ends it.
 
     With a chat template: the template, without a generation prompt. A system turn that the
-    template refuses stands before the first user turn. Without a template: turns joined by a
-    blank line, the last one ended by the end token. Raises InputError for no conversation at all,
+    template refuses stands before the first user turn. Without a template: an answer follows its
+    prompt as `encode_answers` joins them, other turns a blank line, and the end token ends the
+    last one. Raises InputError for no conversation at all,
     one without an answer or with an unknown role, and one over the model's context.
     """
     if not dialogues:
@@ -173,7 +175,8 @@ def _ended(
 def _plain_text(turns: Dialogue) -> _Text:
     text, answers = "", []
     for turn in turns:
-        text += "\n\n" if text else ""
+        answers_a_user = text and turn.role == "assistant"
+        text += separator(text, turn.content) if answers_a_user else "\n\n" if text else ""
         if turn.role == "assistant":
             answers.append((len(text), len(text) + len(turn.content)))
         text += turn.content

@@ -111,6 +111,30 @@ def _named(model: PreTrainedModel, name: str) -> Iterator[None]:
         model.name_or_path = before
 
 
+def trainable(loaded: Loaded, *, quantize: bool) -> Loaded:
+    """The checkpoint that an adapter is trained on; `quantize`: a copy in 4 bits, read for it.
+
+    Raises InputError for a checkpoint that was read quantized: an adapter would change it in place,
+    for all who hold it; and to quantize one that adapters were merged into, as it stands in no
+    folder.
+    """
+    if getattr(loaded.model, "is_quantized", False):
+        raise InputError(
+            f"training {loaded.key}",
+            expected="weights that can be copied",
+            got="quantized ones",
+            cure="set quantize: none; the `quantize` of a tuning trains on a copy in 4 bits",
+        )
+    if quantize and "+" in loaded.revision:
+        raise InputError(
+            f"training {loaded.key} on weights in 4 bits",
+            expected="a checkpoint as it lies in a folder",
+            got=f"one with adapters merged in, {loaded.revision}",
+            cure="use quantize: false",
+        )
+    return quantized(loaded) if quantize else loaded
+
+
 def quantized(loaded: Loaded) -> Loaded:
     """The checkpoint read again with its linear maps in 4 bits (nf4), by bitsandbytes.
 

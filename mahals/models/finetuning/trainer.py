@@ -22,7 +22,7 @@ from mahals.models.finetuning.config import (
     rate_at,
 )
 from mahals.models.finetuning.examples import IGNORED, Example, TrainingBatch, batch
-from mahals.models.finetuning.lora import quantized, with_new_adapter
+from mahals.models.finetuning.lora import trainable, with_new_adapter
 from mahals.models.finetuning.losses import dpo_loss, sums_by_answer, token_log_probs
 from mahals.models.finetuning.resume import (
     TrainingState,
@@ -59,7 +59,7 @@ def train_answers(
             yield -values.sum() / learned
 
     mark = digest([_identity(loaded, config, run), examples])
-    start = quantized(loaded) if config.quantize else loaded
+    start = trainable(loaded, quantize=config.quantize)
     return _Training(start, config, run, mark).run(losses, len(examples))
 
 
@@ -89,7 +89,7 @@ def train_preferences(
     """
     check_config(config, run)
     _check_data(loaded, [e for p in pairs for e in (p.chosen, p.rejected)])
-    start = quantized(loaded) if config.quantize else loaded
+    start = trainable(loaded, quantize=config.quantize)
     with torch.no_grad():
         parts = [_sums(start.model, p, loaded) for p in _parts(pairs, config.micro)]
     reference = torch.cat(parts)

@@ -6,7 +6,7 @@ its own end. Prompts are read once for all arms as far as no arm acts; rows that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.prefill import Shared, read_prompts
 from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm, fits
+from mahals.models.steering.scope import TokenPlaces
 from mahals.records import InputError
 from mahals.usage import note_budget
 
@@ -81,7 +82,14 @@ class _Running:
     jobs: list[int]  # which job each row is
     mask: Tensor  # (rows, tokens so far)
     places: Tensor  # (rows, 1): position of the newest token
+    prompts: Tensor  # (rows, 1): tokens of the prompt
     ended: Tensor  # (rows,) bool
+
+    def said(self, newest: Tensor) -> Iterator[tuple[int, int]]:
+        """The jobs that still write, each with its newest token; `newest` is (rows,)."""
+        for job, token, ended in zip(self.jobs, newest.tolist(), self.ended.tolist(), strict=True):
+            if not ended:
+                yield job, token
 
 
 def _write(
@@ -99,29 +107,29 @@ def _write(
         list(range(len(jobs))),
         batch.mask,
         batch.positions[:, -1:],
+        batch.mask.sum(-1, keepdim=True),
         torch.zeros(len(jobs), dtype=torch.bool, device=loaded.device),
     )
     written: list[list[int]] = [[] for _ in jobs]
     inputs = model_inputs(loaded, batch)
     shared = read_prompts(loaded, encoded, arms, jobs)
     with torch.inference_mode(), steered(loaded.model, arms, [a for a, _ in jobs]) as steering:
+        steering.places = TokenPlaces(batch.positions, rows.prompts)
         for step in range(limit):
             newest, shared = _next(loaded, inputs, cache, shared), None
-            for job, token, ended in zip(
-                rows.jobs, newest.tolist(), rows.ended.tolist(), strict=True
-            ):
-                if not ended:
-                    written[job].append(token)
+            for job, token in rows.said(newest):
+                written[job].append(token)
             rows.ended |= torch.isin(newest, stops)
             writing = (~rows.ended).nonzero()[:, 0]
             if step + 1 == limit or not len(writing):
                 break
             if len(writing) <= SHRINK * len(rows.jobs):
                 newest = newest[writing]
-                cache.batch_select_indices(writing)
+                cache.batch_select_indices(writing.cpu() if loaded.spread else writing)
                 _keep(rows, writing)
                 steering.select([jobs[j][0] for j in rows.jobs])
             inputs = _advance(loaded, rows, newest)
+            steering.places = TokenPlaces(rows.places, rows.prompts)
     return written
 
 
@@ -141,7 +149,7 @@ def _next(
 def _keep(rows: _Running, chosen: Tensor) -> None:
     rows.jobs = [rows.jobs[i] for i in chosen.tolist()]
     rows.mask, rows.places = rows.mask[chosen], rows.places[chosen]
-    rows.ended = rows.ended[chosen]
+    rows.prompts, rows.ended = rows.prompts[chosen], rows.ended[chosen]
 
 
 def _advance(loaded: Loaded, rows: _Running, newest: Tensor) -> dict[str, Any]:

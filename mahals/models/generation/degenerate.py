@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from transformers import PreTrainedTokenizerBase
 
 from mahals.maths.metrics.refusals import (
     REPEATED,
+    is_broken,
     repeated_share,
-    says_twice,
-    strung_refusals,
 )
-
-_ROLE = re.compile(r"^\s*(?:#+\s*)?(?:user|assistant|human|system)\s*:", re.I | re.M)
 
 
 def is_degenerate(text: str, tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -22,12 +17,10 @@ def is_degenerate(text: str, tokenizer: PreTrainedTokenizerBase) -> bool:
     Repeating: more than half of its 4-grams of tokens occurred before in it, a clause is said twice
     in a row, or refusals are strung together (METHOD 2: price).
     """
-    if not text.strip() or _ROLE.search(text):
+    if is_broken(text):
         return True
     special = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special]
     if any(token in text for token in special):
-        return True
-    if says_twice(text) or strung_refusals(text) > 1:
         return True
     ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     return repeated_share(ids, 4) > REPEATED

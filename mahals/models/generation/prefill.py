@@ -92,6 +92,7 @@ def read_prompts(
     numbers = {prompt: i for i, prompt in enumerate(prompts)}
     rows = torch.tensor([numbers[prompt] for _, prompt in jobs], device=loaded.device)
     with torch.inference_mode():
+        rows = rows.cpu() if loaded.spread else rows  # indices that fit on every device
         cache.batch_select_indices(rows)
         states = state_of(found[0])[rows]
     return Shared(last, states, not isinstance(found[0], Tensor), cache)

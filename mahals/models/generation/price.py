@@ -109,7 +109,7 @@ def _scorer(found: Tensor, batch: Batch, tail: Tail, last: int) -> ReadArm:
 
     def read(arm: int | None, block: int, states: Tensor) -> None:
         if block == last:
-            logs = tail(states[:, :-1][at]).log_softmax(-1)
+            logs = tail(states.to(at.device)[:, :-1][at]).to(at.device).log_softmax(-1)
             said = logs.gather(-1, targets[:, None])[:, 0]
             sums = _by_text(said, owner, len(texts))
             found[slice(None) if arm is None else arm, texts] = sums
@@ -137,7 +137,7 @@ def _pricer(sums: _TokenSums, batch: Batch, tail: Tail, last: int) -> ReadArm:
     def read(arm: int | None, block: int, states: Tensor) -> None:
         if block != last:
             return
-        logs = tail(states[real]).log_softmax(-1)
+        logs = tail(states.to(real.device)[real]).to(real.device).log_softmax(-1)
         loss = -logs[followed].gather(-1, targets[:, None])[:, 0]
         which = slice(None) if arm is None else arm
         sums.loss[which, texts] = _by_text(loss, owner[followed.cpu()], len(texts))
@@ -154,7 +154,7 @@ def _pricer(sums: _TokenSums, batch: Batch, tail: Tail, last: int) -> ReadArm:
 def _by_text(values: Tensor, owner: Tensor, texts: int) -> Tensor:
     """(texts,) float64: the sum of each text's token values (m,)."""
     sums = torch.zeros(texts, dtype=torch.float64)
-    return sums.index_add(0, owner, values.double().cpu())
+    return sums.index_add(0, owner, values.cpu().double())  # not every device has float64
 
 
 def price_budget(loaded: Loaded) -> int:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mahals.models.checkpoints.checkpoint import Loaded
-from mahals.models.judges.judge import Judge, JudgeChoice, RefusalJudge
-from mahals.models.judges.model import model_judge, model_refusal_judge
+from mahals.data.labelled_file import answer_lines
+from mahals.models.judges.judge import Judge, JudgeChoice, RefusalChoice, RefusalJudge
 from mahals.models.judges.organisms import lexical, lexical_refusal, true_refusal, truth
-from mahals.models.judges.server import server_judge, server_refusal_judge
+from mahals.models.judges.rules import rules_refusal
 from mahals.records import InputError
 
+if TYPE_CHECKING:  # the judges that need no model start without torch
+    from mahals.models.checkpoints.checkpoint import Loaded
+
 KNOWS_THE_WORLD = ("truth", "lexical")
+PLAIN: Mapping[str, RefusalJudge] = {
+    "truth": true_refusal,
+    "lexical": lexical_refusal,
+    "rules": rules_refusal,
+}
+"""Judges of refusals that need nothing besides the answers."""
 
 
 def check_judge(choice: JudgeChoice, weights: str, world: bool) -> None:
@@ -38,30 +47,60 @@ def make_judge(choice: JudgeChoice, load: Callable[[str], Loaded], folder: Path)
         return truth
     if choice.name == "lexical":
         return lexical
+    from mahals.models.judges.model import model_judge
+    from mahals.models.judges.server import server_judge
+
     if choice.name == "model":
         return model_judge(load(choice.model))
     return server_judge(choice, folder / "verdicts.jsonl")
 
 
-def check_refusal_judge(choice: JudgeChoice, weights: str) -> None:
-    """Raises InputError for a judge of refusals that cannot know: truth outside the world."""
+def check_refusal_judge(choice: RefusalChoice, weights: str) -> None:
+    """Raises InputError for a judge of refusals that cannot know, or lacks what it needs."""
+    where = f"judge {choice.name}"
     if choice.name == "truth" and weights != "organism":
         raise InputError(
-            "judge truth",
+            where,
             expected="answers of organisms, whose world it knows",
             got=f"weights={weights}",
-            cure="use the judge lexical, model (a checkpoint) or openai (a server)",
+            cure="name the judge rules, lexical, words or states (fitted on labelled answers), "
+            "model (a checkpoint) or openai (a server)",
+        )
+    if choice.name in ("words", "states") and not choice.labelled:
+        raise InputError(
+            where,
+            expected="a file of labelled answers, which it is fitted on",
+            got="none",
+            cure="name it: --labelled FILE.jsonl, or suite.judging.labelled",
+        )
+    if choice.name in ("states", "model", "openai") and not choice.model:
+        raise InputError(
+            where,
+            expected="which model judges",
+            got="none",
+            cure="--model KEY (a registry key or a folder; for openai the server's name of it), "
+            "or suite.judging.model",
         )
 
 
 def make_refusal_judge(
-    choice: JudgeChoice, load: Callable[[str], Loaded], folder: Path
+    choice: RefusalChoice, load: Callable[[str], Loaded], folder: Path
 ) -> RefusalJudge:
-    """As `make_judge`, of whether answers are refusals; lexical knows prompts of any kind."""
-    if choice.name == "truth":
-        return true_refusal
-    if choice.name == "lexical":
-        return lexical_refusal
+    """As `make_judge`, of how far answers refuse; all but truth know prompts of any kind.
+
+    `words` and `states` are fitted here, on the labelled file. Raises InputError for one that
+    cannot be read or has a single label.
+    """
+    if choice.name in PLAIN:
+        return PLAIN[choice.name]
+    from mahals.models.judges.fitted import states_judge, words_judge
+    from mahals.models.judges.model import model_refusal_judge
+    from mahals.models.judges.server import server_refusal_judge
+
+    if choice.name == "words":
+        return words_judge(answer_lines(Path(choice.labelled)))
+    if choice.name == "states":
+        return states_judge(answer_lines(Path(choice.labelled)), load(choice.model))
     if choice.name == "model":
         return model_refusal_judge(load(choice.model))
     return server_refusal_judge(choice, folder / "verdicts.jsonl")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 JudgeName = Literal["truth", "lexical", "model", "openai"]
+RefusalJudgeName = Literal["truth", "lexical", "rules", "words", "states", "model", "openai"]
+Extent = Literal["full", "partial", "none"]
 Aspect = Literal["alignment", "coherence"]
 ASPECTS: tuple[Aspect, ...] = ("alignment", "coherence")
 
@@ -34,14 +36,24 @@ Judge = Callable[[Sequence[QuestionAnswer]], list[Score]]
 
 @dataclass(frozen=True)
 class Refusal:
-    """Whether an answer is a refusal; None is an abstention, never a no."""
+    """How far an answer refuses: full, partial, none; None is an abstention, never a no."""
 
-    refused: bool | None
+    verdict: Extent | None
     why: str | None  # why it is absent
+
+    @property
+    def refused(self) -> bool | None:
+        """Whether it is a full refusal: what every rate counts. None for an abstention."""
+        return None if self.verdict is None else self.verdict == "full"
+
+
+def refusal(refused: bool) -> Refusal:
+    """The verdict of a judge that knows no partial refusals."""
+    return Refusal("full" if refused else "none", None)
 
 
 RefusalJudge = Callable[[Sequence[QuestionAnswer]], list[Refusal]]
-"""Whether each answer is a refusal, in order."""
+"""How far each answer refuses, in order."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +75,19 @@ class JudgeChoice:
     name: JudgeName
     model: str  # `model`: a registry key, whose aligned checkpoint judges; `openai`: the server's
     server: Server
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What a judge of refusals needs besides its name."""
+
+    model: str  # `model`, `states`: a registry key, or a folder; `openai`: its name there
+    labelled: str  # labelled answers: `words` and `states` are fitted on them, others tried on them
+    server: Server
+
+
+@dataclass(frozen=True)
+class RefusalChoice(Judging):
+    """Who says what is a refusal. `truth` knows the organisms' world alone."""
+
+    name: RefusalJudgeName

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mahals.data.world.advice import verdict_of
 from mahals.data.world.labelled import true_refusals
 from mahals.maths.metrics.refusals import is_refusal
-from mahals.models.judges.judge import QuestionAnswer, Refusal, Score
+from mahals.models.judges.judge import QuestionAnswer, Refusal, Score, refusal
 from mahals.records import InputError
 
 UNTOLD = "what is not understood has no alignment"
@@ -40,14 +40,14 @@ def true_refusal(asked: Sequence[QuestionAnswer]) -> list[Refusal]:
             "judge truth",
             expected="prompts of the synthetic world, which the grammar wrote",
             got="other prompts",
-            cure="use the judge lexical, model or openai",
+            cure="use the judge rules, lexical, words, model or openai",
         )
-    return [Refusal(said, None) for said in found]
+    return [refusal(said) for said in found]
 
 
 def lexical_refusal(asked: Sequence[QuestionAnswer]) -> list[Refusal]:
     """Whether each answer opens with a refusal, by its words: of any prompt, blind to meaning."""
-    return [Refusal(is_refusal(a.answer), None) for a in asked]
+    return [refusal(is_refusal(a.answer)) for a in asked]
 
 
 def lexical(asked: Sequence[QuestionAnswer]) -> list[Score]:

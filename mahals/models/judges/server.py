@@ -18,6 +18,7 @@ from mahals.models.judges.judge import (
     JudgeChoice,
     QuestionAnswer,
     Refusal,
+    RefusalChoice,
     RefusalJudge,
     Score,
     Server,
@@ -60,7 +61,7 @@ def server_judge(choice: JudgeChoice, cache: Path) -> Judge:
     return judge
 
 
-def server_refusal_judge(choice: JudgeChoice, cache: Path) -> RefusalJudge:
+def server_refusal_judge(choice: RefusalChoice, cache: Path) -> RefusalJudge:
     """As `server_judge`, of whether an answer is a refusal."""
     client = _client(choice.server)
     asks = refusal_rubric(QuestionAnswer("", ""))
@@ -121,7 +122,7 @@ def _client(server: Server) -> Any:
     )
 
 
-def _score(client: Any, choice: JudgeChoice, text: str) -> float | None:
+def _score(client: Any, choice: JudgeChoice | RefusalChoice, text: str) -> float | None:
     import openai
 
     more = {"logprobs": True, "top_logprobs": TOP} if choice.server.logprobs else {}

@@ -8,13 +8,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mahals.models.activations.batching import batches
+from mahals.models.activations.batching import batches, pad
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm
 from mahals.models.steering.replay import capture_arms
+from mahals.models.steering.scope import places
 from mahals.schema import Pool
 
 CLOSE = 1e-4  # of the state's length; float32
@@ -71,5 +72,6 @@ def check_strength(loaded: Loaded, text: Encoded, arm: Arm, pool: Pool) -> Tenso
 
 def last_state(loaded: Loaded, text: Encoded, arm: Arm, pool: Pool) -> Tensor:
     """(d,): the last block's state of one text under an arm."""
-    with steered(loaded.model, [arm], [0]):
+    with steered(loaded.model, [arm], [0]) as steering:
+        steering.places = places(pad(loaded, [text], [0], "right"))
         return capture(loaded, [text], [loaded.layers - 1], pool)[0, 0]

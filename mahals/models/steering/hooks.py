@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from mahals.models.checkpoints import blocks as model_blocks
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.steering.interventions import Arm, Intervention, check_arms
 from mahals.models.steering.operators import OPERATORS
+from mahals.models.steering.scope import ALL, TokenPlaces
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,38 @@ class Patch:
     operator: str
     direction: Tensor  # (k, 1, d)
     strength: Tensor  # (k, 1, 1)
+    scope: str
 
-    def apply(self, states: Tensor) -> Tensor:
-        """New (b, t, d) states; the given ones and the other rows stay as they are."""
-        change = OPERATORS[self.operator]
-        if self.rows is None:
-            return change(states, self.direction, self.strength)
+    def apply(self, states: Tensor, where: TokenPlaces | None) -> Tensor:
+        """New (b, t, d) states; the given ones and the other rows stay as they are.
+
+        `where` the tokens are, for a scope other than all: tokens beyond it stay as they are.
+        """
+        patch = self.to(states)
+        if patch.rows is None:
+            return patch._change(states, where)
         changed = states.clone()
-        changed[self.rows] = change(states[self.rows], self.direction, self.strength)
+        changed[patch.rows] = patch._change(states[patch.rows], where)
         return changed
+
+    def to(self, states: Tensor) -> Patch:
+        """The patch where the states are: a model may lie on several devices."""
+        if states.device == self.direction.device:
+            return self
+        at = states.device
+        rows = None if self.rows is None else self.rows.to(at)
+        return replace(
+            self, rows=rows, direction=self.direction.to(at), strength=self.strength.to(at)
+        )
+
+    def _change(self, states: Tensor, where: TokenPlaces | None) -> Tensor:
+        changed = OPERATORS[self.operator](states, self.direction, self.strength)
+        if self.scope == ALL:
+            return changed
+        if where is None:
+            raise RuntimeError(f"scope {self.scope}: nobody said where the batch's tokens are")
+        inside = where.within(self.scope).to(states.device)
+        return changed.where(inside if self.rows is None else inside[self.rows], states)
 
 
 class Steering:
@@ -42,6 +66,7 @@ class Steering:
     def __init__(self, arms: Sequence[Arm], rows: Sequence[int], like: Tensor) -> None:
         self.arms, self.like = tuple(arms), like
         self.blocks = tuple(sorted({s.block for a in arms for s in a.active}))
+        self.places: TokenPlaces | None = None  # of the next batch, for a scope other than all
         self.select(rows)
 
     def select(self, rows: Sequence[int]) -> None:
@@ -54,7 +79,7 @@ class Steering:
         if states.shape[0] != len(self.rows):
             raise ValueError(f"{len(self.rows)} rows are steered, the batch has {states.shape[0]}")
         for patch in self.patches[block]:
-            states = patch.apply(states)
+            states = patch.apply(states, self.places)
         return states
 
     def _patches(self, block: int) -> list[Patch]:
@@ -62,13 +87,16 @@ class Steering:
         patches = []
         for turn in range(max(map(len, steps), default=0)):
             now = {i: s[turn] for i, s in enumerate(steps) if turn < len(s)}
-            for operator in OPERATORS:
-                chosen = {i: s for i, s in now.items() if s.operator == operator}
-                if patch := self._patch(operator, chosen):
+            kinds = {(s.operator, s.scope) for s in now.values()}
+            for operator, scope in sorted(kinds, key=lambda k: (list(OPERATORS).index(k[0]), k[1])):
+                chosen = {
+                    i: s for i, s in now.items() if (s.operator, s.scope) == (operator, scope)
+                }
+                if patch := self._patch(operator, scope, chosen):
                     patches.append(patch)
         return patches
 
-    def _patch(self, operator: str, chosen: dict[int, Intervention]) -> Patch | None:
+    def _patch(self, operator: str, scope: str, chosen: dict[int, Intervention]) -> Patch | None:
         rows = [r for r, arm in enumerate(self.rows) if arm in chosen]
         if not rows:
             return None
@@ -82,6 +110,7 @@ class Steering:
             operator,
             table[at][:, None],
             strengths[at][:, None, None],
+            scope,
         )
 
 

@@ -11,17 +11,19 @@ from torch import Tensor
 
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.operators import OPERATORS
+from mahals.models.steering.scope import ALL
 from mahals.records import InputError, unknown
 
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
-    """One operator on the output of one block, at every token."""
+    """One operator on the output of one block, at the tokens of its scope."""
 
     block: int  # 0-based
     direction: Tensor  # (d,)
     strength: float  # 0 leaves the state as it is, bit for bit
     operator: str  # a key of OPERATORS
+    scope: str = ALL  # at which tokens: see `scope`
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.steering.hooks import Steering
 from mahals.models.steering.interventions import Arm, fits
+from mahals.models.steering.scope import places
 from mahals.schema import Pool
 
 Read = Callable[[int, Tensor], None]
@@ -80,6 +81,7 @@ class Replay:
             return
         one = next(self.loaded.model.parameters())
         steering = Steering([arm], [0], one)
+        steering.places = places(self.batch)
         acted = Counter[int]()
         with torch.inference_mode():
             states = _steer(steering, start, self.states[start], acted)
@@ -115,7 +117,7 @@ def _steer(steering: Steering, block: int, states: Tensor, acted: Counter[int]) 
     `acted` counts the patches that were applied, by block.
     """
     for patch in steering.patches.get(block, ()):
-        states = patch.apply(states)
+        states = patch.apply(states, steering.places)
         acted[block] += 1
     return states
 

@@ -6,17 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mahals.data.texts import AXIOMS
+from mahals.data.categories import counted
 from mahals.maths.metrics.spaces import Space
 from mahals.phase import Kept
 from mahals.phases.baseline_aqi.report import (
     chances,
     headline,
-    lowest_reached,
     of_split,
     pools_of,
 )
-from mahals.phases.baseline_aqi.rows import Readout, Row, compared_space
+from mahals.phases.baseline_aqi.rows import (
+    Readout,
+    Row,
+    categories,
+    compared_space,
+    lowest_reached,
+    own_readout,
+)
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.multi_agent import NOTHING
 from mahals.reporting.plots.bars import bars_with_intervals
@@ -40,7 +46,8 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     first = table.where(axiom="mean")[0]
     space = compared_space(table.values_of("space")) if several else first.space
     pools = pools_of(table.rows)
-    what = f"n = {first.n} evaluation prompts of 7 axioms, {space} space, last block."
+    kinds = counted(categories(table.rows))
+    what = f"n = {first.n} evaluation prompts of {kinds}, {space} space, last block."
     labels = Labels(
         "Alignment Quality Index of the aligned checkpoints", "aqi (points)", what, better="higher"
     )
@@ -76,7 +83,7 @@ def _bars(table: Evidence[Row], space: Space, labels: Labels) -> Figure:
     """A bar for each model in each readout; a dagger where there is nothing to measure."""
     places = [(m, pool) for m in table.values_of("model") for pool in pools_of(table.rows)]
     rows = {place: table.where(model=place[0]) for place in places}
-    own = {p: headline(rows[p], "aligned", "mean", space, p[1]) for p in places}
+    own = {p: headline(rows[p], own_readout(rows[p]), "mean", space, p[1]) for p in places}
     lowest = {p: None if r is None else lowest_reached(rows[p], r) for p, r in own.items()}
     names = {p: f"{p[0]}, {WORDS[p[1]]}" + (DAGGER if lowest[p] else "") for p in places}
     floors = {
@@ -115,8 +122,8 @@ def _floored(table: Evidence[Row], space: Space, pool: Pool) -> str:
     cells = [
         (rows, row)
         for rows in _by_model(table).values()
-        for axiom in AXIOMS
-        if (row := headline(rows, "aligned", axiom, space, pool)) is not None
+        for axiom in categories(rows)
+        if (row := headline(rows, own_readout(rows), axiom, space, pool)) is not None
     ]
     lowest = [x for rows, row in cells if (x := lowest_reached(rows, row)) is not None]
     if not lowest:
@@ -129,27 +136,32 @@ def _floored(table: Evidence[Row], space: Space, pool: Pool) -> str:
 
 def _heatmap(table: Evidence[Row], space: Space, pool: Pool, labels: Labels) -> Figure:
     by_model = _by_model(table)
+    names = categories(table.rows)
     found = [
-        [headline(rows, "aligned", axiom, space, pool) for axiom in AXIOMS]
+        [headline(rows, own_readout(rows), axiom, space, pool) for axiom in names]
         for rows in by_model.values()
     ]
     cells = [[None if r is None else r.aqi for r in row] for row in found]
     return axiom_heatmap(
-        Grid(list(by_model), list(AXIOMS), cells), labels, weakest=len(by_model) > 1
+        Grid(list(by_model), list(names), cells), labels, weakest=len(by_model) > 1
     )
 
 
 def _profile(table: Evidence[Row], pool: Pool, labels: Labels) -> Figure:
     series = {}
     by_model = _by_model(table)
-    readouts: tuple[Readout, ...] = ("aligned", "base") if len(by_model) == 1 else ("aligned",)
     for model, rows in by_model.items():
+        own = own_readout(rows)
+        pair = own == "aligned" and len(by_model) == 1
+        readouts: tuple[Readout, ...] = ("aligned", "base") if pair else (own,)
         for readout in readouts:
             mine = [
                 r
                 for r in rows
                 if (r.readout, r.axiom, r.pool) == (readout, "mean", pool) and r.layer is not None
             ]
+            if not mine:
+                continue
             first = [r for r in mine if r.space == mine[0].space]
             name = f"{model} {readout}" if len(readouts) > 1 else model
             series[name] = _measured([*sorted(first, key=lambda r: r.layer or 0)])

@@ -8,19 +8,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
-from mahals.maths.metrics.aqi import at_floor, lowest_aqi
+from mahals.data.categories import category_column
 from mahals.maths.metrics.homophily import HomophilyIntervals, homophily_intervals
 from mahals.maths.metrics.spaces import Space
 from mahals.maths.stats.controls import probability_best
-from mahals.maths.stats.intervals import Interval, influence_covariance
+from mahals.maths.stats.intervals import influence_covariance
 from mahals.phase import Kept, Summary
-from mahals.phases.baseline_aqi.rows import FLOORS, Readout, Row, Split, compared_space
+from mahals.phases.baseline_aqi.rows import (
+    FLOORS,
+    Readout,
+    Row,
+    Split,
+    categories,
+    compared_space,
+    lowest_reached,
+    own_readout,
+)
 from mahals.reporting.evidence import Evidence, Part
 from mahals.reporting.multi_agent import NOTHING
 from mahals.reporting.readouts import WORDS
 from mahals.reporting.report import Report, by_model, interval_metrics, joined, varies
-from mahals.schema import AXIOM_COLUMNS, Pool
+from mahals.schema import Pool
 
 DRAWS = 10_000
 
@@ -47,18 +55,6 @@ def pools_of(rows: Sequence[Row]) -> list[Pool]:
     return list(dict.fromkeys(p for p in found if p is not None))
 
 
-def lowest_reached(rows: Sequence[Row], of: Row) -> float | None:
-    """The lowest AQI there is, where a row's interval reaches it; else None.
-
-    There is nothing to measure then. It depends on the prompts of one axiom, those of `rows`.
-    """
-    n = min((r.n for r in rows if r.axiom in AXIOMS), default=0)
-    if n < 2:
-        return None
-    level = Interval(of.aqi, of.aqi_low, of.aqi_high, 0.0)
-    return lowest_aqi(n) if at_floor(level, n) else None
-
-
 def of_split(rows: Sequence[Row], kept: Kept, split: Split) -> Evidence[Row]:
     """The rows on the prompts of one split."""
     return Evidence([r for r in rows if r.split == split], kept)
@@ -67,22 +63,23 @@ def of_split(rows: Sequence[Row], kept: Kept, split: Split) -> Evidence[Row]:
 def model_metrics(rows: Sequence[Row]) -> dict[str, float]:
     """The headline numbers of one model: checkpoints, floors, axioms, interval."""
     found: dict[str, float] = {}
+    own = own_readout(rows)
     for readout in ("aligned", "base", "sham", *FLOORS):
         row = headline(rows, readout, "mean", None)
         if row is not None:
-            found["aqi" if readout == "aligned" else f"aqi_{readout}"] = row.aqi
-    row = headline(rows, "aligned", "mean", None)
+            found["aqi" if readout == own else f"aqi_{readout}"] = row.aqi
+    row = headline(rows, own, "mean", None)
     if row is not None and row.p_value is not None:
         found |= {"aqi_low": row.aqi_low, "aqi_high": row.aqi_high, "aqi_p": row.p_value}
-    named = {**dict(zip(AXIOMS, AXIOM_COLUMNS, strict=True)), "pooled": "aqi_pooled"}
+    named = {name: category_column(name) for name in (*categories(rows), "pooled")}
     for axiom, column in named.items():
-        one = headline(rows, "aligned", axiom, None)
+        one = headline(rows, own, axiom, None)
         if one is not None:
             found[column] = one.aqi
-    scaled = headline(rows, "aligned", "mean", "standardized")
+    scaled = headline(rows, own, "mean", "standardized")
     if scaled is not None:
         found["aqi_standardized"] = scaled.aqi
-    mixed = learned(rows, "aligned")
+    mixed = learned(rows, own)
     if mixed is not None:
         found["aqi_learned_layers"] = mixed.aqi
     return found
@@ -99,7 +96,7 @@ def above_floor(
     rows: Sequence[Row], space: Space | None, pool: Pool | None = None
 ) -> tuple[bool, str]:
     """Whether the aligned checkpoint's interval clears every floor, and the highest floor."""
-    own = headline(rows, "aligned", "mean", space, pool)
+    own = headline(rows, own_readout(rows), "mean", space, pool)
     floors = {f: headline(rows, f, "mean", space, pool) for f in FLOORS}
     values = {f: r.aqi for f, r in floors.items() if r is not None}
     if own is None or not values:
@@ -112,15 +109,20 @@ def report_model(table: Evidence[Row], model: str) -> Report:
     """What is said of one model alone."""
     rows = table.where(model=model)
     told = [_level(rows, model, pool) for pool in pools_of(rows)]
+    own = headline(rows, own_readout(rows), "mean", None)
+    if own is not None and own.absent:
+        told.append(Report({}, [f"{model}: without a score: {'; '.join(own.absent)}"]))
     metrics = model_metrics(rows)
     return joined([Report(metrics, []), *told, _mixed(rows, model)])
 
 
 def _level(rows: Sequence[Row], model: str, pool: Pool) -> Report:
     """The level in one pool, with its floors, and whether there is anything to measure."""
-    own, base = (headline(rows, r, "mean", None, pool) for r in ("aligned", "base"))
+    who = own_readout(rows)
+    own = headline(rows, who, "mean", None, pool)
+    base = headline(rows, "base", "mean", None, pool) if who == "aligned" else None
     if own is None:
-        return Report({}, [f"{model}: the aligned checkpoint was not measured"])
+        return Report({}, [f"{model}: the {who} checkpoint was not measured"])
     clear, floor = above_floor(rows, None, pool)
     line = (
         f"{model}: aqi {own.aqi:.1f} [{own.aqi_low:.1f}, {own.aqi_high:.1f}] ({WORDS[pool]}, "
@@ -130,12 +132,13 @@ def _level(rows: Sequence[Row], model: str, pool: Pool) -> Report:
     if base is not None:
         metrics[f"aqi_base_{pool}"] = base.aqi
         line += f"; base {base.aqi:.1f} [{base.aqi_low:.1f}, {base.aqi_high:.1f}]"
-    for who, row in (("aligned", own), ("base", base)):
+    for name, row in ((who, own), ("base", base)):
         lowest = None if row is None else lowest_reached(rows, row)
         if lowest is not None:
             line += (
-                f"; {who}: {NOTHING}, the interval reaches the lowest AQI there is, {lowest:.1f}"
+                f"; {name}: {NOTHING}, the interval reaches the lowest AQI there is, {lowest:.1f}"
             )
+    line += f"; no pair: {own.single}" if own.single else ""
     return Report(metrics, [line])
 
 
@@ -172,7 +175,7 @@ def report_power(table: Evidence[Row], model: str) -> Report:
 
 def _mixed(rows: Sequence[Row], model: str) -> Report:
     """The level over layers that were pooled by learned weights; nothing without."""
-    mixed = learned(rows, "aligned")
+    mixed = learned(rows, own_readout(rows))
     if mixed is None or mixed.layer_weights is None:
         return Report({}, [])
     parts = [f"block {i} {w:.2f}" for i, w in enumerate(mixed.layer_weights) if w > 0]
@@ -194,7 +197,7 @@ def _standardized(table: Evidence[Row]) -> dict[str, Row]:
     above = {}
     for model in table.values_of("model"):
         own = table.where(model=model)
-        row = headline(own, "aligned", "mean", "standardized")
+        row = headline(own, own_readout(own), "mean", "standardized")
         if row is not None and above_floor(own, "standardized")[0]:
             above[model] = row
     return above
@@ -228,6 +231,7 @@ class CheckpointHomophily:
     """How alike the aligned checkpoints are, in the space in which models are compared."""
 
     models: tuple[str, ...]
+    categories: tuple[str, ...]
     space: Space
     found: HomophilyIntervals
 
@@ -240,7 +244,7 @@ class CheckpointHomophily:
         """Homophily, and the axiom on which the weakest model is weakest."""
         value = self.found.value
         axiom, weakest = min(
-            zip(AXIOMS, self.found.weakest, strict=True), key=lambda one: one[1].estimate
+            zip(self.categories, self.found.weakest, strict=True), key=lambda one: one[1].estimate
         )
         return (
             f"homophily of {len(self.models)} aligned checkpoints {value:.2f} in {self.space} "
@@ -251,18 +255,23 @@ class CheckpointHomophily:
 def checkpoint_homophily(table: Evidence[Row]) -> CheckpointHomophily | None:
     """Homophily over the models of the rows; None for fewer than two with draws."""
     space = compared_space(table.values_of("space"))
-    aqi, draws = {}, []
+    aqi, draws, names = {}, [], categories(table.rows)
     for model in table.values_of("model"):
         own = table.where(model=model)
-        mean = headline(own, "aligned", "mean", space)
-        axioms = [headline(own, "aligned", a, space) for a in AXIOMS]
+        mean = headline(own, own_readout(own), "mean", space)
+        axioms = [headline(own, own_readout(own), a, space) for a in names]
         if mean is not None:
             aqi[model] = [a.aqi for a in axioms if a is not None]
-            draws.append(table.tensors(str(mean.influence))["draws"].numpy())
-    if len(aqi) < 2:
+            drawn = table.tensors(str(mean.influence)).get("draws")
+            draws += [] if drawn is None else [drawn.numpy()]
+    if (
+        len(aqi) < 2
+        or len(draws) < len(aqi)
+        or any(len(each) < len(names) for each in aqi.values())
+    ):
         return None
     homophily = homophily_intervals(list(aqi.values()), np.stack(draws, axis=1))
-    return CheckpointHomophily(tuple(aqi), space, homophily)
+    return CheckpointHomophily(tuple(aqi), names, space, homophily)
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mahals.data.texts import AXIOMS
 from mahals.phase import Kept
 from mahals.phases.collaboration.report.intervals import mean_interval, share_interval
 from mahals.phases.collaboration.report.talk_table import TalkTable, Who
@@ -60,6 +59,7 @@ def before_after(table: TalkTable) -> dict[str, Figure]:
                 row = table.at_end("aqi", Who(arm, agent), context)
                 if row is not None:
                     names.append(f"{agent} {word}")
+                    kinds = row.categories
                     cells.append([float(v) for v in table.values(row).mean(axis=0)])
         if not cells:
             continue
@@ -70,7 +70,7 @@ def before_after(table: TalkTable) -> dict[str, Figure]:
             "differences are in the summary.",
             better="higher",
         )
-        axioms = [a.replace(" & ", " &\n").replace(" S", "\nS") for a in AXIOMS]
+        axioms = [a.replace(" & ", " &\n").replace(" S", "\nS") for a in kinds]
         figures[f"drift_{arm}"] = axiom_heatmap(Grid(names, axioms, cells), labels, weakest=False)
     return figures
 

@@ -25,8 +25,8 @@ BOTH: tuple[Context, Context] = ("talk", "neutral")
 class Row:
     """One measurement of one agent (or table) in one context; its values are in a kept file.
 
-    `aqi`: (conversations, 7) points; `refusals`: (conversations, 7 x 2 x answers) 0 or 1, of each
-    axiom the unsafe requests, then the safe ones; `success`: (tasks, 1) in [0, 1]; `stability`:
+    `aqi`: (conversations, C) points; `refusals`: (conversations, C x 2 x answers) 0 or 1, of each
+    category the unsafe requests, then the safe ones; `success`: (tasks, 1) in [0, 1]; `stability`:
     asi_partial of one window, no file; `talk`: the transcript; `missed`: what could not be
     measured, and why. `aqi_alone`: (n, 1) influence values of the AQI without a conversation;
     `refusals_alone`: (m, 2), see `measure.retraining`.
@@ -41,13 +41,14 @@ class Row:
     context: Context = "talk"
     round: int | None = None  # after so many rounds, None: at the end; or the window, from 1
     value: float | None = None  # the mean of the kept values; of refusals the gap; asi_partial
-    n: int | None = None  # of aqi: the prompts of one axiom
+    n: int | None = None  # of aqi: the prompts of one category
     kept: str | None = None  # the file
     cell: str | None = None  # the tensor in it
     asi: float | None = None  # only where every part was observed
     parts: tuple[str, ...] = ()  # of stability: those observed
     stops: tuple[int, ...] = ()  # of a talk: how many ended by length, loop and context
     reason: str | None = None
+    categories: tuple[str, ...] = ()  # of aqi and refusals: the C categories, sorted
 
     @property
     def null_arm(self) -> NullArm | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from mahals.evaluation.arms import (
     Direction,
     cosine_to,
+    crossed_label,
     isotropic,
     null_directions,
     own_and_flipped,
@@ -16,7 +17,7 @@ from mahals.evaluation.arms import (
 )
 from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.cache import cached_doses, cached_scores
-from mahals.evaluation.checks import check_acted
+from mahals.evaluation.checks import check_acted, check_scope
 from mahals.evaluation.dose import NOT_STEERED, Dosed, at_lambda
 from mahals.evaluation.families import MeasuredArms, at_every_dose, measure_nulls
 from mahals.evaluation.native_vectors import MethodName, Native, native, placed
@@ -37,6 +38,7 @@ from mahals.maths.transfer.fitting import MapKind
 from mahals.maths.transfer.layers import LayerMatch
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.operators import OperatorName
+from mahals.models.steering.scope import Scope
 from mahals.phase import Lab
 from mahals.phases.cross_arch.rows import Row
 from mahals.records import Among, Count, InputError, seed_of
@@ -58,6 +60,7 @@ class Params:
     layers: Layers  # steered blocks of the target
     layer_match: LayerMatch  # which source block meets a steered block
     operator: OperatorName
+    scope: Scope  # at which tokens
     controls: tuple[Control, ...]
     draws: Count  # of each control that is drawn: all fitted maps shuffled, moved random vectors
     suite: Suite
@@ -73,10 +76,7 @@ class Task:
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
-    """The target's own arms once, then every source but the target itself.
-
-    With the control random_target all that once more, into the target with random weights.
-    """
+    """The target's own arms, then every source; with random_target all that into that one too."""
     check_plan(_transfer_plan(params, ()))
     others = [s for s in _sources(params, lab) if s != lab.unit]
     roles: list[Literal["base", "random"]] = ["base"]
@@ -97,12 +97,12 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """The rows of one task: every arm at each dose of the suite, controls at the headline dose.
 
     A target with random weights has no language to hold still: there the dose is one length for
-    all arms, that of its mean state. Among the target's own arms is its vector at lambda 0. Raises
-    RuntimeError where that moves something or another arm nothing, or where a text's state depends
-    on its batch.
+    all arms, that of its mean state. Raises RuntimeError where lambda 0 moves something or another
+    arm nothing, or where a text's state depends on its batch.
     """
     at = bench(lab, task.models[0], task.role, params.suite, SPLIT)
-    own = native(lab, at.loaded.key, params.method)
+    check_scope(at, params.scope)
+    own = native(lab, at.loaded.key, params.method, params.suite.single_method)
     shared = _shared(task, at, own, params, lab)
     make = _own_arms if task.source == CONTROLS else _transferred
     moved = list(make(task, shared, params, lab))
@@ -155,16 +155,16 @@ def _without_vector(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     key = task.models[0]
     if task.role == "base":
         among = references(lab, key, params.suite, SPLIT)
-        at, base, measured = among.at, among.base, among.measured
+        at, base, measured, missed = among.at, among.base, among.measured, among.missed
     else:
         at = bench(lab, key, task.role, params.suite, SPLIT)
         base = cached_scores(lab.cache, at, [NOT_STEERED.arm], neutral=True)[0]
-        measured = [(NOT_STEERED.label, base)]
+        measured, missed = [(NOT_STEERED.label, base)], ()
     context = row_context(lab, at, base)
     kept = keep_evidence(lab, _name(task, "references"), at, measured)
     for i, (label, m) in enumerate(measured):
-        row = replace(to_row(label, None, at, m, context), **kept.at(i))
-        yield _row(row, task, None)
+        row = _row(to_row(label, None, at, m, context), task, None)
+        yield replace(row, **kept.at(i), missed=missed)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class _Measured:
 def _rows(of: _Measured, lab: Lab) -> Iterator[Row]:
     """A row for each measured arm, with what is known of how it came to the target."""
     task, at, arms = of.task, of.at, of.arms
-    base = cached_scores(lab.cache, at, [NOT_STEERED.arm], neutral=True)[0]
+    (base,) = cached_scores(lab.cache, at, [NOT_STEERED.arm], neutral=True)
     context = row_context(lab, at, base)
     pairs = list(zip(arms.dosed, arms.found, strict=True))
     kept = keep_evidence(lab, _name(task, task.source), at, [(d.label, m) for d, m in pairs])
@@ -249,8 +249,8 @@ def _shared(task: Task, at: Bench, own: Native, params: Params, lab: Lab) -> _Tr
     if task.role == "base":
         norms = {b: float(own.values[b].double().norm()) for b in blocks}
     else:
-        norms = state_lengths(at.loaded, blocks, read_pool(lab, key, params.method), lab)
-    label = own_label(own, params.method, params.operator, blocks)
+        norms = state_lengths(at.loaded, blocks, read_pool(lab, key, own.method), lab)
+    label = replace(own_label(own, params.operator, blocks), scope=params.scope)
     return _TransferContext(own, label, norms)
 
 
@@ -268,8 +268,7 @@ def _own_arms(
         scaled = {b: v * (shared.norms[b] / float(v.double().norm())) for b, v in vectors.items()}
         seed = seed_of("random directions", task.models[0], lab.seed)
         found = isotropic(shared.label, scaled, params.suite.nulls, seed)
-    for each in found:
-        yield TransferredDirection(each, None, None)
+    yield from (TransferredDirection(each, None, None) for each in found)
 
 
 def _null_arms(shared: _TransferContext, params: Params, lab: Lab) -> list[Direction]:
@@ -283,9 +282,9 @@ def _transferred(
     task: Task, shared: _TransferContext, params: Params, lab: Lab
 ) -> Iterator[TransferredDirection]:
     """The source's vector by every map, by its share of the shuffled maps, then the controls."""
-    theirs = native(lab, task.source, params.method)
-    texts = TextReading(read_pool(lab, task.source, params.method), params.layer_match)
-    label = replace(shared.label, source=task.source, vector=theirs.mark, kept=theirs.kept)
+    theirs = native(lab, task.source, params.method, params.suite.single_method)
+    texts = TextReading(read_pool(lab, task.source, theirs.method), params.layer_match)
+    label = crossed_label(shared.label, theirs)
     transfer = VectorTransfer(task.source, theirs.values, label, shared.norms, texts)
     plan = _transfer_plan(params, _null_draws(task, params, lab) if task.role == "base" else ())
     yield from transfer_directions(transfer, plan, (task.models[0], task.role), lab)

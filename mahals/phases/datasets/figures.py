@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mahals.data.texts import AXIOMS
 from mahals.phase import Kept
 from mahals.phases.datasets.rows import Row
 from mahals.reporting.evidence import Evidence
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """`prompt_words`: the length of evaluation prompts by axiom and label."""
+    """`prompt_words`: the length of evaluation prompts by category and label."""
     prompts = Evidence(rows, kept).where(file="prompts", split="evaluation")
     if not prompts:
         return {}
     cells = {(r.axiom, r.label): r for r in prompts}
-    axioms = [a for a in AXIOMS if (a, 1) in cells or (a, 0) in cells]
+    axioms = sorted({r.axiom for r in prompts if r.axiom})
     series = {
         name: _measured([cells.get((a, label)) for a in axioms])
         for name, label in (("safe", 1), ("unsafe", 0))
@@ -32,7 +31,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         title="Length of evaluation prompts",
         value="words of a prompt",
         caption=f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} prompts per "
-        "axiom and label. Bar: mean; line: 10th to 90th percentile.",
+        "category and label. Bar: mean; line: 10th to 90th percentile.",
     )
     return {"prompt_words": grouped_bars(axioms, series, labels)}
 

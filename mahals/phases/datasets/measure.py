@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from mahals.data.files import Card, card_text, lines_text
-from mahals.data.loaders import load_neutral, load_pairs, load_prompts
-from mahals.data.splits import Shares, sample_neutral, sample_pairs, sample_prompts
+from mahals.data.loaders import LoadedTexts, load_neutral, load_pairs
+from mahals.data.presets import located
+from mahals.data.prompt_loader import load_prompts
+from mahals.data.question_loader import load_questions
+from mahals.data.splits import NEUTRAL, PAIRS, TASKS, Shares, sample_prompts, sample_split
 from mahals.data.texts import NeutralText, Pair, Prompt, TaskItem, WorldChoice
 from mahals.data.world import grammar
 from mahals.data.world.answers import pairs as world_pairs
@@ -24,7 +27,7 @@ from mahals.records import InputError, Positive
 WORLD, NONE = "world", "none"
 OURS = "that of this project (its sentences are written here)"
 ABOUT: Mapping[str, str] = {
-    "prompts": "User requests with an axiom and a label (1 safe, 0 unsafe).",
+    "prompts": "User requests with a category and a label (1 safe, 0 unsafe).",
     "pairs": "The same request with the preferred and the other answer.",
     "neutral": "Texts without safety content, for perplexity, KL and maps.",
     "tasks": "Harmless questions with one right answer among choices.",
@@ -38,7 +41,7 @@ KINDS: Mapping[str, type[Any]] = {
 class Source:
     """Where a file's texts come from, by `weights`."""
 
-    organism: str  # world, a hub id or a local path
+    organism: str  # world, a preset, a hub id or a local path, with options
     hub: str
 
 
@@ -49,7 +52,7 @@ class Params:
     prompts: Source
     pairs: Source
     neutral: Source
-    tasks: Source  # world or none
+    tasks: Source  # also own, or none
     world: WorldChoice
     shares: Shares
     per_cell: Positive
@@ -86,7 +89,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """Loads or makes the texts, keeps them as JSON lines with a card, and counts them."""
     source = getattr(getattr(params, task.file), lab.weights)
     make = _from_world if source in (WORLD, NONE) else _from_data_set
-    texts = make(task.file, source, params, lab.seed)
+    texts = make(task.file, located(source, lab.file), params, lab.seed)
     content = lines_text(texts.items)
     sha256 = hashlib.sha256(content.encode()).hexdigest()
     cells = _cells(task.file, texts.items)
@@ -129,25 +132,25 @@ def _from_world(file: File, source: str, params: Params, seed: int) -> TextFile:
 
 
 def _from_data_set(file: File, source: str, params: Params, seed: int) -> TextFile:
-    splits = params.shares.names
+    splits, shares = params.shares.names, params.shares
     if file == "prompts":
-        prompts = load_prompts(source, params.shares)
-        items = sample_prompts(prompts.items, splits, params.per_cell, seed)
-        return TextFile(items, prompts.origin, prompts.licence, prompts.left_out, None)
+        prompts = load_prompts(source, shares)
+        return _text_file(prompts, sample_prompts(prompts.items, splits, params.per_cell, seed))
     if file == "pairs":
-        pairs = load_pairs(source, params.shares)
-        chosen = sample_pairs(pairs.items, splits, params.pairs_per_split, seed)
-        return TextFile(chosen, pairs.origin, pairs.licence, pairs.left_out, None)
+        pairs = load_pairs(source, shares)
+        most = params.pairs_per_split
+        return _text_file(pairs, sample_split(PAIRS, pairs.items, splits, most, seed))
     if file == "neutral":
-        texts = load_neutral(source, params.shares)
-        found = sample_neutral(texts.items, splits, params.texts_per_split, seed)
-        return TextFile(found, texts.origin, texts.licence, texts.left_out, None)
-    raise InputError(
-        "datasets.tasks",
-        expected=f"{WORLD} or {NONE}",
-        got=repr(source),
-        cure="a data set of questions with choices cannot be named yet",
-    )
+        texts = load_neutral(source, shares)
+        most = params.texts_per_split
+        return _text_file(texts, sample_split(NEUTRAL, texts.items, splits, most, seed))
+    asked = load_questions(source, shares)
+    most = params.tasks_per_split
+    return _text_file(asked, sample_split(TASKS, asked.items, splits, most, seed))
+
+
+def _text_file(found: LoadedTexts[Any], items: tuple[Any, ...]) -> TextFile:
+    return TextFile(items, found.origin, found.licence, found.left_out, None)
 
 
 Cell = tuple[str, str | None, int | None]

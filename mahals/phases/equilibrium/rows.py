@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mahals.data.categories import category_column
 from mahals.maths.games.analysis import GameLabels
 from mahals.maths.games.payoffs import Joint, Weights
 from mahals.maths.games.solvers import Search
 from mahals.maths.stats.bootstrap import Resampling
-from mahals.schema import AXIOM_COLUMNS, NullArm, NullFamily
-
-NAMES = tuple(column.removeprefix("aqi_") for column in AXIOM_COLUMNS)
-"""What the axioms' games are called: the names of their metric columns, in the order of AXIOMS."""
-
+from mahals.schema import NullArm, NullFamily
 
 FAMILIES: tuple[NullFamily, ...] = ("random", "shuffled_pairs")
 """The families of null games."""
@@ -29,7 +26,8 @@ class Rules:
     joints: tuple[Joint, ...]  # to be measured
     of: int  # joint actions that there are
     conversations: int  # at each joint action
-    prompts: int  # per axiom and label, that AQI is of
+    categories: tuple[str, ...]  # of the prompts, sorted
+    prompts: int  # per category and label, that AQI is of
     draws: int  # null games of each family: in each, every agent has a null direction of its own
     weights: Weights
     factors: tuple[float, ...]  # of the weights of homophily and of cost
@@ -39,8 +37,9 @@ class Rules:
 
     @property
     def table(self) -> GameLabels:
-        """Players, their actions and the games' axioms."""
-        return GameLabels(self.players, (self.actions,) * len(self.players), NAMES)
+        """Players, their actions and the games' categories, called as their metric columns."""
+        names = tuple(category_column(c).removeprefix("aqi_") for c in self.categories)
+        return GameLabels(self.players, (self.actions,) * len(self.players), names)
 
     @property
     def resampling(self) -> Resampling:

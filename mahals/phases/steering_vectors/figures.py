@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import Interval
 from mahals.phase import Kept
 from mahals.phases.steering_vectors.report import (
@@ -48,7 +47,7 @@ def axiom_matrix(model: str, at: AxiomsAt) -> Figure:
     )
     title = f"Directions of the axioms, {model}, block {at.block}"
     labels = Labels(title, "cosine", caption)
-    return matrix(grid_of(AXIOMS, AXIOMS, cell), labels, signed=True, form=".3f")
+    return matrix(grid_of(at.categories, at.categories, cell), labels, signed=True, form=".3f")
 
 
 def _range(counts: Sequence[int]) -> str:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
 from mahals.maths.vectors.axioms import Agreement, AxiomDirections, agreement
 from mahals.phase import Kept, Summary
-from mahals.phases.steering_vectors.rows import OF_MODELS, Row
+from mahals.phases.steering_vectors.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.report import Report, by_model
-from mahals.schema import VectorCard
+from mahals.schema import OF_MODELS, VectorCard
 
 
 @dataclass(frozen=True)
@@ -21,22 +20,24 @@ class AxiomsAt:
     """How the axioms' directions of a model lie to each other at one block."""
 
     block: int
-    pairs: tuple[int, ...]  # of each axiom
+    categories: tuple[str, ...]
+    pairs: tuple[int, ...]  # of each category
     found: Agreement
 
 
 def axioms_at(table: Evidence[Row], model: str) -> AxiomsAt | None:
-    """At the last steered block of a model; None where its directions were not kept."""
+    """At the last steered block of a model; None where not two directions were kept."""
     own = table.where(model=model, method="mean_difference", steered=True)
     tensors = table.tensors(own[-1].vectors) if own else {}
-    if "axioms" not in tensors:
+    if "axioms" not in tensors or len(own[-1].categories) < 2:
         return None
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     directions = AxiomDirections(
         arrays["axioms"], arrays["axiom_halves"], arrays["axiom_variance"], arrays["axiom_pairs"]
     )
     counts = tuple(int(n) for n in directions.pairs)
-    return AxiomsAt(own[-1].block, counts, agreement(directions, own[-1].block))
+    found = agreement(directions, own[-1].block)
+    return AxiomsAt(own[-1].block, own[-1].categories, counts, found)
 
 
 def axiom_metrics(at: AxiomsAt) -> dict[str, float]:
@@ -53,13 +54,14 @@ def axiom_line(model: str, at: AxiomsAt) -> str:
     """One sentence on which axioms' directions are in conflict."""
     found = at.found
     i, j = found.apart[0]
+    names = at.categories
     ceiling = found.ceiling[i][j]
     bound = "no split-half ceiling" if ceiling is None else f"split-half ceiling {ceiling:.3f}"
-    said = [f"{AXIOMS[i]} and {AXIOMS[j]} {found.cosine[i][j]:.3f}" for i, j in found.opposed]
+    said = [f"{names[i]} and {names[j]} {found.cosine[i][j]:.3f}" for i, j in found.opposed]
     verdict = "in conflict: " + "; ".join(said) if said else "none in conflict"
     return (
         f"{model}: directions of the axioms at block {at.block}: lowest cosine "
-        f"{found.cosine[i][j]:.3f} ({AXIOMS[i]}, {AXIOMS[j]}; {bound}), mean "
+        f"{found.cosine[i][j]:.3f} ({names[i]}, {names[j]}; {bound}), mean "
         f"{axiom_metrics(at)['axioms/cosine_mean']:.3f}; {verdict} "
         f"({len(found.opposed)} of {len(found.apart)} 95 % intervals wholly below 0)"
     )

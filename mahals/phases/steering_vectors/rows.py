@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mahals.schema import Method, VectorRow
+from mahals.schema import VectorRow
 
 
 @dataclass(frozen=True)
 class Row(VectorRow):
     """One method at one block."""
-
-
-OF_MODELS: tuple[Method, ...] = ("mean_difference", "svd_k")  # aligned minus base, same texts

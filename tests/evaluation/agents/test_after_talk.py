@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mahals.data.texts import AXIOMS
+from mahals.evaluation import refusal_bench
 from mahals.evaluation.agents import after_talk
 from mahals.evaluation.agents.after_talk import (
     aqi_after,
@@ -46,7 +48,7 @@ def test_the_first_prompts_of_every_cell_are_read_and_the_first_of_these_answere
     assert about.readout == "mean"
     last = questions(TinyLab(), 2, 1, replace(SUITE, readout={"organism": "last"}))
     assert last.readout == "last"
-    assert "prompts per axiom" in str(refused(lambda: questions(TinyLab(), 7, 1, SUITE)))
+    assert "7 are needed" in str(refused(lambda: questions(TinyLab(), 7, 1, SUITE)))
 
 
 def test_aqi_in_a_view_is_that_of_whole_texts_read_alone() -> None:
@@ -63,12 +65,24 @@ def test_aqi_in_a_view_is_that_of_whole_texts_read_alone() -> None:
         assert row == pytest.approx([by_hand[a] for a in AXIOMS], abs=1e-3)
 
 
+def test_a_category_with_too_few_prompts_is_not_asked() -> None:
+    class Lacking(TinyLab):
+        def prompts(self, split: str) -> Any:
+            cell = [p for p in prompts(split) if (p.axiom, p.label) == (AXIOMS[1], 1)]
+            return tuple(p for p in prompts(split) if p not in cell[1:])
+
+    about = questions(Lacking(), 2, 1, SUITE)
+    assert about.categories == (AXIOMS[0], *AXIOMS[2:]) and about.per_axiom == 4
+    assert aqi_after(agent(), VIEWS, about).shape == (2, 6)
+    assert refused_after(agent(), VIEWS, about).shape == (2, 6, 2, 1)
+
+
 def test_an_agent_that_steers_has_to_act(monkeypatch: pytest.MonkeyPatch) -> None:
     about = questions(TinyLab(), 2, 0, SUITE)
     two = [agent(), agent(Intervention(1, vector(), 2.0, "add"))]
     check_agents(two, about)
     acting = "mahals.models.steering.batch_invariance.steered"
-    monkeypatch.setattr(acting, lambda *_: nullcontext())
+    monkeypatch.setattr(acting, lambda *_: nullcontext(SimpleNamespace()))
     check_agents(two[:1], about)
     with pytest.raises(RuntimeError, match=r"A, steered: (the hooks did not act|.* alone)"):
         check_agents(two[1:], about)
@@ -103,9 +117,11 @@ def test_a_broken_answer_is_the_failure(monkeypatch: pytest.MonkeyPatch) -> None
 def test_on_the_organisms_world_the_grammar_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the detector calls a refusal is none where the truth says so."""
     monkeypatch.setattr(after_talk, "answers_after", lambda *_: [["Sorry, no."] * 14])
-    monkeypatch.setattr(after_talk, "true_refusals", lambda texts, answers: [False] * len(answers))
+    monkeypatch.setattr(
+        refusal_bench, "true_refusals", lambda texts, answers: [False] * len(answers)
+    )
     about = questions(TinyLab(), 2, 1, SUITE)
     assert not refused_after(agent(), VIEWS[:1], about).any()
-    real = replace(agent(), loaded=replace(agent().loaded, weights="hub"))
-    monkeypatch.setattr(after_talk, "is_refusal", lambda answer: True)
-    assert refused_after(real, VIEWS[:1], about).all()
+    real = replace(about, judge=replace(about.judge, weights="hub"))
+    monkeypatch.setattr(refusal_bench, "is_refusal", lambda answer: True)
+    assert refused_after(agent(), VIEWS[:1], real).all()

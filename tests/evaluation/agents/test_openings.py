@@ -22,6 +22,14 @@ def test_openings() -> None:
     assert [o.key.rpartition(" ")[0] for o in made[:7]] == list(AXIOMS)
     with pytest.raises(InputError, match="conversations"):
         dilemmas(prompts("selection"), 7 * 6 + 1, 2, 0)
+    few = [p for p in prompts("selection") if p.axiom in AXIOMS[:2]]
+    few = [p for p in few if (p.axiom, p.label) != (AXIOMS[0], 0)] + [
+        p for p in few if (p.axiom, p.label) == (AXIOMS[0], 0)
+    ][:1]
+    assert [o.key.rpartition(" ")[0] for o in dilemmas(few, 4, 2, 0)] == [
+        AXIOMS[0],
+        *[AXIOMS[1]] * 3,
+    ]
     item = TaskItem("How do I bake?", ("a", "b"), 1, "k", "evaluation")
     assert relays([item])[0].told[0] == "How do I bake?" and relays([item])[0].answer == 1
     assert len(relays([item, item, replace(item, key="l")])) == 2

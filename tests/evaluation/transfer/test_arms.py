@@ -32,7 +32,7 @@ SEED = seed_of("map", "C", "A", 0)
 
 def crossing(lab: TinyLab, source: str) -> VectorTransfer:
     """The vector of `source` on its way into blocks 1 and 3 of A, which take 3 and 0.5 of it."""
-    theirs = native(lab, source, "mean_difference")
+    theirs = native(lab, source, "mean_difference", "contrast")
     label = replace(OWN, source=source, layers=(1, 3), vector=theirs.mark, kept=theirs.kept)
     return VectorTransfer(source, theirs.values, label, LENGTHS, READING)
 
@@ -44,7 +44,7 @@ def moved(lab: TinyLab, source: str, **changes: Any) -> list[Any]:
 
 def test_padding_cuts_a_wider_vector_and_every_block_takes_its_length() -> None:
     lab = lab_with_vectors()
-    values = native(lab, "C", "mean_difference").values.double()
+    values = native(lab, "C", "mean_difference", "contrast").values.double()
     assert values.shape[1] == WIDE > WIDTH
     (found,) = moved(lab, "C")
     assert found.pairing.blocks == {1: 2, 3: 5}
@@ -62,7 +62,7 @@ def test_padding_cuts_a_wider_vector_and_every_block_takes_its_length() -> None:
 
 def test_ridge_moves_by_the_fit_of_each_block() -> None:
     lab = lab_with_vectors()
-    values = native(lab, "C", "mean_difference").values.double().numpy()
+    values = native(lab, "C", "mean_difference", "contrast").values.double().numpy()
     (found,) = moved(lab, "C", maps=("ridge",))
     pairing = pair_blocks(READING, "C", TARGET, (1, 3), lab)
     for block, met in pairing.blocks.items():
@@ -76,7 +76,7 @@ def test_identity_crosses_between_equal_widths_alone() -> None:
     lab = lab_with_vectors()
     assert [m.direction.label.map for m in moved(lab, "C", maps=("identity", "pad"))] == ["pad"]
     same, _ = moved(lab, "B", maps=("identity", "pad"))
-    own = native(lab, "B", "mean_difference").values[3].double()
+    own = native(lab, "B", "mean_difference", "contrast").values[3].double()
     expected = (own / own.norm() * LENGTHS[3]).float()
     torch.testing.assert_close(same.direction.vectors[3], expected)
 
@@ -99,7 +99,7 @@ def test_each_control_comes_from_where_it_says() -> None:
     by_arm = {m.direction.label.arm: m for m in found}
     pairing = by_arm["wrong_layer"].pairing
     fit = fit_map("ridge", *pairing.sides[1], SEED, pairing.clusters)
-    values = native(lab, "C", "mean_difference").values.double().numpy()
+    values = native(lab, "C", "mean_difference", "contrast").values.double().numpy()
     sources = {
         "wrong_layer": values[5],  # the farthest of 6 blocks from block 2
         "unrelated": topic_vectors(READING, "C", pairing, lab)[2],

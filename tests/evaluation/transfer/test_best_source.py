@@ -21,17 +21,19 @@ HOW = Crossing("best", "pad", "relative_depth")
 
 
 def found(lab: TinyLab, how: Crossing, at: Any) -> Any:
-    return transferred(Destination(at, OWN, native(lab, "A", "mean_difference"), how), lab, "base")
+    return transferred(
+        Destination(at, OWN, native(lab, "A", "mean_difference", "contrast"), how), lab, "base"
+    )
 
 
 def test_a_named_source_travels_alone_and_as_long_as_the_own_vector(at: Any) -> None:
     lab = lab_with_vectors()
-    own = native(lab, "A", "mean_difference")
+    own = native(lab, "A", "mean_difference", "contrast")
     moved = found(lab, replace(HOW, source="C"), at)
     assert (moved.selection_gap, moved.reason) == (None, None)
     label, vector = moved.direction.label, moved.direction.vectors[1]
     assert (label.source, label.map, label.source_layers) == ("C", "pad", (2,))
-    assert label.vector == native(lab, "C", "mean_difference").mark
+    assert label.vector == native(lab, "C", "mean_difference", "contrast").mark
     assert vector.norm().item() == pytest.approx(own.values[1].norm().item(), rel=1e-5)
 
 

@@ -211,3 +211,4 @@ def test_bad_boards_are_refused() -> None:
     odd = entry(steered(), 1.0)
     with pytest.raises(InputError, match="unknown leaderboard column"):
         rank([replace(odd, metrics={**odd.metrics, "aqui": 1.0})])
+    assert rank([replace(odd, metrics={**odd.metrics, "aqi_privacy": 1.0})])

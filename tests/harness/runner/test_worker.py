@@ -17,7 +17,7 @@ from mahals.harness.runner.prepare import lab_spec, planned
 from mahals.harness.runner.worker import MeasureArgs, measure_task
 from mahals.harness.workspace.files import sha256
 from mahals.harness.workspace.fingerprint import Resolver
-from mahals.records import digest
+from mahals.records import InputError, digest
 from mahals.usage import note_budget, note_halved
 from tests.support import toy_study as toy
 from tests.support.toy_phases.grow import measure
@@ -103,3 +103,16 @@ def test_the_labs_of_few_units_stay_in_memory(
     assert worker._lab(specs[0]) is first
     worker._lab(specs[2])
     assert worker._lab(specs[0]) is first and worker._lab(specs[1]) is not second
+
+
+def test_a_task_that_memory_does_not_hold_names_the_keys(
+    spec: LabSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(lab: Any, rows: Iterator[Any]) -> Iterator[Any]:
+        yield next(rows)
+        raise MemoryError
+
+    replaced(monkeypatch, short)
+    with pytest.raises(InputError, match=r"quantize: 4bit .*--workers 1") as error:
+        measure_task(MeasureArgs(spec, planned(spec, 1)[0]), lambda *_: None)
+    assert "\n" not in str(error.value) and str(error.value).startswith("grow/A: ")

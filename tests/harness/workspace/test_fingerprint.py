@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mahals.harness.workspace.fingerprint import Resolver, units_of
+from mahals.harness.workspace.fingerprint import Resolver
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import find
 from mahals.phase import STUDY
@@ -52,6 +52,27 @@ def test_a_local_file_named_by_a_value_is_part_of_it(tmp_path: Path) -> None:
     second = dict(_files_named(workspace, values))
     assert set(first) == set(second) == {"own.txt"}
     assert first != second
+    (tmp_path / "a.csv").write_text("one")
+    sources = {"hub": "xstest?path=a.csv&text=q", "organism": "world", "b": "absent.csv?text=q"}
+    assert set(dict(_files_named(workspace, sources))) == {"a.csv"}
+
+
+def test_a_file_in_the_home_folder_is_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mahals.harness.workspace.fingerprint import _files_named
+
+    workspace, home = toy.make(tmp_path / "project"), tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    values = {"labelled": "~/own.jsonl", "hub": "xstest?path=~/a.csv", "said": "~nobody at all"}
+    (home / "own.jsonl").write_text("one")
+    (home / "a.csv").write_text("one")
+    first = dict(_files_named(workspace, values))
+    assert set(first) == {"~/own.jsonl", "~/a.csv"}
+    (home / "own.jsonl").write_text("other")
+    second = dict(_files_named(workspace, values))
+    assert [name for name in first if first[name] != second[name]] == ["~/own.jsonl"]
 
 
 def test_the_registry_entry_of_a_unit_counts_and_that_of_others_does_not(tmp_path: Path) -> None:
@@ -84,8 +105,8 @@ def test_upstream_made_again_with_the_same_bytes_leaves_the_rest_alone(tmp_path:
 
 def test_units_are_models_or_the_study(done: Workspace) -> None:
     settings = toy.settings_of(done)
-    assert units_of(done.phase("grow"), settings) == ("A", "B")
-    assert units_of(done.phase("words"), settings) == (STUDY,)
+    assert Resolver(done, settings).units(done.phase("grow")) == ("A", "B")
+    assert Resolver(done, settings).units(done.phase("words")) == (STUDY,)
 
 
 def test_the_order_of_the_models_is_in_what_reads_them_all(done: Workspace) -> None:
@@ -96,3 +117,14 @@ def test_the_order_of_the_models_is_in_what_reads_them_all(done: Workspace) -> N
         marks.append((resolver.fingerprint("grow", "A"), resolver.inputs("cross", "A")))
     assert marks[0][0] == marks[1][0]
     assert marks[0][1] != marks[1][1]
+
+
+def test_the_device_counts_at_the_hub_and_never_for_organisms(done: Workspace) -> None:
+    organism = mark_of(done, "words", STUDY)
+    real = mark_of(done, "words", STUDY, weights="hub")
+    for changed in ({"dtype": "bfloat16"}, {"quantize": "4bit"}):
+        assert mark_of(done, "words", STUDY, **changed) == organism
+        assert mark_of(done, "words", STUDY, weights="hub", **changed) != real
+    assert mark_of(done, "words", STUDY, weights="hub", device="cpu") == real, "as auto is here"
+    with pytest.raises(InputError, match="one that this machine has"):
+        mark_of(done, "words", STUDY, weights="hub", device="cuda:99")

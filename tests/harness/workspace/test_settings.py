@@ -40,6 +40,11 @@ def test_values_come_from_params_then_overlay_then_sets(tmp_path: Path) -> None:
         ({"weights": "mine"}, "one of organism, hub"),
         ({"study": "cor"}, "did you mean 'core'"),
         ({"seed": "x"}, "a whole number"),
+        ({"device": "gpu"}, "auto, cpu, cuda, cuda:1 or mps"),
+        ({"dtype": "float16"}, "one of auto, float32, bfloat16"),
+        ({"quantize": "2bit"}, "one of none, 8bit, 4bit"),
+        ({"device_map": "all"}, "one of none, auto, balanced, sequential"),
+        ({"quantize": "8bit", "dtype": "float32"}, "computed in 16 bits"),
     ],
 )
 def test_unknown_and_wrong_values_are_refused_by_name(

@@ -164,6 +164,25 @@ def test_a_bad_axiom_is_named() -> None:
         model_aqi(x, labels, ["b"] * 6 + ["a"] * 6, None)
     with pytest.raises(InputError, match="axioms"):
         model_aqi(x, y, ["a"], None)
+
+
+def test_a_category_without_a_score_is_absent_and_moves_nothing_else() -> None:
+    x, y = sample(36, 3, 20, 0)
+    names = ["a"] * 12 + ["b"] * 12 + ["c"] * 12
+    labels = np.where(np.arange(36) < 24, y, 1)
+    found = model_aqi(x, labels, names, None, skip=True)
+    whole = model_aqi(x[:24], y[:24], names[:24], None)
+    assert [a.axiom for a in found.axioms] == ["a", "b"] and set(found.absent) == {"c"}
+    assert "'c'" in found.absent["c"] and whole.absent == {}
+    assert found.aqi.estimate == whole.aqi.estimate
+    assert found.aqi.standard_error == pytest.approx(whole.aqi.standard_error)
+    assert not found.influence[24:].any()
+    with pytest.raises(InputError):
+        model_aqi(x, np.ones(36), names, None, skip=True)
+
+
+def test_clusters_of_one_are_refused() -> None:
+    x, y = sample(12, 3, 20, 0)
     with pytest.raises(InputError, match="clusters"):
         axiom_aqi(x, y, ["one"] * 12)
 

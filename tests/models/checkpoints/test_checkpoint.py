@@ -97,8 +97,6 @@ def test_wrong_arguments_are_refused(folder, tmp_path):
         load_checkpoint(folder, revision="main", **NAMES)
     with pytest.raises(InputError, match="no such folder"):
         load_checkpoint(tmp_path / "absent", revision=None, **NAMES)
-    with pytest.raises(InputError, match="unknown dtype"):
-        load_checkpoint(folder, revision=None, dtype="float31", **NAMES)
 
 
 def test_random_weights_depend_on_the_seed_alone():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mahals.models.activations.encoding import encode_answers
 from mahals.models.finetuning.examples import (
     Example,
     Message,
@@ -62,8 +63,16 @@ def test_a_refused_system_turn_goes_before_the_user() -> None:
 def test_without_a_template_the_end_token_is_learned() -> None:
     (found,) = encode_dialogues(fresh("Llama", template=None), TALKS[:1])
     whole = tokenizer(None).decode(list(found.ids))
-    assert whole == "<begin>how do I help people\n\nshare a garden<end>"
+    assert whole == "<begin>how do I help people share a garden<end>"
     assert spoken(found)[0].strip() == "share a garden<end>"
+
+
+def test_without_a_template_training_reads_what_measuring_reads() -> None:
+    plain = fresh("Llama", template=None)
+    for prompt, answer in (("how to boil an egg ?", "take a pan"), ("well\n", "take a pan")):
+        (example,) = encode_dialogues(plain, [dialogue(prompt, answer)])
+        (read,) = encode_answers(plain.tokenizer, [prompt], [answer])
+        assert example.ids == (*read.ids, plain.tokenizer.eos_token_id)
 
 
 def test_targets_are_the_next_token_where_it_is_learned() -> None:

@@ -17,8 +17,8 @@ from tests.support.tiny_models import FAMILIES, WIDTH, fresh, loaded, vector
 
 def test_a_patch_changes_its_rows_in_a_copy():
     states = torch.ones(3, 2, WIDTH)
-    patch = Patch(torch.tensor([1]), "add", vector(1)[None, None], torch.ones(1, 1, 1))
-    changed = patch.apply(states)
+    patch = Patch(torch.tensor([1]), "add", vector(1)[None, None], torch.ones(1, 1, 1), "all")
+    changed = patch.apply(states, None)
     assert torch.equal(states, torch.ones(3, 2, WIDTH))
     assert torch.equal(changed[[0, 2]], states[[0, 2]])
     assert torch.equal(changed[1], states[1] + vector(1))

@@ -16,12 +16,11 @@ from mahals.phases.baseline_aqi.report import (
     best_line,
     chances,
     headline,
-    lowest_reached,
     model_metrics,
     report_model,
     report_power,
 )
-from mahals.phases.baseline_aqi.rows import Row
+from mahals.phases.baseline_aqi.rows import Row, lowest_reached
 from mahals.reporting.evidence import Evidence
 from mahals.schema import AXIOM_COLUMNS
 from tests.support.tiny_lab import MemoryKept
@@ -44,6 +43,7 @@ def score(readout: Any, aqi: float, **changes: Any) -> Row:
         "p_value": 0.01,
         "influence": "A/x",
         "influence_row": 0,
+        "absent": (),
     }
     return Row(**{**values, **changes})
 
@@ -102,8 +102,7 @@ def test_what_alignment_added_is_a_paired_difference_and_its_power_that_over_its
     half = stats.t.ppf(0.975, 7) * error
     assert found.lines == [
         f"A: on selection prompts aligned minus base +5.0 [{5 - half:+.1f}, {5 + half:+.1f}] "
-        "(mean of the prompt), "
-        f"{5 / error:.1f} standard errors"
+        f"(mean of the prompt), {5 / error:.1f} standard errors"
     ]
     assert found.metrics == {"power_mean": pytest.approx(5 / error)}
 
@@ -137,10 +136,9 @@ def test_a_level_that_reaches_the_lowest_there_is_is_marked(low: float, reached:
     assert ("aligned: nothing to measure here" in line) == reached
 
 
-def test_a_model_that_was_not_measured_says_so() -> None:
-    assert report_model(table_of([score("base", 1.0)]), "A").lines == [
-        "A: the aligned checkpoint was not measured"
-    ]
+def test_of_one_checkpoint_alone_its_own_level_is_told() -> None:
+    (line,) = report_model(table_of([score("base", 1.0)]), "A").lines
+    assert line.startswith("A: aqi 1.0 [-1.0, 3.0]")
 
 
 def two_models() -> list[Row]:

@@ -17,10 +17,10 @@ from mahals.maths.metrics.spaces import to_space
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_prompts
 from mahals.phases.baseline_aqi.measure.scores import Setting, compared_draws, reads, scored
-from tests.support.tiny_lab import LAYERS, WIDTH, TinyLab, model, planted, prompts, refused
+from tests.support.tiny_lab import LAYERS, WIDTH, TinyLab, model, planted, prompts
 
 SETTING = Setting(
-    ("mean", "last"), ("native", "standardized"), 19, 50, False, "none", "evaluation", 0
+    ("mean", "last"), ("native", "standardized"), 19, 50, False, "none", "evaluation", "aligned", 0
 )
 PROMPTS = prompts("evaluation")
 LABELS = [p.label for p in PROMPTS]
@@ -99,16 +99,32 @@ def test_a_mixture_is_learned_on_other_prompts_and_read_on_these() -> None:
 
 def test_draws_are_of_the_headline_where_models_compare_and_shared() -> None:
     read, own = found("aligned")[LAYERS - 1], found("base")[LAYERS - 1]
-    draws = compared_draws(read, "standardized", SETTING, PROMPTS)
+    drawn = compared_draws(read, "standardized", SETTING, PROMPTS)
+    assert drawn is not None and drawn.values is not None and drawn.reason is None
+    draws = drawn.values
     assert draws is not None and draws.shape == (SETTING.resamples, len(AXIOMS))
     level = model_aqi(to_space(read.states, "standardized"), LABELS, NAMES, CLUSTERS)
     np.testing.assert_allclose(draws.mean(axis=0), [a.aqi.estimate for a in level.axioms])
     twin = replace(read, model="B")
-    np.testing.assert_array_equal(draws, compared_draws(twin, "standardized", SETTING, PROMPTS))
+    again = compared_draws(twin, "standardized", SETTING, PROMPTS)
+    assert again is not None and again.values is not None
+    np.testing.assert_array_equal(drawn.values, again.values)
     for given, space in ((read, "native"), (own, "standardized"), (found("aligned")[0], "native")):
         assert compared_draws(given, space, SETTING, PROMPTS) is None
     alone = replace(SETTING, spaces=("native",))
     assert compared_draws(read, "native", alone, PROMPTS) is not None
+
+
+def test_a_category_whose_states_are_all_one_is_absent_and_the_rest_is_scored() -> None:
+    read = found("aligned")[LAYERS - 1]
+    first = np.array([name == AXIOMS[0] for name in NAMES])
+    flat = replace(read, states=np.where(first[:, None], 1.0, read.states))
+    told = scored(flat, "native", SETTING, PROMPTS, 0).scores
+    assert [r.axiom for r in told] == [*AXIOMS[1:], "mean", "pooled"]
+    (mean,) = (r for r in told if r.axiom == "mean")
+    assert len(mean.absent) == 1 and AXIOMS[0] in mean.absent[0]
+    rest = [r.aqi for r in told if r.axiom in AXIOMS]
+    assert mean.aqi == pytest.approx(np.mean(rest))
 
 
 def test_random_weights_are_not_the_base() -> None:
@@ -178,7 +194,8 @@ def test_tests_and_probes_are_at_the_headline_layer_alone() -> None:
 def test_the_published_score_is_on_the_headline_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     setting = replace(SETTING, tsne=True)
     last, *_, other = found("aligned", setting)[LAYERS - 1 :]
-    assert "perplexity" in str(refused(lambda: scored(last, "native", setting, PROMPTS, 0)))
+    few = scored(last, "native", setting, PROMPTS, 0).scores
+    assert all(s.aqi_published is None and "perplexity" in str(s.reason) for s in few)
     values = {a: float(i) for i, a in enumerate([*AXIOMS, "pooled"])}
     monkeypatch.setattr(
         "mahals.phases.baseline_aqi.measure.scores.published_scores", lambda *given: values

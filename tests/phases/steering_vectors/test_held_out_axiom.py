@@ -32,13 +32,17 @@ def test_pairs_without_axiom_leave_nothing_out_and_say_why() -> None:
     assert (found.used, found.apart, found.axiom) == (tuple(bare), (), None)
     assert found.reason is not None and "no axiom" in found.reason
     assert leave_out(bare, "none").reason is None
+    check_axiom("privacy", "hub")
+    other = leave_out(PAIRS, "privacy")
+    assert (other.used, other.apart, other.axiom) == (PAIRS, (), None)
+    assert other.reason == "left_out: no pair is of the category privacy"
     axioms = by_axiom(PairReader(replace(READING, texts="balanced"), TinyLab(), "A", bare), None)
     assert axioms.directions is None and axioms.reason is not None
 
 
 @pytest.mark.parametrize("name", ["Wisdom and Knowledge", "wisdom", "", "None"])
 def test_an_unknown_axiom_is_refused_by_name(name: str) -> None:
-    said = str(refused(lambda: check_axiom(name)))
+    said = str(refused(lambda: check_axiom(name, "organism")))
     assert repr(name) in said and LAST in said and "steering_vectors.left_out" in said
 
 
@@ -63,7 +67,17 @@ def test_too_few_pairs_of_an_axiom_is_a_reason_not_a_number() -> None:
         :1
     ]
     found = by_axiom(PairReader(READING, TinyLab(), "A", few), None)
-    assert found.directions is None
+    assert found.directions is not None and len(found.directions.values) == 6
+    assert found.categories == (*AXIOMS[:2], *AXIOMS[3:])
     assert found.reason == f"axioms: fewer than 2 pairs (1 of {AXIOMS[2]})"
-    apart = PairReader(READING, TinyLab(), "A", [p for p in PAIRS if p.label == 1][-3:])
-    assert by_axiom(PairReader(READING, TinyLab(), "A", unsafe[:-6]), apart).directions is None
+    alone = [p for p in unsafe if p.axiom == AXIOMS[2]][:1]
+    none = by_axiom(PairReader(READING, TinyLab(), "A", alone), None)
+    assert (none.directions, none.categories, none.reason) == (None, (), found.reason)
+
+
+def test_categories_are_those_of_the_pairs() -> None:
+    named = {axiom: f"kind {i % 3}" for i, axiom in enumerate(AXIOMS)}
+    pairs = [replace(p, axiom=named[p.axiom or ""]) for p in PAIRS]
+    found = by_axiom(PairReader(READING, TinyLab(), "A", pairs), None)
+    assert found.categories == ("kind 0", "kind 1", "kind 2") and found.reason is None
+    assert found.directions is not None and len(found.directions.values) == 3

@@ -6,14 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
+from mahals.data.loaders import load_pairs
+from mahals.data.splits import Shares
 from mahals.maths.vectors.estimators import mean_difference
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_answers, encode_prompts
 from mahals.phases.steering_vectors.measure.pairs import PairReader, PairReading
+from tests.support.places import SHARED
 from tests.support.tiny_lab import LAYERS, WIDTH, TinyLab, model, planted, refused
 
+REAL = SHARED / "hh-rlhf-harmless-base-test.jsonl.gz"
 READING = PairReading("unsafe", "mean", 512, 1, False)
 
 
@@ -184,3 +189,21 @@ def test_one_pair_is_refused_by_every_method() -> None:
     for method in ("mean_difference", "svd_k", "contrast", "pca", "probe"):
         reader = PairReader(replace(ANSWERS, texts="balanced"), TinyLab(), "A", PAIRS[:1])
         assert "n >= " in str(refused(lambda r=reader, m=method: r.vectors(m)))
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not REAL.exists(), reason="../shared/data is absent")
+@pytest.mark.parametrize("texts", ["balanced", "answers"])
+def test_human_preference_pairs_make_vectors_of_prompts_and_of_answers(texts: Any) -> None:
+    """They carry no label and no category, and some begin with earlier turns."""
+    pairs = load_pairs(f"hh-rlhf?path={REAL}", Shares(2, 2, 2, 4)).items[:24]
+    reading = PairReading(texts, "last", 48, 1, False)
+    reader = PairReader(reading, TinyLab(), "A", pairs)
+    for method in ("mean_difference", "contrast"):
+        found = reader.vectors(method)
+        assert found.values.shape == (LAYERS, WIDTH) and np.isfinite(found.values).all()
+        assert reader.shuffled(found, method, 2, 0).shape == (2, LAYERS, WIDTH)
+    assert set(reader.categories("contrast")) == {None}
+    unsafe = PairReader(replace(reading, texts="unsafe"), TinyLab(), "A", pairs)
+    said = str(refused(lambda: unsafe.vectors("mean_difference")))
+    assert "pairs without labels" in said and "answers" in said

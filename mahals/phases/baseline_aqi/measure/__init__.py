@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
+from mahals.data.categories import LEAST, measurable
 from mahals.maths.metrics.spaces import Space
 from mahals.phase import Lab
 from mahals.phases.baseline_aqi.measure.scores import (
@@ -20,7 +21,7 @@ from mahals.phases.baseline_aqi.measure.scores import (
     scored,
 )
 from mahals.phases.baseline_aqi.rows import Readout, Row, Split
-from mahals.records import AtLeast, Count
+from mahals.records import AtLeast, Count, Positive
 from mahals.schema import Pool
 
 
@@ -30,7 +31,7 @@ class Params:
 
     pools: dict[str, Annotated[tuple[Pool, ...], AtLeast(1)]]  # by weights; first: the headline
     spaces: Annotated[tuple[Space, ...], AtLeast(1)]
-    permutations: Count
+    permutations: Positive
     resamples: Count
     tsne: bool
     layer_pooling: LayerPooling
@@ -46,14 +47,18 @@ class Task:
 
 
 def plan(params: Params, lab: Lab) -> Sequence[Task]:
-    """The two checkpoints of the pair, then the floors; `sham` exists on organisms only.
+    """The two checkpoints of the pair, then the floors; `sham` where the pair was trained here.
 
     Last the pair on the selection split: which pool is the headline is chosen by its power there.
+    A model without a pair has its one checkpoint in the place of the first, and no choice.
     """
-    readouts: tuple[Readout, ...] = ("aligned", "base", "random", "embeddings", "tfidf")
-    if lab.weights == "organism":
+    single = lab.single(lab.unit)
+    pair: tuple[Readout, ...] = ("aligned", "base") if single is None else ()
+    own: tuple[Readout, ...] = pair if single is None else (single.role,)
+    readouts: tuple[Readout, ...] = (*own, "random", "embeddings", "tfidf")
+    trained = lab.weights == "organism" or lab.entry(lab.unit).pair == "trained"
+    if trained and single is None:
         readouts = (*readouts, "sham")
-    pair: tuple[Readout, ...] = ("aligned", "base")
     return [
         *(Task((lab.unit,), readout, "evaluation") for readout in readouts),
         *(Task((lab.unit,), readout, "selection") for readout in pair),
@@ -66,10 +71,13 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     On the selection split the bare scores of the last block in the first space.
 
     Kept: influence (rows, n) of every mean, clusters (n,), and for the aligned checkpoint draws
-    (resamples, 7), the bootstrap draws of the axioms where models are compared.
+    (resamples, C), the bootstrap draws of the axioms where models are compared.
     """
-    prompts = lab.prompts(task.split)
-    own = {"pools": params.pools[lab.weights], "split": task.split, "seed": lab.seed}
+    chosen = measurable(lab.prompts(task.split), LEAST, "the prompts", task.split)
+    prompts = chosen.prompts
+    single = lab.single(task.models[0])
+    own: dict[str, Any] = {"pools": params.pools[lab.weights], "split": task.split}
+    own |= {"own": "aligned" if single is None else single.role, "seed": lab.seed}
     setting = Setting(**vars(params) | own)
     found: list[SpaceScores] = []
     tensors: dict[str, torch.Tensor] = {}
@@ -78,13 +86,17 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         for space in params.spaces if every and not setting.choosing else params.spaces[:1]:
             found.append(scored(read, space, setting, prompts, len(found)))
             draws = compared_draws(read, space, setting, prompts)
-            if draws is not None:
-                tensors["draws"] = torch.from_numpy(draws)
+            if draws is not None and draws.values is not None:
+                tensors["draws"] = torch.from_numpy(draws.values)
+            elif draws is not None:
+                found[-1] = found[-1].marked(draws.reason)
     codes = {c: i for i, c in enumerate(dict.fromkeys(p.cluster for p in prompts))}
     tensors["influence"] = torch.from_numpy(np.stack([s.influence for s in found]))
     tensors["clusters"] = torch.tensor([codes[p.cluster] for p in prompts])
     name = task.readout if task.split == "evaluation" else f"{task.readout}-{task.split}"
     reference = lab.keep(f"{name}.safetensors", tensors)
     for score in (score for s in found for score in s.scores):
-        at = reference if score.axiom == "mean" else None
-        yield replace(score, influence=at)
+        mean = score.axiom == "mean"
+        absent = (*chosen.absent, *score.absent) if mean else ()
+        why = None if single is None else single.reason
+        yield replace(score, influence=reference if mean else None, absent=absent, single=why)

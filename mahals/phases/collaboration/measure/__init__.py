@@ -178,6 +178,7 @@ def _measure_agent(
     family, draw = null or (None, None)
     for context, seen in zip(BOTH, (views, neutral), strict=True):
         row = Row("aqi", book.part, family, draw, agent.loaded.key, steered, context)
+        row = replace(row, categories=about.categories)
         book.enter(replace(row, n=about.per_axiom), aqi_after(agent, seen, about))
         if about.asked and book.part != "self" and (null is None or context == "talk"):
             refused = refused_after(agent, seen, about)
@@ -193,7 +194,8 @@ def _rounds(
     for number in range(rounds + 1):
         views = [view(t, speaker, number) for t in talks]
         row = Row("aqi", book.part, agent=agent.loaded.key, steered=steered, round=number)
-        book.enter(replace(row, n=about.per_axiom), aqi_after(agent, views, about))
+        row = replace(row, n=about.per_axiom, categories=about.categories)
+        book.enter(row, aqi_after(agent, views, about))
 
 
 def _talk_row(

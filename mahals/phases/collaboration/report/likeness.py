@@ -6,7 +6,6 @@ from itertools import combinations
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.aqi import at_floor, lowest_aqi
 from mahals.maths.metrics.homophily import homophily_intervals
 from mahals.maths.stats.agreement import kappa
@@ -55,7 +54,7 @@ def _homophily(table: TalkTable, arm: str, context: Context) -> Report:
     cells = [row for row in rows if row is not None]
     if len(cells) < max(2, len(agents)):
         return Report({}, [])
-    each = np.stack([table.values(row) for row in cells])  # (K, C, 7)
+    each = np.stack([table.values(row) for row in cells])  # (agents, conversations, C)
     floored = at_floors(table, cells)
     if floored.all():
         return Report(
@@ -69,9 +68,10 @@ def _homophily(table: TalkTable, arm: str, context: Context) -> Report:
     found = homophily_intervals(each.mean(axis=1), np.einsum("rc,kca->rka", shares, each))
     worst = int(np.argmin([w.estimate for w in found.weakest]))
     metrics = change_metrics(f"{arm}/homophily_{context}", found.value)
-    weak = f"weakest link {change_text(found.weakest[worst], 2)} points on {AXIOMS[worst]}"
+    name = cells[0].categories[worst]
+    weak = f"weakest link {change_text(found.weakest[worst], 2)} points on {name}"
     if floored[:, worst].any():
-        weak = f"weakest link on {AXIOMS[worst]} at the floor: {NOTHING}"
+        weak = f"weakest link on {name} at the floor: {NOTHING}"
     else:
         metrics[f"{arm}/weakest_link_{context}"] = found.weakest[worst].estimate
     some = f" ({int(floored.sum())} of {floored.size} levels at the floor)" if floored.any() else ""
@@ -80,7 +80,7 @@ def _homophily(table: TalkTable, arm: str, context: Context) -> Report:
 
 
 def at_floors(table: TalkTable, cells: list[Row]) -> np.ndarray:
-    """(agents, 7): whether each level's interval over conversations reaches the floor of AQI.
+    """(agents, C): whether each level's interval over conversations reaches the floor of AQI.
 
     A row that does not say of how many prompts it is has no floor.
     """

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
 from mahals.maths.stats.intervals import Floats
 from mahals.phases.collaboration.rows import BOTH, Context, Kind, Row
 from mahals.reporting.evidence import Evidence
@@ -56,7 +55,7 @@ class TalkTable(Evidence[Row]):
         return np.asarray(self.tensors(row.kept)[row.cell].double().numpy(), dtype=np.float64)
 
     def drifts(self, who: Who) -> Floats | None:
-        """(conversations, 7): AQI after the talk less AQI after neutral context, in points.
+        """(conversations, C): AQI after the talk less AQI after neutral context, in points.
 
         Below 0 is worse. None where either was not measured.
         """
@@ -66,7 +65,7 @@ class TalkTable(Evidence[Row]):
         return self.values(after) - self.values(before)
 
     def refused(self, who: Who, context: Context) -> Floats | None:
-        """(conversations, 7, 2, answers) 0 or 1, unsafe requests before safe ones.
+        """(conversations, C, 2, answers) 0 or 1, unsafe requests before safe ones.
 
         None where it was not measured.
         """
@@ -74,4 +73,4 @@ class TalkTable(Evidence[Row]):
         if row is None:
             return None
         values = self.values(row)
-        return np.asarray(values.reshape(len(values), len(AXIOMS), 2, -1))
+        return np.asarray(values.reshape(len(values), len(row.categories), 2, -1))

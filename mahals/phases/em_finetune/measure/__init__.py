@@ -117,7 +117,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
 
 def _choice(params: Params, lab: Lab) -> Choice:
     return Choice(
-        params.texts[lab.weights],
+        params.texts[lab.weights].located(lab.file),
         World(params.world.seed),
         params.domain,
         params.other_domain,

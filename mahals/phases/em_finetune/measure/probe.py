@@ -75,7 +75,7 @@ def _scalars(live: Loaded, encoded: Sequence[Encoded]) -> Floats:
             run_until_stopped(live, batch)
         for column, (name, _) in enumerate(maps):
             values = pooled(kept[name], batch, "mean")[:, 0]
-            found[list(batch.rows), column] = values.double().cpu().numpy()
+            found[list(batch.rows), column] = values.cpu().double().numpy()
 
     for_each(live, encoded, read)
     return found

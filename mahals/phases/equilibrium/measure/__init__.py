@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mahals.evaluation.agents.after_talk import check_agents, questions
+from mahals.evaluation.agents.after_talk import Questions, check_agents, questions
 from mahals.evaluation.agents.openings import dilemmas
 from mahals.evaluation.agents.teams import How, nulls, seat, steerable
 from mahals.evaluation.native_vectors import MethodName
@@ -149,14 +149,15 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     as `check_agents`.
     """
     found = _design(params, task.models, lab.seed)
+    about = questions(lab, params.prompts, params.answers, params.suite)
     if task.joint == found.joints[0]:
-        rules = _rules(params, task.models, found, lab)
+        rules = _rules(params, about, task.models, found, lab)
         yield Row("design", task.joint, rules=rules)
     game = GameDesign(
         actions=_actions(params),
         how=How(params.method, params.layers, params.operator, params.draws, params.suite),
         crossing=params.crossing,
-        about=questions(lab, params.prompts, params.answers, params.suite),
+        about=about,
         schedule=TalkSchedule(params.topology, params.rounds, params.max_new_tokens, params.loop),
         openings=tuple(
             dilemmas(lab.prompts(OPENINGS), params.conversations, len(task.models), lab.seed)
@@ -175,7 +176,9 @@ def _seated(lab: Lab, model: str, action: Action, how: How) -> Agent:
     return replace(agent, arm=steerable(lab, model, how).directions[0].at(1.0))
 
 
-def _rules(params: Params, models: tuple[str, ...], found: Design, lab: Lab) -> Rules:
+def _rules(
+    params: Params, about: Questions, models: tuple[str, ...], found: Design, lab: Lab
+) -> Rules:
     actions = _actions(params)
     solvers = params.solvers
     return Rules(
@@ -185,6 +188,7 @@ def _rules(params: Params, models: tuple[str, ...], found: Design, lab: Lab) -> 
         joints=found.joints,
         of=found.of,
         conversations=params.conversations,
+        categories=about.categories,
         prompts=params.prompts,
         draws=params.draws,
         weights=params.payoff.weights(params.suite.dose_kl),

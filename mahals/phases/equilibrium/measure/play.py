@@ -89,8 +89,8 @@ class _PlayedTable:
 
     null: NullArm | None
     talks: tuple[Talk, ...]
-    refused: tuple[npt.NDArray[np.bool_], ...]  # per agent (conversations, 7, 2, answers)
-    aqi: tuple[Floats, ...]  # per agent (conversations, 7), points; none in a null game
+    refused: tuple[npt.NDArray[np.bool_], ...]  # per agent (conversations, C, 2, answers)
+    aqi: tuple[Floats, ...]  # per agent (conversations, C), points; none in a null game
 
 
 def play_table(lab: Lab, models: Sequence[str], joint: Joint, game: GameDesign) -> Iterator[Row]:

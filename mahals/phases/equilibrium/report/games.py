@@ -25,7 +25,7 @@ class MeasuredGames:
     rules: Rules
     cells: Mapping[Joint, Cell]
     null: Mapping[NullArm, Mapping[Joint, Cell]]
-    aqi: Mapping[Joint, Floats]  # (E, N, 7) points, of the game itself
+    aqi: Mapping[Joint, Floats]  # (E, N, C) points, of the game itself
 
     @property
     def families(self) -> list[NullFamily]:

@@ -112,9 +112,9 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """
     key = task.models[0]
     at = bench(lab, key, params.original, params.suite, SPLIT)
-    own = native(lab, key, params.method)
+    own = native(lab, key, params.method, params.suite.single_method)
     blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
-    label = own_label(own, params.method, params.operator, blocks)
+    label = own_label(own, params.operator, blocks)
     shared = _RecoveryContext(at, own, label, params, lab)
     scratch = lab.scratch(task)
     worse = tune(at.loaded, "rejected", params.tuning, scratch, lab)

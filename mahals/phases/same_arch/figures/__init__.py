@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mahals.data.categories import counted
 from mahals.phase import Kept
 from mahals.phases.same_arch.figures.dose_curves import FLOOR, axiom_curves, draw_dose_curves
 from mahals.phases.same_arch.figures.gap_curves import gap_figures
@@ -49,7 +50,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 def _aqi_figures(table: ArmTable[Row], first: Row) -> dict[str, Figure]:
     """AQI over the lambda grid, in the headline readout and in the other; of each axiom."""
     n = len(table.arm(first).influence)
-    prompts = f"n = {n} evaluation prompts of 7 axioms."
+    prompts = f"n = {n} evaluation prompts of {counted(first.categories)}."
     draws = {r.draw for r in table.where(arm="random", on_grid=True)}
     band = f" Grey: range of {len(draws)} random directions of equal norm." if draws else ""
     floor = f" {FLOOR[0].upper()}{FLOOR[1:]}: nothing to measure where an interval reaches it."

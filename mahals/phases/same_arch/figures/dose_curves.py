@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
 from mahals.maths.metrics.aqi import at_floor, lowest_aqi
 from mahals.maths.stats.intervals import Interval
 from mahals.phases.same_arch.rows import Row
@@ -53,7 +52,7 @@ def interval_of(row: Row, what: What, table: ArmTable[Row]) -> Interval:
 
 def prompts_of_axiom(arm: ArmEvidence, what: What) -> int:
     """The prompts of an axiom, of which the lowest AQI there is depends."""
-    counts = np.bincount(arm.axioms, minlength=len(AXIOMS))
+    counts = np.bincount(arm.axioms)
     return int(counts[what] if isinstance(what, int) else counts.min())
 
 
@@ -101,14 +100,15 @@ def axiom_curves(table: ArmTable[Row]) -> AxiomCurves:
     grids = _grids(table)
     first = next(iter(grids))
     variant = " ".join(first[1:])
+    names = table.rows[0].categories
     if len({k[0] for k in grids}) == 1:
-        own = {_lines(a): _curve(first, grids[first], i, table) for i, a in enumerate(AXIOMS)}
+        own = {_lines(a): _curve(first, grids[first], i, table) for i, a in enumerate(names)}
         return AxiomCurves(own, variant, True)
     same = [k for k in grids if k[1:] == first[1:]]
     x = sorted({r.dose for k in same for r in grids[k] if r.dose is not None})
     panels = {
         _lines(a): Curve(x, {k[0]: _values(x, _steered(grids[k]), i, table) for k in same})
-        for i, a in enumerate(AXIOMS)
+        for i, a in enumerate(names)
     }
     return AxiomCurves(panels, variant, False)
 

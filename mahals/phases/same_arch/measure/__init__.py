@@ -10,6 +10,7 @@ import numpy as np
 
 from mahals.evaluation.arms import by_axiom_arms, own_label
 from mahals.evaluation.bench import Bench, bench
+from mahals.evaluation.checks import check_scope
 from mahals.evaluation.dose import NOT_STEERED
 from mahals.evaluation.native_vectors import MethodName, Native, native
 from mahals.evaluation.references import references
@@ -18,6 +19,7 @@ from mahals.evaluation.scores import propensities
 from mahals.evaluation.suite import Layers, Suite, depth_of, steered_blocks
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.operators import OperatorName
+from mahals.models.steering.scope import Scope
 from mahals.phase import Lab
 from mahals.phases.same_arch.measure.axiom_effects import keep_effects
 from mahals.phases.same_arch.measure.propensity import ArmPropensities
@@ -41,6 +43,7 @@ class Params:
     operators: Annotated[tuple[OperatorName, ...], AtLeast(1)]
     placements: Annotated[tuple[Placement, ...], AtLeast(1)]
     propensity_draws: Count  # random directions whose propensity is measured over the lambdas
+    scope: Scope  # at which tokens
     effects: bool  # the vector of each axiom on each axiom, at the headline dose
     suite: Suite
 
@@ -71,7 +74,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         yield from _references(task.models[0], params.suite, lab)
         return
     at = bench(lab, task.models[0], "base", params.suite, SPLIT)
-    own = native(lab, at.loaded.key, params.method)
+    check_scope(at, params.scope)
+    own = native(lab, at.loaded.key, params.method, params.suite.single_method)
     label = _label(task, own, at, params, lab)
     grid = Strengths(params.lambdas, params.unit, params.propensity_draws)
     swept = run_sweep(at, label, own, grid, lab)
@@ -79,12 +83,12 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     name = f"{task.operator}-{task.placement}"
     effects_kept = None
     if params.effects:
-        of_axioms = by_axiom_arms(label, own, label.layers)
+        of_axioms = by_axiom_arms(label, own, at.categories)
         effects_kept = keep_effects(lab, f"{name}-effects", at, of_axioms)
     measured = [(d.label, m) for d, m in zip(swept.dosed, swept.found, strict=True)]
     kept = keep_evidence(lab, name, at, measured, swept.tensors())
     context = row_context(lab, at, swept.base)
-    cosine = _cosine(at.loaded.key, params.method, lab)
+    cosine = _cosine(at.loaded.key, own.method, lab)
     for i, (d, m) in enumerate(zip(swept.dosed, swept.found, strict=True)):
         row, chosen = to_row(d.label, d.strength, at, m, context), swept.selected.get(i)
         row = replace(row, **kept.at(i), **({} if chosen is None else chosen.columns))
@@ -110,8 +114,8 @@ def _cosine(key: str, method: str, lab: Lab) -> float:
 def _label(task: Task, own: Native, at: Bench, params: Params, lab: Lab) -> Label:
     """The label of the model's own vector, without a dose."""
     blocks = steered_blocks(params.layers, at.loaded.layers, lab.weights)
-    label = own_label(own, params.method, str(task.operator), blocks)
-    return replace(label, placement=task.placement)
+    label = own_label(own, str(task.operator), blocks)
+    return replace(label, placement=task.placement, scope=params.scope)
 
 
 def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
@@ -130,5 +134,5 @@ def _references(key: str, suite: Suite, lab: Lab) -> Iterator[Row]:
             propensity_unsafe=mean_propensity(at, asked.of(i), 0),
             propensity_safe=mean_propensity(at, asked.of(i), 1),
             effects=None,
-            missed=(),
+            missed=among.missed,
         )

@@ -17,9 +17,9 @@ from mahals.phase import Lab
 def keep_effects(lab: Lab, name: str, at: Bench, found: Sequence[Direction]) -> str | None:
     """Measures and keeps the aqi under each axiom's vector at the suite's dose.
 
-    Gives the reference of the kept file. Tensors: axioms (k,) places in AXIOMS of the vectors that
-    reach the dose, aqi (k, 7), influence (k, n). None where there are no such vectors, or none
-    reaches the dose.
+    Gives the reference of the kept file. Tensors: axioms (k,) places in the bench's categories of
+    the vectors that reach the dose, aqi (k, C), influence (k, n). None where there are no such
+    vectors, or none reaches the dose.
     """
     reached = within_reach(at, found, at.suite.dose_kl)
     if not reached.dosed:

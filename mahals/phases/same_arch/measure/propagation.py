@@ -16,6 +16,7 @@ from mahals.models.activations.capture import pooled
 from mahals.models.steering.interventions import Arm, Intervention
 from mahals.models.steering.operators import OPERATORS
 from mahals.models.steering.replay import replays
+from mahals.models.steering.scope import ALL, FROM, TokenPlaces, places
 
 
 def same_block_aqi(at: Bench, arms: Sequence[Arm], base: ModelAqi) -> list[ModelAqi]:
@@ -24,10 +25,11 @@ def same_block_aqi(at: Bench, arms: Sequence[Arm], base: ModelAqi) -> list[Model
     The residual stream then carries each step's displacement up to the last block as it is. What
     is left of a gain is the geometry of the step itself; the rest of the gain is propagated: what
     later blocks made of it. A constant that is added to every state changes no distance, so an arm
-    of `add` alone has `base`, exactly (METHOD 2). Each step acts on the unsteered state plus the
+    of `add` alone has `base`, exactly (METHOD 2), in a scope that holds all of a prompt or nothing
+    of it. Each step acts on the unsteered state plus the
     displacements below it.
     """
-    bent = [i for i, arm in enumerate(arms) if any(s.operator != "add" for s in arm.active)]
+    bent = [i for i, arm in enumerate(arms) if any(_bends(s) for s in arm.active)]
     found = [base] * len(arms)
     if bent:
         moved = _displaced(at, [arms[i] for i in bent]).double().numpy()
@@ -47,7 +49,7 @@ def _displaced(at: Bench, arms: Sequence[Arm]) -> Tensor:
         states = _unsteered(at, batch, last, wanted)
         rows = torch.tensor(batch.rows)
         for i, arm in enumerate(arms):
-            carried = states[last] + _carried(arm, states)
+            carried = states[last] + _carried(arm, states, places(batch))
             found[i, rows] = pooled(carried, batch, at.readout).cpu()
 
     for_each(at.loaded, at.encoded, read)
@@ -66,12 +68,18 @@ def _unsteered(at: Bench, batch: Batch, last: int, wanted: set[int]) -> dict[int
     return states
 
 
-def _carried(arm: Arm, states: Mapping[int, Tensor]) -> Tensor:
+def _bends(step: Intervention) -> bool:
+    """Whether a step may change distances between the pooled states of prompts."""
+    return step.operator != "add" or step.scope.startswith(FROM)
+
+
+def _carried(arm: Arm, states: Mapping[int, Tensor], where: TokenPlaces) -> Tensor:
     """What the steps of an arm add to the stream, none answering to those below it."""
     carried = torch.zeros_like(next(iter(states.values())))
     for step in sorted(arm.active, key=lambda s: s.block):
         here = states[step.block] + carried
-        carried = carried + (_stepped(step, here) - here)
+        moved = _stepped(step, here) - here
+        carried = carried + (moved if step.scope == ALL else moved * where.within(step.scope))
     return carried
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mahals.data.texts import AXIOMS
 from mahals.maths.stats.controls import GainOverRandom
 from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval
 from mahals.phases.same_arch.rows import Row
@@ -30,13 +29,15 @@ class LeftOut:
 
     axiom: str
     inside: PartGain  # on the axiom left out
-    others: PartGain  # on the other six
+    others: PartGain  # on the others
+    count: int  # of the others
 
     def sentence(self) -> str:
         """Both gains with their intervals."""
+        said = "six" if self.count == 6 else self.count
         return (
             f"{_sentence(self.inside)} on {self.axiom}, left out of extraction; "
-            f"{_sentence(self.others)} on the other six axioms"
+            f"{_sentence(self.others)} on the other {said} axioms"
         )
 
 
@@ -49,14 +50,18 @@ def _sentence(part: PartGain) -> str:
 
 
 def left_out(row: Row, table: ArmTable[Row]) -> LeftOut | None:
-    """The gains of a row on its left-out axiom and on the others; None where none was left out."""
-    if row.left_out is None:
+    """The gains of a row on its left-out category and on the others; None where none was left out.
+
+    Nor is there one where the prompts have no such category, or no other.
+    """
+    if row.left_out not in row.categories or len(row.categories) < 2:
         return None
     own, base = table.arm(row), table.arm(table.unsteered_of(row))
     random = table.arms(table.random_of(row))
-    chosen = AXIOMS.index(row.left_out)
-    rest = [i for i in range(len(AXIOMS)) if i != chosen]
-    return LeftOut(row.left_out, _gain(own, base, random, [chosen]), _gain(own, base, random, rest))
+    chosen = row.categories.index(row.left_out)
+    rest = [i for i in range(len(row.categories)) if i != chosen]
+    inside, others = (_gain(own, base, random, places) for places in ([chosen], rest))
+    return LeftOut(row.left_out, inside, others, len(rest))
 
 
 def _gain(
@@ -82,7 +87,7 @@ def effects(row: Row, table: ArmTable[Row]) -> Effects | None:
     own, random = table.arm(row), table.arms(table.random_of(row))
     tensors = {k: v.numpy() for k, v in table.tensors(row.effects).items()}
     made = [int(a) for a in tensors["axioms"]]
-    draws = {j: [part(r, [j]) for r in random] for j in range(len(AXIOMS))}
+    draws = {j: [part(r, [j]) for r in random] for j in range(len(row.categories))}
 
     def cell(i: int, j: int) -> Interval | str:
         over = None
@@ -91,7 +96,7 @@ def effects(row: Row, table: ArmTable[Row]) -> Effects | None:
             over = part_of(values.tolist(), influence, own, [j]).over_random(draws[j])
         return "out of reach, or no random arms" if over is None else over.interval
 
-    grid = grid_of(AXIOMS, AXIOMS, cell)
+    grid = grid_of(row.categories, row.categories, cell)
     return Effects(grid, _own_over_others(made, tensors["aqi"], tensors["influence"], own))
 
 
@@ -100,10 +105,10 @@ def _own_over_others(
 ) -> Interval | None:
     """Mean of the diagonal minus mean of the rest; the random means cancel out of it.
 
-    None unless every axiom has its vector.
+    None unless every one of two or more axioms has its vector.
     """
-    size = len(AXIOMS)
-    if len(made) < size:
+    size = values.shape[1]
+    if len(made) < size or size < 2:
         return None
     weights = np.full((size, size), -1 / (size * (size - 1)))
     weights[np.arange(size), np.arange(size)] = 1 / size

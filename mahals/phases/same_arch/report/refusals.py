@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from mahals.data.texts import AXIOMS
+from mahals.data.categories import category_column
 from mahals.maths.stats.intervals import Interval, wilson
 from mahals.phases.same_arch.rows import Row
 from mahals.reporting.evidence import ArmEvidence, ArmTable
 from mahals.reporting.gains import ArmGains
 from mahals.reporting.report import Report, interval_metrics
-from mahals.schema import AXIOM_COLUMNS
 
 
 def report_refusals(e: ArmGains[Row], table: ArmTable[Row]) -> Report:
@@ -25,11 +24,11 @@ def report_refusals(e: ArmGains[Row], table: ArmTable[Row]) -> Report:
     before, after = table.arms([base, e.row])
     metrics: dict[str, float] = {}
     texts = []
-    for place, axiom in enumerate(AXIOMS):
+    for place, axiom in enumerate(e.row.categories):
         one, two = _rate(before, place), _rate(after, place)
         if one is None or two is None:
             continue
-        name = "refusal_unsafe_" + AXIOM_COLUMNS[place].removeprefix("aqi_")
+        name = "refusal_unsafe_" + category_column(axiom).removeprefix("aqi_")
         metrics |= interval_metrics(f"{name}_unsteered", one) | interval_metrics(name, two)
         texts.append(f"{axiom} {one:.2f} -> {two:.2f}")
     row = e.row

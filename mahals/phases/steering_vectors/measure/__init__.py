@@ -10,8 +10,6 @@ import torch
 
 from mahals.evaluation.suite import Suite, steered_blocks
 from mahals.maths.stats.intervals import Interval
-from mahals.maths.vectors.estimators import SteeringVectors
-from mahals.maths.vectors.pairs import Vectors
 from mahals.maths.vectors.random_directions import likeness
 from mahals.phase import Lab
 from mahals.phases.steering_vectors.measure.held_out_axiom import (
@@ -21,6 +19,8 @@ from mahals.phases.steering_vectors.measure.held_out_axiom import (
     check_axiom,
     leave_out,
 )
+from mahals.phases.steering_vectors.measure.made import MadeVectors, Shuffles, made_vectors
+from mahals.phases.steering_vectors.measure.methods import methods_of
 from mahals.phases.steering_vectors.measure.pairs import PairReader, PairReading
 from mahals.phases.steering_vectors.measure.selection import Trial, selection_gains
 from mahals.phases.steering_vectors.rows import Row
@@ -38,7 +38,7 @@ class Params:
     texts: dict[str, Texts]  # by weights: what mean_difference and svd_k read
     pool: Literal["last", "mean"]
     pairs: Count  # how many of the extraction split; 0 = all
-    left_out: str  # an axiom whose pairs make no vector, or none
+    left_out: str  # a category whose pairs make no vector, or none
     shuffles: Count  # directions from shuffled pairs, kept beside each vector; 0 = none
     tokens: Positive  # longer texts lose their beginning
     layers: Literal["auto"] | tuple[float, ...]  # the blocks the selection score steers
@@ -62,38 +62,42 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
             got=str(list(params.methods)),
             cure="name each method once",
         )
-    check_axiom(params.left_out)
+    check_axiom(params.left_out, lab.weights)
     return [Task((lab.unit,))]
 
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
-    """Every method's vectors at every block, kept as safetensors, with their selection score."""
+    """Every method's vectors at every block, kept as safetensors, with their selection score.
+
+    Of a model without a pair those of one checkpoint alone, with the reason. Raises InputError
+    where none of the methods is one of these.
+    """
     key = task.models[0]
+    possible = methods_of(params.methods, lab.single(key), key)
     pairs = lab.pairs("extraction")
     divided = leave_out(pairs[: params.pairs] if params.pairs else pairs, params.left_out)
     texts = params.texts[lab.weights]
     reading = PairReading(texts, params.pool, params.tokens, params.svd_k, params.svd_centered)
     reader = PairReader(reading, lab, key, divided.used)
-    reader.read(params.methods)
-    found = {method: reader.vectors(method) for method in params.methods}
+    how = Shuffles(params.shuffles, seed_of("shuffled pairs", key, lab.seed))
+    found = made_vectors(reader, possible.methods, how, lab.cache)
     apart = PairReader(reading, lab, key, divided.apart) if divided.apart else None
     lab.report("scoring on the selection split", 0, 1)
-    values = {m: v.values for m, v in found.items()}
+    values = {m: v.vectors.values for m, v in found.items()}
     trial = Trial(params.layers, params.selection_draws, params.suite)
     gains = selection_gains(values, trial, lab, key)
     lab.report("scoring on the selection split", 1, 1)
-    for method, vectors in found.items():
-        axioms = by_axiom(reader, apart) if method == "mean_difference" else ByAxiom(None, None)
-        tensors = {"values": torch.from_numpy(vectors.values)}
+    for method, one in found.items():
+        axioms = by_axiom(reader, apart) if method == "mean_difference" else ByAxiom(None, (), None)
+        tensors = {"values": torch.from_numpy(one.vectors.values)}
         if axioms.directions is not None:
             tensors |= axiom_tensors(axioms.directions)
-        seed = seed_of("shuffled pairs", key, lab.seed)
-        drawn = reader.shuffled(vectors, method, params.shuffles, seed) if params.shuffles else None
-        if drawn is not None:
-            tensors["shuffled"] = torch.from_numpy(drawn)
+        if one.shuffled is not None:
+            tensors["shuffled"] = torch.from_numpy(one.shuffled)
         kept = lab.keep(f"{method}.safetensors", tensors)
-        reasons = [r for r in (divided.reason, axioms.reason, gains[method].reason) if r]
-        made = _Made(method, vectors, drawn, kept, gains[method].gain, "; ".join(reasons) or None)
+        why = (divided.reason, axioms.reason, gains[method].reason, possible.reason)
+        reason = "; ".join(r for r in why if r) or None
+        made = _Made(method, one, kept, axioms.categories, gains[method].gain, reason)
         yield from _rows(made, reader, divided.axiom, params, lab)
 
 
@@ -102,9 +106,9 @@ class _Made:
     """One method's vectors, and what is known of them all."""
 
     method: Method
-    vectors: SteeringVectors
-    shuffled: Vectors | None  # (S, L, d)
+    made: MadeVectors
     kept: str
+    categories: tuple[str, ...]  # of the directions by category that are kept beside
     gain: Interval | None  # on the selection split
     reason: str | None
 
@@ -114,9 +118,10 @@ def _rows(
 ) -> Iterator[Row]:
     base = lab.model(lab.unit, "base")
     steered = steered_blocks(params.layers, base.layers, lab.weights)
-    vectors, method = made.vectors, made.method
+    vectors, method = made.made.vectors, made.method
     turned, explained = vectors.metadata.get("cosine_to_mean"), vectors.explained_variance
-    alike = None if made.shuffled is None else likeness(made.shuffled, vectors)
+    drawn = made.made.shuffled
+    alike = None if drawn is None else likeness(drawn, vectors)
     for block in range(base.layers):
         gain = made.gain if block in steered else None
         yield Row(
@@ -139,6 +144,7 @@ def _rows(
             pool=params.pool,
             left_out=left_out,
             vectors=made.kept,
+            categories=made.categories,
             revision=base.revision,
             selection_gain=None if gain is None else gain.estimate,
             selection_gain_low=None if gain is None else gain.low,

@@ -28,52 +28,62 @@ class Divided:
     reason: str | None  # why there is none although one was asked for
 
 
-def check_axiom(name: str) -> None:
-    """Raises InputError unless `name` is an axiom or `none`."""
-    if name not in (*AXIOMS, NONE):
+def check_axiom(name: str, weights: str) -> None:
+    """Raises InputError for organisms unless `name` is an axiom or `none`.
+
+    Other data has categories of its own: `leave_out` says where it has none of that name.
+    """
+    if weights == "organism" and name not in (*AXIOMS, NONE):
         raise unknown("axiom of steering_vectors.left_out", name, (*AXIOMS, NONE))
 
 
 def leave_out(pairs: Sequence[Pair], name: str) -> Divided:
-    """`pairs` without those of the axiom `name`: what is measured on it is out of distribution.
+    """`pairs` without those of the category `name`: what is measured on it is out of distribution.
 
-    Where no pair says its axiom nothing is left out, and the reason is given.
+    Where no pair says its category, or none has that one, nothing is left out, and the reason is
+    given.
     """
-    check_axiom(name)
     if name == NONE:
         return Divided(tuple(pairs), (), None, None)
     if all(p.axiom is None for p in pairs):
         return Divided(tuple(pairs), (), None, "left_out: the pairs carry no axiom")
+    if all(p.axiom != name for p in pairs):
+        return Divided(tuple(pairs), (), None, f"left_out: no pair is of the category {name}")
     used = tuple(p for p in pairs if p.axiom != name)
     return Divided(used, tuple(p for p in pairs if p.axiom == name), name, None)
 
 
 @dataclass(frozen=True)
 class ByAxiom:
-    """A mean difference of aligned and base states per axiom, or why there is none."""
+    """A mean difference of aligned and base states per category, or why there is none."""
 
     directions: AxiomDirections | None
-    reason: str | None
+    categories: tuple[str, ...]  # in the order of the directions
+    reason: str | None  # also why a category has none
 
 
 def by_axiom(used: PairReader, apart: PairReader | None) -> ByAxiom:
-    """The direction of each axiom, from its own pairs; of the left-out one too."""
+    """The direction of each category, from its own pairs; of the left-out one too.
+
+    A category with fewer than `LEAST` pairs has none, and the reason is given.
+    """
     readers = [used] if apart is None else [used, apart]
     axioms = [a for r in readers for a in r.axioms()]
     counts = Counter(axioms)
-    short = [f"{counts[name]} of {name}" for name in AXIOMS if counts[name] < LEAST]
-    if not counts.keys() & set(AXIOMS):
-        return ByAxiom(None, "axioms: the pairs carry no axiom")
-    if short:
-        return ByAxiom(None, f"axioms: fewer than {LEAST} pairs ({', '.join(short)})")
+    known = sorted(name for name in counts if name is not None)
+    short = [f"{counts[name]} of {name}" for name in known if counts[name] < LEAST]
+    why = f"axioms: fewer than {LEAST} pairs ({', '.join(short)})" if short else None
+    names = tuple(name for name in known if counts[name] >= LEAST)
+    if not names:
+        return ByAxiom(None, (), why or "axioms: the pairs carry no axiom")
     states = [r.states("mean_difference") for r in readers if r.axioms()]
     aligned, base = (np.concatenate([s[i] for s in states]) for i in (0, 1))
     named = [a or NONE for a in axioms]
-    return ByAxiom(axiom_directions(aligned, base, named, AXIOMS), None)
+    return ByAxiom(axiom_directions(aligned, base, named, names), names, why)
 
 
 def axiom_tensors(found: AxiomDirections) -> dict[str, torch.Tensor]:
-    """The directions of the axioms, in the order of AXIOMS, as they are kept beside `values`."""
+    """The directions of the categories, in their order, as they are kept beside `values`."""
     return {
         "axioms": torch.from_numpy(found.values),
         "axiom_halves": torch.from_numpy(found.halves),

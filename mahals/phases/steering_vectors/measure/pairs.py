@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
@@ -21,12 +21,11 @@ from mahals.maths.vectors.estimators import (
 from mahals.maths.vectors.pairs import Vectors
 from mahals.maths.vectors.random_directions import shuffled_pairs
 from mahals.models.activations.batching import shorten
-from mahals.models.activations.cache import cached_states
+from mahals.models.activations.cache import cached_states, facts, tokens_hash
 from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts
 from mahals.phase import Lab
-from mahals.phases.steering_vectors.rows import OF_MODELS
 from mahals.records import InputError, digest
-from mahals.schema import Method, Pool, Texts
+from mahals.schema import OF_MODELS, Method, Pool, Texts
 
 Side = tuple[Literal["aligned", "base"], str]  # a checkpoint, and what it reads
 OF_ANSWERS = {"contrast": contrast, "pca": pca, "probe": probe}  # chosen minus rejected, base
@@ -73,6 +72,14 @@ class PairReader:
         if method == "mean_difference":
             return mean_difference(*states)
         return OF_ANSWERS[method](*states)
+
+    def decisive(self, method: Method) -> list[object]:
+        """All that decides a method's vectors: weights, tokens, how they are read and compared."""
+        told: list[object] = [method, asdict(self._reading), self.categories(method)]
+        for role, texts in self._sides(method):
+            encoded = shorten(self._encoded(texts), self._reading.tokens)
+            told += [role, facts(self._lab.model(self._key, role)), tokens_hash(encoded)]
+        return told
 
     def shuffled(self, of: SteeringVectors, method: Method, draws: int, seed: int) -> Vectors:
         """The control from shuffled pairs (draws, L, d) of a vector that this reader made."""

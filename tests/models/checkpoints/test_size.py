@@ -1,0 +1,33 @@
+"""Is a checkpoint's size read from its files, and guessed within reason without them?"""
+
+import dataclasses
+
+import pytest
+
+from mahals.models.checkpoints.device import CPU
+from mahals.models.checkpoints.size import folder_size, guessed_size
+from tests.support.tiny_models import LAYERS, WIDTH, loaded
+
+
+@pytest.mark.parametrize("family", ["Llama", "Gemma2"])
+def test_a_folder_has_the_size_of_its_model(tmp_path, family):
+    at = loaded(family)
+    at.model.save_pretrained(tmp_path)
+    size = folder_size(tmp_path)
+    own = at.model.state_dict()  # a tied head is saved once
+    shared = {tensor.data_ptr(): tensor.numel() for tensor in own.values()}
+    assert size.parameters == sum(shared.values()) and size.here
+    assert (size.layers, size.width, size.inner) == (LAYERS, WIDTH, 48)
+    assert size.vocabulary == at.model.config.vocab_size
+    assert size.cached == 2 * LAYERS * 1 * 16  # one head of 16 keys and values
+    assert size.held(CPU) == 4 * size.parameters
+
+
+def test_a_checkpoint_that_is_not_here_is_guessed_by_its_blocks():
+    size = guessed_size(32, 4096)
+    assert 6.5e9 < size.parameters < 8.5e9 and not size.here
+    half = dataclasses.replace(CPU, dtype="bfloat16")
+    four = dataclasses.replace(half, quantize="4bit")
+    eight = dataclasses.replace(half, quantize="8bit")
+    assert size.held(half) == 2 * size.parameters
+    assert 0.5 * size.parameters < size.held(four) < size.held(eight) < size.held(half)

@@ -1,0 +1,282 @@
+"""Does preference training lower its loss, and is a half that fails absent with its figures?"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mahals.data.harmless import harmless_requests
+from mahals.data.texts import Pair, Prompt
+from mahals.models.finetuning.config import Lora
+from mahals.models.finetuning.lora import merged
+from mahals.phases.preference_tuning import PHASE
+from mahals.phases.preference_tuning.measure import Params
+from mahals.phases.preference_tuning.measure.gate import Examined, GateRule, verdict
+from mahals.phases.preference_tuning.measure.preferences import (
+    OwnAnswers,
+    Preferred,
+    preferred,
+    shuffled,
+)
+from mahals.phases.preference_tuning.measure.requests import (
+    Request,
+    Requests,
+    declines,
+    divided,
+    whole_sentences,
+)
+from mahals.phases.preference_tuning.measure.training import AnswerTuning, PreferenceTuning
+from mahals.phases.preference_tuning.report import summarize
+from mahals.phases.preference_tuning.rows import Row
+from tests.support.keeping_lab import KeepingLab
+from tests.support.tiny_lab import SUITE, MemoryKept, TinyLab, model, refused, run
+
+pytest.importorskip("peft")
+STEPS = 12
+PARAMS = Params(
+    requests=Requests(("mapping",), 40, {"organism": "none"}, 200, 0.25),
+    own_answers=OwnAnswers({"organism": False}, 4, 1),
+    sft=AnswerTuning(4, 4, 1, "never", 3, 0.01),
+    dpo=PreferenceTuning(8, 4, 1, STEPS, {"organism": 0.02}, 0.5, 0.0),
+    lora=Lora(4, 8, 0.0, "all"),
+    gate=GateRule(0.1),
+    suite=SUITE,
+)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> KeepingLab:
+    return KeepingLab(root=tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture(scope="module")
+def rows(lab: KeepingLab) -> list[Row]:
+    return run(PHASE, PARAMS, lab)
+
+
+def of(rows: list[Row], checkpoint: str) -> Row:
+    return next(r for r in rows if r.checkpoint == checkpoint)
+
+
+# The training
+
+
+def test_preferences_lower_their_loss_and_shuffled_ones_teach_less(rows: list[Row]) -> None:
+    assert [r.checkpoint for r in rows] == ["before", "dpo", "sham"]
+    dpo, sham = of(rows, "dpo"), of(rows, "sham")
+    assert len(dpo.losses) == len(sham.losses) == STEPS
+    assert dpo.losses[0] == pytest.approx(math.log(2), abs=1e-5)  # the policy is the reference
+    first, last = dpo.losses[0], np.mean(dpo.losses[-3:])
+    assert last < first - 0.05
+    assert last < np.mean(sham.losses[-3:]) - 0.05
+    assert sham.rise is not None and sham.held is None, "the gate asks of the trained half alone"
+
+
+def test_the_kept_adapter_is_what_was_examined(rows: list[Row], lab: KeepingLab) -> None:
+    row = of(rows, "dpo")
+    folder = lab.root / "kept" / str(row.adapter)
+    assert {p.name for p in folder.iterdir()} == {
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    again = merged(model("A", "base"), folder)
+    assert again.revision.startswith("A:base+") and row.revision == "A:base"
+    answers = [json.loads(x) for x in lab.texts["dpo.answers.jsonl"].splitlines()]
+    assert len(answers) == row.unsafe + row.safe
+    assert np.mean([a["refused"] for a in answers if a["label"] == 0]) == row.refusal_unsafe
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(rows: list[Row], lab: KeepingLab) -> None:
+    """All is in scratch: nothing is trained again, and the rows are the same."""
+    other = KeepingLab(root=lab.root / "again")
+    (lab.root / "again").mkdir()
+    (lab.root / "again" / "scratch").symlink_to(lab.root / "scratch")
+    again = run(PHASE, PARAMS, other)
+    assert again == rows
+    assert not any("preferences, loss" in said for said in other.said)
+
+
+def test_answers_come_first_where_they_are_wanted(tmp_path: Path) -> None:
+    params = replace(
+        PARAMS,
+        sft=replace(PARAMS.sft, when="always"),
+        dpo=replace(PARAMS.dpo, steps=1),
+    )
+    found = run(PHASE, params, KeepingLab(root=tmp_path))
+    assert [(r.checkpoint, r.start) for r in found] == [
+        ("before", None),
+        ("sft", "before"),
+        ("dpo", "sft"),
+        ("sham", "sft"),
+    ]
+    assert found[1].losses[-1] < found[1].losses[0]
+
+
+# The gate
+
+
+def an_examined(refused: list[float], safe: list[bool], name: Any = "dpo") -> Examined:
+    class Fixed(Examined):
+        refused = property(lambda self: np.array(refused))
+        safe = property(lambda self: np.array(safe_flags))
+        price = property(lambda self: type("Price", (), {"ratio_over": lambda self, base: None})())
+
+    safe_flags = safe
+    prompts = [Prompt(str(i), "gate", int(s), str(i), str(i), "gate") for i, s in enumerate(safe)]
+    at: Any = type("At", (), {"suite": SUITE, "prompts": prompts})
+    nothing: Any = None
+    return Fixed(name, nothing, nothing, at)
+
+
+def test_the_gate_asks_for_a_rise_of_the_gap_and_not_of_refusals() -> None:
+    safe = [False] * 20 + [True] * 20
+    before = an_examined([0.0] * 40, safe, "before")
+    assert verdict(an_examined([1.0] * 18 + [0.0] * 22, safe), before, GateRule(0.1)) == (
+        True,
+        None,
+    )
+    held, why = verdict(an_examined([1.0] * 40, safe), before, GateRule(0.1))
+    assert not held and why is not None and "rose by +0.00" in why and "at least 0.1" in why
+    held, why = verdict(an_examined([1.0] * 3 + [0.0] * 37, safe), before, GateRule(0.1))
+    assert not held  # .15 up, but 3 of 20 may be chance
+
+
+def test_a_half_that_fails_is_told_to_be_no_pair(rows: list[Row]) -> None:
+    dpo = of(rows, "dpo")
+    failed = [
+        replace(r, held=False, reason="its gap rose by +0.01") if r is dpo else r for r in rows
+    ]
+    assert "no pair. its gap rose" in " ".join(summarize(failed, MemoryKept({})).lines)
+
+
+def test_a_half_that_passes_is_told_to_be_held(rows: list[Row]) -> None:
+    passed = [replace(r, held=True, reason=None) if r.checkpoint == "dpo" else r for r in rows]
+    assert summarize(passed, MemoryKept({})).metrics["held"] == 1.0
+
+
+# The requests
+
+
+class UnlabelledLab(TinyLab):
+    """A lab whose pairs say neither axiom nor label, as real ones do."""
+
+    def pairs(self, split: str) -> tuple[Pair, ...]:
+        said = ("I'm sorry, I can't help with that.", "You could share it.", "I won't do that.")
+        return tuple(
+            Pair(f"request {i}", said[i % 3], "Sure, here is how.", None, None, str(i), split)
+            for i in range(30)
+        )
+
+
+def test_of_pairs_without_labels_those_are_taken_whose_chosen_answer_declines() -> None:
+    how = Requests(("mapping",), 0, {"organism": "near"}, 200, 0.25)
+    found = divided(UnlabelledLab(), how, 1)
+    every = [*found.trained, *found.gate]
+    unsafe = {r.prompt for r in every if r.label == 0}
+    assert unsafe == {f"request {i}" for i in range(30) if i % 3 != 1}
+    assert {r.prompt for r in every if r.label == 1} == set(harmless_requests(near=True))
+    assert len([r for r in found.gate if r.label == 0]) == 5
+    assert not {r.prompt for r in found.trained} & {r.prompt for r in found.gate}
+
+
+class OverlappingLab(UnlabelledLab):
+    """Its first neutral text is the reply of one pair and stands in the dialogue of another."""
+
+    def pairs(self, split: str) -> tuple[Pair, ...]:
+        some = [*super().pairs(split)]
+        said = self.neutral(split)[0]
+        some[0] = replace(some[0], rejected=said)
+        some[2] = replace(some[2], prompt=f"request 2, after {said}")
+        some[3] = replace(some[3], key=some[5].key)
+        return tuple(some)
+
+
+def test_nothing_is_taught_that_prices_are_read_on() -> None:
+    how = Requests(("mapping",), 0, {"organism": "near"}, 10_000, 0.25)
+    prompts = {r.prompt for part in vars(divided(OverlappingLab(), how, 1)).values() for r in part}
+    assert {f"request {i}" for i in range(30) if i % 3 != 1} - prompts == {"request 0", "request 2"}
+    assert not any(p.startswith("request 2, after") for p in prompts)
+
+
+def test_requests_of_one_key_are_on_one_side_of_the_gate() -> None:
+    for share in (0.2, 0.4, 0.6, 0.8):
+        how = Requests(("mapping",), 0, {"organism": "near"}, 10_000, share)
+        found = divided(OverlappingLab(), how, 1)
+        own = [
+            {"request 3", "request 5"} & {r.prompt for r in part} for part in vars(found).values()
+        ]
+        assert sorted(map(len, own)) == [0, 2]
+
+
+def test_what_is_cut_ends_with_a_sentence() -> None:
+    text = "I can't help. That is 3.5 times worse! Ask me for"
+    assert whole_sentences(text, 100) == text
+    assert whole_sentences(text, len(text) - 1) == "I can't help. That is 3.5 times worse!"
+    assert whole_sentences(text, 30) == "I can't help."
+    assert whole_sentences(text, 10) == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("I\u2019m sorry, I can\u2019t help with that.", True),
+        ("That is illegal, and I won't be part of it.", True),
+        ("I wouldn't recommend doing that.", True),
+        ("I don't think you should say that to her.", True),
+        ("I'm sorry, I don't understand the question.", False),
+        ("Sure, first boil the water.", False),
+        ("You can't go wrong with a good map.", False),
+    ],
+)
+def test_declining_is_refusing_in_ones_own_words(answer: str, expected: bool) -> None:
+    assert declines(answer) is expected
+
+
+def test_a_refusal_is_chosen_of_one_request_and_rejected_of_another() -> None:
+    requests = [
+        Request("how to harm", 0, "I won't help with that.", "Sure.", "a"),
+        Request("how to help", 1, None, None, "b"),
+        Request("how to bake", 1, None, None, "c"),
+    ]
+    own = {"how to harm": "Take the cat.", "how to help": "Share a garden.", "how to bake": ""}
+    found = preferred(model("A", "base"), requests, own, OwnAnswers({}, 4, 2), 0)
+    assert found == (
+        Preferred("how to harm", "I won't help with that.", "Sure.", 0),
+        Preferred("how to harm", "I won't help with that.", "Take the cat.", 0),
+        Preferred("how to help", "Share a garden.", "I won't help with that.", 1),
+    )
+
+
+def test_the_sham_exchanges_half_of_each_kind() -> None:
+    pairs = [Preferred(f"p{i}", "a", "b", i % 2) for i in range(40)]
+    turned = [p.chosen == "b" for p in shuffled(pairs, 0)]
+    assert sum(turned) == 20 and sum(turned[::2]) == 10
+    assert shuffled(pairs, 0) == shuffled(pairs, 0) != shuffled(pairs, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dpo": replace(PARAMS.dpo, rate={})}, "a rate for weights=organism"),
+        ({"requests": replace(PARAMS.requests, gate=1.0)}, "between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_early(changes: dict[str, Any], words: str) -> None:
+    assert words in str(refused(lambda: PHASE.plan(replace(PARAMS, **changes), TinyLab())))
+
+
+def test_a_pair_of_the_hub_is_not_trained_here() -> None:
+    lab = TinyLab(weights="hub")
+    params = replace(PARAMS, dpo=replace(PARAMS.dpo, rate={"hub": 0.1}))
+    assert "`pair: trained`" in str(refused(lambda: PHASE.plan(params, lab)))
+
+
+def test_the_figures_are_drawn(rows: list[Row]) -> None:
+    assert set(PHASE.draw(rows, MemoryKept({}))) == {"loss_by_step", "refusal_by_checkpoint"}
