@@ -71,7 +71,8 @@ def measure(task: Task, params: Params, lab: Any) -> Any:
     if "LIGHT_LOG" in os.environ:
         with open(os.environ["LIGHT_LOG"], "a") as log:
             log.write(f"{name} {{lab.unit}} {{task.part}}\\n")
-    time.sleep({seconds})
+    if os.environ.get("LIGHT_HELD") == f"{{lab.unit}} {{task.part}}":
+        time.sleep(3600)
     units = lab.models if {all_models} else (lab.unit,)
     above = [row.value for need in {needs} for unit in units for row in lab.rows(need, unit)]
     lab.keep_text(f"part{{task.part}}.txt", f"{{lab.unit}} {{sum(above)}}")
@@ -131,8 +132,11 @@ FIELDS = {
 TYPES = {int: "int", list: "tuple[float, ...]", str: "str"}
 
 
-def make(folder: Path, seconds: float = 0.0) -> Path:
-    """The light repository in `folder`, committed. A task of a stand-in takes `seconds`."""
+def make(folder: Path) -> Path:
+    """The light repository in `folder`, committed.
+
+    A stand-in writes each task into the file LIGHT_LOG and does not end the one LIGHT_HELD names.
+    """
     copy_tree(folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params |= {"models": MODELS}
@@ -143,7 +147,7 @@ def make(folder: Path, seconds: float = 0.0) -> Path:
             place = folder / "mahals" / "phases" / name
             shutil.rmtree(place)
             place.mkdir()
-            for part, text in _stand_in(name, params[name], seconds).items():
+            for part, text in _stand_in(name, params[name]).items():
                 (place / f"{part}.py").write_text(text)
             (folder / "tests" / "phases" / f"test_{name}.py").touch()
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
@@ -196,13 +200,12 @@ def git(folder: Path, *words: str) -> str:
     return run(folder, "git", *who, *words).stdout
 
 
-def _stand_in(name: str, params: Mapping[str, object], seconds: float) -> dict[str, str]:
+def _stand_in(name: str, params: Mapping[str, object]) -> dict[str, str]:
     phase = load_phase(name)
     per_model = tuple(need for need in phase.needs if load_phase(need).per == "model")
     values = dict(
         name=name,
         fields="\n    ".join(f"{key}: {TYPES[type(value)]}" for key, value in params.items()),
-        seconds=seconds,
         needs=repr(per_model),
         all_needs=repr(phase.needs),
         all_models=phase.reads == "all",
