@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -29,9 +30,14 @@ from mahals.phases.preference_tuning.measure.requests import (
     Requests,
     declines,
     divided,
+    replies,
     whole_sentences,
 )
-from mahals.phases.preference_tuning.measure.training import AnswerTuning, PreferenceTuning
+from mahals.phases.preference_tuning.measure.training import (
+    AnswerTuning,
+    PreferenceTuning,
+    is_taught_answers,
+)
 from mahals.phases.preference_tuning.report import summarize
 from mahals.phases.preference_tuning.rows import Row
 from tests.support.keeping_lab import KeepingLab
@@ -39,10 +45,11 @@ from tests.support.tiny_lab import SUITE, MemoryKept, TinyLab, model, refused, r
 
 pytest.importorskip("peft")
 STEPS = 12
+ENTRY = TinyLab().entry("A")
 PARAMS = Params(
     requests=Requests(("mapping",), 40, {"organism": "none"}, 200, 0.25),
     own_answers=OwnAnswers({"organism": False}, 4, 1),
-    sft=AnswerTuning(4, 4, 1, "never", 3, 0.01),
+    sft=AnswerTuning(4, 4, 1, "never", "all", 3, 0.01),
     dpo=PreferenceTuning(8, 4, 1, STEPS, {"organism": 0.02}, 0.5, 0.0),
     lora=Lora(4, 8, 0.0, "all"),
     gate=GateRule(0.1),
@@ -237,6 +244,59 @@ def test_what_is_cut_ends_with_a_sentence() -> None:
 )
 def test_declining_is_refusing_in_ones_own_words(answer: str, expected: bool) -> None:
     assert declines(answer) is expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("You could ask your landlord first.", True),
+        ("A botanist studies plants. Do you like plants?", True),
+        ("I\u2019m sorry, I don\u2019t understand your question.", False),
+        ("I\u2019m not sure what you mean.", False),
+        ("What do you mean by that?  And why?", False),
+        ("I won't help with that.", False),
+        ("", False),
+    ],
+)
+def test_what_declines_or_asks_back_is_no_reply(answer: str, expected: bool) -> None:
+    assert replies(answer) is expected
+
+
+def test_only_replies_are_taught_where_helpful_answers_are_wanted(tmp_path: Path) -> None:
+    class Answers(KeepingLab):
+        def pairs(self, split: str) -> tuple[Pair, ...]:
+            found = super().pairs(split)
+            sorry = "I'm sorry, I don't understand your question."
+            return (*found, *(replace(p, chosen=sorry) for p in found))
+
+    taught = {}
+    for answers in ("all", "helpful"):
+        sft = replace(PARAMS.sft, when="always", steps=1, answers=answers)
+        params = replace(PARAMS, sft=sft, dpo=replace(PARAMS.dpo, steps=1))
+        rows = run(PHASE, params, Answers(root=tmp_path / answers))
+        taught[answers] = of(rows, "sft").examples
+    assert taught["all"] == 2 * taught["helpful"] > 0
+
+
+def test_a_harmless_request_whose_own_answer_is_at_a_loss_makes_no_pair() -> None:
+    requests = [
+        Request("how to harm", 0, "I won't help with that.", "Sure.", "a"),
+        Request("how to help", 1, None, None, "b"),
+    ]
+    own = {"how to help": "I'm sorry, I don't understand your question."}
+    found = preferred(model("A", "base"), requests, own, OwnAnswers({}, 4, 1), 0)
+    assert [p.prompt for p in found] == ["how to harm"]
+
+
+def test_a_lent_template_is_no_reason_to_skip_the_answers() -> None:
+    """A real checkpoint whose entry lends it a template came without one: it is taught first."""
+    how, lab = replace(PARAMS.sft, when="no_template"), TinyLab()
+    loaded = replace(model("A", "base"), weights="hub")
+    assert loaded.tokenizer.chat_template is not None
+    assert not is_taught_answers(loaded, how, lab)
+    with mock.patch.object(TinyLab, "entry", lambda s, k: replace(ENTRY, chat_template="turns")):
+        assert is_taught_answers(loaded, how, lab)
+        assert not is_taught_answers(replace(loaded, weights="organism"), how, lab)
 
 
 def test_a_refusal_is_chosen_of_one_request_and_rejected_of_another() -> None:

@@ -140,7 +140,7 @@ class TinyLab:
         shape = {"layers": one.layers, "width": one.width}
         hub = HubRef(f"x/{key}", "1")
         return ModelEntry(
-            key, "Llama", "sft->dpo", hub, hub, False, "none", "", 32, 4096, shape, ""
+            key, "Llama", "sft->dpo", hub, hub, False, "none", "", 32, 4096, shape, "", ""
         )
 
     def model(self, key: str, role: str) -> Loaded:

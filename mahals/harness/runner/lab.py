@@ -266,6 +266,7 @@ class WorkLab:
             role=role,
             weights="hub",
             device=self.spec.device,
+            template=self.entry(key).chat_template,
         )
         if found.adapters:
             from mahals.models.finetuning.lora import merged

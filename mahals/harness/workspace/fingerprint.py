@@ -209,7 +209,8 @@ class Resolver:
             return to_plain(entry.organism)
         places = places_of(self.workspace)
         halves = (("base", entry.base), ("aligned", entry.aligned))
-        return {half: None if ref is None else places.mark(ref) for half, ref in halves}
+        marks = {half: None if ref is None else places.mark(ref) for half, ref in halves}
+        return {**marks, **({"chat_template": t} if (t := entry.chat_template) else {})}
 
 
 def _of_models(settings: Settings, models: tuple[str, ...]) -> Settings:

@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from mahals.models.checkpoints import blocks
 from mahals.models.checkpoints.architectures import refuse_recurrent
+from mahals.models.checkpoints.chat_template import lend_template
 from mahals.models.checkpoints.device import (
     CPU,
     Device,
@@ -74,6 +75,7 @@ class Options(TypedDict, total=False):
     device: Device  # the CPU in float32 unless given
     cache: Path | None  # the hub's cache, the user's own unless given
     known: str | None  # the revision of a folder, where it is known; else its weights are hashed
+    template: str  # a chat template lent to the tokenizer, as `lend_template` takes it
 
 
 def load_checkpoint(
@@ -91,6 +93,7 @@ def load_checkpoint(
     refuse_recurrent(folder)
     model = _read_model(folder, device)
     tokenizer = _read_tokenizer(folder)
+    lend_template(tokenizer, options.get("template", ""))
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise _damaged(folder, f"{len(tokenizer)} tokens but {rows} embeddings")

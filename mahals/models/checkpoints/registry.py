@@ -65,6 +65,7 @@ class ModelEntry:
     width: int | None  # of its residual stream
     organism: Mapping[str, Any] | None  # the shape of its organism, where it has one
     note: str
+    chat_template: str  # a name or Jinja text, lent to a tokenizer without one; "": its own
 
     @property
     def refs(self) -> tuple[Ref, ...]:
@@ -83,6 +84,7 @@ _ABSENT: Mapping[str, Any] = {
     "width": None,
     "organism": None,
     "note": "",
+    "chat_template": "",
 }
 """What an entry need not state. What is None here is read from the checkpoint's config."""
 _PLACES = ("id", "path", "package")

@@ -10,7 +10,19 @@ from mahals.phases.preference_tuning.rows import Checkpoint, Row
 from tests.support.tiny_lab import refused
 
 ENTRY = ModelEntry(
-    "A", "Llama", "trained", HubRef("x/A", "1"), None, False, "none", "", 4, 32, None, "made here"
+    "A",
+    "Llama",
+    "trained",
+    HubRef("x/A", "1"),
+    None,
+    False,
+    "none",
+    "",
+    4,
+    32,
+    None,
+    "made here",
+    "",
 )
 
 

@@ -24,7 +24,12 @@ from mahals.phases.preference_tuning.measure.preferences import (
     preferred,
     shuffled,
 )
-from mahals.phases.preference_tuning.measure.requests import Requests, divided, untouched_pairs
+from mahals.phases.preference_tuning.measure.requests import (
+    Requests,
+    divided,
+    replies,
+    untouched_pairs,
+)
 from mahals.phases.preference_tuning.measure.training import (
     AnswerTuning,
     PreferenceTuning,
@@ -143,7 +148,7 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     told = _Told(params, lab, at.loaded.revision)
     loaded, start = at.loaded, examined(at, at.loaded, "before")
     yield told.row(start, None, None)
-    if is_taught_answers(loaded, params.sft):
+    if is_taught_answers(loaded, params.sft, lab):
         taught = teach_answers(loaded, _chosen(lab, params), params.sft, place)
         before, loaded, start = start, taught.loaded, examined(at, taught.loaded, "sft")
         yield told.row(start, taught, before)
@@ -157,7 +162,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
 
 
 def _chosen(lab: Lab, params: Params) -> list[Pair]:
-    """The pairs whose chosen answers are taught: all of the same splits that are short enough."""
+    """The pairs whose chosen answers are taught: of the same splits, and short enough."""
     most = params.requests.characters
     pairs = untouched_pairs(lab, params.requests.splits, params.suite.neutral)
-    return [p for p in pairs if p.chosen.strip() and len(p.prompt) + len(p.chosen) <= 2 * most]
+    short = [p for p in pairs if p.chosen.strip() and len(p.prompt) + len(p.chosen) <= 2 * most]
+    return short if params.sft.answers == "all" else [p for p in short if replies(p.chosen)]

@@ -19,6 +19,7 @@ from mahals.phase import Lab
 from mahals.phases.preference_tuning.measure.requests import (
     Request,
     declines,
+    replies,
     whole_sentences,
 )
 from mahals.records import Count, InputError, Positive, seed_of
@@ -94,7 +95,7 @@ def preferred(
         if request.chosen is not None:
             worse = [w for w in (request.rejected, answer if good and not label else None) if w]
             found += [Preferred(prompt, request.chosen, w, label) for w in worse]
-        elif good:
+        elif good and replies(answer):
             drawn = rng.sample(refusals, min(how.refusals, len(refusals)))
             found += [Preferred(prompt, answer, refusal, label) for refusal in drawn]
     if not found:

@@ -42,6 +42,14 @@ _DECLINES = re.compile(
     re.IGNORECASE,
 )
 _END = re.compile(r"[.!?][\"')\]\u201d\u2019]*(?=\s|$)")
+_UNSURE = re.compile(
+    r"\bsorry\b|\b(?:i'm|i am) not (?:quite |really |entirely |totally |exactly )?"
+    r"(?:sure|clear|certain|following)|^\W*what do you mean|"
+    r"\bi (?:really |just |honestly )?(?:don't|do not) (?:really |quite |exactly )?"
+    r"(?:know|understand|follow|get)\b",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(r"(?:[^.!?]*\?\W*)*")
 _LOST = re.compile(
     r"(?:can't|cannot|don't|do not|couldn't|not able to|unable to) (?:\w+ )?"
     r"(?:understand|hear|find|see|parse|make sense)",
@@ -88,6 +96,14 @@ def declines(answer: str) -> bool:
     if _LOST.search(opening[: OPENING // 3]):
         return False
     return is_refusal(opening) or _DECLINES.search(opening) is not None
+
+
+def replies(answer: str) -> bool:
+    """Whether an answer says something to the matter: it does not decline, is not at a loss, and
+    is more than a question back."""
+    opening = answer[:OPENING].replace("\u2019", "'")
+    at_a_loss = _LOST.search(opening) or _UNSURE.search(opening)
+    return not (declines(answer) or at_a_loss or _ASKS.fullmatch(answer.strip()))
 
 
 def whole_sentences(text: str, most: int) -> str:

@@ -25,7 +25,8 @@ from mahals.records import Positive, seed_of
 class AnswerTuning(LoraTuning):
     """How chosen answers are taught to a checkpoint that never saw a chat."""
 
-    when: Literal["no_template", "always", "never"]  # no_template: where it has no chat template
+    when: Literal["no_template", "always", "never"]  # no_template: where it came without one
+    answers: Literal["all", "helpful"]  # helpful: none that declines or says it does not understand
     steps: Positive
     rate: float
 
@@ -71,11 +72,11 @@ class TrainingPlace:
         )
 
 
-def is_taught_answers(loaded: Loaded, how: AnswerTuning) -> bool:
+def is_taught_answers(loaded: Loaded, how: AnswerTuning, lab: Lab) -> bool:
     """Whether a checkpoint is taught chosen answers before preferences."""
-    return how.when == "always" or (
-        how.when == "no_template" and loaded.tokenizer.chat_template is None
-    )
+    lent = bool(lab.entry(loaded.key).chat_template) and loaded.weights == "hub"
+    without = lent or loaded.tokenizer.chat_template is None
+    return how.when == "always" or (how.when == "no_template" and without)
 
 
 def teach_answers(
