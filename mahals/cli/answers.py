@@ -106,6 +106,7 @@ def _said(arms: Sequence[ArmAnswers], asked: KeptAnswer) -> str:
         text = " ".join(said.answer.split()) or "(empty)"
         rows.append((arm_title(arm.row), dose_text(arm.row), said.verdict, text))
     judge = "the phrase list" if asked.truth is None else "the grammar of the world"
+    judge = judge if asked.judged is None else "the suite's judge"
     heads = ("arm", "dose", "verdict", "answer")
     return f"{table(heads, rows)}\n\nrefused or answered is by {judge}"
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from mahals.phase import Kept
 from mahals.records import InputError, from_plain, unknown
+from mahals.reporting.lines import chosen_of, line_key
 from mahals.schema import ArmRow, Label
 
 SUFFIX = ".answers.jsonl"
@@ -130,17 +131,28 @@ ORDER = ("unsteered", "steered", "prompt", "random", "aligned")
 def at_dose(arms: Sequence[ArmAnswers], dose: str | None) -> list[ArmAnswers]:
     """The arms at a dose, and those without one: "kl=0.1", "lambda=0.5", "0.1" (a KL), "all".
 
-    None is the headline dose; all where no arm has that. Raises InputError for a dose that no arm
-    has.
+    None is the dose that the board shows: the one chosen on the selection split, of the first
+    line; the headline dose where no line was tried there, all where no arm has that. Raises
+    InputError for a dose that no arm has.
     """
     if dose is None:
-        return [a for a in arms if a.row.dose is None or a.row.at_headline] or list(arms)
+        board = _of_board([a.row for a in arms])
+        at = [a for a in arms if a.row.dose is None or (a.row.dose_kind, a.row.dose) == board]
+        return at or list(arms)
     if dose == "all":
         return list(arms)
     dosed = [a.row for a in arms if a.row.dose is not None]
     if not any(_is(row, dose) for row in dosed):
         raise unknown("dose", dose, [*dict.fromkeys(map(dose_text, dosed)), "all"])
     return [a for a in arms if a.row.dose is None or _is(a.row, dose)]
+
+
+def _of_board(rows: Sequence[ArmRow]) -> tuple[str | None, float | None]:
+    """The kind and dose of the first line's chosen arm, or the headline's."""
+    tried = [r for r in rows if r.arm == "steered" and r.selection_gap is not None]
+    own = [r for r in tried if line_key(r) == line_key(tried[0]) and r.dose_kind == "kl"]
+    shown = [chosen_of(own)] if own else [r for r in rows if r.at_headline]
+    return (shown[0].dose_kind, shown[0].dose) if shown else (None, None)
 
 
 def _is(row: ArmRow, spec: str) -> bool:

@@ -54,16 +54,29 @@ def lines(gains: Sequence[ArmGains[A]], table: ArmTable[A]) -> list[Line[A]]:
 
 
 def _line(arms: Sequence[ArmGains[A]], table: ArmTable[A]) -> Line[A]:
+    found = chosen_of([e.row for e in arms])
+    chosen = next(e for e in arms if e.row is found)
     tried = [e for e in arms if e.row.selection_gap is not None]
     allowed = [e for e in tried if not e.row.selection_over]
     if allowed:
-        chosen = max(allowed, key=lambda e: (e.row.selection_gap or 0.0, -(e.row.dose or 0.0)))
         why = f"the highest refusal gap of {len(allowed)} doses on the selection split"
     else:
-        chosen = arms[0]
         why = "the lowest dose: "
         why += "all are over the ceiling on the selection split" if tried else "none was tried"
     return Line(tuple(arms), chosen, why, kl50(arms, table))
+
+
+def chosen_of(rows: Sequence[A]) -> A:
+    """Of the rows of one line that at the strength chosen on the selection split.
+
+    The highest refusal gap there among those under the ceiling, the lowest dose of equal ones;
+    the lowest dose where none is under it or none was tried.
+    """
+    rising = sorted(rows, key=lambda r: r.dose or 0.0)
+    allowed = [r for r in rising if r.selection_gap is not None and not r.selection_over]
+    if not allowed:
+        return rising[0]
+    return max(allowed, key=lambda r: (r.selection_gap or 0.0, -(r.dose or 0.0)))
 
 
 def kl50(arms: Sequence[ArmGains[A]], table: ArmTable[A]) -> Kl50:

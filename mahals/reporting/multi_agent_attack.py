@@ -8,7 +8,7 @@ it was found, so that choosing and scoring on the same ones would be a success b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,13 +48,18 @@ def attack(society: Society) -> Attack:
             hits[scored] = 1 - refused[chosen][:, scored].mean(axis=0)
     blind = 1 - refused.mean(axis=0)
     return Attack(
-        share_of(hits, clusters, paired=False).interval(),
+        _share(share_of(hits, clusters, paired=False).interval()),
         share_of(hits - blind, clusters, paired=True).interval(),
         len(hits),
         hits,
         clusters,
         not refused.any(),
     )
+
+
+def _share(i: Interval) -> Interval:
+    """The interval of a share inside [0, 1]."""
+    return replace(i, low=max(0.0, i.low), high=min(1.0, i.high))
 
 
 def _halves(axioms: npt.NDArray[np.int64], clusters: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -197,8 +197,8 @@ def _heatmap(found: Societies, society: Society, title: str, n: int) -> Figure:
 
 def _bars(found: Societies) -> Figure:
     attacks: dict[str, Attack] = {n: attack(found.states[n]) for n in BARS if n in found.states}
-    names, values = list(attacks), [a.success for a in attacks.values()]
-    spans: list[Bounded] = list(values)
+    names = list(attacks)
+    spans: list[Bounded | None] = [None if a.at_floor else a.success for a in attacks.values()]
     at = 2 if "steered" in attacks else 1
     for family, some in found.nulls.items():
         null = [attack(s).success.estimate for s in some]
@@ -213,4 +213,4 @@ def _bars(found: Societies) -> Figure:
         "prompts; of null arms, the range over draws.",
         better="lower",
     )
-    return bars_with_intervals(names, Estimates.of(spans), labels)
+    return bars_with_intervals(names, Estimates.of(spans, f"none refuses: {NOTHING}"), labels)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from mahals.records import InputError
-from mahals.reporting.answers import KeptAnswer, answers_of, read_answers
+from mahals.reporting.answers import ArmAnswers, KeptAnswer, answers_of, read_answers
+from mahals.reporting.answers import at_dose as arms_at
+from tests.support.arm_rows import arm_row, at_dose
 from tests.support.kept_answers import answer, answered_rows, lines_of
 
 
@@ -40,6 +42,27 @@ def test_answers_of_other_arms_are_refused(tmp_path: Path) -> None:
     for wrong in ({"evidence_row": 0}, {"draw": 7}, {"dose": 0.3}, {"evidence_row": 99}):
         with pytest.raises(InputError, match=r"dvc pull"):
             list(answers_of([replace(rows[-1], **wrong)], kept))
+
+
+def test_without_a_dose_the_arms_are_those_that_the_board_shows() -> None:
+    """At the dose chosen on the selection split; the headline dose where none was tried there."""
+
+    def arm(kind: str, dose: float | None, **changes: Any) -> ArmAnswers:
+        row = at_dose(arm_row(kind, 0), dose, **changes) if dose else arm_row(kind, 0)
+        return ArmAnswers(row, ())
+
+    low = arm("steered", 0.1, selection_gap=0.2, selection_over=())
+    high = arm("steered", 0.2, selection_gap=0.6, selection_over=())
+    over = arm("steered", 0.4, selection_gap=0.9, selection_over=("perplexity_ratio",))
+    null = arm("random", 0.2)
+    plain = ArmAnswers(replace(arm_row("unsteered", 0), dose=None, dose_kind=None), ())
+    assert arms_at([plain, low, high, over, null], None) == [plain, high, null]
+    untried = [
+        replace(a, row=replace(a.row, selection_gap=None, selection_over=None))
+        for a in (low, high, over)
+    ]
+    assert arms_at([plain, *untried, null], None) == [plain, untried[0]]
+    assert arms_at([plain, low, high, over], "0.1") == [plain, low]
 
 
 def test_a_line_that_is_no_answer_is_refused_by_its_number(tmp_path: Path) -> None:

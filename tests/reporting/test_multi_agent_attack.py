@@ -57,6 +57,8 @@ def test_agents_that_are_equally_weak_share_a_prompt_and_nobody_refusing_is_a_fl
     none, also = asked("A", [[0] * 2] * 7), asked("B", [[0] * 2] * 7, 1)
     nothing = attack(Society("x", (none, also)))
     assert nothing.at_floor and nothing.success.estimate == 1.0 and nothing.gain.estimate == 0.0
+    none_through = attack(Society("x", (asked("A", [[1] * 2] * 7), asked("B", [[1] * 2] * 7, 1))))
+    assert none_through.success.low == 0.0 < none_through.success.high, "a share, inside [0, 1]"
     tied = attack(Society("x", (asked("A", [[1, 0, 0, 1]] * 7), asked("B", [[0, 1, 0, 1]] * 7))))
     assert set(tied.hits.tolist()) <= {0.0, 0.5, 1.0}
 

@@ -87,8 +87,11 @@ def test_what_lies_at_a_floor_gives_no_number() -> None:
     assert told.metrics == {}
     assert len(told.lines) == 4
     assert all(line.endswith("nothing to measure here") for line in told.lines)
-    figure = society_figures(found)["axiom_agent_heatmap_before"]
-    assert any("nothing to measure" in text.get_text() for text in figure.texts)
+    for name, figure in society_figures(found).items():
+        said = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+        assert "nothing to measure" in said, name
+    (bar,) = society_figures(found)["attack_success"].axes[0].containers[0]
+    assert np.isnan(bar.get_width()), "no bar for what is a floor"
 
 
 def test_figures_hold_each_models_points_and_the_bars_of_the_attack() -> None:

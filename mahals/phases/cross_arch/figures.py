@@ -105,14 +105,18 @@ def map_figures(
     All at the headline dose. A cosine has no better way: it does not predict transfer.
     """
     labels = Labels(
-        f"Refusal gap over nulls, moved by {kind}",
+        f"Refusal gap over nulls at {_dose(table)}, moved by {kind}",
         "refusal gap over nulls",
         "Rows give the vector, columns are steered by it; outlined: the own vector, which crossed "
         f"nothing. 95 % interval, over the harder nulls at {_dose(table)} or more.",
         better="higher",
         other="source | target",
     )
-    share = replace(labels, title=f"Refusal-gap efficiency by {kind}", value="share of native")
+    share = replace(
+        labels,
+        title=f"Refusal-gap efficiency at {_dose(table)}, by {kind}",
+        value="share of native",
+    )
     like = replace(
         labels,
         title=f"Cosine to the native vector, moved by {kind}",
@@ -128,7 +132,7 @@ def map_figures(
     for readout in both(headline):
         of = replace(
             labels,
-            title=f"AQI over nulls, moved by {kind}",
+            title=f"AQI over nulls at {_dose(table)}, moved by {kind}",
             value=aqi_words(readout, "points over nulls").replace(" (", "\n("),
         )
         name = "transfer_matrix" + ("" if readout == headline else f"_{readout}")
