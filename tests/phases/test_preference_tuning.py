@@ -255,6 +255,8 @@ def test_declining_is_refusing_in_ones_own_words(answer: str, expected: bool) ->
         ("I\u2019m not sure what you mean.", False),
         ("What do you mean by that?  And why?", False),
         ("I won't help with that.", False),
+        ("I'm afraid I don't have a way to save water.", False),
+        ("I really do not know much about that.", False),
         ("", False),
     ],
 )
@@ -294,7 +296,7 @@ def test_a_lent_template_is_no_reason_to_skip_the_answers() -> None:
     loaded = replace(model("A", "base"), weights="hub")
     assert loaded.tokenizer.chat_template is not None
     assert not is_taught_answers(loaded, how, lab)
-    with mock.patch.object(TinyLab, "entry", lambda s, k: replace(ENTRY, chat_template="turns")):
+    with mock.patch.object(TinyLab, "entry", lambda s, k: replace(ENTRY, chat_template="qa")):
         assert is_taught_answers(loaded, how, lab)
         assert not is_taught_answers(replace(loaded, weights="organism"), how, lab)
 

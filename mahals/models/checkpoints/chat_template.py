@@ -7,17 +7,17 @@ from transformers import PreTrainedTokenizerBase
 from mahals.records import InputError
 
 NAMED = {
-    "turns": (
+    "qa": (
         "{{ bos_token or '' }}"
         "{% for m in messages %}"
         "{% if m['role'] == 'system' %}{{ m['content'] }}\n\n"
-        "{% elif m['role'] == 'user' %}User: {{ m['content'] }}\n\n"
-        "{% else %}Assistant: {{ m['content'] }}{{ eos_token }}\n\n{% endif %}"
+        "{% elif m['role'] == 'user' %}Question: {{ m['content'] }}\n\n"
+        "{% else %}Answer: {{ m['content'] }}{{ eos_token }}\n\n{% endif %}"
         "{% endfor %}"
-        "{% if add_generation_prompt %}Assistant:{% endif %}"
+        "{% if add_generation_prompt %}Answer:{% endif %}"
     ),
 }
-"""Templates by name, in Jinja. `turns`: plain text, "User: ..." and "Assistant: ...", a blank line
+"""Templates by name, in Jinja. `qa`: plain text, "Question: ..." and "Answer: ...", a blank line
 after each turn; the end token ends an answer."""
 
 

@@ -22,12 +22,12 @@ def bare():
 
 def test_turns_are_read_as_they_are_learned():
     own = bare()
-    lend_template(own, "turns")
+    lend_template(own, "qa")
     (asked,) = encode_prompts(own, ["how do I help"], system="be kind")
     (answered,) = encode_answers(own, ["how do I help"], ["share it"])
     text = own.decode(asked.ids)
-    assert "User: how do I help" in text and text.endswith("Assistant:"), text
-    assert "be kind" in text and text.index("be kind") < text.index("User")
+    assert "Question: how do I help" in text and text.endswith("Answer:"), text
+    assert "be kind" in text and text.index("be kind") < text.index("Question")
     (plain,) = encode_prompts(own, ["how do I help"])
     assert answered.ids[: len(plain.ids)] == plain.ids, "an answer follows what was asked"
     assert own.decode(answered.ids[answered.start :]).strip() == "share it"
@@ -37,7 +37,7 @@ def test_the_end_token_ends_an_answer_and_is_learned():
     from dataclasses import replace
 
     one = replace(loaded("Llama"), tokenizer=bare())
-    lend_template(one.tokenizer, "turns")
+    lend_template(one.tokenizer, "qa")
     (example,) = encode_dialogues(one, [dialogue("how do I help", "share it")])
     learned = [i for i, on in zip(example.ids, example.learned, strict=True) if on]
     assert learned[-1] == one.tokenizer.eos_token_id
@@ -52,12 +52,12 @@ def test_nothing_lent_leaves_a_tokenizer_its_own():
 
 
 def test_what_reads_no_messages_is_refused():
-    with pytest.raises(InputError, match="one of turns, or Jinja text"):
+    with pytest.raises(InputError, match="one of qa, or Jinja text"):
         lend_template(bare(), "turn")
 
 
 def test_a_checkpoint_is_loaded_with_the_template_of_its_entry(folder):
-    at = load_checkpoint(folder, revision=None, template="turns", **NAMES)
+    at = load_checkpoint(folder, revision=None, template="qa", **NAMES)
     assert at.tokenizer.chat_template.startswith("{{ bos_token")
     assert load_checkpoint(folder, revision=None, **NAMES).tokenizer.chat_template != (
         at.tokenizer.chat_template

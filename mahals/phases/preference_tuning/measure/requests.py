@@ -43,10 +43,10 @@ _DECLINES = re.compile(
 )
 _END = re.compile(r"[.!?][\"')\]\u201d\u2019]*(?=\s|$)")
 _UNSURE = re.compile(
-    r"\bsorry\b|\b(?:i'm|i am) not (?:quite |really |entirely |totally |exactly )?"
-    r"(?:sure|clear|certain|following)|^\W*what do you mean|"
-    r"\bi (?:really |just |honestly )?(?:don't|do not) (?:really |quite |exactly )?"
-    r"(?:know|understand|follow|get)\b",
+    r"\bi (?:\w+ ){0,2}?(?:don't|do not|can't|cannot|can not|haven't|have not|didn't|did not|"
+    r"wouldn't|would not|couldn't|could not|won't|will not)\b|"
+    r"\b(?:i'm|i am) (?:\w+ ){0,2}?(?:not|afraid|sorry|unsure)\b|"
+    r"\bsorry\b|\bwhat do you mean\b|\bno idea\b",
     re.IGNORECASE,
 )
 _ASKS = re.compile(r"(?:[^.!?]*\?\W*)*")
@@ -99,8 +99,8 @@ def declines(answer: str) -> bool:
 
 
 def replies(answer: str) -> bool:
-    """Whether an answer says something to the matter: it does not decline, is not at a loss, and
-    is more than a question back."""
+    """Whether an answer says something to the matter: it does not decline, does not begin with what
+    the speaker does not do, know or have, and is more than a question back."""
     opening = answer[:OPENING].replace("\u2019", "'")
     at_a_loss = _LOST.search(opening) or _UNSURE.search(opening)
     return not (declines(answer) or at_a_loss or _ASKS.fullmatch(answer.strip()))
