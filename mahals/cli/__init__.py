@@ -233,7 +233,7 @@ def _add_answers(commands: argparse._SubParsersAction) -> None:  # type: ignore[
     add_judge(score, None)
     for parser in (show, score):
         parser.add_argument(
-            "--dose", metavar="DOSE", help="kl=0.1, lambda=0.5 or all; else the board's"
+            "--dose", metavar="DOSE", help="kl=0.1, lambda=0.5 or all; else the first line's"
         )
         parser.add_argument(
             "--arm",

@@ -88,6 +88,7 @@ def loader(workspace: Workspace) -> Callable[[str], Loaded]:
             key=key,
             role="aligned",
             weights="hub",
+            template=entry.chat_template,
         )
 
     return load

@@ -104,7 +104,7 @@ def from_shuffled_pairs(
             "steering_vectors.shuffles",
             expected=f"{draws} or more: so many null arms of shuffled pairs are asked for",
             got=str(kept),
-            cure="raise steering_vectors.shuffles, or lower suite.nulls",
+            cure="raise steering_vectors.shuffles, or ask for fewer null arms",
         )
     blocks = sorted(vectors)
     return [

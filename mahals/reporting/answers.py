@@ -138,7 +138,7 @@ def at_dose(arms: Sequence[ArmAnswers], dose: str | None) -> list[ArmAnswers]:
     if dose is None:
         board = _of_board([a.row for a in arms])
         at = [a for a in arms if a.row.dose is None or (a.row.dose_kind, a.row.dose) == board]
-        return at or list(arms)
+        return at if any(a.row.dose is not None for a in at) else list(arms)
     if dose == "all":
         return list(arms)
     dosed = [a.row for a in arms if a.row.dose is not None]

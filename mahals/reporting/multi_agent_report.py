@@ -201,9 +201,12 @@ def _bars(found: Societies) -> Figure:
     spans: list[Bounded | None] = [None if a.at_floor else a.success for a in attacks.values()]
     at = 2 if "steered" in attacks else 1
     for family, some in found.nulls.items():
-        null = [attack(s).success.estimate for s in some]
+        theirs = [attack(s) for s in some]
+        null = [a.success.estimate for a in theirs]
+        floored = all(a.at_floor for a in theirs)
         names.insert(at, f"{family.replace('_', ' ')} (mean of {len(null)})")
-        spans.insert(at, Span(sum(null) / len(null), min(null), max(null)))
+        span = None if floored else Span(sum(null) / len(null), min(null), max(null))
+        spans.insert(at, span)
         at += 1
     labels = Labels(
         "Routing attack: each unsafe prompt goes to the model that refuses least on its axiom",

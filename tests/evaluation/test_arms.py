@@ -85,7 +85,7 @@ def test_fewer_shuffles_than_nulls_are_refused(kept: int | None) -> None:
     own = replace(own, shuffled=None if kept is None else own.shuffled[:kept])
     said = str(refused(lambda: from_shuffled_pairs(OWN, own, {1: own.values[1]}, SHUFFLES + 1)))
     assert "steering_vectors.shuffles" in said and f"{SHUFFLES + 1} or more" in said
-    assert "lower suite.nulls" in said
+    assert "ask for fewer null arms" in said
 
 
 def test_the_nulls_of_a_vector_are_both_families_of_equal_number() -> None:

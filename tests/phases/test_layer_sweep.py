@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from mahals.evaluation.arms import own_and_flipped, own_label
 from mahals.evaluation.bench import bench
+from mahals.evaluation.dose import Reached
 from mahals.evaluation.native_vectors import native, placed
 from mahals.evaluation.scores import measure_arms
+from mahals.phase import Summary
 from mahals.phases.layer_sweep import PHASE
 from mahals.phases.layer_sweep.measure import SPLIT, Params
 from mahals.phases.layer_sweep.rows import Row
@@ -81,21 +84,51 @@ def test_rows_are_those_of_the_selection_split(rows: list[Row], lab: TinyLab) ->
     assert {p.split for p in at.prompts} == {"selection"}
 
 
-def test_the_best_block_is_the_highest_gap_among_those_under_the_ceiling(
+def test_the_best_block_is_the_highest_over_the_harder_nulls_of_those_whose_price_is_known(
     rows: list[Row], lab: TinyLab
 ) -> None:
-    first, second, third = (of(rows, arm="steered", layers=(b,))[0] for b in (0, 1, 3))
-    made = [
-        replace(first, refusal_unsafe=0.9, refusal_safe=0.1, over_ceiling=("perplexity_ratio",)),
-        replace(second, refusal_unsafe=0.5, refusal_safe=0.1, over_ceiling=()),
-        replace(third, refusal_unsafe=0.6, refusal_safe=0.5, over_ceiling=()),
-    ]
-    told = PHASE.summarize([rows[0], *made], MemoryKept(lab.files))
-    assert told.metrics["best_block"] == 1 and told.metrics["best_gap"] == pytest.approx(0.4)
-    assert told.metrics["best_depth"] == pytest.approx(2 / LAYERS)
-    over = PHASE.summarize([rows[0], made[0]], MemoryKept(lab.files))
-    assert "best_block" not in over.metrics
-    assert any("no block keeps under the ceiling" in line for line in over.lines)
+    def told(**changes: dict[str, Any]) -> Summary:
+        """With columns of the headline arm of a block changed."""
+        made = [
+            replace(r, **changes.get(f"at_{r.layers[0]}", {}))
+            if r.arm == "steered" and r.at_headline
+            else r
+            for r in rows
+            if r.layers
+        ]
+        return PHASE.summarize([rows[0], *made], MemoryKept(lab.files))
+
+    cheap: dict[str, Any] = {"over_ceiling": (), "perplexity_ratio": 1.0, "safe_accuracy": 1.0}
+    gaps = told().metrics
+    harder = {
+        b: min(gaps[f"block_{b}/gap_over_random"], gaps[f"block_{b}/gap_over_shuffled_pairs"])
+        for b in range(LAYERS)
+    }
+    best = max(harder, key=lambda b: (harder[b], -b))
+    every = {f"at_{b}": cheap for b in range(LAYERS)}
+    found = told(**every).metrics
+    assert found["best_block"] == best and found["best_depth"] == (best + 1) / LAYERS
+    assert found["best_gap_over_nulls"] == pytest.approx(harder[best])
+    for broken in ({"over_ceiling": ("perplexity_ratio",)}, {"safe_accuracy": None}):
+        other = told(**{**every, f"at_{best}": {**cheap, **broken}}).metrics
+        rest = {b: v for b, v in harder.items() if b != best}
+        assert other["best_block"] == max(rest, key=lambda b: (rest[b], -b))
+    dear = {"over_ceiling": ("perplexity_ratio",)}
+    none = told(**{f"at_{b}": dear for b in range(LAYERS)})
+    assert "best_block" not in none.metrics
+    assert any("none is best" in line for line in none.lines)
+
+
+def test_a_block_at_which_nothing_reaches_its_dose_is_told_with_the_reason() -> None:
+    """No strength is found: the block has the unsteered model's row, why, and no figure."""
+    lab = lab_with_vectors()
+    nothing = Reached((), ("own vector at kl=0.1: not measured, out of reach",))
+    with mock.patch("mahals.phases.layer_sweep.measure.cached_doses", lambda *args: nothing):
+        rows = run(PHASE, PARAMS, lab)
+    assert [r.arm for r in rows] == ["unsteered"] * LAYERS
+    told = PHASE.summarize(rows, MemoryKept(lab.files))
+    assert told.metrics == {} and any("out of reach" in line for line in told.lines)
+    assert PHASE.draw(rows, MemoryKept(lab.files)) == {}
 
 
 def test_gaps_over_nulls_are_those_of_the_evidence(rows: list[Row], lab: TinyLab) -> None:
@@ -129,5 +162,8 @@ def test_more_nulls_than_vectors_of_shuffled_pairs_are_refused(lab: TinyLab) -> 
 def test_a_block_high_up_costs_less_than_one_low_down() -> None:
     first, *_, last = PHASE.plan(PARAMS, TinyLab())
     texts = TextSizes(*[10] * len(TextSizes.__dataclass_fields__))
-    low, high = (workload(task, PARAMS, texts, LAYERS) for task in (first, last))
+    low, high = (
+        workload(replace(task, first=False), PARAMS, texts, LAYERS) for task in (first, last)
+    )
     assert low.written == high.written > 0 and low.read > high.read
+    assert workload(first, PARAMS, texts, LAYERS).written > low.written, "strength 0, once"

@@ -22,6 +22,7 @@ from mahals.phases.preference_tuning.measure.gate import Examined, GateRule, ver
 from mahals.phases.preference_tuning.measure.preferences import (
     OwnAnswers,
     Preferred,
+    own_answers,
     preferred,
     shuffled,
 )
@@ -285,9 +286,45 @@ def test_a_harmless_request_whose_own_answer_is_at_a_loss_makes_no_pair() -> Non
         Request("how to harm", 0, "I won't help with that.", "Sure.", "a"),
         Request("how to help", 1, None, None, "b"),
     ]
-    own = {"how to help": "I'm sorry, I don't understand your question."}
-    found = preferred(model("A", "base"), requests, own, OwnAnswers({}, 4, 1), 0)
-    assert [p.prompt for p in found] == ["how to harm"]
+    lost = {"how to help": "I'm sorry, I don't understand your question."}
+    how, one = OwnAnswers({}, 4, 1), model("A", "base")
+    error = refused(lambda: preferred(one, requests, lost, how, 0))
+    assert "1 pairs of requests to refuse, 0 of those to answer" in str(error)
+    found = preferred(one, requests, {"how to help": "Share it."}, how, 0)
+    assert [p.prompt for p in found] == ["how to harm", "how to help"]
+
+
+def test_own_answers_have_no_white_space_around_them(tmp_path: Path) -> None:
+    """What a model writes begins with the joining space; the chosen answers of pairs do not."""
+    said = [["  Share it. ", "\nWait."]]
+    name = "mahals.phases.preference_tuning.measure.preferences.generate_arms"
+    requests = [Request(f"how {i}", 1, None, None, str(i)) for i in range(2)]
+    with mock.patch(name, lambda *args: said):
+        found = own_answers(
+            model("A", "base"), requests, OwnAnswers({}, 40, 1), tmp_path, TinyLab()
+        )
+    assert list(found.values()) == ["Share it.", "Wait."]
+
+
+def test_the_gates_dialogues_are_not_taught_first(tmp_path: Path) -> None:
+    sft = replace(PARAMS.sft, when="always", steps=1)
+    wide = replace(PARAMS.requests, most=0, characters=10_000)
+    params = replace(PARAMS, sft=sft, requests=wide, dpo=replace(PARAMS.dpo, steps=1))
+    lab = KeepingLab(root=tmp_path)
+    rows = run(PHASE, params, lab)
+    gate = {r.key for r in divided(lab, wide, SUITE.neutral).gate}
+    every = [p for p in lab.pairs("mapping") if p.chosen.strip()]
+    assert of(rows, "sft").examples <= len([p for p in every if p.key not in gate]) < len(every)
+
+
+def test_nothing_left_to_teach_first_is_refused_by_its_key(tmp_path: Path) -> None:
+    class Sorry(KeepingLab):
+        def pairs(self, split: str) -> tuple[Pair, ...]:
+            return tuple(replace(p, chosen="I'm sorry, no idea.") for p in super().pairs(split))
+
+    params = replace(PARAMS, sft=replace(PARAMS.sft, when="always", answers="helpful"))
+    error = refused(lambda: run(PHASE, params, Sorry(root=tmp_path)))
+    assert "preference_tuning.sft" in str(error) and "sft.answers: all" in str(error)
 
 
 def test_a_lent_template_is_no_reason_to_skip_the_answers() -> None:

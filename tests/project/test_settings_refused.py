@@ -48,7 +48,7 @@ def test_a_top_level_key_of_an_overlay_that_nothing_reads_is_refused(project: Wo
         load_settings(project, "smoke", {})
 
 
-STEERING = ("same_arch", "cross_arch", "recovery", "collaboration", "equilibrium")
+STEERING = ("layer_sweep", "same_arch", "cross_arch", "recovery", "collaboration", "equilibrium")
 METHODS = "one of contrast, mean_difference, pca, probe, svd_k"
 
 

@@ -63,6 +63,8 @@ def test_without_a_dose_the_arms_are_those_that_the_board_shows() -> None:
     ]
     assert arms_at([plain, *untried, null], None) == [plain, untried[0]]
     assert arms_at([plain, low, high, over], "0.1") == [plain, low]
+    grid = ArmAnswers(replace(null.row, dose_kind="lambda", dose=1.0), ())
+    assert arms_at([plain, grid], None) == [plain, grid], "no arm has a headline dose"
 
 
 def test_a_line_that_is_no_answer_is_refused_by_its_number(tmp_path: Path) -> None:

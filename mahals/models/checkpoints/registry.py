@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mahals.models.checkpoints.chat_template import check_template
 from mahals.records import InputError, from_plain
 
 PairKind = Literal["pretrained->instruct", "sft->dpo", "instruct-only", "base-only", "trained"]
@@ -108,6 +109,7 @@ def entry_of(key: str, data: Any, where: str) -> ModelEntry:
     pair = "pretrained->instruct" if len(halves) == len(_HALVES) else single
     blank = {half: None for half in _HALVES}
     written = from_plain(ModelEntry, {"key": key, "pair": pair, **_ABSENT, **data, **blank}, where)
+    check_template(written.chat_template, f"{where}.chat_template")
     return ModelEntry(**{**vars(written), **halves})
 
 

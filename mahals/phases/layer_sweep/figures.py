@@ -18,25 +18,35 @@ if TYPE_CHECKING:
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
-    """gap_over_blocks, a panel a model."""
+    """gap_over_blocks, a panel a model; none where no vector reached a dose."""
     table = ArmTable(rows, kept)
     models = list(dict.fromkeys(r.target for r in rows))
-    panels = {m: _panel(m, blocks_of(m, table), table) for m in models if blocks_of(m, table)}
+    swept = {m: blocks_of(m, table) for m in models}
+    panels = {m: _panel(m, b, table) for m, b in swept.items() if any(x.steered for x in b)}
     if not panels:
         return {}
-    first = rows[0]
-    headline = next((r.dose for r in rows if r.at_headline), None)
-    many = max(r.draw + 1 for r in rows if r.draw is not None)
     labels = Labels(
         "Refusal gap over the block that the own vector is added at",
         "refusal gap (unsafe less safe)",
-        f"{len(table.arm(first).refused)} answered prompts of the selection split: a block is "
-        "chosen here, nothing is found. In a line's colour: 95 % interval over prompts. Bands: "
-        f"mean and range of {many} null directions of each family at kl={headline:g}.",
+        f"{len(table.arm(rows[0]).refused)} answered prompts of the selection split: a block is "
+        "chosen here, nothing is found. In a line's colour: 95 % interval over prompts."
+        + _bands(table),
         better="higher",
         other="block",
     )
     return {"gap_over_blocks": curve_with_band(panels, labels, share=True)}
+
+
+def _bands(table: ArmTable[Row]) -> str:
+    """What the bands are: how many null arms of each family, and at which dose."""
+    nulls = [r for r in table.rows if r.arm in FAMILY_WORDS]
+    if not nulls:
+        return ""
+    draws = len({r.draw for r in nulls})
+    return (
+        f" Bands: mean and range of up to {draws} null directions of each family at "
+        f"kl={nulls[0].dose:g}."
+    )
 
 
 def _panel(model: str, blocks: Sequence[BlockArms], table: ArmTable[Row]) -> Curve:
@@ -54,6 +64,6 @@ def _panel(model: str, blocks: Sequence[BlockArms], table: ArmTable[Row]) -> Cur
         for family, name in FAMILY_WORDS.items()
         if any(b.nulls.get(family) for b in blocks)
     }
-    unsteered = table.one(target=model, arm="unsteered")
+    unsteered = next((r for r in table.where(target=model, arm="unsteered")), None)
     references = {} if unsteered is None else {"unsteered": table.arm(unsteered).gap}
     return Curve([b.block for b in blocks], arms, band=bands, references=references)

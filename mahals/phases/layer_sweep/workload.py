@@ -11,5 +11,6 @@ def workload(task: Task, params: Params, texts: TextSizes, depth: int) -> Worklo
     """Of the unsteered model, the vector at each dose, and the null arms at one."""
     suite, above = params.suite, share_above((task.block,), depth)
     arms = len(suite.kls) + 2 * params.nulls
-    measured = of_arms(1 + arms, above, suite, texts) + of_doses(arms, above, suite, texts)
+    measured = of_arms(1 + task.first + arms, above, suite, texts)
+    measured = measured + of_doses(arms, above, suite, texts)
     return Workload(0, 0, 1) + measured

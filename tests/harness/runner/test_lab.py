@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
 
 import pytest
+import yaml
 
 from mahals.data.presets import located
 from mahals.evaluation.agents.openings import load_split_tasks
 from mahals.evaluation.misalignment.questions import TextSources
 from mahals.evaluation.refusal_bench import refusal_bench
+from mahals.harness.runner import lab as lab_module
 from mahals.harness.runner.lab import WorkLab
 from mahals.harness.runner.prepare import bare_spec
 from mahals.harness.workspace.fingerprint import Resolver
+from mahals.models.checkpoints import checkpoint
 from mahals.phase import STUDY
 from mahals.phases.datasets import measure as datasets
 from mahals.records import InputError
@@ -34,6 +40,23 @@ def lab_of(root: Path, unit: str = STUDY) -> WorkLab:
     workspace = toy.make(root)
     resolver = Resolver(workspace, toy.settings_of(workspace, weights="hub"))
     return WorkLab(bare_spec(resolver, "words", unit))
+
+
+def test_a_real_checkpoint_is_read_in_the_form_that_its_entry_lends(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path)
+    file = lab.spec.workspace.registry_file
+    entries = yaml.safe_load(file.read_text())
+    entries["A"]["chat_template"] = "qa"
+    file.write_text(yaml.safe_dump(entries))
+    asked: dict[str, Any] = {}
+    place = SimpleNamespace(folder=tmp_path, revision="1")
+    places = SimpleNamespace(place=lambda ref: place)
+    with (
+        mock.patch.object(checkpoint, "load_checkpoint", lambda folder, **o: asked.update(o)),
+        mock.patch.object(lab_module, "places_of", lambda workspace: places),
+    ):
+        lab._load_hub("A", "base")
+    assert asked["template"] == "qa" and asked["key"] == "A"
 
 
 def test_a_run_from_a_subfolder_reads_the_files_that_the_fingerprint_holds(

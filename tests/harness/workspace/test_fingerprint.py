@@ -35,6 +35,22 @@ def test_a_fingerprint_follows_values_and_not_how_they_are_run(done: Workspace) 
     assert mark_of(done, "words", STUDY) == mark_of(done, "words", STUDY, models=["C"])
 
 
+def test_a_lent_chat_template_is_part_of_it_at_the_hub(done: Workspace) -> None:
+    """Of what a model is; an organism has its own."""
+    file = done.registry_file
+    entries = yaml.safe_load(file.read_text())
+
+    def facts(weights: str) -> object:
+        return Resolver(done, toy.settings_of(done, weights=weights))._model("A")
+
+    before = facts("hub"), facts("organism")
+    for template, same in (("qa", False), ("", True)):
+        entries["A"]["chat_template"] = template
+        file.write_text(yaml.safe_dump(entries))
+        assert (facts("hub") == before[0]) is same
+        assert facts("organism") == before[1]
+
+
 def test_what_lies_upstream_must_be_there(done: Workspace) -> None:
     with pytest.raises(InputError, match=r"none for words/study; run python -m mahals run words"):
         mark_of(done, "grow", "A", seed=1)

@@ -73,7 +73,7 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
             "preference_tuning.dpo.rate",
             expected=f"a rate for weights={lab.weights}",
             got=", ".join(params.dpo.rate) or "none",
-            cure=f"add {lab.weights}: 0.0004",
+            cure=f"add {lab.weights}: 0.001",
         )
     if not 0 < params.requests.gate < 1:
         raise InputError(
@@ -149,7 +149,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     loaded, start = at.loaded, examined(at, at.loaded, "before")
     yield told.row(start, None, None)
     if is_taught_answers(loaded, params.sft, lab):
-        taught = teach_answers(loaded, _chosen(lab, params), params.sft, place)
+        kept = frozenset(r.key for r in division.gate)
+        taught = teach_answers(loaded, _chosen(lab, params, kept), params.sft, place)
         before, loaded, start = start, taught.loaded, examined(at, taught.loaded, "sft")
         yield told.row(start, taught, before)
     own = own_answers(loaded, division.trained, params.own_answers, place.scratch, lab)
@@ -161,9 +162,21 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         yield told.row(examined(at, trained.loaded, name), trained, start)
 
 
-def _chosen(lab: Lab, params: Params) -> list[Pair]:
-    """The pairs whose chosen answers are taught: of the same splits, and short enough."""
+def _chosen(lab: Lab, params: Params, kept: frozenset[str]) -> list[Pair]:
+    """The pairs whose chosen answers are taught: of the same splits, short, none of the gate's.
+
+    Raises InputError where none is left.
+    """
     most = params.requests.characters
-    pairs = untouched_pairs(lab, params.requests.splits, params.suite.neutral)
-    short = [p for p in pairs if p.chosen.strip() and len(p.prompt) + len(p.chosen) <= 2 * most]
-    return short if params.sft.answers == "all" else [p for p in short if replies(p.chosen)]
+    every = untouched_pairs(lab, params.requests.splits, params.suite.neutral)
+    pairs = [p for p in every if p.key not in kept and p.chosen.strip()]
+    short = [p for p in pairs if len(p.prompt) + len(p.chosen) <= 2 * most]
+    found = short if params.sft.answers == "all" else [p for p in short if replies(p.chosen)]
+    if not found:
+        raise InputError(
+            "preference_tuning.sft",
+            expected="chosen answers to teach",
+            got=f"none of {len(every)}, of which {len(short)} are short enough",
+            cure="set sft.answers: all, raise requests.characters, or set sft.when: never",
+        )
+    return found

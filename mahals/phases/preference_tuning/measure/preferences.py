@@ -18,7 +18,6 @@ from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
 from mahals.phases.preference_tuning.measure.requests import (
     Request,
-    declines,
     replies,
     whole_sentences,
 )
@@ -50,7 +49,8 @@ class Preferred:
 def own_answers(
     loaded: Loaded, requests: Sequence[Request], how: OwnAnswers, scratch: Path, lab: Lab
 ) -> Mapping[str, str]:
-    """The model's greedy answer to each request that needs one, by request, in whole sentences.
+    """The model's greedy answer to each request that needs one, by request, in whole sentences
+    and without white space around it, as the chosen answers of pairs are.
 
     What a killed task had answered is in `scratch`.
     """
@@ -72,7 +72,7 @@ def own_answers(
 def _whole(loaded: Loaded, answer: str, how: OwnAnswers) -> str:
     """An answer without the sentence in which it was cut off."""
     ids = loaded.tokenizer(answer, add_special_tokens=False)["input_ids"]
-    return whole_sentences(answer, len(answer) - (len(ids) >= how.tokens))
+    return whole_sentences(answer, len(answer) - (len(ids) >= how.tokens)).strip()
 
 
 def preferred(
@@ -83,27 +83,28 @@ def preferred(
     seed: int,
 ) -> tuple[Preferred, ...]:
     """All pairs. Every refusal that is chosen once may be rejected elsewhere: only the request can
-    tell them apart. Raises InputError for none."""
+    tell them apart. Raises InputError where a label has none: one side alone teaches the other."""
     rng = random.Random(seed_of("refusals", seed))
     refusals = [r.chosen for r in requests if r.label == 0 and r.chosen]
     found: list[Preferred] = []
     for request in requests:
         prompt, label = request.prompt, request.label
         answer = own.get(prompt, "")
-        good = bool(answer.strip()) and not declines(answer)
-        good = good and not is_degenerate(answer, loaded.tokenizer)
+        good = replies(answer) and not is_degenerate(answer, loaded.tokenizer)
         if request.chosen is not None:
             worse = [w for w in (request.rejected, answer if good and not label else None) if w]
             found += [Preferred(prompt, request.chosen, w, label) for w in worse]
-        elif good and replies(answer):
+        elif good:
             drawn = rng.sample(refusals, min(how.refusals, len(refusals)))
             found += [Preferred(prompt, answer, refusal, label) for refusal in drawn]
-    if not found:
+    counts = {label: sum(p.label == label for p in found) for label in (0, 1)}
+    if not all(counts.values()):
         raise InputError(
-            "preference_tuning.own_answers",
-            expected="a request with two unlike answers",
-            got="none",
-            cure="raise own_answers.refusals, or give pairs whose rejected answer does not refuse",
+            f"preference_tuning of {loaded.key}",
+            expected="requests to refuse and to answer, each with a better and a worse answer",
+            got=f"{counts[0]} pairs of requests to refuse, {counts[1]} of those to answer",
+            cure="give pairs whose rejected answer does not refuse, raise own_answers.refusals or "
+            "own_answers.tokens, or teach the model to answer first (sft)",
         )
     return tuple(found)
 

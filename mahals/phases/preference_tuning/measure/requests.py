@@ -49,7 +49,6 @@ _UNSURE = re.compile(
     r"\bsorry\b|\bwhat do you mean\b|\bno idea\b",
     re.IGNORECASE,
 )
-_ASKS = re.compile(r"(?:[^.!?]*\?\W*)*")
 _LOST = re.compile(
     r"(?:can't|cannot|don't|do not|couldn't|not able to|unable to) (?:\w+ )?"
     r"(?:understand|hear|find|see|parse|make sense)",
@@ -103,7 +102,9 @@ def replies(answer: str) -> bool:
     the speaker does not do, know or have, and is more than a question back."""
     opening = answer[:OPENING].replace("\u2019", "'")
     at_a_loss = _LOST.search(opening) or _UNSURE.search(opening)
-    return not (declines(answer) or at_a_loss or _ASKS.fullmatch(answer.strip()))
+    ends = [m.group()[0] for m in _END.finditer(answer.strip())]
+    asks = bool(ends) and set(ends) == {"?"} and answer.strip().endswith(("?", '"', "'", ")"))
+    return bool(answer.strip()) and not (declines(answer) or at_a_loss or asks)
 
 
 def whole_sentences(text: str, most: int) -> str:
