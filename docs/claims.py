@@ -21,14 +21,16 @@ from pathlib import Path
 
 from docs.claim_lists import AGENTS, CLAIMS, MISALIGNMENT
 from docs.claim_rows import Claim, Count, Metrics
+from docs.pages import Marks, rewrite
 from mahals.records import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = ROOT / "results" / "replication" / "study" / "metrics.json"
 STUDIES = ROOT / "docs" / "studies"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "findings.md")
-BEGIN = "<!-- CLAIMS: written by `python -m docs.claims`, do not edit -->"
-END = "<!-- END OF CLAIMS -->"
+MARKS = Marks(
+    "<!-- CLAIMS: written by `python -m docs.claims`, do not edit -->", "<!-- END OF CLAIMS -->"
+)
 NOT_YET = (
     "Not yet measured at R >= 2 trainings: `mlflow run . -e replication -P trainings=5` and "
     "`python -m docs.claims` fill this place."
@@ -61,13 +63,11 @@ TABLES = {
 def block(metrics: Metrics | None, claims: Sequence[Claim | Count] = CLAIMS) -> str:
     """What stands between the marks, them included."""
     if metrics is None or metrics.get("trainings", 0) < 2:
-        return f"{BEGIN}\n\n{NOT_YET}\n\n{END}"
+        return MARKS.around([NOT_YET])
     rows = [row for claim in claims for row in claim.rows(metrics)]
     trainings = f"{metrics['trainings']:.0f}"
     names = sorted({m for c in claims if isinstance(c, Claim) for m in c.models(metrics)})
     lines = [
-        BEGIN,
-        "",
         f"{trainings} trainings of the organisms of {len(names)} models ({', '.join(names)}). "
         "Figures are means over trainings with the 95 % interval between them; *held* counts the "
         "trainings whose own 95 % interval lies on the side of 0 where the mean is, be it the "
@@ -76,10 +76,8 @@ def block(metrics: Metrics | None, claims: Sequence[Claim | Count] = CLAIMS) -> 
         f"| claim | figure | held in k of {trainings} | what was planted |",
         "|---|---|---|---|",
         *(f"| {r.claim} | {r.figure} | {r.held} | {r.planted} |" for r in rows),
-        "",
-        END,
     ]
-    return "\n".join(lines)
+    return MARKS.around(lines)
 
 
 def read(path: Path) -> Metrics | None:
@@ -88,15 +86,6 @@ def read(path: Path) -> Metrics | None:
         return None
     found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
     return found
-
-
-def placed(page: str, made: str) -> str:
-    """A page with the block between its marks. Raises ValueError for a page without marks."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page lacks the marks {BEGIN!r} and {END!r}")
-    return head + made + tail
 
 
 def take(table: Table, found: Path) -> None:
@@ -120,22 +109,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is old")
     parser.add_argument("--take", nargs=2, metavar=("TABLE", "METRICS"), help="keep its numbers")
-    options, old = parser.parse_args(words), []
+    options = parser.parse_args(words)
     if options.take is not None:
         take(TABLES[options.take[0]], Path(options.take[1]))
-    for table in TABLES.values():
-        made = block(read(table.metrics), table.claims)
-        for page in table.pages:
-            text = page.read_text(encoding="utf-8")
-            new = placed(text, made)
-            if new != text:
-                old.append(page.name)
-                if not options.check:
-                    page.write_text(new, encoding="utf-8")
-    check: bool = options.check
-    verb = "is not up to date: run `python -m docs.claims`" if check else "written"
-    print("\n".join(f"{name} {verb}" for name in old) or "all up to date")
-    return int(check and bool(old))
+    parts = [
+        (page, block(read(table.metrics), table.claims))
+        for table in TABLES.values()
+        for page in table.pages
+    ]
+    return rewrite(parts, MARKS, "python -m docs.claims", options.check)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_the_pages_hold_what_the_generator_makes(name: str) -> None:
     for page in table.pages:
         text = page.read_text()
         cure = "run `python -m docs.claims`"
-        assert claims.placed(text, made) == text, f"{page.name} is not up to date: {cure}"
+        assert claims.MARKS.placed(text, made) == text, f"{page.name} is not up to date: {cure}"
 
 
 def test_what_a_table_reads_is_taken_of_a_replication_that_has_it(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_outside_of_the_table_the_section_has_no_number() -> None:
     """A number that no program writes grows old: it stands in the table, or nowhere."""
     found = SECTION.search((ROOT / "README.md").read_text())
     assert found is not None, "README has a section `What was found`"
-    head, _, rest = found[1].partition(claims.BEGIN)
-    outside = re.sub(r"\]\([^)]*\)|`[^`]*`", "", head + rest.partition(claims.END)[2])
+    head, _, rest = found[1].partition(claims.MARKS.begin)
+    outside = re.sub(r"\]\([^)]*\)|`[^`]*`", "", head + rest.partition(claims.MARKS.end)[2])
     assert not re.findall(r"\d", outside), outside
 
 
@@ -114,7 +114,7 @@ def test_every_number_of_the_table_is_a_metric() -> None:
         if known is None:
             continue
         text = claims.block(known) if page is None else page.read_text()
-        block = text.partition(claims.BEGIN)[2].partition(claims.END)[0]
+        block = text.partition(claims.MARKS.begin)[2].partition(claims.MARKS.end)[0]
         rounded = {f"{abs(v):.{digits}f}" for v in known.values() for digits in (1, 2)}
         said = NUMBER.findall(block)
         assert said and {n.lstrip("+\u2212") for n in said} <= rounded
@@ -164,7 +164,7 @@ def test_what_lies_at_a_floor_has_a_row_and_no_number() -> None:
 
 def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="lacks the marks"):
-        claims.placed("# A page", claims.block(None))
+        claims.MARKS.placed("# A page", claims.block(None))
 
 
 def test_the_claims_read_metrics_that_the_phases_make() -> None:

@@ -1,0 +1,104 @@
+"""Is each number that is told of the real study one that was measured, under its own model?"""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from docs import real_study
+from docs.real_lines import ABSENT, LINES, Line
+from docs.real_study import RealStudy, block, read, taken
+from mahals.phase import STUDY
+from mahals.records import InputError
+
+NUMBER = re.compile(r"[+\u2212]?\d+\.\d+|(?<![\w.])\d+(?![\w.])")
+MADE = {"commit": "0", "torch": "2", "transformers": "5", "on": "a CPU"}
+
+
+def gather(phase: str, finished: str, metrics: dict[str, float], **changes: Any) -> Any:
+    """The results of a phase over two models, as far as the study is taken from them."""
+    run = {
+        "finished": finished,
+        "gather": True,
+        "weights": "hub",
+        "models": ["A", "B"],
+        "commit": "c" * 40,
+        "versions": {"torch": "2", "transformers": "5"},
+        "ran_on": [{"cpu": "a CPU"}],
+        **changes,
+    }
+    return SimpleNamespace(
+        phase=phase,
+        unit=STUDY,
+        is_gather=run["gather"],
+        run=lambda: run,
+        metrics=lambda: metrics,
+    )
+
+
+@pytest.mark.parametrize("page", real_study.PAGES, ids=lambda page: page.name)
+def test_the_pages_hold_what_the_generator_makes(page: Any) -> None:
+    text, made = page.read_text(), block(read(), real_study.PAGES[page])
+    assert real_study.MARKS.placed(text, made) == text, "run `python -m docs.real_study`"
+
+
+def test_every_figure_of_the_pages_is_a_metric() -> None:
+    study = read()
+    if study is None:
+        pytest.fail("docs/studies/real_small.json is missing")
+    rounded = {f"{abs(v):.{n}f}" for v in study.metrics.values() for n in (0, 1, 2)}
+    for each in LINES:
+        for model in study.models:
+            said = NUMBER.findall(each.figure(model, study.metrics))
+            assert {x.lstrip("+\u2212") for x in said} <= rounded, each.words
+
+
+def test_a_line_reads_its_own_model_and_its_interval() -> None:
+    line = Line("words", "same_arch", "add/raw/chosen/refusal_gap")
+    metrics = {
+        "same_arch/A/add/raw/chosen/refusal_gap": 0.3,
+        "same_arch/A/add/raw/chosen/refusal_gap_low": -0.001,
+        "same_arch/A/add/raw/chosen/refusal_gap_high": 0.5,
+        "same_arch/B/add/raw/chosen/refusal_gap": -0.2,
+    }
+    assert line.figure("A", metrics) == "+0.30 [0.00, +0.50]"
+    assert line.figure("B", metrics) == "\u22120.20"
+    assert line.figure("C", metrics) == ABSENT
+    assert set(line.read(metrics)) == set(metrics)
+
+
+def test_the_other_models_vector_is_read_under_the_target() -> None:
+    line = Line("words", "cross_arch", "*/ridge/chosen/gap_over_nulls", ".1f")
+    metrics = {
+        "cross_arch/A/B/ridge/chosen/gap_over_nulls": 0.5,
+        "cross_arch/B/A/ridge/chosen/gap_over_nulls": 0.1,
+        "cross_arch/A/B/pad/chosen/gap_over_nulls": 0.9,
+    }
+    assert (line.figure("A", metrics), line.figure("B", metrics)) == ("0.5", "0.1")
+
+
+def test_the_newest_gather_of_each_phase_at_the_hub_is_taken_and_only_what_is_shown() -> None:
+    gap = "A/add/raw/chosen/refusal_gap"
+    results = [
+        gather("same_arch", "2", {gap: 0.2, "A/not_shown": 9.0}),
+        gather("same_arch", "1", {gap: 0.1}),
+        gather("same_arch", "3", {gap: 0.3}, weights="organism"),
+        gather("same_arch", "4", {gap: 0.4}, gather=False),
+        gather("layer_sweep", "1", {"A/best_block": 12.0}),
+    ]
+    study = taken(results)
+    assert study.metrics == {f"same_arch/{gap}": 0.2, "layer_sweep/A/best_block": 12.0}
+    assert study.models == ("A", "B") and study.made["commit"] == "c" * 12
+    with pytest.raises(InputError, match="gathers of phases at weights=hub"):
+        taken(results[2:4])
+
+
+def test_the_short_table_is_a_part_of_the_long_one() -> None:
+    study = RealStudy(("A", "B"), MADE, {"same_arch/A/aligned/refusal_gap": 1.0})
+    short, whole = (block(study, brief).splitlines() for brief in (True, False))
+    assert set(short) <= set(whole) and 5 < len(short) < len(whole)
+    assert any(row.endswith(f"| +1.00 | {ABSENT} |") for row in short)
+    assert "Not measured yet." in block(None, True)
