@@ -112,11 +112,8 @@ def map_figures(
         better="higher",
         other="source | target",
     )
-    share = replace(
-        labels,
-        title=f"Refusal-gap efficiency at {_dose(table)}, by {kind}",
-        value="share of native",
-    )
+    title = f"Refusal-gap efficiency at {_dose(table)}, by {kind}"
+    share = replace(labels, title=title, value="share of native")
     like = replace(
         labels,
         title=f"Cosine to the native vector, moved by {kind}",
