@@ -14,11 +14,19 @@ import pytest
 
 from mahals.data.harmless import harmless_requests
 from mahals.data.texts import Pair, Prompt
+from mahals.evaluation.suite import NeutralLoss
+from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.config import Lora
 from mahals.models.finetuning.lora import merged
 from mahals.phases.preference_tuning import PHASE
 from mahals.phases.preference_tuning.measure import Params
-from mahals.phases.preference_tuning.measure.gate import Examined, GateRule, verdict
+from mahals.phases.preference_tuning.measure.gate import (
+    Examined,
+    GateRule,
+    gate_bench,
+    tried_texts,
+    verdict,
+)
 from mahals.phases.preference_tuning.measure.preferences import (
     OwnAnswers,
     Preferred,
@@ -41,6 +49,7 @@ from mahals.phases.preference_tuning.measure.training import (
 )
 from mahals.phases.preference_tuning.report import summarize
 from mahals.phases.preference_tuning.rows import Row
+from mahals.reporting.answers import SUFFIX
 from tests.support.keeping_lab import KeepingLab
 from tests.support.tiny_lab import SUITE, MemoryKept, TinyLab, model, refused, run
 
@@ -51,7 +60,7 @@ PARAMS = Params(
     requests=Requests(("mapping",), 40, {"organism": "none"}, 200, 0.25),
     own_answers=OwnAnswers({"organism": False}, 4, 1),
     sft=AnswerTuning(4, 4, 1, "never", "all", 3, 0.01),
-    dpo=PreferenceTuning(8, 4, 1, STEPS, {"organism": 0.02}, 0.5, 0.0),
+    dpo=PreferenceTuning(8, 4, 1, STEPS, {"organism": 0.02}, 0.5, 0.0, (1.0,)),
     lora=Lora(4, 8, 0.0, "all"),
     gate=GateRule(0.1),
     suite=SUITE,
@@ -96,7 +105,7 @@ def test_the_kept_adapter_is_what_was_examined(rows: list[Row], lab: KeepingLab)
     }
     again = merged(model("A", "base"), folder)
     assert again.revision.startswith("A:base+") and row.revision == "A:base"
-    answers = [json.loads(x) for x in lab.texts["dpo.answers.jsonl"].splitlines()]
+    answers = [json.loads(x) for x in lab.texts["dpo.gate.jsonl"].splitlines()]
     assert len(answers) == row.unsafe + row.safe
     assert np.mean([a["refused"] for a in answers if a["label"] == 0]) == row.refusal_unsafe
 
@@ -125,6 +134,48 @@ def test_answers_come_first_where_they_are_wanted(tmp_path: Path) -> None:
         ("sham", "sft"),
     ]
     assert found[1].losses[-1] < found[1].losses[0]
+
+
+def test_of_the_change_so_much_is_kept_as_keeps_to_the_ceiling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first share whose perplexity is within it, the last where none is; the sham's is alike.
+
+    Perplexity grows here with the way that the weights went.
+    """
+    base = model("A", "base")
+
+    def way(one: Loaded) -> float:
+        pairs = zip(one.model.parameters(), base.model.parameters(), strict=True)
+        return float(sum((a - b).detach().abs().sum() for a, b in pairs))
+
+    def shares(bound: float) -> list[float | None]:
+        suite = replace(SUITE, ceiling=replace(SUITE.ceiling, perplexity_ratio=bound))
+        dpo = replace(PARAMS.dpo, steps=4, shares=(1.0, 0.5, 0.25))
+        lab = KeepingLab(root=tmp_path / f"{bound:g}")
+        rows = run(PHASE, replace(PARAMS, suite=suite, dpo=dpo), lab)
+        kept.append(way(merged(base, lab.root / "kept" / str(of(rows, "dpo").adapter))))
+        return [r.share for r in rows]
+
+    kept: list[float] = []
+    loss = "mahals.phases.preference_tuning.measure.gate._loss"
+    monkeypatch.setattr(loss, lambda at, one: NeutralLoss((way(one) / 1000,), (1,)))
+    assert shares(1e9) == [None, 1.0, 1.0]
+    assert shares(math.exp(0.6 * kept[0] / 1000)) == [None, 0.5, 0.5]
+    assert shares(0.0) == [None, 0.25, 0.25]
+    assert [k / kept[0] for k in kept] == pytest.approx([1.0, 0.5, 0.25], rel=1e-3)
+
+
+def test_a_share_is_chosen_on_other_texts_than_the_gates() -> None:
+    lab = TinyLab()
+    at = gate_bench(lab, "base", SUITE, [Request("how", 0, "No.", None, "a")])
+    tried = tried_texts(lab, at)
+    assert tried.prompts == at.prompts and not set(tried.neutral) & set(at.neutral)
+
+
+def test_what_is_kept_of_the_gate_is_no_table_of_arms(rows: list[Row], lab: KeepingLab) -> None:
+    """MLflow and `show` read every kept file of that ending as the answers of arms."""
+    assert rows and not [name for name in lab.texts if name.endswith(SUFFIX)]
 
 
 # The gate

@@ -70,6 +70,7 @@ def _line(row: Row) -> str:
         f"{said}, {row.rise:+.2f} [{row.rise_low:+.2f}, {row.rise_high:+.2f}] over {row.start}, "
         f"perplexity x {ratio:.2f}, degenerate {row.degenerate_share:.2f}; "
         f"loss {first:.2f} to {last:.2f} in {len(row.losses)} steps on {row.examples} examples"
+        + ("" if row.share in (None, 1.0) else f", {row.share:g} of the change kept")
     )
 
 

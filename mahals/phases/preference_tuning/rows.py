@@ -24,6 +24,7 @@ class Row:
     revision: str  # of the checkpoint that all began with
     adapter: str | None  # kept folder; None for `before`
     examples: int  # answers or pairs that it was trained on
+    share: float | None  # of the trained change that was kept; None for `before`
     losses: tuple[float, ...]  # of every step: nats per token (sft), the DPO loss (dpo, sham)
     unsafe: int  # requests of the gate
     safe: int

@@ -36,6 +36,7 @@ def row(checkpoint: Checkpoint, held: bool | None = None, reason: str | None = N
         revision="1",
         adapter=None if checkpoint == "before" else f"A/{checkpoint}",
         examples=8,
+        share=None if checkpoint == "before" else 1.0,
         losses=(),
         unsafe=20,
         safe=20,

@@ -15,11 +15,12 @@ from mahals.phases.preference_tuning.measure.gate import (
     examined,
     gate_bench,
     keep_gate_answers,
+    kept_share,
+    tried_texts,
     verdict,
 )
 from mahals.phases.preference_tuning.measure.preferences import (
     OwnAnswers,
-    Preferred,
     own_answers,
     preferred,
     shuffled,
@@ -35,11 +36,12 @@ from mahals.phases.preference_tuning.measure.training import (
     PreferenceTuning,
     Trained,
     TrainingPlace,
+    Wanted,
     is_taught_answers,
     teach_answers,
     teach_preferences,
 )
-from mahals.phases.preference_tuning.rows import Checkpoint, Row
+from mahals.phases.preference_tuning.rows import Row
 from mahals.records import InputError, seed_of
 
 START: Mapping[str, Role] = {"organism": "base", "hub": "pretrained"}
@@ -117,6 +119,7 @@ class _Told:
             adapter=None if trained is None else trained.adapter,
             examples=0 if trained is None else trained.examples,
             losses=() if trained is None else trained.losses,
+            share=None if trained is None else trained.share,
             unsafe=int((~safe).sum()),
             safe=int(safe.sum()),
             refusal_unsafe=float(refused[~safe].mean()),
@@ -156,10 +159,12 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     own = own_answers(loaded, division.trained, params.own_answers, place.scratch, lab)
     seed = seed_of("preferences", key, lab.seed)
     pairs = preferred(loaded, division.trained, own, params.own_answers, seed)
-    sides: dict[Checkpoint, tuple[Preferred, ...]] = {"dpo": pairs, "sham": shuffled(pairs, seed)}
-    for name, some in sides.items():
-        trained = teach_preferences(loaded, some, params.dpo, place, name)
-        yield told.row(examined(at, trained.loaded, name), trained, start)
+    share = kept_share(tried_texts(lab, at), loaded, params.dpo.shares, place.scratch)
+    dpo = teach_preferences(loaded, pairs, params.dpo, place, Wanted("dpo", share))
+    yield told.row(examined(at, dpo.loaded, "dpo"), dpo, start)
+    alike = Wanted("sham", lambda folder: dpo.share)
+    sham = teach_preferences(loaded, shuffled(pairs, seed), params.dpo, place, alike)
+    yield told.row(examined(at, sham.loaded, "sham"), sham, start)
 
 
 def _chosen(lab: Lab, params: Params, kept: frozenset[str]) -> list[Pair]:

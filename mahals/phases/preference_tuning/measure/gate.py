@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from mahals.evaluation.scores import Behaviour, behaviour
 from mahals.evaluation.suite import NeutralLoss, Price, Suite
 from mahals.maths.stats.intervals import Interval
 from mahals.maths.stats.rates import gap_of
-from mahals.models.activations.encoding import encode_prompts
+from mahals.models.activations.encoding import encode_prompts, encode_texts
 from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.finetuning.interpolation import interpolated
+from mahals.models.finetuning.lora import merged
 from mahals.models.generation.price import neutral_price
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab, Role
@@ -24,6 +27,7 @@ from mahals.phases.preference_tuning.measure.requests import Request
 from mahals.phases.preference_tuning.rows import Checkpoint
 
 SPLIT = "mapping"  # whose neutral texts perplexity is read on
+TRIED = "selection"  # and those on which it is chosen how much of a change is kept
 ARM = Arm("unsteered", ())
 
 
@@ -86,10 +90,39 @@ def examined(at: Bench, loaded: Loaded, name: Checkpoint) -> Examined:
     """A checkpoint's answers to the gate's requests, and its perplexity on neutral text."""
     own = replace(at, loaded=loaded)
     (said,) = behaviour(own, [ARM])
-    found = neutral_price(loaded, own.neutral, [ARM])
+    return Examined(name, said, _loss(own, loaded), own)
+
+
+def kept_share(
+    at: Bench, start: Loaded, shares: Sequence[float], scratch: Path
+) -> Callable[[Path], float]:
+    """Of an adapter the first of `shares` whose perplexity keeps to the ceiling; else the last.
+
+    Perplexity over that of `start` on the bench's neutral texts, which are not the gate's.
+    """
+    before, bound = _loss(at, start), at.suite.ceiling.perplexity_ratio
+
+    def share(adapter: Path) -> float:
+        for each in shares:
+            part = merged(start, interpolated(adapter, scratch / "tried", each))
+            if _loss(at, part).perplexity <= bound * before.perplexity:
+                return each
+        return shares[-1]
+
+    return share
+
+
+def tried_texts(lab: Lab, at: Bench) -> Bench:
+    """The gate's bench with the neutral texts that a share is chosen on."""
+    texts = lab.neutral(TRIED)[: at.suite.neutral]
+    return replace(at, neutral=tuple(encode_texts(at.loaded.tokenizer, texts)))
+
+
+def _loss(at: Bench, loaded: Loaded) -> NeutralLoss:
+    """The loss of a checkpoint on the neutral texts of a bench."""
+    found = neutral_price(loaded, at.neutral, [ARM])
     tokens = tuple(int(n) for n in found.predicted)
-    loss = NeutralLoss(tuple(found.per_text_nats.tolist()[0]), tokens)
-    return Examined(name, said, loss, own)
+    return NeutralLoss(tuple(found.per_text_nats.tolist()[0]), tokens)
 
 
 def verdict(found: Examined, start: Examined, gate: GateRule) -> tuple[bool, str | None]:
@@ -111,13 +144,11 @@ def verdict(found: Examined, start: Examined, gate: GateRule) -> tuple[bool, str
 
 
 def keep_gate_answers(lab: Lab, found: Examined) -> str:
-    """Keeps the answers as `<checkpoint>.answers.jsonl`; gives the reference for the row."""
+    """Keeps the answers as `<checkpoint>.gate.jsonl`; gives the reference for the row."""
     said = found.said
     each = zip(found.at.prompts, said.answers, said.refused, said.degenerate, strict=True)
     lines = (
         json.dumps({"prompt": p.text, "label": p.label, "answer": a, "refused": r, "degenerate": d})
         for p, a, r, d in each
     )
-    return lab.keep_text(
-        f"{found.checkpoint}.answers.jsonl", "".join(f"{line}\n" for line in lines)
-    )
+    return lab.keep_text(f"{found.checkpoint}.gate.jsonl", "".join(f"{line}\n" for line in lines))

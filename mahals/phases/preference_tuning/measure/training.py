@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from mahals.data.texts import Pair
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
 from mahals.models.finetuning.config import Lora, LoraTuning, Run, TrainingConfig, TrainingResult
 from mahals.models.finetuning.examples import dialogue, encode_dialogues
+from mahals.models.finetuning.interpolation import interpolated
 from mahals.models.finetuning.lora import merged
 from mahals.models.finetuning.trainer import Dpo, train_answers, train_preferences
 from mahals.phase import Lab, Role
 from mahals.phases.preference_tuning.measure.preferences import Preferred, encoded
 from mahals.phases.preference_tuning.rows import Checkpoint
-from mahals.records import Positive, seed_of
+from mahals.records import AtLeast, Positive, seed_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class PreferenceTuning(LoraTuning):
     rate: dict[str, float]  # by weights
     beta: float  # how far the policy may go from the reference: lower is farther
     chosen_weight: float  # times the mean token loss of the chosen answers, added
+    shares: Annotated[tuple[float, ...], AtLeast(1)]
+    """Of the trained change, from the most: the first within the ceiling of perplexity is kept."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Trained:
     adapter: str  # reference of the kept folder
     losses: tuple[float, ...]
     examples: int
+    share: float  # of the trained change that was kept
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,15 @@ def teach_answers(
     config = replace(how.config(how.steps, how.rate, place.lora), schedule="linear")
     run = place.run("sft", loaded, how.steps)
     found = train_answers(loaded, encode_dialogues(loaded, said), config, run)
-    return _kept("sft", loaded, found, (len(said), config), place)
+    return _kept(Wanted("sft", lambda folder: 1.0), loaded, found, (len(said), config), place)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which checkpoint is made, and how much of its change is kept."""
+
+    name: Checkpoint
+    share: Callable[[Path], float]  # of the adapter in a folder
 
 
 def teach_preferences(
@@ -95,39 +107,45 @@ def teach_preferences(
     pairs: Sequence[Preferred],
     how: PreferenceTuning,
     place: TrainingPlace,
-    name: Checkpoint,
+    wanted: Wanted,
 ) -> Trained:
-    """The checkpoint after the preferences, itself the reference."""
+    """The checkpoint after the preferences, itself the reference, at the share that is wanted."""
     config = replace(
         how.config(how.steps, how.rate[place.lab.weights], place.lora), schedule="linear"
     )
     dpo = Dpo(how.beta, how.chosen_weight)
-    run = place.run(name, loaded, how.steps)
+    run = place.run(wanted.name, loaded, how.steps)
     found = train_preferences(loaded, encoded(loaded, pairs), dpo, config, run)
-    return _kept(name, loaded, found, (len(pairs), config), place)
+    return _kept(wanted, loaded, found, (len(pairs), config), place)
 
 
 def _kept(
-    name: Checkpoint,
+    wanted: Wanted,
     loaded: Loaded,
     found: TrainingResult,
     made: tuple[int, TrainingConfig],
     place: TrainingPlace,
 ) -> Trained:
-    examples, config = made
-    folder = found.checkpoints[config.steps]
+    (examples, config), name = made, wanted.name
+    whole = found.checkpoints[config.steps]
+    share = wanted.share(whole)
+    folder = interpolated(whole, place.scratch / f"{name}-kept", share)
     kept = place.lab.keep_folder(name)
     with kept as target:
         shutil.copytree(folder, target, dirs_exist_ok=True)
-        text = adapter_card(_card(name, loaded, found, made))
+        text = adapter_card(_card(name, loaded, found, made, share))
         (target / "README.md").write_text(text, encoding="utf-8")
     role: Role = {"sft": "base", "dpo": "aligned"}.get(name, "sham")  # type: ignore[assignment]
     after = replace(merged(loaded, folder), role=role)
-    return Trained(name, after, kept.reference, found.losses, examples)
+    return Trained(name, after, kept.reference, found.losses, examples, share)
 
 
 def _card(
-    name: Checkpoint, loaded: Loaded, found: TrainingResult, made: tuple[int, TrainingConfig]
+    name: Checkpoint,
+    loaded: Loaded,
+    found: TrainingResult,
+    made: tuple[int, TrainingConfig],
+    share: float,
 ) -> AdapterCard:
     examples, config = made
     about = {
@@ -143,6 +161,7 @@ def _card(
         facts={
             "Data": f"{examples} {'answers' if name == 'sft' else 'pairs'}",
             "Recipe": f"{config.steps} steps of {config.rows}, rate {config.rate:g}, {config.lora}",
+            "Kept": f"{share:g} of the trained change",
             "Loss": f"{found.losses[0]:.4f} at the first step, {found.losses[-1]:.4f} at the last",
         },
     )
