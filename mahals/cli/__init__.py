@@ -13,6 +13,7 @@ from typing import Any
 from mahals import __version__
 from mahals.cli.overrides import FLAGS, HELP, KEYED, OPTIONS, RESERVED, Words, split
 from mahals.cli.refusal_choice import add_judge
+from mahals.harness.engines.process import quiet_libraries
 from mahals.phases.registry import PHASES, load_phase
 from mahals.records import InputError
 
@@ -29,6 +30,7 @@ value and meaning."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code: 0, 2 for what a user can correct, 130 when interrupted."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    quiet_libraries()
     try:
         return _run(words)
     except InputError as error:

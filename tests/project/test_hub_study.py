@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +15,8 @@ import mlflow
 import pytest
 import torch
 import yaml
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from mahals.data.world.answers import pairs
-from mahals.data.world.everyday import neutral
-from mahals.data.world.grammar import SPLITS, World, prompts
+from mahals.data.world.grammar import World
 from mahals.harness.leaderboard.collect import collect
 from mahals.harness.leaderboard.ranking import boards
 from mahals.harness.workspace.paths import Workspace
@@ -30,6 +24,7 @@ from mahals.harness.workspace.results import Results, all_results
 from mahals.kernels import OWN, PINNED, X86
 from mahals.models.organisms.shapes import OrganismShape, build
 from mahals.models.organisms.tokenizer import train_tokenizer
+from tests.support.hub_checkpoints import TINY, cache_checkpoint, write_texts
 from tests.support.light_repository import ROOT, copy_tree, environment, git, run
 from tests.support.synthetic_results import empty_store
 
@@ -40,19 +35,6 @@ SHAPES = {  # one deeper than the five blocks that `auto` steers, one not; of un
     "Falcon_7B": OrganismShape("Falcon", 64, 4, 2, 1, 64, True),
 }
 STEERED = {"Qwen2_7B": (1, 2, 3, 4, 5), "Falcon_7B": (0, 1, 2, 3)}
-TINY = {
-    "datasets.per_cell": 6,
-    "datasets.pairs_per_split": 20,
-    "datasets.texts_per_split": 900,  # ten fitted rows for each dimension of the wider model
-    "datasets.tasks_per_split": 4,
-    "baseline_aqi.permutations": 20,
-    "baseline_aqi.tsne": "false",  # t-SNE asks for more prompts than these
-    "suite.answers": 1,
-    "suite.neutral": 8,
-    "suite.tasks": 4,
-    "suite.max_new_tokens.hub": 4,
-    "suite.nulls": 3,
-}
 
 
 @dataclass(frozen=True)
@@ -75,26 +57,6 @@ def entry_of(key: str) -> dict[str, Any]:
     return found
 
 
-def cache_checkpoint(
-    hub: Path,
-    ref: Mapping[str, str],
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-) -> None:
-    """Puts a checkpoint where huggingface_hub would: files are links to blobs."""
-    place = hub / f"models--{ref['id'].replace('/', '--')}"
-    snapshot = place / "snapshots" / ref["revision"]
-    model.save_pretrained(snapshot)
-    tokenizer.save_pretrained(snapshot)
-    (place / "refs").mkdir()
-    (place / "refs/main").write_text(ref["revision"])
-    (place / "blobs").mkdir()
-    for number, path in enumerate(sorted(snapshot.iterdir())):
-        blob = place / "blobs" / f"{number:040x}"
-        path.rename(blob)
-        path.symlink_to(os.path.relpath(blob, snapshot))
-
-
 def fill_cache(hub: Path) -> None:
     """Base: no chat template and no pad token, as pretrained checkpoints come. Aligned: both."""
     chat, plain = (train_tokenizer(World(0)) for _ in range(2))
@@ -110,33 +72,6 @@ def fill_cache(hub: Path) -> None:
         entry = entry_of(key)
         cache_checkpoint(hub, entry["base"], base, plain)
         cache_checkpoint(hub, entry["aligned"], aligned, chat)
-
-
-def write_texts(folder: Path) -> Iterator[tuple[str, str]]:
-    """Data sets in the layouts of the hub's, written from the world; gives the keys for them."""
-    world = World(0)
-    rows: dict[str, list[dict[str, str]]] = {
-        "prompts": [
-            {"axiom": p.axiom, "safety_label": "safe" if p.label else "unsafe", "input": p.text}
-            for split, _ in SPLITS
-            for p in prompts(world, split, 40, 0)
-        ],
-        "pairs": [
-            {
-                "chosen": f"\n\nHuman: {p.prompt}\n\nAssistant: {p.chosen}",
-                "rejected": f"\n\nHuman: {p.prompt}\n\nAssistant: {p.rejected}",
-            }
-            for split, _ in SPLITS
-            for p in pairs(world, split, 60, 0)
-        ],
-        "neutral": [
-            {"text": text} for text in chain(*(neutral(world, s, 1400, 0) for s, _ in SPLITS))
-        ],
-    }
-    for name, lines in rows.items():
-        path = folder / f"{name}.jsonl"
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        yield f"datasets.{name}.hub", str(path)
 
 
 @pytest.fixture(scope="module")

@@ -31,13 +31,18 @@ def tiny_llama() -> LlamaForCausalLM:
 
 
 def write_gguf(
-    path: Path, model: LlamaForCausalLM, *, architecture: str = "llama", pre: str = "smollm"
+    path: Path,
+    model: LlamaForCausalLM,
+    *,
+    architecture: str = "llama",
+    pre: str = "smollm",
+    context: int = 128,
 ) -> None:
     from gguf import GGUFWriter
 
     writer = GGUFWriter(path, architecture)
     writer.add_name("tiny")
-    writer.add_context_length(128)
+    writer.add_context_length(context)
     writer.add_embedding_length(32)
     writer.add_block_count(2)
     writer.add_feed_forward_length(48)

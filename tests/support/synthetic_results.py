@@ -140,12 +140,14 @@ class Made:
     canonical: bool = True
     weights: str = "organism"
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    device: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_results(place: Workspace, made: Made) -> Results:
     """Puts a finished unit on disk as the runner does."""
     inputs = {"params": {"lambdas": [0, 0.5], "suite": {"pool": "mean"}}, **made.inputs}
-    parts = [made.phase, made.unit, made.canonical, made.weights, made.entries, made.metrics]
+    where = [made.phase, made.unit, made.canonical, made.weights]
+    parts = [*where, made.entries, made.metrics, made.device]
     mark = digest([*parts, made.vectors, {n: sha256(b).hexdigest() for n, b in made.kept.items()}])
     folder = place.results / made.phase / made.unit if made.canonical else place.runs / mark
     (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -165,6 +167,7 @@ def write_results(place: Workspace, made: Made) -> Results:
         "seed": 0,
         "models": [made.unit],
         "machine": {"device": "cpu", "dtype": "float32", "threads": 1},
+        "device": {"dtype": "float32", "quantize": "none", **made.device},
         "versions": {"torch": "2.13.0"},
         "commit": "0" * 40,
         "dirty": False,

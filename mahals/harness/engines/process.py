@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import multiprocessing
 import os
 import signal
@@ -34,6 +35,7 @@ WORKER = {
 }
 
 TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of malloc.h
+CHATTY = ("bitsandbytes",)  # warns at import of kernels that are nowhere asked for
 
 Report = Callable[[str, int, int], None]
 
@@ -55,6 +57,12 @@ def prepare_to_fork(kernels: Mapping[str, str]) -> None:
     if sys.platform == "linux" and "numpy" not in sys.modules:
         os.environ.update(WORKER, **kernels)
         _prepared = dict(kernels)
+
+
+def quiet_libraries() -> None:
+    """Keeps what libraries say of themselves at import from among the study's own lines."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def forks(kernels: Mapping[str, str]) -> bool:
@@ -94,6 +102,7 @@ def _work(pipe: Connection, lifeline: Connection, unneeded: Sequence[Connection]
     for connection in unneeded:
         connection.close()
     _keep_freed_memory()
+    quiet_libraries()
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # its parent's may draw bars
     gc.freeze()  # what was imported stays: collections need not walk it each time
     signal.signal(signal.SIGINT, signal.SIG_IGN)

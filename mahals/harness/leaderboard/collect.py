@@ -31,8 +31,9 @@ def collect(results: Sequence[Results]) -> Collected:
 
     A configuration that several results measured of one training counts once: canonical results
     win over other ones, a later phase over an earlier one, a gathered study over its units, the
-    newer over the older. Where trainings were compared, the lines are those of the first, each with
-    the number of trainings in which it holds; those of the others are no lines of their own.
+    newer over the older. Weights of another precision than float32 are other weights: "hub 8bit",
+    "hub bfloat16". Where trainings were compared, the lines are those of the first, each with the
+    number of trainings in which it holds; those of the others are no lines of their own.
     """
     found: dict[str, tuple[Entry, Origin]] = {}
     ordered = sorted(results, key=_precedence)
@@ -42,10 +43,25 @@ def collect(results: Sequence[Results]) -> Collected:
             continue
         origin = Origin(item.phase, item.unit, item.fingerprint, item.is_canonical)
         for entry in item.summary().entries:
+            entry = _in_precision(entry, item)
             line = trainings.joined(entry, item, origin)
             found[line_key(entry)] = line
     keys = sorted(found)
     return Collected(tuple(found[k][0] for k in keys), {k: found[k][1] for k in keys})
+
+
+def _in_precision(entry: Entry, item: Results) -> Entry:
+    """The line with the precision of the weights that it was measured on, were they no float32.
+
+    An unsteered model in 4 bits is no line to hold a steered one in float32 against.
+    """
+    device = item.run().get("device") or {}
+    how = [device.get("quantize", "none"), device.get("dtype", "float32")]
+    unlike = [each for each, plain in zip(how, ("none", "float32"), strict=True) if each != plain]
+    if not unlike:
+        return entry
+    weights = f"{entry.configuration.weights} {unlike[0]}"
+    return replace(entry, configuration=replace(entry.configuration, weights=weights))
 
 
 class Trainings:

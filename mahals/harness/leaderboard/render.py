@@ -154,9 +154,17 @@ def _section(board: Board, origins: Mapping[str, Origin]) -> str:
     phases = sorted({origins[key].phase for key in keys if key in origins})
     if phases:
         parts += ["Measured by:", ""]
-        parts += [f"    mlflow run . -e {phase} -P weights={board.weights}" for phase in phases]
+        keys = _keys(board.weights)
+        parts += [f"    mlflow run . -e {phase} {keys}" for phase in phases]
         parts.append("")
     return "\n".join(parts)
+
+
+def _keys(weights: str) -> str:
+    """What is typed to measure on these weights: "hub 8bit" is two keys."""
+    kind, _, precision = weights.partition(" ")
+    more = {"": "", "bfloat16": " -P dtype=bfloat16"}.get(precision, f" -P quantize={precision}")
+    return f"-P weights={kind}{more}"
 
 
 def _steered(board: Board) -> list[BoardLine]:

@@ -95,3 +95,13 @@ def test_workers_are_forked_only_from_one_thread_and_before_numpy(tmp_path: Path
         ]
     }
     assert list(found.values()) == ["True", "True", "False", "False"]
+
+
+def test_what_libraries_say_of_themselves_at_import_is_kept_from_the_studys_lines() -> None:
+    chatty = ["import logging", "logging.getLogger('bitsandbytes.ops').warning('of kernels')"]
+    quieted = ["from mahals.harness.engines.process import quiet_libraries", "quiet_libraries()"]
+    for lines, printed in ((chatty, "of kernels"), (quieted + chatty, "")):
+        ran = subprocess.run(
+            [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
+        )
+        assert ran.stderr.strip() == printed

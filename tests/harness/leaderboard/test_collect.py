@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mahals.harness.leaderboard.collect import Collected, collect, publish_leaderboard
+from mahals.harness.leaderboard.ranking import boards
 from mahals.harness.workspace.results import all_results
 from mahals.schema import claim_of
 from tests.support.published_boards import shown_runs
@@ -43,6 +44,18 @@ def test_collect_prefers_canonical_and_gathered_results(tmp_path: Path) -> None:
         assert [o.canonical for o in found.origins.values()] == [True]
     study = write_results(place, Made(unit="study", entries=[entry(steered(), 3.0)]))
     assert collect([study, *made]).entries[0].metrics["gain_over_random"] == 3.0
+
+
+def test_weights_of_another_precision_stand_on_a_board_of_their_own(tmp_path: Path) -> None:
+    place = workspace(tmp_path)
+    line = entry(steered(weights="hub"), 1.0)
+    made = [
+        write_results(place, Made(entries=[line], canonical=False, weights="hub", device=device))
+        for device in ({}, {"dtype": "bfloat16"}, {"dtype": "bfloat16", "quantize": "8bit"})
+    ]
+    for order in itertools.permutations(made):
+        found = [board.weights for board in boards(collect(order).entries)]
+        assert found == ["hub", "hub 8bit", "hub bfloat16"]
 
 
 def test_stored_results_give_the_whole_leaderboard(tmp_path: Path) -> None:

@@ -30,6 +30,17 @@ def test_markdown_is_the_same_bytes_and_names_the_commands(tmp_path: Path) -> No
     assert len(ranked) == len(board.ranked) > 0
 
 
+def test_a_board_of_another_precision_names_the_keys_that_measure_on_it(tmp_path: Path) -> None:
+    for weights, typed in (
+        ("hub 8bit", "-P weights=hub -P quantize=8bit"),
+        ("hub bfloat16", "-P weights=hub -P dtype=bfloat16"),
+    ):
+        board = rank([entry(steered(weights=weights), 1.0)])
+        origins = {line_key(board.lines[0].entry): Origin("same_arch", "it", "f" * 64, False)}
+        text = write_markdown([board], origins, tmp_path / "a.md").read_text()
+        assert f"    mlflow run . -e same_arch {typed}\n" in text
+
+
 def test_the_page_shows_a_screen_of_each_model_first(tmp_path: Path) -> None:
     """Of a model: its best own vector, its best crossed one, the references and the nulls."""
     entries = board_entries(60)
