@@ -27,6 +27,8 @@ VALUES = {
     "overlay": "smoke",
     "steering_vectors.methods": "[contrast]",
     "same_arch.method": "contrast",
+    "same_arch.placements": "[raw]",
+    "same_arch.lambdas": "[0]",
     "steering_vectors.shuffles": 2,
     "suite.nulls": 2,
 }
@@ -45,7 +47,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[st
     git(root, "commit", "--quiet", "--message=copy")
     model = tiny_llama()
     with torch.no_grad():
-        model.get_output_embeddings().weight *= 20  # a sure model: its words depend on its states
+        model.model.norm.weight *= 30  # a sure model: its words depend on its states
     write_gguf(root / "mine.gguf", model, context=1024)
     hub = home / "hub"
     told = environment(HF_HOME=str(home), HF_HUB_CACHE=str(hub), HF_HUB_OFFLINE="1")
