@@ -188,6 +188,8 @@ class Phase:
     `study` that is all of them), of all models, or of none.
     `trainings`: it reads what the phases of its param `phases` (some of `needs`) say at so many
     training seeds of the organisms as its param `trainings` says, by `lab.summary`.
+    `fixed`: keys of shared sections ("suite.nulls") that nothing of it asks for, and the value that
+    it has in their place whatever params.yaml says: another one there measures nothing again.
     """
 
     module: str  # the folder's dotted name: `PHASE = Phase(__name__, ...)`
@@ -198,6 +200,7 @@ class Phase:
     home: str | None = None  # a folder other than results/<phase> for its kept files ("data")
     keeps: tuple[str, ...] = ()  # with `home`: the names of all that it keeps there
     trainings: bool = False
+    fixed: tuple[tuple[str, Any], ...] = ()
 
     @property
     def name(self) -> str:

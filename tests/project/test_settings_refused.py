@@ -158,3 +158,27 @@ def test_the_command_line_refuses_before_any_work(
     printed = capsys.readouterr()
     assert key in printed.err and not printed.out
     assert sorted(project.root.rglob("*")) == before
+
+
+def test_what_a_phase_does_not_ask_for_of_a_shared_section_makes_it_no_other(
+    project: Workspace,
+) -> None:
+    """Doses, nulls: neither trainings nor vectors are made again for them, what steers is."""
+    one = load_settings(project, None, {})
+    other = load_settings(
+        project, None, {"suite.doses": [0.25], "suite.doses_beyond": [8], "suite.nulls": 3}
+    )
+    unlike = {
+        name
+        for name in PHASES
+        if effective(one, load_phase(name)) != effective(other, load_phase(name))
+    }
+    assert {"same_arch", "cross_arch", "layer_sweep"} <= unlike
+    assert not {"preference_tuning", "steering_vectors"} & unlike
+    for name in PHASES:
+        for key, value in load_phase(name).fixed:
+            section, _, field = key.partition(".")
+            assert getattr(getattr(effective(other, load_phase(name)), section), field) == value
+    with pytest.raises(InputError, match="suite.nulls"):  # what is typed is read all the same
+        wrong = load_settings(project, None, {"suite.nulls": "many"})
+        effective(wrong, load_phase("steering_vectors"))

@@ -230,7 +230,16 @@ def params_of(values: Mapping[str, Any], phase: Phase) -> Any:
     hints = get_type_hints(phase.params)
     for key, value in shared.items():
         from_plain(hints[key], value, key)  # its errors name the key that is typed
-    return from_plain(phase.params, {**section, **shared}, name)
+    return from_plain(phase.params, {**section, **_fixed(shared, phase)}, name)
+
+
+def _fixed(shared: Mapping[str, Any], phase: Phase) -> Mapping[str, Any]:
+    """Shared sections with the phase's own values of keys that it does not ask for."""
+    found = dict(shared)
+    for key, value in phase.fixed:
+        section, _, name = key.partition(".")
+        found[section] = {**found[section], name: value}
+    return found
 
 
 def reads_of(values: Mapping[str, Any], phase: Phase, unit: str) -> tuple[str, ...]:

@@ -7,4 +7,5 @@ PHASE = Phase(
     needs=("datasets", "organisms", "steering_vectors"),
     per="model",
     cost=Cost(seconds=30.0, megabytes=1.0),
+    fixed=(("suite.doses_beyond", ()), ("suite.nulls", 2)),
 )

@@ -11,4 +11,10 @@ PHASE = Phase(
     needs=("datasets", "organisms"),
     per="model",
     cost=Cost(seconds=900.0, megabytes=8.0),
+    fixed=(
+        ("suite.doses", (1.0,)),
+        ("suite.doses_beyond", ()),
+        ("suite.nulls", 2),
+        ("suite.dose_kl", 0.4),
+    ),
 )
