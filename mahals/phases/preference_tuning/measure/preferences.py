@@ -56,7 +56,7 @@ def own_answers(
     """
     unsafe = how.unsafe.get(lab.weights, False)
     asked = [r.prompt for r in requests if (unsafe if r.label == 0 else r.chosen is None)]
-    file = scratch / f"own-{loaded.revision[-12:].replace(':', '-')}.json"
+    file = scratch / f"own-{digest(loaded.revision)[:12]}.json"
     found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     left = [text for text in asked if text not in found]
     for start in range(0, len(left), TOGETHER):
