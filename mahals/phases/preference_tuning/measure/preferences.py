@@ -21,7 +21,7 @@ from mahals.phases.preference_tuning.measure.requests import (
     replies,
     whole_sentences,
 )
-from mahals.records import Count, InputError, Positive, seed_of
+from mahals.records import Count, InputError, Positive, digest, seed_of
 
 TOGETHER = 32  # requests that are answered between two reports
 
