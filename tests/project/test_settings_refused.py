@@ -179,6 +179,6 @@ def test_what_a_phase_does_not_ask_for_of_a_shared_section_makes_it_no_other(
         for key, value in load_phase(name).fixed:
             section, _, field = key.partition(".")
             assert getattr(getattr(effective(other, load_phase(name)), section), field) == value
-    with pytest.raises(InputError, match="suite.nulls"):  # what is typed is read all the same
+    with pytest.raises(InputError, match=r"suite\.nulls"):  # what is typed is read all the same
         wrong = load_settings(project, None, {"suite.nulls": "many"})
         effective(wrong, load_phase("steering_vectors"))

@@ -154,8 +154,8 @@ def _section(board: Board, origins: Mapping[str, Origin]) -> str:
     phases = sorted({origins[key].phase for key in keys if key in origins})
     if phases:
         parts += ["Measured by:", ""]
-        keys = _keys(board.weights)
-        parts += [f"    mlflow run . -e {phase} {keys}" for phase in phases]
+        typed = _keys(board.weights)
+        parts += [f"    mlflow run . -e {phase} {typed}" for phase in phases]
         parts.append("")
     return "\n".join(parts)
 
