@@ -139,10 +139,15 @@ def cached_doses(
 
 
 def _asked(at: Bench) -> dict[str, Any]:
-    """All that decides an arm's scores, but the arm."""
+    """All that decides an arm's scores and answers, but the arm.
+
+    Of the suite alone what they are read and written by: who judges answers, how many arms there
+    are and what is too dear is asked of what is found here.
+    """
+    longest = at.suite.new_tokens_of(at.loaded.weights)
     return {
         **facts(at.loaded),
-        "suite": dataclasses.asdict(at.suite),
+        "suite": [at.readout, at.suite.space, longest],
         "prompts": [dataclasses.asdict(p) for p in at.prompts],
         "tasks": [dataclasses.asdict(t) for t in at.tasks],
         "texts": [tokens_hash(texts) for texts in (at.encoded, at.neutral, at.chat, at.questions)],

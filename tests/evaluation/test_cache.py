@@ -22,7 +22,7 @@ from mahals.evaluation.cache import CODE_OF, cached_doses, cached_scores, cached
 from mahals.evaluation.dose import doses_at, within_reach
 from mahals.evaluation.scores import Shift, measure_arms, score_arms
 from mahals.evaluation.scores import written as write
-from mahals.evaluation.suite import NeutralLoss
+from mahals.evaluation.suite import NeutralLoss, Suite
 from mahals.harness.workspace.code_hash import OUTSIDE, _closure
 from mahals.harness.workspace.fingerprint import DECISIVE
 from mahals.models.activations.cache import LIBRARIES
@@ -294,7 +294,9 @@ def changed(at: Bench) -> dict[str, Bench]:
         others[name] = replace(at, prompts=(other, second, *at.prompts[2:]))
     flipped = replace(first, label=1 - first.label)
     others["label"] = replace(at, prompts=(flipped, second, *at.prompts[2:]))
-    for field, value in {"readout": {"organism": "last"}, "space": "standardized"}.items():
+    suite_of = {"readout": {"organism": "last"}, "space": "standardized"}
+    suite_of["max_new_tokens"] = {"organism": 1}
+    for field, value in suite_of.items():
         others[field] = replace(at, suite=replace(SUITE, **{field: value}))
     return others
 
@@ -306,6 +308,7 @@ def benches(at: Bench) -> dict[str, Bench]:
 
 WHAT = ["revision", "another model", "system", "fewer prompts", "tokens", "neutral", "questions"]
 WHAT += ["chat", "right choice", "text", "axiom", "cluster", "label", "readout", "space"]
+WHAT += ["max_new_tokens"]
 
 
 def mark(of: Bench) -> str:
@@ -319,6 +322,31 @@ def test_whatever_arms_are_scored_on_decides_the_mark(
     assert set(benches) == set(WHAT)
     again = bench(TinyLab(), "A", "base", SUITE, "evaluation")
     assert mark(benches[what]) != mark(at) == mark(again)
+
+
+IDLE: dict[str, Any] = {  # of a suite: asked of scores and answers, or in the hash of the texts
+    "version": "other",
+    "answers": 2,
+    "neutral": 1,
+    "tasks": 1,
+    "single_method": "pca",
+    "judge": {"organism": "lexical"},
+    "judging": replace(SUITE.judging, labelled="other.jsonl"),
+    "nulls": 5,
+    "dose_kl": 0.7,
+    "doses": (0.7,),
+    "doses_beyond": (9.0,),
+    "instruction": {"organism": "be kind"},
+    "references": replace(SUITE.references, refusal={"organism": "No."}),
+    "ceiling": replace(SUITE.ceiling, perplexity_ratio=9.0),
+}
+
+
+def test_another_judge_or_ceiling_leaves_the_mark(at: Bench) -> None:
+    assert set(Suite.__dataclass_fields__) == {*IDLE, "readout", "space", "max_new_tokens"}
+    for field, value in IDLE.items():
+        assert getattr(SUITE, field) != value
+        assert mark(replace(at, suite=replace(SUITE, **{field: value}))) == mark(at), field
 
 
 def test_every_field_is_in_the_mark_or_has_no_part_in_scores() -> None:

@@ -12,6 +12,9 @@ PHASE = Phase(
     per="model",
     cost=Cost(seconds=900.0, megabytes=8.0),
     fixed=(
+        ("suite.answers", 1),
+        ("suite.tasks", 1),
+        ("suite.single_method", "contrast"),
         ("suite.doses", (1.0,)),
         ("suite.doses_beyond", ()),
         ("suite.nulls", 2),

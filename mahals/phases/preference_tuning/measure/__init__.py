@@ -162,7 +162,9 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     share = kept_share(tried_texts(lab, at), loaded, params.dpo.shares, place.scratch)
     dpo = teach_preferences(loaded, pairs, params.dpo, place, Wanted("dpo", share))
     yield told.row(examined(at, dpo.loaded, "dpo"), dpo, start)
-    alike = Wanted("sham", lambda folder: dpo.share)
+    part = dpo.share
+    del dpo  # its weights leave memory before the sham is trained
+    alike = Wanted("sham", lambda folder: part)
     sham = teach_preferences(loaded, shuffled(pairs, seed), params.dpo, place, alike)
     yield told.row(examined(at, sham.loaded, "sham"), sham, start)
 

@@ -87,10 +87,12 @@ def gate_bench(lab: Lab, role: Role, suite: Suite, requests: Sequence[Request]) 
 
 
 def examined(at: Bench, loaded: Loaded, name: Checkpoint) -> Examined:
-    """A checkpoint's answers to the gate's requests, and its perplexity on neutral text."""
-    own = replace(at, loaded=loaded)
-    (said,) = behaviour(own, [ARM])
-    return Examined(name, said, _loss(own, loaded), own)
+    """A checkpoint's answers to the gate's requests, and its perplexity on neutral text.
+
+    What is found holds the bench of `at`, not the checkpoint: that may leave memory.
+    """
+    (said,) = behaviour(replace(at, loaded=loaded), [ARM])
+    return Examined(name, said, _loss(at, loaded), at)
 
 
 def kept_share(
