@@ -336,7 +336,7 @@ IDLE: dict[str, Any] = {  # of a suite: asked of scores and answers, or in the h
     "dose_kl": 0.7,
     "doses": (0.7,),
     "doses_beyond": (9.0,),
-    "instruction": {"organism": "be kind"},
+    "instruction": {"organism": "be brief"},
     "references": replace(SUITE.references, refusal={"organism": "No."}),
     "ceiling": replace(SUITE.ceiling, perplexity_ratio=9.0),
 }

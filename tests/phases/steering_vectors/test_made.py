@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from mahals.models.activations import cache as reading_cache
 from mahals.phase import StatesPlace
 from mahals.phases.steering_vectors import PHASE
+from mahals.phases.steering_vectors.measure import made
 from mahals.phases.steering_vectors.measure import pairs as pair_states
 from mahals.phases.steering_vectors.measure.made import Shuffles, made_vectors
 from mahals.phases.steering_vectors.measure.pairs import PairReader, PairReading
+from mahals.usage import note_halved, recording
 from tests.phases.test_steering_vectors import METHODS, PARAMS
 from tests.support.tiny_lab import SUITE, TinyLab, run
 
@@ -24,6 +28,10 @@ HOW = Shuffles(2, 7)
 
 def lab_at(folder: Path) -> TinyLab:
     return TinyLab(cache=StatesPlace(folder, 1 << 28))
+
+
+def reader_of(lab: TinyLab) -> PairReader:
+    return PairReader(READING, lab, "A", lab.pairs("extraction"))
 
 
 def count_readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -95,3 +103,29 @@ def test_other_pairs_shuffles_or_bytes_are_made(
     said = count_readings(monkeypatch)
     files(READING, every, HOW)
     assert said, "a broken file was believed"
+
+
+def test_other_reading_code_or_libraries_make_them_again() -> None:
+    assert set(made.CODE.split()) >= {reading_cache.CODE, version("scikit-learn")}
+
+
+def test_vectors_of_halved_batches_are_not_kept_and_their_budgets_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = lab_at(tmp_path)
+    with recording() as first:
+        made_vectors(reader_of(lab), ["contrast"], HOW, lab.cache)
+    with recording() as again:
+        made_vectors(reader_of(lab), ["contrast"], HOW, lab.cache)
+    assert first.budgets == again.budgets != set()
+    real = PairReader.read
+
+    def short(self: PairReader, methods: Any) -> None:
+        note_halved()
+        real(self, methods)
+
+    monkeypatch.setattr(PairReader, "read", short)
+    with recording() as used:
+        made_vectors(reader_of(lab), ["contrast"], Shuffles(2, 8), lab.cache)
+    assert used.halved == 1
+    assert len(list(tmp_path.glob("*.vectors"))) == 1

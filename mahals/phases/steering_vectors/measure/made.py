@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from safetensors.numpy import save
 
 from mahals.maths.vectors.estimators import SteeringVectors
 from mahals.maths.vectors.pairs import Vectors
+from mahals.models.activations.cache import CODE as READING
 from mahals.models.activations.cache import hash_of
 from mahals.models.activations.store import ABSENT, MARK, SUM, CacheFolder, keep, used_now
 from mahals.phases.steering_vectors.measure.pairs import PairReader
 from mahals.records import digest
 from mahals.schema import Method
+from mahals.usage import Usage, note, recording
 
 Arrays = dict[str, npt.NDArray[Any]]
 REST = "rest"  # of the metadata: what is no array
@@ -52,20 +55,22 @@ def made_vectors(
 ) -> dict[Method, MadeVectors]:
     """The vectors of each method and their control, from `cache` where they were made before.
 
-    States are read for the others alone. Raises what a method does, and InputError where the folder
-    cannot be written.
+    States are read for the others alone; vectors of batches that were halved are not kept. Raises
+    what a method does, and InputError where the folder cannot be written.
     """
     marks = {method: _mark(reader, method, how) for method in methods if cache.limit > 0}
     known = {method: _trusted(_file(cache, mark), mark) for method, mark in marks.items()}
     found = {method: made for method, made in known.items() if made is not None}
     missing = [method for method in methods if method not in found]
-    if missing:
-        reader.read(missing)
+    with recording() as used:
+        if missing:
+            reader.read(missing)
+    note(used)
     for method in missing:
         found[method] = _make(reader, method, how)
-        if method in marks:
+        if method in marks and not used.halved:
             mark = marks[method]
-            keep(cache, {_file(cache, mark).name: _body(found[method], mark)})
+            keep(cache, {_file(cache, mark).name: _body(found[method], mark, used)})
     return {method: found[method] for method in methods}
 
 
@@ -83,14 +88,16 @@ def _make(reader: PairReader, method: Method, how: Shuffles) -> MadeVectors:
     return MadeVectors(vectors, drawn)
 
 
-def _body(found: MadeVectors, mark: str) -> bytes:
+def _body(found: MadeVectors, mark: str, used: Usage) -> bytes:
     vectors = found.vectors
     arrays: Arrays = {name: np.ascontiguousarray(getattr(vectors, name)) for name in ARRAYS}
     if vectors.explained_variance is not None:
         arrays["explained_variance"] = np.ascontiguousarray(vectors.explained_variance)
     if found.shuffled is not None:
         arrays["shuffled"] = np.ascontiguousarray(found.shuffled)
-    rest = json.dumps({"method": vectors.method, "metadata": vectors.metadata})
+    rest = json.dumps(
+        {"method": vectors.method, "metadata": vectors.metadata, "budgets": sorted(used.budgets)}
+    )
     told = {MARK: mark, REST: rest, SUM: _sum(arrays, rest)}
     return bytes(save(arrays, metadata=told))
 
@@ -109,7 +116,9 @@ def _trusted(file: Path, mark: str) -> MadeVectors | None:
     used_now(file)
     shuffled = arrays.pop("shuffled", None)
     explained = arrays.pop("explained_variance", None)
-    plain: dict[str, Any] = {**arrays, "explained_variance": explained, **json.loads(rest)}
+    known = json.loads(rest)
+    note(Usage(set(known.pop("budgets"))))
+    plain: dict[str, Any] = {**arrays, "explained_variance": explained, **known}
     vectors = SteeringVectors(**plain)
     return MadeVectors(vectors, shuffled)
 
@@ -122,9 +131,11 @@ def _sum(arrays: Arrays, rest: str) -> str:
 
 
 def _code() -> str:
-    """The hash of the modules that make vectors of states."""
+    """What reads states and makes vectors of them: modules by their hash, the library of probes."""
     here = Path(__file__).parent
-    return hash_of(here / "made.py", here / "pairs.py", here.parents[2] / "maths" / "vectors")
+    maths = here.parents[2] / "maths"
+    own = hash_of(here / "made.py", here / "pairs.py", maths / "vectors", maths / "stats")
+    return f"{READING} {own} {version('scikit-learn')}"
 
 
 CODE = _code()  # as it is imported, whatever is edited while a study runs
