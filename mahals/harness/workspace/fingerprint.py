@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 DECISIVE = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "scikit-learn")
 """The libraries whose version can change the bytes of a result."""
+PACKING = "bitsandbytes"  # does where weights are quantized, and is installed for that alone
 
 
 @dataclass(frozen=True)
@@ -199,9 +200,14 @@ class Resolver:
             "limit": settings.limit,
             "code": code_digest(this),
             "data": dict(_files_named(self.workspace, params)),
-            "versions": library_versions(),
+            "versions": {**library_versions(), **self._packing()},
             "machine": to_plain(self.machine),
         }
+
+    def _packing(self) -> dict[str, str]:
+        """The version of the library that packs weights, where they are packed."""
+        packed = self.settings.weights == "hub" and self.device.quantize != "none"
+        return {PACKING: version(PACKING)} if packed else {}
 
     def _model(self, key: str) -> Any:
         entry = self.registry[key]

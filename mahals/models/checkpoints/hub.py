@@ -70,11 +70,6 @@ def is_commit(revision: str) -> bool:
     return _COMMIT.fullmatch(revision) is not None
 
 
-def available_locally(ref: HubRef, cache: Path | None = None) -> bool:
-    """Whether `ref` can be loaded without a network."""
-    return cached_folder(ref, cache) is not None
-
-
 def hub_folder(ref: HubRef, cache: Path | None = None) -> Path:
     """The snapshot folder of a checkpoint, fetched from the hub when the cache has it not.
 

@@ -37,7 +37,10 @@ def typed_ref(text: str, here: Path) -> FolderRef | HubRef:
 
 
 def key_of(ref: FolderRef | HubRef) -> str:
-    """A model's name from where it lies: letters, digits and _ alone."""
+    """A model's name from where it lies: letters, digits and _ alone.
+
+    A folder that a trainer numbered (checkpoint-500) is named after the one it is in, too.
+    """
     name = ref.id.rpartition("/")[2] if isinstance(ref, HubRef) else _name(Path(ref.path))
     return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "model"
 
@@ -47,6 +50,8 @@ def _name(path: Path) -> str:
         return path.stem
     if path.parent.name == "snapshots":
         path = path.parent.parent
+    if re.fullmatch(r"checkpoint-\d+", path.name):
+        return f"{path.resolve().parent.name}-{path.name}"
     return path.name.rpartition("--")[2]
 
 

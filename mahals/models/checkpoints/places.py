@@ -79,13 +79,18 @@ class Places:
         own = self._own(ref)
         return self._pins.of_weights(own) if own.is_dir() else self._pins.of_file(own)
 
-    def mark(self, ref: Ref) -> dict[str, str]:
-        """What stands for a checkpoint in a fingerprint; not the folder it lies in."""
+    def mark(self, ref: Ref) -> dict[str, Any]:
+        """What stands for a checkpoint in a fingerprint; not the folder it lies in.
+
+        Of a GGUF file also what it is read by: that makes its numbers and its tokenizer.
+        """
         if isinstance(ref, HubRef):
             return {"id": ref.id, "revision": self.revision(ref)}
         if isinstance(ref, FolderRef) and (own := self._own(ref)).is_dir():
             return {"weights": self.revision(ref), "texts": self._pins.of_texts(own)}
-        return {"gguf": self.revision(ref)}
+        from mahals.models.checkpoints.gguf import reader
+
+        return {"gguf": self.revision(ref), "reader": reader()}
 
     def facts(self, ref: Ref) -> ConfigFacts | None:
         """Family, depth and width; None where neither config nor file is here."""

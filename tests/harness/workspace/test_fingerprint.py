@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mahals.harness.workspace import fingerprint
 from mahals.harness.workspace.fingerprint import Resolver
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import find
@@ -133,6 +134,17 @@ def test_the_order_of_the_models_is_in_what_reads_them_all(done: Workspace) -> N
         marks.append((resolver.fingerprint("grow", "A"), resolver.inputs("cross", "A")))
     assert marks[0][0] == marks[1][0]
     assert marks[0][1] != marks[1][1]
+
+
+def test_what_packs_weights_counts_where_they_are_packed(
+    done: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    plain = [mark_of(done, "words", STUDY), mark_of(done, "words", STUDY, weights="hub")]
+    packed = mark_of(done, "words", STUDY, weights="hub", quantize="4bit")
+    monkeypatch.setattr(fingerprint, "version", lambda name: "another")
+    assert [mark_of(done, "words", STUDY), mark_of(done, "words", STUDY, weights="hub")] == plain
+    assert mark_of(done, "words", STUDY, weights="hub", quantize="4bit") != packed
 
 
 def test_the_device_counts_at_the_hub_and_never_for_organisms(done: Workspace) -> None:

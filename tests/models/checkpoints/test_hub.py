@@ -9,7 +9,7 @@ import torch
 from huggingface_hub import constants, errors
 
 from mahals.models.checkpoints.checkpoint import load_checkpoint
-from mahals.models.checkpoints.hub import available_locally
+from mahals.models.checkpoints.hub import cached_folder
 from mahals.models.checkpoints.registry import HubRef
 from mahals.records import InputError
 from tests.support.checkpoint_folders import IDS, NAMES, one_line
@@ -36,7 +36,7 @@ def offline(monkeypatch):
 
 @pytest.mark.parametrize("revision", ["main", COMMIT])
 def test_the_hubs_cache_is_read_without_a_network(cache, offline, revision):
-    assert available_locally(HubRef("org/name", revision), cache)
+    assert cached_folder(HubRef("org/name", revision), cache)
     at = load_checkpoint("org/name", revision=revision, cache=cache, **NAMES)
     assert at.revision == COMMIT
     with torch.inference_mode():
@@ -45,7 +45,7 @@ def test_the_hubs_cache_is_read_without_a_network(cache, offline, revision):
 
 def test_what_the_cache_lacks_is_one_clear_line(cache, offline):
     for ref in (HubRef("org/other", "main"), HubRef("org/name", "f" * 40)):
-        assert not available_locally(ref, cache)
+        assert not cached_folder(ref, cache)
         with pytest.raises(InputError, match="nothing in the cache") as error:
             load_checkpoint(ref.id, revision=ref.revision, cache=cache, **NAMES)
         assert ref.id in one_line(error)
@@ -56,7 +56,7 @@ def test_a_cache_without_all_shards_is_not_there(cache, offline):
     (snapshot / "model.safetensors").rename(snapshot / "model-1.safetensors")
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert not available_locally(HubRef("org/name", "main"), cache)
+    assert not cached_folder(HubRef("org/name", "main"), cache)
 
 
 def refusals():

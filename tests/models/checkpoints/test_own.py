@@ -18,6 +18,13 @@ def test_a_hub_cache_layout_means_its_snapshot(folder, tmp_path):
     assert key_of(typed_ref(str(repo / "snapshots" / "abc"), tmp_path)) == "name"
 
 
+def test_a_numbered_folder_of_a_trainer_is_named_after_its_run_too(folder, tmp_path):
+    for run in ("first", "second"):
+        shutil.copytree(folder, tmp_path / run / "checkpoint-500")
+    named = [key_of(typed_ref(f"{run}/checkpoint-500", tmp_path)) for run in ("first", "second")]
+    assert named == ["first_checkpoint_500", "second_checkpoint_500"]
+
+
 def test_what_is_typed_is_a_place_or_a_hub_id(folder, tmp_path):
     assert typed_ref("made", folder.parent) == FolderRef(str(folder))
     assert typed_ref("org/name", tmp_path) == HubRef("org/name", "main")

@@ -23,8 +23,9 @@ def test_a_file_is_read_anew_by_other_code_or_another_library(
     assert places(tmp_path).place(ref) == found and weights.stat().st_ino == first
     told = json.loads(origin.read_text())
     assert set(told["reader"]) == {"code", "transformers", "gguf"}
+    mark = places(tmp_path).mark(ref)
     monkeypatch.setattr(gguf_module, "reader", lambda: {**told["reader"], what: "another"})
-    assert places(tmp_path).local(ref) is None
+    assert places(tmp_path).local(ref) is None and places(tmp_path).mark(ref) != mark
     assert places(tmp_path).place(ref) == found and weights.stat().st_ino != first
     assert json.loads(origin.read_text())["reader"][what] == "another"
     origin.write_text(json.dumps({"sha256": told["sha256"], "weights": told["weights"]}))

@@ -68,7 +68,7 @@ def test_what_no_entry_can_be_is_one_line(data, match):
 def test_the_registry_is_read_without_torch():
     code = (
         "import sys; from mahals.models.checkpoints.architectures import refuse_recurrent_hub; "
-        "from mahals.models.checkpoints.hub import available_locally; "
+        "from mahals.models.checkpoints.hub import cached_folder; "
         "from mahals.models.checkpoints.registry import HubRef, ModelEntry; "
         "from mahals.models.checkpoints.places import Places; "
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
