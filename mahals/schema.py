@@ -11,6 +11,7 @@ ArmKind = Literal[
     "flipped",  # the vector, subtracted
     "unsteered",
     "aligned",
+    "sham",  # the aligned checkpoint's training on preferences of which half were exchanged
     "prompt",
     "random",
     "shuffled",  # moved by a map that was fitted on rows without correspondence

@@ -19,7 +19,7 @@ class References:
     """The arms without a vector that stand beside every steered one of a target."""
 
     at: Bench  # of the base, on which steered arms are measured
-    found: dict[ArmKind, ArmScores]  # unsteered, prompt and, where there is one, aligned
+    found: dict[ArmKind, ArmScores]  # unsteered, prompt and, where there is one, aligned, sham
     missed: tuple[str, ...]  # why there is no aligned one
 
     @property
@@ -34,7 +34,8 @@ class References:
 
 
 def references(lab: Lab, key: str, suite: Suite, split: str) -> References:
-    """The unsteered model, the instruction in the prompt, and the aligned checkpoint of a pair.
+    """The unsteered model, the instruction in the prompt, the aligned checkpoint of a pair and,
+    where that was trained here, its sham.
 
     Raises RuntimeError where a text's state depends on its batch.
     """
@@ -46,6 +47,8 @@ def references(lab: Lab, key: str, suite: Suite, split: str) -> References:
     single = lab.single(key)
     if single is None:
         benches["aligned"] = bench(lab, key, "aligned", suite, split)
+    if has_sham(lab, key):
+        benches["sham"] = bench(lab, key, "sham", suite, split)
     for kind, at in benches.items():
         check_batched(at.loaded, at.encoded, Arm(kind, ()), at.readout)
     found = {
@@ -54,5 +57,13 @@ def references(lab: Lab, key: str, suite: Suite, split: str) -> References:
     }
     if single is not None:
         return References(base, found, (f"aligned checkpoint: {single.reason}",))
-    found["aligned"] = replace(found["aligned"], shift=None)  # a model has no KL from itself
+    for kind in ("aligned", "sham"):
+        if kind in found:  # a model has no KL from itself
+            found[kind] = replace(found[kind], shift=None)
     return References(base, found, ())
+
+
+def has_sham(lab: Lab, key: str) -> bool:
+    """Whether the aligned half was trained here, and so was a sham, on shuffled preferences."""
+    trained = lab.weights == "organism" or lab.entry(key).pair == "trained"
+    return trained and lab.single(key) is None

@@ -124,7 +124,7 @@ def _broken(what: str, expected: str, got: str) -> InputError:
     return InputError(what, expected=expected, got=got, cure="run the phase again, or `dvc pull`")
 
 
-ORDER = ("unsteered", "steered", "prompt", "random", "aligned")
+ORDER = ("unsteered", "steered", "prompt", "random", "aligned", "sham")
 """The arms to read beside each other, in that order."""
 
 

@@ -102,4 +102,5 @@ REFERENCES = {
     "unsteered": "unsteered",
     "prompt": "instruction in the prompt",
     "aligned": "aligned checkpoint",
+    "sham": "its sham (shuffled preferences)",
 }

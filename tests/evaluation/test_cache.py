@@ -240,7 +240,7 @@ def test_what_cross_arch_has_among_its_controls_is_scored_in_same_arch(
     monkeypatch.setattr(once, "score_arms", lambda *_: 1 / 0)
     monkeypatch.setattr(once, "doses_at", lambda *_: 1 / 0)
     assert run(CROSS_ARCH_PHASE, CROSSED, lab) == without
-    references = {"unsteered", "prompt", "aligned"}
+    references = {"unsteered", "prompt", "aligned", "sham"}
     assert {r.arm for r in without} == references | {
         "steered",
         "flipped",

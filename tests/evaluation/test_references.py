@@ -18,19 +18,21 @@ def test_each_reference_is_measured_on_its_own_bench() -> None:
     lab = TinyLab()
     among = references(lab, "A", SUITE, "evaluation")
     at = bench(lab, "A", "base", SUITE, "evaluation")
-    assert [label.arm for label, _ in among.measured] == ["unsteered", "prompt", "aligned"]
+    assert [label.arm for label, _ in among.measured] == ["unsteered", "prompt", "aligned", "sham"]
     assert all(label.operator is None for label, _ in among.measured)
     assert among.base is among.found["unsteered"] and among.at.loaded.role == "base"
     arm = [Arm("unsteered", ())]
     told = instructed(at, SUITE.instruction["organism"])
     aligned = bench(lab, "A", "aligned", SUITE, "evaluation")
-    for kind, there in (("unsteered", at), ("prompt", told), ("aligned", aligned)):
+    sham = bench(lab, "A", "sham", SUITE, "evaluation")
+    benches = {"unsteered": at, "prompt": told, "aligned": aligned, "sham": sham}
+    for kind, there in benches.items():
         (alone,) = measure_arms(there, arm, neutral=False)
         found = among.found[kind]  # type: ignore[index]
         assert found.readings.last.aqi == alone.readings.last.aqi
         assert found.behaviour == alone.behaviour
     gaps = {m.readings.last.aqi.estimate for m in among.found.values()}
-    assert len(gaps) == 3, "three that differ"
+    assert len(gaps) == 4, "all differ"
 
 
 def test_the_unsteered_model_costs_nothing_and_the_others_have_no_kl() -> None:
@@ -48,7 +50,7 @@ def test_states_that_depend_on_their_batch_are_an_error(monkeypatch: pytest.Monk
     seen = []
     monkeypatch.setattr(module, "check_batched", lambda *given: seen.append(given[2].name))
     references(TinyLab(), "A", replace(SUITE, neutral=2), "evaluation")
-    assert seen == ["unsteered", "prompt", "aligned"]
+    assert seen == ["unsteered", "prompt", "aligned", "sham"]
 
     def depends(*_: object) -> None:
         raise RuntimeError("a state depends on its batch")

@@ -79,21 +79,21 @@ def test_every_steered_row_names_its_vector_and_where_that_is_kept(rows: list[Ro
 def test_a_target_has_its_references_own_vector_and_both_families_of_nulls_once(
     rows: list[Row],
 ) -> None:
-    assert [r.arm for r in rows[:3]] == ["unsteered", "prompt", "aligned"]
+    assert [r.arm for r in rows[:4]] == ["unsteered", "prompt", "aligned", "sham"]
     both = ["steered", "flipped"]
-    assert [(r.arm, r.dose) for r in rows[3:8]] == [
+    assert [(r.arm, r.dose) for r in rows[4:9]] == [
         *((arm, kl) for kl in SUITE.kls for arm in both),
         ("steered", 0.0),
     ]
     nulls = ["random"] * SUITE.nulls + ["shuffled_pairs"] * SUITE.nulls
-    assert [(r.arm, r.dose) for r in rows[8:26]] == [
+    assert [(r.arm, r.dose) for r in rows[9:27]] == [
         (a, kl) for kl in SUITE.null_kls for a in nulls
     ]
-    assert (rows[3].source, rows[3].map) == ("A", None)
-    assert rows[3].cosine_native == pytest.approx(1) and rows[4].cosine_native == pytest.approx(-1)
-    for arm in ("unsteered", "prompt", "aligned"):
+    assert (rows[4].source, rows[4].map) == ("A", None)
+    assert rows[4].cosine_native == pytest.approx(1) and rows[5].cosine_native == pytest.approx(-1)
+    for arm in ("unsteered", "prompt", "aligned", "sham"):
         assert len(of(rows, arm=arm)) == 1
-    assert [r.at_headline for r in rows[3:8]] == [True, True, False, False, False]
+    assert [r.at_headline for r in rows[4:9]] == [True, True, False, False, False]
     assert [from_plain(Row, to_plain(r)) for r in rows] == rows
 
 
@@ -318,8 +318,8 @@ def test_the_efficiency_of_a_crossing_by_refusals_is_on_the_board(
 def test_entries_are_once_each(rows: list[Row], lab: TinyLab) -> None:
     entries = PHASE.summarize(rows, MemoryKept(lab.files)).entries
     keys = [e.configuration for e in entries]
-    # three references, own, flipped, three families of nulls; by map from B four, from C three
-    assert len(set(keys)) == len(keys) == 3 + 2 + 3 + 4 + 3
+    # four references, own, flipped, three families of nulls; by map from B four, from C three
+    assert len(set(keys)) == len(keys) == 4 + 2 + 3 + 4 + 3
     assert all(set(e.metrics) <= set(COLUMNS) for e in entries)
     (family,) = [e for e in entries if e.configuration.arm == "shuffled"]
     assert family.configuration.source is None, "it is the target's, whatever came through it"

@@ -74,7 +74,7 @@ def test_increments_are_planned_only_where_they_differ_from_raw() -> None:
 
 
 def test_rows_are_the_references_then_each_grid_with_its_controls(rows: list[Row]) -> None:
-    assert [r.arm for r in rows[:3]] == ["unsteered", "prompt", "aligned"]
+    assert [r.arm for r in rows[:4]] == ["unsteered", "prompt", "aligned", "sham"]
     nulls = ["random"] * K + ["shuffled_pairs"] * K
     for operator in PARAMS.operators:
         grid = of(rows, operator=operator)
@@ -89,7 +89,7 @@ def test_rows_are_the_references_then_each_grid_with_its_controls(rows: list[Row
             assert {r.at_headline for r in there} == {kl == SUITE.dose_kl}
         assert [r.arm for r in of(grid, dose_kind="kl", dose=SUITE.null_kls[-1])] == nulls
     assert len(SUITE.kls) == 2 and len(SUITE.null_kls) == 3 and SHUFFLES == K
-    assert len(rows) == 3 + 2 * (1 + 2 * (2 + ASKED) + 2 * (2 + 2 * K) + 1 + 2 * K)
+    assert len(rows) == 4 + 2 * (1 + 2 * (2 + ASKED) + 2 * (2 + 2 * K) + 1 + 2 * K)
     assert [from_plain(Row, to_plain(r)) for r in rows] == rows
     assert {r.layers for r in rows if r.operator} == {(1,)}
 
@@ -235,13 +235,13 @@ def test_entries_are_the_arms_and_the_references_once_each(rows: list[Row], lab:
     entries = PHASE.summarize(rows, MemoryKept(lab.files)).entries
     keys = [e.configuration for e in entries]
     kinds = ("steered", "flipped", "permuted_layers", "random", "shuffled_pairs")
-    assert len(set(keys)) == len(keys) == 3 + 2 * len(kinds)
-    assert {k.arm for k in keys} == {*kinds, "unsteered", "prompt", "aligned"}
+    assert len(set(keys)) == len(keys) == 4 + 2 * len(kinds)
+    assert {k.arm for k in keys} == {*kinds, "unsteered", "prompt", "aligned", "sham"}
     assert {k.dose for k in keys if k.arm not in ("steered",)} <= {None, f"kl={SUITE.dose_kl:g}"}
     named = {k.arm: (k.vector, e.vector) for k, e in zip(keys, entries, strict=True)}
     assert named["steered"][0] is not None and named["steered"][1] == "steering_vectors:vectors-A"
     assert named["flipped"] == named["steered"] == named["permuted_layers"]
-    without = ("unsteered", "aligned", "prompt", "random", "shuffled_pairs")
+    without = ("unsteered", "aligned", "sham", "prompt", "random", "shuffled_pairs")
     assert {named[a] for a in without} == {(None, None)}
     assert all(set(e.metrics) <= set(COLUMNS) for e in entries)
     ranked = [e for e in entries if e.configuration.arm in ("steered", "flipped")]

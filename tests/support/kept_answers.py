@@ -25,7 +25,7 @@ DOSES = ("dose_kind", "dose")
 NOT_KEPT = ("vector", "kept", "source_layers")  # of a label
 UNIT = "Mistral_7B"
 FILE = f"{UNIT}/add-raw.answers.jsonl"
-REFERENCES = ("unsteered", "prompt", "aligned")
+REFERENCES = ("unsteered", "prompt", "aligned", "sham")
 
 
 def answered_row(arm: str, place: int, **changes: Any) -> ArmRow:

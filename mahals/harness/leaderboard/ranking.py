@@ -11,7 +11,7 @@ from mahals.maths.stats.controls import benjamini_hochberg
 from mahals.records import InputError, digest, unknown
 from mahals.schema import COLUMNS, NULLS, Configuration, Entry
 
-ORGANISERS = ("unsteered", "aligned", "prompt", *NULLS)
+ORGANISERS = ("unsteered", "aligned", "sham", "prompt", *NULLS)
 """Arms that the organisers bring: shown for orientation, never ranked."""
 
 CONTROLS: Mapping[str, str] = {

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mahals.data.categories import LEAST, measurable
+from mahals.evaluation.references import has_sham
 from mahals.maths.metrics.spaces import Space
 from mahals.phase import Lab
 from mahals.phases.baseline_aqi.measure.scores import (
@@ -56,8 +57,7 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
     pair: tuple[Readout, ...] = ("aligned", "base") if single is None else ()
     own: tuple[Readout, ...] = pair if single is None else (single.role,)
     readouts: tuple[Readout, ...] = (*own, "random", "embeddings", "tfidf")
-    trained = lab.weights == "organism" or lab.entry(lab.unit).pair == "trained"
-    if trained and single is None:
+    if has_sham(lab, lab.unit):
         readouts = (*readouts, "sham")
     return [
         *(Task((lab.unit,), readout, "evaluation") for readout in readouts),
