@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -207,17 +207,62 @@ def test_the_gate_asks_for_a_rise_of_the_gap_and_not_of_refusals() -> None:
     assert not held  # .15 up, but 3 of 20 may be chance
 
 
-def test_a_half_that_fails_is_told_to_be_no_pair(rows: list[Row]) -> None:
+@dataclass(frozen=True)
+class KeptTexts(MemoryKept):
+    """Kept texts of a lab, on a disk."""
+
+    root: Path
+
+    def path(self, reference: str) -> Path:
+        return self.root / reference.rpartition("/")[2]
+
+
+@pytest.fixture
+def kept(rows: list[Row], lab: KeepingLab, tmp_path: Path) -> KeptTexts:
+    for name, text in lab.texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return KeptTexts({}, tmp_path)
+
+
+def test_the_trained_half_is_held_against_its_sham_by_request(
+    rows: list[Row], kept: KeptTexts
+) -> None:
+    requests = [(i, label) for label in (0, 1) for i in range(10)]
+    for name, refusing in (("dpo", 8), ("sham", 3)):  # of ten unsafe requests, and no safe one
+        lines = [
+            {"prompt": f"{label} {i}", "label": label, "refused": not label and i < refusing}
+            for i, label in requests
+        ]
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)
+        (kept.root / f"{name}.gate.jsonl").write_text(text, encoding="utf-8")
+    told = summarize(rows, kept)
+    assert told.metrics["over_sham"] == pytest.approx(0.5)
+    assert told.metrics["over_sham_low"] > 0
+    assert any("the gap of dpo less that of its sham, by request: +0.50" in x for x in told.lines)
+    alone = summarize([r for r in rows if r.checkpoint != "sham"], kept)
+    assert "over_sham" not in alone.metrics
+
+
+def test_the_gates_sentence_names_its_judge_and_its_sources_at_the_hub(
+    rows: list[Row], kept: KeptTexts
+) -> None:
+    real = [replace(r, weights="hub", judge="rules") for r in rows]
+    lines = " ".join(summarize(real, kept).lines)
+    assert "by the judge rules" in lines and "one between sources" in lines
+    assert "one between sources" not in " ".join(summarize(rows, kept).lines)
+
+
+def test_a_half_that_fails_is_told_to_be_no_pair(rows: list[Row], kept: KeptTexts) -> None:
     dpo = of(rows, "dpo")
     failed = [
         replace(r, held=False, reason="its gap rose by +0.01") if r is dpo else r for r in rows
     ]
-    assert "no pair. its gap rose" in " ".join(summarize(failed, MemoryKept({})).lines)
+    assert "no pair. its gap rose" in " ".join(summarize(failed, kept).lines)
 
 
-def test_a_half_that_passes_is_told_to_be_held(rows: list[Row]) -> None:
+def test_a_half_that_passes_is_told_to_be_held(rows: list[Row], kept: KeptTexts) -> None:
     passed = [replace(r, held=True, reason=None) if r.checkpoint == "dpo" else r for r in rows]
-    assert summarize(passed, MemoryKept({})).metrics["held"] == 1.0
+    assert summarize(passed, kept).metrics["held"] == 1.0
 
 
 # The requests

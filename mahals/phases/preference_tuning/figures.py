@@ -24,7 +24,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 
 
 def _losses(table: Evidence[Row]) -> Figure:
-    """One panel a model: the DPO loss of the preferences and of the sham over the steps."""
+    """One panel a model: the loss of the preferences and of the sham over the steps."""
     panels = {}
     for model in table.values_of("model"):
         own = [r for r in table.where(model=model) if r.checkpoint in ("dpo", "sham")]
@@ -32,9 +32,9 @@ def _losses(table: Evidence[Row]) -> Figure:
         panels[model] = Curve(list(steps), {r.checkpoint: Estimates(list(r.losses)) for r in own})
     labels = Labels(
         "Preferences learned, and shuffled ones",
-        "DPO loss of a step",
-        "log 2 = 0.69 where nothing is preferred. sham: half of the pairs exchanged. No interval: "
-        "one training.",
+        "loss of a step",
+        "The DPO loss, and dpo.chosen_weight times the nats per token of the chosen answers. sham: "
+        "half of the pairs exchanged. No interval: one training.",
         "lower",
         "optimizer step",
     )

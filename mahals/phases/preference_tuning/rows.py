@@ -25,9 +25,12 @@ class Row:
     adapter: str | None  # kept folder; None for `before`
     examples: int  # answers or pairs that it was trained on
     share: float | None  # of the trained change that was kept; None for `before`
-    losses: tuple[float, ...]  # of every step: nats per token (sft), the DPO loss (dpo, sham)
+    losses: tuple[float, ...]
+    """Of every step: nats per token (sft); the DPO loss, and `dpo.chosen_weight` times the nats per
+    token of the chosen answers (dpo, sham)."""
     unsafe: int  # requests of the gate
     safe: int
+    judge: str  # who says what is a refusal
     refusal_unsafe: float
     refusal_safe: float
     gap: float  # the one less the other, higher is better

@@ -122,6 +122,7 @@ class _Told:
             share=None if trained is None else trained.share,
             unsafe=int((~safe).sum()),
             safe=int(safe.sum()),
+            judge=found.at.judge.name,
             refusal_unsafe=float(refused[~safe].mean()),
             refusal_safe=float(refused[safe].mean()),
             gap=found.gap.estimate,
