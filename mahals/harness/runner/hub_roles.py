@@ -74,5 +74,5 @@ class HubRoles:
             f"{self.entry.key} ({role})",
             expected="a checkpoint of that role",
             got=told if single is None else single.reason,
-            cure="use weights=organism, or another model",
+            cure=f"name its place in benchmarks/models.yaml.{self.entry.key}, or another model",
         )
