@@ -181,7 +181,7 @@ def _check(workspace: Workspace, settings: Settings, names: Sequence[str]) -> No
             seen.add(name)
             phase = workspace.phase(name)
             effective(settings, phase)
-            check_judges(settings, phase)
+            check_judges(settings, phase, registry)
             waiting += upstream_names(phase, settings.weights)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mahals.evaluation.bench import Bench, bench, instructed
@@ -11,6 +12,7 @@ from mahals.evaluation.suite import Suite
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
+from mahals.records import InputError
 from mahals.schema import UNSTEERED, ArmKind, Label
 
 
@@ -61,6 +63,22 @@ def references(lab: Lab, key: str, suite: Suite, split: str) -> References:
         if kind in found:  # a model has no KL from itself
             found[kind] = replace(found[kind], shift=None)
     return References(base, found, ())
+
+
+def check_aligned(lab: Lab, models: Sequence[str], key: str, without: str) -> None:
+    """Raises InputError for a model without an aligned half, where the value of `key` asks for it.
+
+    To be asked in a plan: before anything is measured. `without` is a value that asks for none.
+    """
+    for model in models:
+        single = lab.single(model)
+        if single is not None and single.role == "base":
+            raise InputError(
+                key,
+                expected="models with an aligned checkpoint",
+                got=single.reason,
+                cure=f"leave {model} out, or use {without}",
+            )
 
 
 def has_sham(lab: Lab, key: str) -> bool:

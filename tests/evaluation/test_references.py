@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from mahals.evaluation.bench import bench, instructed
-from mahals.evaluation.references import references
+from mahals.evaluation.references import check_aligned, references
 from mahals.evaluation.scores import Shift, measure_arms
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Single
+from mahals.records import InputError
 from tests.support.tiny_lab import SUITE, TinyLab
 
 
@@ -66,3 +67,10 @@ def test_without_a_pair_there_is_no_aligned_reference_but_its_reason() -> None:
     assert list(among.found) == ["unsteered", "prompt"]
     assert among.missed == ("aligned checkpoint: its gap did not rise",)
     assert ("A", "aligned") not in lab.asked
+
+
+def test_an_arm_of_the_aligned_half_is_refused_in_the_plan_where_there_is_none() -> None:
+    check_aligned(TinyLab(), ["A", "B"], "phase.arms", "arms none")
+    failed = TinyLab(singles={"B": Single("base", "its gate failed")})
+    with pytest.raises(InputError, match=r"phase\.arms: .*its gate failed; leave B out"):
+        check_aligned(failed, ["A", "B"], "phase.arms", "arms none")

@@ -18,6 +18,7 @@ from mahals.models.conversation.after import encode_after
 from mahals.models.conversation.talks import Agent, read_talks
 from mahals.models.conversation.views import view
 from mahals.models.steering.interventions import Arm
+from mahals.phase import Single
 from mahals.phases.collaboration import PHASE
 from mahals.phases.collaboration.measure import Task
 from mahals.phases.collaboration.measure import split_tasks as splits
@@ -395,3 +396,10 @@ def test_windows_of_the_index_hold_every_agent_and_find_a_change() -> None:
     assert changed.parts.semantic == 0.0
     assert changed.parts.agreement == pytest.approx(0.5)  # it was 1; now the second disagrees
     assert stability_windows([talk("k")], tokenizers, 4) == []
+
+
+def test_arms_of_aligned_agents_are_refused_in_the_plan_where_one_has_no_such_half() -> None:
+    lab = TinyLab(singles={"B": Single("base", "its gate failed")})
+    with pytest.raises(InputError, match=r"collaboration\.arms: .*its gate failed; leave B out"):
+        PHASE.plan(replace(PARAMS, arms=("none", "aligned")), lab)
+    assert PHASE.plan(replace(PARAMS, arms=("none", "weakest")), lab)

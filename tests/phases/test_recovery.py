@@ -19,6 +19,7 @@ from mahals.models.finetuning.config import Lora
 from mahals.models.finetuning.lora import merged
 from mahals.models.generation.dose_search import largest_kl
 from mahals.models.steering.interventions import Arm, Intervention
+from mahals.phase import Single
 from mahals.phases.recovery import PHASE
 from mahals.phases.recovery import measure as phase
 from mahals.phases.recovery.measure import Params
@@ -458,3 +459,10 @@ def test_hooks_that_do_not_act_are_an_error(
     monkeypatch.setattr(phase, "measure_arms", idle)
     with pytest.raises(RuntimeError, match="hooks did not act"):
         run(PHASE, PARAMS, a_lab(tmp_path))
+
+
+def test_a_model_without_an_aligned_half_is_refused_in_the_plan() -> None:
+    lab = TinyLab(singles={"A": Single("base", "its gate failed")})
+    aligned = replace(PARAMS, original="aligned")
+    assert "recovery.original" in str(refused(lambda: PHASE.plan(aligned, lab)))
+    assert PHASE.plan(replace(PARAMS, original="base"), lab)

@@ -40,6 +40,7 @@ def row(checkpoint: Checkpoint, held: bool | None = None, reason: str | None = N
         losses=(),
         unsafe=20,
         safe=20,
+        judge="rules",
         refusal_unsafe=0.5,
         refusal_safe=0.0,
         gap=0.5,

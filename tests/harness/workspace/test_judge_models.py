@@ -7,19 +7,20 @@ from typing import Any
 import pytest
 
 from mahals.harness.workspace.judge_models import check_judges
+from mahals.harness.workspace.model_registry import load_registry
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.settings import load_settings
 from mahals.records import InputError
 from tests.support.places import ROOT
 
-ONE, OTHER = "SmolLM2_135M", "Gemma3_270M"
+ONE, OTHER = "SmolLM2_135M_pair", "Gemma3_270M"
 
 
 def check(name: str, **sets: Any) -> None:
     workspace = Workspace(ROOT)
     typed = {key.replace("__", "."): value for key, value in sets.items()}
     settings = load_settings(workspace, None, {"weights": "hub", "models": [ONE], **typed})
-    check_judges(settings, workspace.phase(name))
+    check_judges(settings, workspace.phase(name), load_registry(workspace))
 
 
 @pytest.mark.parametrize("judge", ["model", "states"])
@@ -42,6 +43,13 @@ def test_what_a_unit_reads_may_judge_and_other_judges_need_no_checkpoint() -> No
     check("cross_arch", models=[ONE, OTHER], **own)
     for name in ("rules", "words", "openai"):
         check("same_arch", suite__judge={"hub": name}, suite__judging__model=OTHER)
+
+
+def test_a_half_that_is_trained_here_is_no_judge() -> None:
+    trained = {"suite__judge": {"hub": "states"}, "suite__judging__model": OTHER}
+    with pytest.raises(InputError, match=r"judge states: .*whose pair is trained here") as error:
+        check("same_arch", models=[OTHER], **trained)
+    assert "\n" not in str(error.value)
 
 
 def test_a_judge_of_advice_is_held_to_the_same() -> None:

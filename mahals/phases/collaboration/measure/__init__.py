@@ -19,6 +19,7 @@ from mahals.evaluation.agents.openings import dilemmas, load_split_tasks
 from mahals.evaluation.agents.teams import How, Team, TeamArm, seat, teams
 from mahals.evaluation.bench import bench
 from mahals.evaluation.native_vectors import MethodName
+from mahals.evaluation.references import check_aligned
 from mahals.evaluation.suite import Suite
 from mahals.maths.stats.intervals import Floats
 from mahals.models.conversation.converse import converse, together_with_itself
@@ -101,6 +102,8 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
         )
     for training in (params.training, params.adversary):
         check_training(training, lab.weights)
+    if {"aligned", "adversarial"} & {*params.arms}:
+        check_aligned(lab, models, "collaboration.arms", "arms none, weakest, all")
     parts: tuple[Part, ...] = (*params.arms, "self", "split")
     parts += ("trained",) if params.training.steps else ()
     return [Task(models, part) for part in parts]

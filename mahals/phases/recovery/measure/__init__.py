@@ -19,6 +19,7 @@ from mahals.evaluation.bench import Bench, bench
 from mahals.evaluation.checks import check_acted
 from mahals.evaluation.dose import NOT_STEERED, Dosed, within_reach
 from mahals.evaluation.native_vectors import MethodName, Native, native, placed
+from mahals.evaluation.references import check_aligned
 from mahals.evaluation.row_writer import RowContext, keep_evidence, row_context, to_row
 from mahals.evaluation.scores import ArmScores, measure_arms
 from mahals.evaluation.suite import Layers, Suite, steered_blocks
@@ -85,6 +86,8 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
             got=str(params.recovered_at),
             cure="for example 0.5",
         )
+    if params.original == "aligned":
+        check_aligned(lab, [lab.unit], "recovery.original", "original: base")
     chosen = params.crossing.source
     others = [m for m in lab.models if m != lab.unit and chosen in ("best", m)]
     return [Task((lab.unit, *others))]
