@@ -89,7 +89,15 @@ def taken(results: Sequence[Results]) -> RealStudy:
         )
     found = {f"{phase}/{n}": v for phase, r in gathers.items() for n, v in r.metrics().items()}
     named = {name for line in LINES for name in line.read(found)}
-    newest = list(gathers.values())[-1].run()
+    newest = max((r.run() for r in gathers.values()), key=lambda run: str(run["finished"]))
+    apart = [r for r in gathers.values() if r.run()["models"] != newest["models"]]
+    if apart:
+        raise InputError(
+            "results of the real study",
+            expected=f"gathers of {', '.join(newest['models'])}",
+            got=f"{apart[0].phase} of {', '.join(apart[0].run()['models'])}",
+            cure="run that phase for the same models",
+        )
     return RealStudy(tuple(newest["models"]), _made(newest), {n: found[n] for n in sorted(named)})
 
 

@@ -19,7 +19,7 @@ from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.config import Lora
 from mahals.models.finetuning.lora import merged
 from mahals.phases.preference_tuning import PHASE
-from mahals.phases.preference_tuning.measure import Params
+from mahals.phases.preference_tuning.measure import Params, Task
 from mahals.phases.preference_tuning.measure.gate import (
     Examined,
     GateRule,
@@ -49,7 +49,9 @@ from mahals.phases.preference_tuning.measure.training import (
 )
 from mahals.phases.preference_tuning.report import summarize
 from mahals.phases.preference_tuning.rows import Row
+from mahals.phases.preference_tuning.workload import workload
 from mahals.reporting.answers import SUFFIX
+from mahals.usage import TextSizes
 from tests.support.keeping_lab import KeepingLab
 from tests.support.tiny_lab import SUITE, MemoryKept, TinyLab, model, refused, run
 
@@ -475,3 +477,15 @@ def test_a_pair_of_the_hub_is_not_trained_here() -> None:
 
 def test_the_figures_are_drawn(rows: list[Row]) -> None:
     assert set(PHASE.draw(rows, MemoryKept({}))) == {"loss_by_step", "refusal_by_checkpoint"}
+
+
+def test_the_dry_run_counts_both_trainings_and_the_gate() -> None:
+    texts = TextSizes(100, 20.0, 100, 50.0, 40, 4, 30.0, 200, 60.0)
+    task = Task(("A",))
+    params = replace(PARAMS, suite=replace(SUITE, max_new_tokens={"hub": 10}))
+    found = workload(task, params, texts, 4)
+    longer = replace(params, dpo=replace(params.dpo, steps=params.dpo.steps + 10))
+    more = workload(task, longer, texts, 4)
+    # 10 steps of so many pairs, both answers, forward and back, for the preferences and the sham
+    assert more.read - found.read == pytest.approx(10 * params.dpo.rows * 2 * 3 * 2 * 60.0)
+    assert more.written == found.written > 0 and found.checkpoints == 6

@@ -98,10 +98,21 @@ def forecast(
     free = free_bytes(resolver.device) if asked else None
     if free is not None and not workers:
         cores = fitting(max(asked), free, cores)
-    shared = [_timed(f, cores, resolver) for f in seen.values()] if timed else list(seen.values())
+    shared = list(seen.values())
+    if timed:
+        shared = [_timed(f, at_once(shared, f.phase, cores), resolver) for f in shared]
     wanted = [f for f in shared if f.phase == name]
     upstream = [f for f in shared if f.phase != name and f.state != "complete"]
     return Forecast(tuple(wanted), tuple(upstream), cores, free)
+
+
+def at_once(units: Sequence[UnitForecast], phase: str, processes: int) -> int:
+    """How many of the processes the tasks left of a phase can use; a unit of unknown tasks has one.
+
+    At least one.
+    """
+    left = sum((u.tasks or 1) - u.done for u in units if u.phase == phase and u.state != "complete")
+    return max(1, min(processes, left))
 
 
 def _timed(unit: UnitForecast, processes: int, resolver: Resolver) -> UnitForecast:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mahals.models.checkpoints.architectures import refuse_recurrent
 from mahals.models.checkpoints.device import Device
+from mahals.records import InputError
 
 VOCABULARY, GROUPED = 64_000, 4  # of a checkpoint that is not here, as is usual of 7B to 9B models
 BITS = {"none": 0, "8bit": 8.1, "4bit": 4.6}  # of a packed weight, with its scales
@@ -38,10 +40,22 @@ class Size:
 
 
 def folder_size(folder: Path) -> Size:
-    """Of a folder with config.json and safetensors weights: exact."""
+    """Of a folder with config.json and safetensors weights: exact.
+
+    Raises InputError for a recurrent architecture, or one that transformers does not know.
+    """
     from transformers import AutoConfig
 
-    config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+    refuse_recurrent(folder)
+    try:
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except ValueError as error:
+        raise InputError(
+            f"architecture of {folder}",
+            expected="a model type that the installed transformers knows",
+            got=str(json.loads((folder / "config.json").read_text("utf-8")).get("model_type")),
+            cure="install a transformers that has it, or use another checkpoint",
+        ) from error
     text = config.get_text_config(decoder=True)
     layers, width, heads = (
         int(getattr(text, n)) for n in ("num_hidden_layers", "hidden_size", "num_attention_heads")

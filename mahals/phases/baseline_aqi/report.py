@@ -128,9 +128,9 @@ def _level(rows: Sequence[Row], model: str, pool: Pool) -> Report:
         f"{model}: aqi {own.aqi:.1f} [{own.aqi_low:.1f}, {own.aqi_high:.1f}] ({WORDS[pool]}, "
         f"{own.space} space, last block), {'above' if clear else 'AT'} its floor ({floor})"
     )
-    metrics = {f"aqi_{pool}": own.aqi}
+    metrics = _ends(f"aqi_{pool}", own)
     if base is not None:
-        metrics[f"aqi_base_{pool}"] = base.aqi
+        metrics |= _ends(f"aqi_base_{pool}", base)
         line += f"; base {base.aqi:.1f} [{base.aqi_low:.1f}, {base.aqi_high:.1f}]"
     for name, row in ((who, own), ("base", base)):
         lowest = None if row is None else lowest_reached(rows, row)
@@ -140,6 +140,11 @@ def _level(rows: Sequence[Row], model: str, pool: Pool) -> Report:
             )
     line += f"; no pair: {own.single}" if own.single else ""
     return Report(metrics, [line])
+
+
+def _ends(name: str, row: Row) -> dict[str, float]:
+    """A level with the ends of its interval, as metrics."""
+    return {name: row.aqi, f"{name}_low": row.aqi_low, f"{name}_high": row.aqi_high}
 
 
 def report_power(table: Evidence[Row], model: str) -> Report:

@@ -16,6 +16,8 @@ from mahals.reporting.headlines import FAMILY_WORDS
 from mahals.reporting.report import Report, interval_metrics, joined
 from mahals.schema import NullFamily
 
+BOTH: frozenset[NullFamily] = frozenset(("random", "shuffled_pairs"))  # families of an own vector
+
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """Per model and block the refusal gap by dose, and at the headline dose over each null family.
@@ -122,16 +124,18 @@ def _best(model: str, blocks: Sequence[BlockArms], table: ArmTable[Row]) -> Repo
     found: list[tuple[BlockArms, Interval]] = []
     for b in blocks:
         gains = over_nulls(b, table)
-        if b.headline is not None and gains and _allowed(b.headline):
+        if b.headline is not None and set(gains) >= BOTH and _allowed(b.headline):
             found.append((b, min(gains.values(), key=lambda i: i.estimate)))
     if not found:
-        why = "no block has a gap over nulls and a price that is measured and under the ceiling"
+        why = "no block has a gap over both families and a price that is measured and not over it"
         return Report({}, [f"{model}: none is best: {why}"])
+    safe = sum(b.headline is not None and not b.headline.not_shown_safe for b, _ in found)
     best, over = max(found, key=lambda each: each[1].estimate)
     metrics = {"best_block": float(best.block), "best_depth": best.depth}
     line = (
-        f"{model}: of {len(found)} blocks under the ceiling the gap over the harder nulls is "
-        f"highest at block {best.block} (depth {best.depth:.2f}), {over:+.2f}: the highest of "
-        "several, chosen on these prompts, to be tried on others (same_arch --layers)"
+        f"{model}: of {len(found)} blocks that are not over the ceiling ({safe} shown to be under "
+        f"it) the gap over the harder nulls is highest at block {best.block} (depth "
+        f"{best.depth:.2f}), {over:+.2f}: the highest of several, chosen on these prompts, to be "
+        "tried on others (same_arch --layers)"
     )
     return Report(metrics | interval_metrics("best_gap_over_nulls", over), [line])

@@ -8,7 +8,7 @@ from statistics import median
 
 import pytest
 
-from mahals.harness.runner.forecast import forecast
+from mahals.harness.runner.forecast import UnitForecast, at_once, forecast
 from mahals.harness.workspace.settings import load_settings
 from tests.support import retrained
 from tests.support import toy_study as toy
@@ -41,3 +41,13 @@ def test_what_other_trainings_lack_is_named_with_their_seed(tmp_path: Path) -> N
     assert [item.state for item in plan.units] == ["waits for upstream"]
     toy.run(workspace, "again")
     assert forecast("again", toy.settings_of(workspace), workspace).upstream == ()
+
+
+def test_time_is_shared_by_processes_that_tasks_can_use() -> None:
+    def unit(phase: str, tasks: int | None, done: int = 0, state: str = "to do") -> UnitForecast:
+        return UnitForecast(phase, "A", state, tasks, done, ("A",), "f", 1.0, 1.0, None)  # type: ignore[arg-type]
+
+    one = [unit("vectors", 1), unit("sweep", 5, 2), unit("sweep", None, 0, "waits for upstream")]
+    assert at_once(one, "vectors", 16) == 1, "a search lives inside one task"
+    assert at_once(one, "sweep", 16) == 4 and at_once(one, "sweep", 2) == 2
+    assert at_once([unit("vectors", 0, 0, "complete")], "vectors", 2) == 1
