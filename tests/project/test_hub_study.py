@@ -126,6 +126,13 @@ def test_rows_say_hub_and_the_blocks_that_auto_means_there(hub_study: HubStudy) 
         assert not any(r.readout == "sham" for r in found["baseline_aqi", key].rows())
 
 
+def test_run_json_says_in_which_form_prompts_were_read(hub_study: HubStudy) -> None:
+    for key in SHAPES:
+        told = hub_study.results()["same_arch", key].run()["checkpoints"][key]
+        assert told["base"]["reads"].startswith("prompts alone")
+        assert told["aligned"]["reads"] == "prompts in the chat template of its tokenizer"
+
+
 def test_placements_differ_where_several_blocks_are_steered(hub_study: HubStudy) -> None:
     rows = hub_study.results()["same_arch", "Qwen2_7B"].rows()
     assert {r.placement for r in rows if r.arm == "steered"} == {"raw", "increments"}

@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mahals.harness.runner.batch import Work, digests, name_of
 from mahals.harness.runner.journal import Journal, JournalPlace
@@ -25,6 +25,10 @@ from mahals.harness.workspace.results import Results
 from mahals.harness.workspace.settings import Settings, effective, is_canonical, upstream_names
 from mahals.phase import SHARED_KEYS, SHARED_SECTIONS, STUDY, StatesPlace
 from mahals.records import InputError, digest, to_plain
+
+if TYPE_CHECKING:
+    from mahals.models.checkpoints.places import Places
+    from mahals.models.checkpoints.registry import ModelEntry, Ref
 
 Units = dict[str, Results]  # by unit
 PACKAGES = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "safetensors", "tokenizers")
@@ -138,9 +142,27 @@ def _checkpoints(resolver: Resolver, phase: str, unit: str) -> dict[str, Any]:
     for key in resolver.reads(phase, unit):
         entry = resolver.registry[key]
         halves = (("base", entry.base), ("aligned", entry.aligned))
-        made = {half: places.provenance(ref) for half, ref in halves if ref is not None}
+        made = {
+            half: {**places.provenance(ref), "reads": _form(entry, places, ref)}
+            for half, ref in halves
+            if ref is not None
+        }
         found[key] = {"licence": entry.licence, "note": entry.note, **made}
     return {"checkpoints": found}
+
+
+def _form(entry: ModelEntry, places: Places, ref: Ref) -> str:
+    """In which form a checkpoint reads a prompt, as far as its files are here."""
+    from mahals.models.checkpoints.own import has_template
+
+    folder = places.local(ref)
+    if folder is None:
+        return "not here yet"
+    if has_template(folder):
+        return "prompts in the chat template of its tokenizer"
+    if entry.chat_template:
+        return "prompts in a form that models.yaml lends it (chat_template)"
+    return "prompts alone: neither its tokenizer nor models.yaml has a chat template"
 
 
 def _trainings(resolver: Resolver, phase: str, unit: str) -> dict[str, list[str]]:
