@@ -34,7 +34,7 @@ LAYERS, WIDTH = 32, 4096  # of a checkpoint of which nothing is known
 LEAST = 2  # checkpoints that a process holds where a phase does not say
 
 
-Known = tuple[Mapping[str, ModelEntry], TextSizes]
+EntriesAndTexts = tuple[Mapping[str, ModelEntry], TextSizes]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def unit_demand(spec: LabSpec, tasks: Sequence[Any], entries: Mapping[str, Model
     return demand_of(phase, spec, tasks, (entries, texts))
 
 
-def demand_of(phase: Phase, spec: LabSpec, tasks: Sequence[Any], known: Known) -> Demand:
+def demand_of(phase: Phase, spec: LabSpec, tasks: Sequence[Any], known: EntriesAndTexts) -> Demand:
     """Of tasks over texts of known sizes."""
     entries, texts = known
     places = places_of(spec.workspace)
