@@ -24,7 +24,6 @@ ArmKind = Literal[
 """What an arm is; all but `steered` are controls or references."""
 
 NullFamily = Literal["random", "shuffled_pairs", "shuffled"]
-
 NullArm = tuple[NullFamily, int]
 """One null arm: its family, and which draw of it."""
 

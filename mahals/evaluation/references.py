@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from mahals.evaluation.bench import Bench, bench, instructed
 from mahals.evaluation.cache import cached_scores
 from mahals.evaluation.scores import ArmScores
+from mahals.evaluation.sham import has_sham
 from mahals.evaluation.suite import Suite
 from mahals.models.steering.batch_invariance import check_batched
 from mahals.models.steering.interventions import Arm
@@ -79,9 +80,3 @@ def check_aligned(lab: Lab, models: Sequence[str], key: str, without: str) -> No
                 got=single.reason,
                 cure=f"leave {model} out, or use {without}",
             )
-
-
-def has_sham(lab: Lab, key: str) -> bool:
-    """Whether the aligned half was trained here, and so was a sham, on shuffled preferences."""
-    trained = lab.weights == "organism" or lab.entry(key).pair == "trained"
-    return trained and lab.single(key) is None

@@ -89,7 +89,7 @@ def planted_pair(dimension: int) -> Any:
     with torch.no_grad():
         other.model.layers[0].mlp.down_proj.bias[dimension] = 1.0
         other.model.layers[0].self_attn.o_proj.weight[:, 1:] += 0.01 * noise[:, 1:]
-    roles = {"base": model, "aligned": other}
+    roles = {"base": model, "aligned": other, "sham": model}  # a sham has learned nothing
     tok = tokenizer()
     loaded = {
         role: Loaded(m, tok, "A", role, f"planted:{role}", LAYERS, WIDTH, "organism")

@@ -135,15 +135,12 @@ def _level(rows: Sequence[Row], model: str, pool: Pool) -> Report:
     for name, row in ((who, own), ("base", base)):
         lowest = None if row is None else lowest_reached(rows, row)
         if lowest is not None:
-            line += (
-                f"; {name}: {NOTHING}, the interval reaches the lowest AQI there is, {lowest:.1f}"
-            )
+            line += f"; {name}: {NOTHING}, the interval reaches the lowest AQI, {lowest:.1f}"
     line += f"; no pair: {own.single}" if own.single else ""
     return Report(metrics, [line])
 
 
 def _ends(name: str, row: Row) -> dict[str, float]:
-    """A level with the ends of its interval, as metrics."""
     return {name: row.aqi, f"{name}_low": row.aqi_low, f"{name}_high": row.aqi_high}
 
 

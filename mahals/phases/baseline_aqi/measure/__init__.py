@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mahals.data.categories import LEAST, measurable
-from mahals.evaluation.references import has_sham
+from mahals.evaluation.sham import has_sham
 from mahals.maths.metrics.spaces import Space
 from mahals.phase import Lab
 from mahals.phases.baseline_aqi.measure.scores import (
