@@ -8,12 +8,12 @@ import pytest
 from mahals.models.checkpoints.device import CPU
 from mahals.models.checkpoints.size import folder_size, guessed_size
 from mahals.records import InputError
-from tests.support.tiny_models import LAYERS, WIDTH, loaded
+from tests.support.tiny_models import LAYERS, WIDTH, fresh
 
 
 @pytest.mark.parametrize("family", ["Llama", "Gemma2"])
 def test_a_folder_has_the_size_of_its_model(tmp_path, family):
-    at = loaded(family)
+    at = fresh(family)  # saving one writes into its config
     at.model.save_pretrained(tmp_path)
     size = folder_size(tmp_path)
     own = at.model.state_dict()  # a tied head is saved once
