@@ -236,7 +236,7 @@ def _one(page: Page, group: str, loaded: Loaded, options: setting.Options) -> No
 
 
 def measure(options: setting.Options, checkpoint: Path | None = None) -> Page:
-    """Every shape at 16 bits and, where bitsandbytes is there, at 4; a checkpoint at 32 and 16."""
+    """Every shape at 16 bits, a checkpoint at 32 and 16; shapes at 4 bits with bitsandbytes."""
     page = Page("gpu", str(__doc__), setting.machine())
     there = torch.cuda.is_available()
     if not there and not options.tiny:
@@ -246,15 +246,18 @@ def measure(options: setting.Options, checkpoint: Path | None = None) -> Page:
     if there:
         page.setting["device"] = torch.cuda.get_device_name()
     four = there and importlib.util.find_spec("bitsandbytes") is not None
-    for name, config in (small() if options.tiny else shapes()).items():
-        for bits in (16, 4) if four else (16,):
-            device = device_of(keys(bits, name_of_device), "hub")
-            _one(page, f"{name}, {bits} bits", built(name, config, device), options)
+    chosen = small() if options.tiny else shapes()
+    for name, config in chosen.items():
+        device = device_of(keys(16, name_of_device), "hub")
+        _one(page, f"{name}, 16 bits", built(name, config, device), options)
     if checkpoint is not None:
         for bits in (32, 16):
             device = device_of(keys(bits, name_of_device), "hub")
             loaded = read(checkpoint, checkpoint.name, device)
             _one(page, f"{checkpoint.name}, {bits} bits", loaded, options)
+    for name, config in chosen.items() if four else ():
+        device = device_of(keys(4, name_of_device), "hub")
+        _one(page, f"{name}, 4 bits", built(name, config, device), options)
     if not four:
         page.lines.append(absent("4 bits", "all of it", "no CUDA with bitsandbytes here"))
     return page
