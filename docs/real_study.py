@@ -56,7 +56,8 @@ def block(study: RealStudy | None, short: bool) -> str:
     """What stands between the marks, them included."""
     if study is None:
         return MARKS.around([NOT_YET])
-    lines = [each for each in LINES if each.short or not short]
+    phases = {name.partition("/")[0] for name in study.metrics}
+    lines = [e for e in LINES if (e.short or not short) and e.phase in phases]
     rows = [
         f"| {each.words} | "
         + " | ".join(each.figure(m, study.metrics) for m in study.models)
@@ -67,6 +68,9 @@ def block(study: RealStudy | None, short: bool) -> str:
     rule = "|---" * (1 + len(study.models)) + "|"
     made = ", ".join(f"{name} {value}" for name, value in study.made.items())
     told = f"Measured with {made}. 95 % intervals over prompts; `·` is absent: the report says why."
+    missing = list(dict.fromkeys(f"`{e.phase}`" for e in LINES if e.phase not in phases))
+    if missing:
+        told += f" Not measured yet: {', '.join(missing)}."
     return MARKS.around([told, "", head, rule, *rows])
 
 

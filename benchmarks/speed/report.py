@@ -34,6 +34,8 @@ the cores. Nothing here is a test: what can be counted instead of timed is in `t
 tried and did not help: [NOTES](speed/NOTES.md).
 """
 OWN = ("load average", "measured")  # of each script by itself, when it began
+GPU = Path(__file__).resolve().parent / "gpu.json"
+"""What was measured on a GPU last: shown where this machine has none."""
 FIGURE = "![Cost over size, both on logarithmic axes](speed/growth.png)"
 
 
@@ -106,4 +108,5 @@ def _row(line: Line) -> str:
 def write(folder: Path, target: Path, shared: str | None) -> None:
     """Writes the page from the measurements stored in `folder`."""
     pages = [read_page(folder / f"{n}.json") for n in SCRIPTS if (folder / f"{n}.json").is_file()]
+    pages = [read_page(GPU) if p.name == "gpu" and "device" not in p.setting else p for p in pages]
     target.write_text(markdown(pages, shared), encoding="utf-8")

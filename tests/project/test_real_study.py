@@ -97,8 +97,17 @@ def test_the_newest_gather_of_each_phase_at_the_hub_is_taken_and_only_what_is_sh
 
 
 def test_the_short_table_is_a_part_of_the_long_one() -> None:
-    study = RealStudy(("A", "B"), MADE, {"same_arch/A/aligned/refusal_gap": 1.0})
+    one = {f"{line.phase}/C/another": 0.0 for line in LINES}
+    study = RealStudy(("A", "B"), MADE, one | {"same_arch/A/aligned/refusal_gap": 1.0})
     short, whole = (block(study, brief).splitlines() for brief in (True, False))
     assert set(short) <= set(whole) and 5 < len(short) < len(whole)
     assert any(row.endswith(f"| +1.00 | {ABSENT} |") for row in short)
     assert "Not measured yet." in block(None, True)
+
+
+def test_a_phase_that_was_not_measured_is_named_and_has_no_lines() -> None:
+    study = RealStudy(("A", "B"), MADE, {"same_arch/A/aligned/refusal_gap": 1.0})
+    said = block(study, False)
+    assert "Not measured yet: `preference_tuning`, `steering_vectors`" in said
+    assert "the trained half (aligned)" in said and "best_block" not in said
+    assert not any(line.words in said for line in LINES if line.phase == "layer_sweep")
