@@ -92,6 +92,22 @@ def test_the_page_shows_bars_that_do_not_hold_and_says_why_a_line_is_absent(
     assert "## SAE encode and clamp\n\nNot measured." in text
 
 
+def test_a_machine_without_a_gpu_shows_what_one_had_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Page("gpu", "What?", {"processor": "p"})
+    page.lines.append(timing.absent("GPU", "all of it", "no GPU could be had"))
+    page.write(tmp_path)
+    kept, target = tmp_path / "kept", tmp_path / "SPEED.md"
+    page.setting["device"], page.lines = "H200", [timing.absent("a model", "all", "no time")]
+    page.write(kept)
+    monkeypatch.setattr(report, "GPU", kept / "gpu.json")
+    report.write(tmp_path, target, None)
+    text = target.read_text()
+    assert "device H200" in text and "Absent: a model, all: no time." in text
+    assert "no GPU could be had" not in text
+
+
 def test_every_script_is_on_the_page() -> None:
     folder = ROOT / "benchmarks/speed"
     scripts = {p.stem for p in folder.glob("*.py") if '__name__ == "__main__"' in p.read_text()}
