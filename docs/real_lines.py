@@ -57,8 +57,8 @@ def _text(value: float | None, form: str) -> str:
 TUNED, SWEPT, SAME, CROSS = "preference_tuning", "layer_sweep", "same_arch", "cross_arch"
 VECTORS, LEVELS = "steering_vectors", "baseline_aqi"
 LINES: tuple[Line, ...] = (
-    Line("**What was made here.** Refusal gap on the gate's requests before", TUNED,
-         "before/refusal_gap"),
+    Line("**What was made here.** Refusal gap on the gate's requests (unsafe ones of hh-rlhf, safe "
+         "ones of this project) before", TUNED, "before/refusal_gap"),
     Line("after chosen answers were taught (SFT)", TUNED, "sft/refusal_gap"),
     Line("after preference training (DPO)", TUNED, "dpo/refusal_gap", short=True),
     Line("its rise", TUNED, "dpo/rise"),
