@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 ABSENT = "·"
+WAITING = "?"
 ENDS = ("", "_low", "_high")
 OWN = "add/raw"  # the operator and placement of the study
 
@@ -30,7 +31,8 @@ class Line:
         """The number of a model with its 95 % interval, where it has one."""
         name = self.name(model, metrics)
         if name is None:
-            return ABSENT
+            measured = any(n.startswith(f"{self.phase}/{model}/") for n in metrics)
+            return ABSENT if measured else WAITING
         value, low, high = (metrics.get(name + end) for end in ENDS)
         said = _text(value, self.form)
         if low is None or high is None:

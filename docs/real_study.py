@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.pages import Marks, rewrite
-from docs.real_lines import LINES
+from docs.real_lines import ABSENT, LINES, WAITING
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
 from mahals.phase import STUDY
@@ -67,7 +67,10 @@ def block(study: RealStudy | None, short: bool) -> str:
     head = f"| | {' | '.join(study.models)} |"
     rule = "|---" * (1 + len(study.models)) + "|"
     made = ", ".join(f"{name} {value}" for name, value in study.made.items())
-    told = f"Measured with {made}. 95 % intervals over prompts; `·` is absent: the report says why."
+    told = (
+        f"Measured with {made}. 95 % intervals over prompts; `{ABSENT}` is absent: the report says "
+        f"why; `{WAITING}` was not measured yet."
+    )
     missing = list(dict.fromkeys(f"`{e.phase}`" for e in LINES if e.phase not in phases))
     if missing:
         told += f" Not measured yet: {', '.join(missing)}."
@@ -94,15 +97,16 @@ def taken(results: Sequence[Results]) -> RealStudy:
     found = {f"{phase}/{n}": v for phase, r in gathers.items() for n, v in r.metrics().items()}
     named = {name for line in LINES for name in line.read(found)}
     newest = max((r.run() for r in gathers.values()), key=lambda run: str(run["finished"]))
-    apart = [r for r in gathers.values() if r.run()["models"] != newest["models"]]
+    models = max((r.run()["models"] for r in gathers.values()), key=len)
+    apart = [r for r in gathers.values() if not set(r.run()["models"]) <= set(models)]
     if apart:
         raise InputError(
             "results of the real study",
-            expected=f"gathers of {', '.join(newest['models'])}",
+            expected=f"gathers of {', '.join(models)}",
             got=f"{apart[0].phase} of {', '.join(apart[0].run()['models'])}",
             cure="run that phase for the same models",
         )
-    return RealStudy(tuple(newest["models"]), _made(newest), {n: found[n] for n in sorted(named)})
+    return RealStudy(tuple(models), _made(newest), {n: found[n] for n in sorted(named)})
 
 
 def _made(run: dict[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from docs import real_study
-from docs.real_lines import ABSENT, LINES, Line
+from docs.real_lines import ABSENT, LINES, WAITING, Line
 from docs.real_study import RealStudy, block, read, taken
 from mahals.phase import STUDY
 from mahals.records import InputError
@@ -66,7 +66,8 @@ def test_a_line_reads_its_own_model_and_its_interval() -> None:
     }
     assert line.figure("A", metrics) == "+0.30 [0.00, +0.50]"
     assert line.figure("B", metrics) == "\u22120.20"
-    assert line.figure("C", metrics) == ABSENT
+    assert line.figure("C", metrics) == WAITING
+    assert line.figure("C", metrics | {"same_arch/C/unsteered/refusal_gap": 0.1}) == ABSENT
     assert set(line.read(metrics)) == set(metrics)
 
 
@@ -101,7 +102,7 @@ def test_the_short_table_is_a_part_of_the_long_one() -> None:
     study = RealStudy(("A", "B"), MADE, one | {"same_arch/A/aligned/refusal_gap": 1.0})
     short, whole = (block(study, brief).splitlines() for brief in (True, False))
     assert set(short) <= set(whole) and 5 < len(short) < len(whole)
-    assert any(row.endswith(f"| +1.00 | {ABSENT} |") for row in short)
+    assert any(row.endswith(f"| +1.00 | {WAITING} |") for row in short)
     assert "Not measured yet." in block(None, True)
 
 
@@ -111,3 +112,14 @@ def test_a_phase_that_was_not_measured_is_named_and_has_no_lines() -> None:
     assert "Not measured yet: `preference_tuning`, `steering_vectors`" in said
     assert "the trained half (aligned)" in said and "best_block" not in said
     assert not any(line.words in said for line in LINES if line.phase == "layer_sweep")
+
+
+def test_a_phase_of_fewer_models_is_taken_and_one_of_others_is_refused() -> None:
+    tuned = gather("preference_tuning", "1", {"A/dpo/rise": 0.1, "B/dpo/rise": 0.2})
+    fewer = gather("same_arch", "2", {"A/unsteered/refusal_gap": 0.3}, models=["A"])
+    study = taken([tuned, fewer])
+    assert study.models == ("A", "B") and "same_arch/A/unsteered/refusal_gap" in study.metrics
+    assert any(row.endswith(f"| +0.30 | {WAITING} |") for row in block(study, False).splitlines())
+    other = gather("same_arch", "2", {"C/unsteered/refusal_gap": 0.3}, models=["C"])
+    with pytest.raises(InputError, match="same_arch of C"):
+        taken([tuned, other])
