@@ -9,7 +9,7 @@ import yaml
 
 from mahals.cli import main
 from tests.support import toy_study as toy
-from tests.support.tiny_models import loaded
+from tests.support.tiny_models import fresh
 
 TERMS = {"terms": "https://example.org/terms", "licence": "Own Terms"}
 
@@ -17,7 +17,7 @@ TERMS = {"terms": "https://example.org/terms", "licence": "Own Terms"}
 @pytest.fixture()
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace whose registry holds a checkpoint here, one that is not, and one under terms."""
-    one = loaded("Llama")
+    one = fresh("Llama")
     one.model.save_pretrained(tmp_path / "here")
     one.tokenizer.save_pretrained(tmp_path / "here")
     toy.make(tmp_path)

@@ -119,8 +119,14 @@ def fresh(family: str, seed: int = 0, template: str | None = TEMPLATE) -> Loaded
 
 @cache
 def loaded(family: str) -> Loaded:
-    """A shared model: leave it as it is."""
-    return fresh(family)
+    """A shared model: leave it as it is. Saving would write into its config, so it cannot be."""
+    found = fresh(family)
+    found.model.save_pretrained = _not_shared  # type: ignore[method-assign]
+    return found
+
+
+def _not_shared(*_: object, **__: object) -> None:
+    raise AssertionError("a shared model is not saved: take one of `fresh`")
 
 
 PROMPTS = (

@@ -176,7 +176,7 @@ def test_the_dpo_loss_of_the_second_step_by_another_way(tmp_path: Path) -> None:
 def test_dpo_of_all_weights_gives_a_checkpoint(tmp_path: Path) -> None:
     recipe = replace(RECIPE, lora=None, rate=0.003)
     run = told(tmp_path)
-    found = train_preferences(loaded("Llama"), preferences(), Dpo(0.1, 1.0), recipe, run)
+    found = train_preferences(fresh("Llama"), preferences(), Dpo(0.1, 1.0), recipe, run)
     aligned = load_checkpoint(
         found.checkpoints[6], key="Llama", role="aligned", weights="organism", revision=None
     )
