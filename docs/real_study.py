@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from docs.pages import Marks, rewrite
 from docs.real_lines import ABSENT, LINES, WAITING
+from mahals.harness.workspace.fingerprint import Resolver
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
+from mahals.harness.workspace.settings import load_settings
 from mahals.phase import STUDY
 from mahals.records import InputError, from_plain
 
@@ -34,6 +36,7 @@ MARKS = Marks(
     "<!-- END OF REAL STUDY -->",
 )
 NOT_YET = "Not measured yet."
+OVERLAY, PROMPT = "small", "prompt/refusal_gap"
 
 
 @dataclass(frozen=True)
@@ -77,26 +80,33 @@ def block(study: RealStudy | None, short: bool) -> str:
     return MARKS.around([told, "", head, rule, *rows])
 
 
-def taken(results: Sequence[Results]) -> RealStudy:
-    """The study's numbers, from the newest gather of each phase over several real models.
+def current(workspace: Workspace) -> frozenset[str]:
+    """The fingerprints of the study's units by code and values as they stand."""
+    settings = load_settings(workspace, OVERLAY, {})
+    units = Resolver(workspace, settings)
+    phases = {line.phase for line in LINES}
+    marks = (units.fingerprint(p, m) for p in phases for m in settings.models)
+    return frozenset(mark for mark in marks if mark is not None)
+
+
+def taken(results: Sequence[Results], marks: Set[str]) -> RealStudy:
+    """The study's numbers: of each phase from the gather over most models, its units in `marks`.
 
     Raises InputError where there is none.
     """
     gathers: dict[str, Results] = {}
-    for each in sorted(results, key=lambda r: str(r.run()["finished"])):
-        run = each.run()
-        if each.unit == STUDY and each.is_gather and run["weights"] == "hub":
+    for each in sorted(results, key=lambda r: (len(r.run()["models"]), str(r.run()["finished"]))):
+        if each.unit == STUDY and each.is_gather and marks >= _units(each):
             gathers[each.phase] = each
     if not gathers:
         raise InputError(
             "results of the real study",
-            expected="gathers of phases at weights=hub",
+            expected="gathers of phases by the code as it stands",
             got="none",
             cure="run `mlflow run . -P weights=hub -P overlay=small` here",
         )
-    found = {f"{phase}/{n}": v for phase, r in gathers.items() for n, v in r.metrics().items()}
+    found = {name: v for phase, r in gathers.items() for name, v in _named(phase, r)}
     named = {name for line in LINES for name in line.read(found)}
-    newest = max((r.run() for r in gathers.values()), key=lambda run: str(run["finished"]))
     models = max((r.run()["models"] for r in gathers.values()), key=len)
     apart = [r for r in gathers.values() if not set(r.run()["models"]) <= set(models)]
     if apart:
@@ -106,16 +116,41 @@ def taken(results: Sequence[Results]) -> RealStudy:
             got=f"{apart[0].phase} of {', '.join(apart[0].run()['models'])}",
             cure="run that phase for the same models",
         )
-    return RealStudy(tuple(models), _made(newest), {n: found[n] for n in sorted(named)})
+    units = {mark for r in gathers.values() for mark in _units(r)}
+    made = _made([r.run() for r in results if r.fingerprint in units])
+    return RealStudy(tuple(models), made, {n: found[n] for n in sorted(named)})
 
 
-def _made(run: dict[str, Any]) -> dict[str, str]:
-    """By what it was measured."""
+def _units(gather: Results) -> Set[str]:
+    """The fingerprints of what it sums up."""
+    return set(gather.run()["inputs"]["units"].values())
+
+
+def _named(phase: str, gather: Results) -> Iterator[tuple[str, float]]:
+    """The metrics of a gather under its phase and a model, which one of a single model leaves out.
+
+    The unsteered model's gap is that of the prompt less what the prompt gains: it has no interval.
+    """
+    models, metrics = gather.run()["models"], gather.metrics()
+    alone = f"{models[0]}/" if len(models) == 1 else ""
+    for name, value in metrics.items():
+        yield f"{phase}/{alone}{name}", value
+        if name.endswith(PROMPT) and f"{name}_gain" in metrics:
+            whose = name.removesuffix(PROMPT)
+            yield f"{phase}/{alone}{whose}unsteered/refusal_gap", value - metrics[f"{name}_gain"]
+
+
+def _made(units: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """By what the units were measured."""
+
+    def each(values: Iterable[str]) -> str:
+        return ", ".join(sorted(set(values)))
+
     return {
-        "commit": str(run["commit"])[:12],
-        "torch": str(run["versions"]["torch"]),
-        "transformers": str(run["versions"]["transformers"]),
-        "on": ", ".join(sorted({str(place["cpu"]) for place in run["ran_on"]})),
+        "commit": each(str(run["commit"])[:12] for run in units),
+        "torch": each(str(run["versions"]["torch"]) for run in units),
+        "transformers": each(str(run["versions"]["transformers"]) for run in units),
+        "on": each(str(place["cpu"]) for run in units for place in run["ran_on"]),
     }
 
 
@@ -126,7 +161,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--take", action="store_true", help="keep the numbers of stored results")
     options = parser.parse_args(words)
     if options.take:
-        study = taken(all_results(Workspace.locate()))
+        workspace = Workspace.locate()
+        study = taken(all_results(workspace), current(workspace))
         plain = {"models": study.models, "made": study.made, "metrics": study.metrics}
         KEPT.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     parts = [(page, block(read(), short)) for page, short in PAGES.items()]

@@ -27,16 +27,31 @@ def gather(phase: str, finished: str, metrics: dict[str, float], **changes: Any)
         "models": ["A", "B"],
         "commit": "c" * 40,
         "versions": {"torch": "2", "transformers": "5"},
-        "ran_on": [{"cpu": "a CPU"}],
+        "ran_on": [],
+        "inputs": {"units": {"A": "unit"}},
         **changes,
     }
     return SimpleNamespace(
         phase=phase,
-        unit=STUDY,
+        unit=changes.get("unit", STUDY),
+        fingerprint=changes.get("fingerprint", finished),
         is_gather=run["gather"],
         run=lambda: run,
         metrics=lambda: metrics,
     )
+
+
+MEASURED = gather(
+    "same_arch",
+    "0",
+    {},
+    unit="A",
+    gather=False,
+    fingerprint="unit",
+    commit="u" * 40,
+    ran_on=[{"cpu": "a CPU"}],
+)
+"""The unit that the gathers name: what was measured, by which commit and where."""
 
 
 @pytest.mark.parametrize("page", real_study.PAGES, ids=lambda page: page.name)
@@ -81,20 +96,24 @@ def test_the_other_models_vector_is_read_under_the_target() -> None:
     assert (line.figure("A", metrics), line.figure("B", metrics)) == ("0.5", "0.1")
 
 
-def test_the_newest_gather_of_each_phase_at_the_hub_is_taken_and_only_what_is_shown() -> None:
+def test_the_newest_gather_of_each_phase_is_taken_if_it_is_not_stale_and_only_what_is_shown() -> (
+    None
+):
     gap = "A/add/raw/chosen/refusal_gap"
     results = [
         gather("same_arch", "2", {gap: 0.2, "A/not_shown": 9.0}),
         gather("same_arch", "1", {gap: 0.1}),
-        gather("same_arch", "3", {gap: 0.3}, weights="organism"),
+        gather("same_arch", "3", {gap: 0.3}, inputs={"units": {"A": "unit", "B": "of old code"}}),
         gather("same_arch", "4", {gap: 0.4}, gather=False),
         gather("layer_sweep", "1", {"A/best_block": 12.0}),
+        MEASURED,
     ]
-    study = taken(results)
+    study = taken(results, {"unit"})
     assert study.metrics == {f"same_arch/{gap}": 0.2, "layer_sweep/A/best_block": 12.0}
-    assert study.models == ("A", "B") and study.made["commit"] == "c" * 12
-    with pytest.raises(InputError, match="gathers of phases at weights=hub"):
-        taken(results[2:4])
+    assert study.models == ("A", "B")
+    assert study.made == {"commit": "u" * 12, "torch": "2", "transformers": "5", "on": "a CPU"}
+    with pytest.raises(InputError, match="gathers of phases by the code as it"):
+        taken(results[2:4], {"unit"})
 
 
 def test_the_short_table_is_a_part_of_the_long_one() -> None:
@@ -116,10 +135,19 @@ def test_a_phase_that_was_not_measured_is_named_and_has_no_lines() -> None:
 
 def test_a_phase_of_fewer_models_is_taken_and_one_of_others_is_refused() -> None:
     tuned = gather("preference_tuning", "1", {"A/dpo/rise": 0.1, "B/dpo/rise": 0.2})
-    fewer = gather("same_arch", "2", {"A/unsteered/refusal_gap": 0.3}, models=["A"])
-    study = taken([tuned, fewer])
+    fewer = gather("same_arch", "2", {"unsteered/refusal_gap": 0.3}, models=["A"])
+    study = taken([tuned, fewer], {"unit"})
     assert study.models == ("A", "B") and "same_arch/A/unsteered/refusal_gap" in study.metrics
     assert any(row.endswith(f"| +0.30 | {WAITING} |") for row in block(study, False).splitlines())
-    other = gather("same_arch", "2", {"C/unsteered/refusal_gap": 0.3}, models=["C"])
+    other = gather("same_arch", "2", {"unsteered/refusal_gap": 0.3}, models=["C"])
     with pytest.raises(InputError, match="same_arch of C"):
-        taken([tuned, other])
+        taken([tuned, other], {"unit"})
+
+
+def test_the_unsteered_gap_is_the_prompts_less_what_the_prompt_gains() -> None:
+    metrics = {"prompt/refusal_gap": 0.5, "prompt/refusal_gap_gain": 0.2}
+    alone = gather("same_arch", "1", metrics, models=["A"])
+    several = {f"{m}/{name}": value for m in "AB" for name, value in metrics.items()}
+    for each in (alone, gather("same_arch", "1", several)):
+        found = taken([each], {"unit"}).metrics
+        assert found["same_arch/A/unsteered/refusal_gap"] == pytest.approx(0.3)
