@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from mahals.harness.workspace.fingerprint import Resolver
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
 from mahals.harness.workspace.settings import load_settings
+from mahals.harness.workspace.telling import is_told
 from mahals.phase import STUDY
-from mahals.records import InputError, from_plain
+from mahals.records import InputError, from_plain, to_plain
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "studies" / "real_small.json"
@@ -37,6 +38,7 @@ MARKS = Marks(
 )
 NOT_YET = "Not measured yet."
 OVERLAY, PROMPT = "small", "prompt/refusal_gap"
+Units = Mapping[tuple[str, str], str]  # of phase and model: a fingerprint
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class RealStudy:
 
     models: tuple[str, ...]
     made: dict[str, str]  # commit, machine, versions
+    measured: tuple[str, ...]  # "<phase>/<model>"
     metrics: dict[str, float]  # "<phase>/<model>/<metric>"
 
 
@@ -59,11 +62,11 @@ def block(study: RealStudy | None, short: bool) -> str:
     """What stands between the marks, them included."""
     if study is None:
         return MARKS.around([NOT_YET])
-    phases = {name.partition("/")[0] for name in study.metrics}
+    phases = {name.partition("/")[0] for name in study.measured}
     lines = [e for e in LINES if (e.short or not short) and e.phase in phases]
     rows = [
         f"| {each.words} | "
-        + " | ".join(each.figure(m, study.metrics) for m in study.models)
+        + " | ".join(each.figure(m, study.metrics, study.measured) for m in study.models)
         + " |"
         for each in lines
     ]
@@ -80,24 +83,26 @@ def block(study: RealStudy | None, short: bool) -> str:
     return MARKS.around([told, "", head, rule, *rows])
 
 
-def current(workspace: Workspace) -> frozenset[str]:
-    """The fingerprints of the study's units by code and values as they stand."""
+def current(workspace: Workspace) -> Units:
+    """The fingerprint of each unit of the study by code and values as they stand."""
     settings = load_settings(workspace, OVERLAY, {})
-    units = Resolver(workspace, settings)
-    phases = {line.phase for line in LINES}
-    marks = (units.fingerprint(p, m) for p in phases for m in settings.models)
-    return frozenset(mark for mark in marks if mark is not None)
+    resolver = Resolver(workspace, settings)
+    phases = dict.fromkeys(line.phase for line in LINES)
+    marks = {(p, m): resolver.fingerprint(p, m) for p in phases for m in settings.models}
+    return {unit: mark for unit, mark in marks.items() if mark is not None}
 
 
-def taken(results: Sequence[Results], marks: Set[str]) -> RealStudy:
-    """The study's numbers: of each phase from the gather over most models, its units in `marks`.
+def taken(results: Sequence[Results], units: Units) -> RealStudy:
+    """The study's numbers: of each phase and model from the newest gather of the unit in `units`.
 
-    Raises InputError where there is none.
+    A gather counts that was told by the code as it stands. Raises InputError where there is none.
     """
-    gathers: dict[str, Results] = {}
-    for each in sorted(results, key=lambda r: (len(r.run()["models"]), str(r.run()["finished"]))):
-        if each.unit == STUDY and each.is_gather and marks >= _units(each):
-            gathers[each.phase] = each
+    gathers: dict[tuple[str, str], Results] = {}
+    for each in sorted(results, key=lambda r: str(r.run()["finished"])):
+        if each.unit == STUDY and each.is_gather and is_told(each):
+            for model, mark in each.run()["inputs"]["units"].items():
+                if units.get((each.phase, model)) == mark:
+                    gathers[each.phase, model] = each
     if not gathers:
         raise InputError(
             "results of the real study",
@@ -105,39 +110,28 @@ def taken(results: Sequence[Results], marks: Set[str]) -> RealStudy:
             got="none",
             cure="run `mlflow run . -P weights=hub -P overlay=small` here",
         )
-    found = {name: v for phase, r in gathers.items() for name, v in _named(phase, r)}
-    named = {name for line in LINES for name in line.read(found)}
-    models = max((r.run()["models"] for r in gathers.values()), key=len)
-    apart = [r for r in gathers.values() if not set(r.run()["models"]) <= set(models)]
-    if apart:
-        raise InputError(
-            "results of the real study",
-            expected=f"gathers of {', '.join(models)}",
-            got=f"{apart[0].phase} of {', '.join(apart[0].run()['models'])}",
-            cure="run that phase for the same models",
-        )
-    units = {mark for r in gathers.values() for mark in _units(r)}
-    made = _made([r.run() for r in results if r.fingerprint in units])
-    return RealStudy(tuple(models), made, {n: found[n] for n in sorted(named)})
+    found = {n: v for (p, m), gather in gathers.items() for n, v in _named(p, m, gather)}
+    shown = sorted({name for line in LINES for name in line.read(found)})
+    marks = {units[unit] for unit in gathers}
+    return RealStudy(
+        models=tuple(dict.fromkeys(m for _, m in units if any(m == k for _, k in gathers))),
+        made=_made([r.run() for r in results if r.fingerprint in marks]),
+        measured=tuple(sorted(f"{phase}/{model}" for phase, model in gathers)),
+        metrics={name: found[name] for name in shown},
+    )
 
 
-def _units(gather: Results) -> Set[str]:
-    """The fingerprints of what it sums up."""
-    return set(gather.run()["inputs"]["units"].values())
-
-
-def _named(phase: str, gather: Results) -> Iterator[tuple[str, float]]:
-    """The metrics of a gather under its phase and a model, which one of a single model leaves out.
+def _named(phase: str, model: str, gather: Results) -> Iterator[tuple[str, float]]:
+    """A model's metrics in a gather, under phase and model, which one of a single model leaves out.
 
     The unsteered model's gap is that of the prompt less what the prompt gains: it has no interval.
     """
-    models, metrics = gather.run()["models"], gather.metrics()
-    alone = f"{models[0]}/" if len(models) == 1 else ""
-    for name, value in metrics.items():
-        yield f"{phase}/{alone}{name}", value
-        if name.endswith(PROMPT) and f"{name}_gain" in metrics:
-            whose = name.removesuffix(PROMPT)
-            yield f"{phase}/{alone}{whose}unsteered/refusal_gap", value - metrics[f"{name}_gain"]
+    begin = "" if len(gather.run()["models"]) == 1 else f"{model}/"
+    own = {n.removeprefix(begin): v for n, v in gather.metrics().items() if n.startswith(begin)}
+    if PROMPT in own and f"{PROMPT}_gain" in own:
+        own["unsteered/refusal_gap"] = own[PROMPT] - own[f"{PROMPT}_gain"]
+    for name, value in own.items():
+        yield f"{phase}/{model}/{name}", value
 
 
 def _made(units: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -163,8 +157,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.take:
         workspace = Workspace.locate()
         study = taken(all_results(workspace), current(workspace))
-        plain = {"models": study.models, "made": study.made, "metrics": study.metrics}
-        KEPT.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        KEPT.write_text(
+            json.dumps(to_plain(study), indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
     parts = [(page, block(read(), short)) for page, short in PAGES.items()]
     return rewrite(parts, MARKS, "python -m docs.real_study", options.check)
 
