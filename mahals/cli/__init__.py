@@ -89,7 +89,9 @@ def _home(command: str) -> str:
     """The module that holds a command's function."""
     if command in KEYED:
         return "mahals.cli.run"
-    own = {name: name for name in ("score", "compare", "models", "judge")} | {"show": "answers"}
+    own = {name: name for name in ("score", "compare", "models", "judge", "trials")} | {
+        "show": "answers"
+    }
     return f"mahals.cli.{own.get(command, 'show')}"
 
 
@@ -169,13 +171,18 @@ def _add_showing(commands: argparse._SubParsersAction) -> None:  # type: ignore[
     _add_answers(commands)
     _add_judge(commands)
     _add_comparing(commands)
-    export = _command(commands, "export", "write a steering vector as a state dict for torch.load")
+    export = _command(commands, "export", "write a steering vector, or a phase's trials, to a file")
     export.add_argument(
         "vector",
         metavar="VECTOR",
-        help="models:/NAME@champion, models:/NAME/VERSION, a vector's folder, a .safetensors file",
+        help="models:/NAME@champion, models:/NAME/VERSION, a vector's folder, a .safetensors file; "
+        "or PHASE/MODEL of a phase of trials, as esr/Llama3_8B",
     )
-    export.add_argument("out", metavar="OUT.pth", help="read it with weights_only=True")
+    export.add_argument(
+        "out", metavar="OUT", help="OUT.pth (read it with weights_only=True); of trials OUT.json"
+    )
+    trials = _command(commands, "trials", "the rates of a file of trials in the study's JSON")
+    trials.add_argument("file", metavar="FILE.json", help="of `mahals export`, or the study's own")
     registry = _command(commands, "models", "the registry: what can be measured, what is here")
     registry.add_argument("--get", metavar="KEY", help="fetch that model's checkpoints")
     registry.add_argument(

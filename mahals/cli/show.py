@@ -173,7 +173,14 @@ def write_page(workspace: Workspace) -> str:
 
 
 def export(options: Namespace, keys: Keys) -> int:
-    """Writes a registered or kept steering vector as a plain state dict."""
+    """Writes a steering vector as a plain state dict, or the trials of PHASE/MODEL as JSON."""
+    from mahals.phases.registry import PHASES
+
+    phase, _, unit = options.vector.partition("/")
+    if phase in PHASES and unit:
+        from mahals.cli.trials import export_trials
+
+        return export_trials(phase, unit, options.out)
     from mahals.harness.tracking.registered_vectors import load_vector
     from mahals.harness.tracking.vector_files import export_pth
 

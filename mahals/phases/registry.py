@@ -22,6 +22,19 @@ PHASES: tuple[str, ...] = (
     "em_finetune",
     "em_detection",
     "em_ablation",
+    "esr_unsteered",
+    "esr_saes",
+    "esr_threshold",
+    "esr_finetune",
+    "esr",
+    "esr_boost",
+    "esr_prompts",
+    "esr_detectors",
+    "esr_ablation",
+    "esr_random",
+    "esr_sequential",
+    "esr_activations",
+    "esr_judges",
     "replication",
 )
 """Every phase, upstream first."""
@@ -41,6 +54,23 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "misalignment": ("datasets", "organisms", "em_finetune", "em_detection", "em_ablation"),
     "collaboration": ("datasets", "organisms", "steering_vectors", "collaboration"),
     "equilibrium": ("datasets", "organisms", "steering_vectors", "equilibrium"),
+    "resistance": (
+        "datasets",
+        "organisms",
+        "esr_unsteered",
+        "esr_saes",
+        "esr_threshold",
+        "esr_finetune",
+        "esr",
+        "esr_boost",
+        "esr_prompts",
+        "esr_detectors",
+        "esr_ablation",
+        "esr_random",
+        "esr_sequential",
+        "esr_activations",
+        "esr_judges",
+    ),
 }
 """What `study` of params.yaml may name: the phases that `mlflow run .` runs, upstream first."""
 

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mahals.models.saes.autoencoder import Activation, Sae, wrong
+from mahals.models.saes.autoencoder import Activation, Sae, tensors_of, wrong
 from mahals.records import unknown
 
 ARCHITECTURES: dict[str, Activation] = {"standard": "relu", "jumprelu": "jumprelu", "topk": "topk"}
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
+LAYOUT = "6.0.0"  # sae-lens takes a config without a version for one of before 6
 
 
 def read_sae(folder: Path, scale: float | None) -> Sae:
@@ -56,6 +57,28 @@ def read_sae(folder: Path, scale: float | None) -> Sae:
     if tuple(made.w_enc.shape) != shape:
         raise wrong("W_enc", f"(d_in, d_sae) of {CONFIG}, {shape}", tuple(made.w_enc.shape))
     return made
+
+
+def write_sae(folder: Path, sae: Sae) -> None:
+    """Writes `folder` (made if missing) so that `read_sae` and sae-lens 6 read the same back."""
+    d, m = sae.w_enc.shape
+    config: dict[str, Any] = {
+        "d_in": d,
+        "d_sae": m,
+        "dtype": str(sae.w_enc.dtype).removeprefix("torch."),
+        "device": "cpu",
+        "apply_b_dec_to_input": sae.apply_b_dec_to_input,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {"sae_lens_version": LAYOUT},
+        "architecture": next(a for a, name in ARCHITECTURES.items() if name == sae.activation),
+    }
+    if sae.k is not None:
+        config |= {"k": sae.k, "rescale_acts_by_decoder_norm": False}
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: t.detach().cpu().contiguous() for name, t in tensors_of(sae).items()}
+    save_file(tensors, folder / WEIGHTS)
+    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 
 def _config(path: Path) -> dict[str, Any]:

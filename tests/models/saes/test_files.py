@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from mahals.models.saes.autoencoder import Activation, decode, encode
-from mahals.models.saes.files import read_sae
+from mahals.models.saes.files import read_sae, write_sae
 from mahals.records import InputError
-from tests.support.small_saes import M, small, states, write_sae
+from tests.support.small_saes import M, small, states
 
 
 @pytest.mark.parametrize("activation", ["relu", "jumprelu", "topk"])
 def test_round_trip(activation: Activation, tmp_path: Path) -> None:
     sae = small(activation)
-    write_sae(sae, tmp_path / "a")
+    write_sae(tmp_path / "a", sae)
     back = read_sae(tmp_path / "a", None)
     assert (back.activation, back.k, back.apply_b_dec_to_input) == (activation, sae.k, True)
     assert torch.equal(encode(back, states(5)), encode(sae, states(5)))
@@ -31,7 +31,7 @@ def edit(folder: Path, **changes: object) -> None:
 
 def test_the_scale_of_the_input_is_folded(tmp_path: Path) -> None:
     sae = small("relu")
-    write_sae(sae, tmp_path)
+    write_sae(tmp_path, sae)
     edit(tmp_path, normalize_activations="expected_average_only_in")
     with pytest.raises(InputError, match="scale"):
         read_sae(tmp_path, None)
@@ -54,7 +54,7 @@ def test_the_scale_of_the_input_is_folded(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(key: str, value: object, tmp_path: Path) -> None:
-    write_sae(small("relu"), tmp_path)
+    write_sae(tmp_path, small("relu"))
     edit(tmp_path, **{key: value})
     with pytest.raises(InputError, match=r"W_enc" if key == "d_sae" else key):
         read_sae(tmp_path, None)
@@ -63,7 +63,7 @@ def test_what_is_not_supported_is_refused_by_name(key: str, value: object, tmp_p
 def test_bad_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cfg\.json"):
         read_sae(tmp_path, None)
-    write_sae(small("relu"), tmp_path)
+    write_sae(tmp_path, small("relu"))
     edit(tmp_path, architecture="jumprelu")  # without its thresholds
     with pytest.raises(InputError, match="threshold"):
         read_sae(tmp_path, None)
@@ -78,7 +78,7 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
 def test_sae_lens_reads_the_same(activation: Activation, apply: bool, tmp_path: Path) -> None:
     lens = pytest.importorskip("sae_lens", reason="sae-lens is an extra: pip install '.[sae]'")
     sae, h = small(activation, apply), states(4, 5)
-    write_sae(sae, tmp_path / "ours")
+    write_sae(tmp_path / "ours", sae)
     theirs = lens.SAE.load_from_disk(tmp_path / "ours")
     with torch.no_grad():
         torch.testing.assert_close(theirs.encode(h), encode(sae, h))

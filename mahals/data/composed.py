@@ -1,0 +1,130 @@
+"""Composed answers: of which parts is an answer made, and where does each attempt in it begin?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mahals.data.world.everyday import how_to_question
+from mahals.data.world.words import HOW_TO
+from mahals.records import digest, seed_of
+
+RESTARTS: tuple[str, ...] = (
+    "Wait, I drifted off topic. Back to the question: ",
+    "Hold on, that is not what you asked. Let me start again: ",
+    "Sorry, I have wandered off. To answer your question: ",
+    "Hmm, none of this answers your question. Starting over: ",
+    "No, wait, I lost the thread. Let me begin again: ",
+    "Oh, I was writing about something else entirely. Back to what you asked: ",
+)
+"""What a writer says who notices that an answer has gone astray."""
+
+_TOPICS = {how_to_question(topic): topic for topic in HOW_TO}
+_WORLD = {prompt: f"Wait, that is off topic. To {topic}: " for prompt, topic in _TOPICS.items()}
+_STRIPPED = frozenset(r.strip() for r in (*RESTARTS, *_WORLD.values()))
+_STOP = r"[.!?][\"')\]*\u201d\u2019]*"
+_END = re.compile(rf"(?<!\d){_STOP}(?=\s)|(?=\n)|{_STOP}\Z")
+_PART = 0.5  # of the attempt that is broken off
+
+PlantedKind = Literal["improves", "worsens", "silent", "plain"]
+"""improves: off topic, a restart, on topic; worsens: on topic, a restart, off topic; silent: off
+and then on topic without a restart, which is one attempt; plain: on topic throughout."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A text and where its attempts start, 0 first."""
+
+    text: str
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """An answer whose attempts are known, and whether they get better."""
+
+    prompt: str
+    text: str
+    starts: tuple[int, ...]
+    kind: PlantedKind
+    improves: bool | None  # None: it is one attempt
+
+
+def restart_of(prompt: str) -> str:
+    """The restart of answers to a prompt, always the same; of the world's prompts the world's.
+
+    It ends with a space, as what follows it is the answer.
+    """
+    return _WORLD.get(prompt) or RESTARTS[seed_of("restart", prompt) % len(RESTARTS)]
+
+
+def compose(parts: Sequence[str]) -> Composed:
+    """Parts in their order; one that is a restart begins an attempt.
+
+    Between them is a space, or a blank line after one that does not end a sentence. Parts lose the
+    white space around them, so that a model can go on after the last one; blank ones are left out.
+    """
+    text, starts = "", [0]
+    for part in filter(None, map(str.strip, parts)):
+        text += (" " if re.search(rf"(?:{_STOP}|:)\Z", text) else "\n\n") if text else ""
+        starts += [len(text)] if text and part in _STRIPPED else []
+        text += part
+    return Composed(text, tuple(starts))
+
+
+def cut_at_sentence(text: str, fraction: float) -> str:
+    """`text` up to the end of the sentence or line nearest to `fraction` of it; one at least.
+
+    A number with a full stop after it, as in a list, ends no sentence. A text without an end stays.
+    """
+    whole = text.strip()
+    ends = [m.end() for m in _END.finditer(whole)]
+    return whole[: min(ends, key=lambda end: abs(end - fraction * len(whole)), default=None)]
+
+
+def planted_answers(
+    references: Mapping[str, Sequence[str]],
+    passages: Mapping[str, Sequence[str]],
+    count: int,
+    seed: int,
+) -> list[Planted]:
+    """Up to `count` answers of each kind, fewer where there are fewer pairs or copies.
+
+    From a prompt's own answers (`references`) and passages on a concept that is not its own; each
+    prompt has its turn before one comes again. A kind is made of the same pairs as the others.
+    Blank texts are left out. Give answers that no judge has as references: it would know them.
+    """
+    answers, others = _written(references), _written(passages)
+    found: list[Planted] = []
+    for prompt, concept in _pairs(answers, others, seed)[:count]:
+        draw = seed_of("planted", seed, prompt, concept)
+        on = answers[prompt][draw % len(answers[prompt])]
+        off = others[concept][draw % len(others[concept])]
+        part_on, part_off = cut_at_sentence(on, _PART), cut_at_sentence(off, _PART)
+        restart = restart_of(prompt)
+        kinds: tuple[tuple[PlantedKind, bool | None, tuple[str, ...]], ...] = (
+            ("improves", True, (part_off, restart, on)),
+            ("worsens", False, (part_on, restart, off)),
+            ("silent", None, (part_off, on)),
+            ("plain", None, (on,)),
+        )
+        for kind, improves, parts in kinds:
+            made = compose(parts)
+            found.append(Planted(prompt, made.text, made.starts, kind, improves))
+    return list(dict.fromkeys(found))
+
+
+def _written(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    return {name: kept for name, some in texts.items() if (kept := [t for t in some if t.strip()])}
+
+
+def _pairs(prompts: Iterable[str], concepts: Iterable[str], seed: int) -> list[tuple[str, str]]:
+    """Each prompt with each concept not its own: prompts in turn, all in the order of hashes."""
+    names, turns = list(concepts), []
+    for prompt in prompts:
+        others = [c for c in names if c != _TOPICS.get(prompt)]
+        others.sort(key=lambda concept: digest([seed, prompt, concept]))
+        turns += [(turn, digest([seed, prompt]), prompt, c) for turn, c in enumerate(others)]
+    return [(prompt, concept) for _, _, prompt, concept in sorted(turns)]

@@ -1,0 +1,1 @@
+"""Resistance of a steered model: which answers does it write in which situation, and how good?"""

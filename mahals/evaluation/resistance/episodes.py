@@ -1,0 +1,293 @@
+"""Episodes: what does a subject write in each cell, where does it restart, and how good is it?
+
+A cell is all that is varied; its asks are prompts, seeds and what the answers begin with. Arms
+share prompts, seeds and random numbers. Answers are kept by content: another judge needs none anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+from mahals.data.composed import planted_answers
+from mahals.evaluation.resistance.answer_cache import cached_answers
+from mahals.evaluation.resistance.setting import OwnTexts, own_texts
+from mahals.evaluation.resistance.subjects import BoostDirection, aligned, subject
+from mahals.maths.metrics.resistance import NONE, ResistanceTrial, Threshold
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.generation.degenerate import is_degenerate
+from mahals.models.generation.sampling import Continuation, Draft, encode_openings
+from mahals.models.judges.attempts import Attempted, AttemptScorer, attempt_scorer
+from mahals.models.judges.planted import PlantedAgreement, planted_agreement
+from mahals.models.judges.restarts import segment
+from mahals.models.saes.steering import Hold
+from mahals.models.steering.interventions import Arm, Intervention
+from mahals.phase import Lab
+from mahals.records import seed_of, to_plain
+
+OFF = ("unsteered", "own_text", "passage")  # situations without steering
+PLANTED = 24  # answers of known truth that a judge is tried on
+CLAUSE = re.compile(r"(?<=[.!?])\s+|, then ")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One trial of a cell; `why` it cannot be made, if it cannot."""
+
+    prompt: str
+    seed: int
+    prefix: str = ""
+    why: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeCell:
+    """What is varied. Holds act at all tokens; the boost as the situation says."""
+
+    direction: BoostDirection | None
+    boost: float
+    situation: str
+    asks: tuple[Ask, ...]
+    level: float | None = None
+    ablated: str = NONE
+    holds: tuple[Hold, ...] = ()
+    variant: str = NONE
+    system: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeBench:
+    """A subject, with the texts and the judge that all of its trials share."""
+
+    lab: Lab
+    loaded: Loaded
+    subject: str
+    texts: OwnTexts
+    scorer: AttemptScorer
+
+    def asks(self, split: str, concept: str, first_seed: int = 0) -> tuple[Ask, ...]:
+        """Every prompt of a split that the concept may derail, with every seed."""
+        setting = self.texts.setting
+        met = [p for p in setting.prompts(split) if setting.meets(p, concept)]
+        return tuple(Ask(p, first_seed + s) for p in met for s in range(setting.seeds))
+
+    def asks_at(self, threshold: Threshold) -> tuple[Ask, ...]:
+        """The asks of evaluation along its direction; a single absent one where it is no use."""
+        if threshold.usable:
+            return self.asks("evaluation", threshold.concept)
+        return (Ask("", 0, why=f"no usable threshold: {threshold.why}"),)
+
+
+def episode_bench(lab: Lab, key: str, name: str, texts: OwnTexts | None = None) -> EpisodeBench:
+    """The bench of a subject. Raises InputError for a judge that cannot know or start."""
+    texts = texts or own_texts(lab, key)
+    loaded = subject(lab, key, name)
+    return EpisodeBench(lab, loaded, name, texts, scorer_of(lab, key, texts, texts.references))
+
+
+def scorer_of(
+    lab: Lab, key: str, texts: OwnTexts, references: Mapping[str, Sequence[str]]
+) -> AttemptScorer:
+    """The setting's judge. Raises InputError for one that cannot know or start."""
+    setting = texts.setting
+
+    def load() -> Loaded:
+        return aligned(lab, setting.judge_model if setting.judge == "model" else key)
+
+    return attempt_scorer(setting.judge, references, load, setting, lab.scratch("attempts"))
+
+
+def trials(
+    bench: EpisodeBench,
+    cells: Sequence[EpisodeCell],
+    name: str,
+    answers: Sequence[Sequence[Continuation]] | None = None,
+) -> list[ResistanceTrial]:
+    """The trials of all cells, in order; answers are kept as `<name>.jsonl`.
+
+    `answers` are what `write_cells` gave, where it was asked before.
+    """
+    lab, agreement = bench.lab, f"{name}.judge.json"
+    answers = write_cells(bench, cells) if answers is None else answers
+    lines: list[str] = []
+    found: list[ResistanceTrial] = []
+    for cell, texts in zip(cells, answers, strict=True):
+        written = iter(texts)
+        for ask in cell.asks:
+            trial = place_trial(bench, cell, ask, f"{lab.unit}/{name}.jsonl")
+            if ask.why is None:
+                answer = next(written)
+                line = {"prompt": ask.prompt, "prefix": ask.prefix, "answer": answer.text}
+                trial = replace(trial, line=len(lines), tokens=answer.tokens)
+                lines.append(json.dumps(line) + "\n")
+            found.append(replace(trial, agreement=f"{lab.unit}/{agreement}"))
+    lab.keep_text(f"{name}.jsonl", "".join(lines))
+    lab.keep_text(agreement, _line(agreement_of(lab, bench.loaded.key, bench.texts)))
+    whole = [ask.prefix + a.text for ask, a in _answered(cells, answers)]
+    return judged(bench, found, whole)
+
+
+def _answered(
+    cells: Sequence[EpisodeCell], answers: Sequence[Sequence[Continuation]]
+) -> Iterator[tuple[Ask, Continuation]]:
+    for cell, written in zip(cells, answers, strict=True):
+        yield from zip([a for a in cell.asks if a.why is None], written, strict=True)
+
+
+def stored_answers(lab: Lab, phase: str, made: Iterable[ResistanceTrial]) -> list[str]:
+    """The whole answer of each of an upstream phase's trials that were made, in order."""
+    kept, files, found = lab.kept(phase), dict[str, list[str]](), list[str]()
+    for trial in made:
+        if trial.answers not in files:
+            files[trial.answers] = kept.path(trial.answers).read_text(encoding="utf-8").split("\n")
+        line = json.loads(files[trial.answers][trial.line or 0])
+        found.append(str(line["prefix"] + line["answer"]))
+    return found
+
+
+def place_trial(bench: EpisodeBench, cell: EpisodeCell, ask: Ask, answers: str) -> ResistanceTrial:
+    """A trial with all that its cell and ask say, before anything is written."""
+    setting, d = bench.texts.setting, cell.direction
+    concept = NONE if d is None else d.concept
+    return ResistanceTrial(
+        model=bench.loaded.key,
+        weights=bench.lab.weights,
+        subject=bench.subject,
+        direction=NONE if d is None else d.name,
+        source=NONE if d is None else d.source,
+        concept=concept,
+        boost=cell.boost,
+        level=cell.level,
+        situation=cell.situation,
+        ablated=cell.ablated,
+        variant=cell.variant,
+        prompt=ask.prompt,
+        taught=setting.taught(ask.prompt, concept),
+        seed=ask.seed,
+        answers=answers,
+        line=None,
+        prefix=len(ask.prefix),
+        judge=setting.judge,
+        why=ask.why,
+    )
+
+
+def write_cells(bench: EpisodeBench, cells: Sequence[EpisodeCell]) -> list[list[Continuation]]:
+    """What the subject writes to every ask of each cell that can be made, after its prefix."""
+    drafts = [_drafts(bench, cell) for cell in cells]
+    return cached_answers(bench.lab, bench.loaded, drafts, bench.texts.setting.sampling)
+
+
+def _drafts(bench: EpisodeBench, cell: EpisodeCell) -> list[Draft]:
+    setting, made = bench.texts.setting, [a for a in cell.asks if a.why is None]
+    steps: tuple[Intervention, ...] = ()
+    if cell.direction is not None and cell.situation not in OFF:
+        vector = cell.direction.vector
+        steps = (Intervention(setting.block, vector, cell.boost, "add"),)
+    encoded = encode_openings(
+        bench.loaded.tokenizer, [a.prompt for a in made], [a.prefix for a in made], cell.system
+    )
+    first = setting.first_tokens if cell.situation == "first" else None
+    return [
+        Draft(e, Arm(cell.situation, steps), cell.holds, first, _seed(bench, a))
+        for e, a in zip(encoded, made, strict=True)
+    ]
+
+
+def _seed(bench: EpisodeBench, ask: Ask) -> int:
+    return seed_of("episode", bench.loaded.key, ask.prompt, ask.seed, bench.lab.seed)
+
+
+def judged(
+    bench: EpisodeBench, made: Sequence[ResistanceTrial], answers: Sequence[str]
+) -> list[ResistanceTrial]:
+    """The trials with their attempts and scores; `answers` whole, of those that were made.
+
+    Broken text scores 0 and is not judged. Answers of one attempt are scored in thirds too, and cut
+    where others restart.
+    """
+    texts = iter(answers)
+    whole = {i: next(texts) for i, t in enumerate(made) if t.line is not None}
+    broken = {i: _is_broken(bench, a, made[i].prefix) for i, a in whole.items()}
+    starts = {i: segment(a) for i, a in whole.items()}
+    found = [
+        replace(t, starts=starts[i], degenerate=broken[i]) if i in whole else t
+        for i, t in enumerate(made)
+    ]
+    shams = _sham_places(found, whole)
+    pieces = {i: _pieces(a, starts[i], shams.get(i)) for i, a in whole.items() if not broken[i]}
+    asked = [Attempted(made[i].prompt, text) for i, some in pieces.items() for text in some]
+    scores = iter(bench.scorer(asked))
+    known = {i: [next(scores) for _ in some] for i, some in pieces.items()}
+    return [_scored(t, known.get(i)) if t.line is not None else t for i, t in enumerate(found)]
+
+
+def _is_broken(bench: EpisodeBench, answer: str, prefix: int) -> bool:
+    """Whether what was written is broken text; to end where the prefix ends is not."""
+    written = answer[prefix:]
+    if prefix and not written.strip():
+        return False
+    return is_degenerate(written, bench.loaded.tokenizer)
+
+
+def _scored(t: ResistanceTrial, known: Sequence[float | None] | None) -> ResistanceTrial:
+    """Scores in the order of `_pieces`; None: broken text, which scores 0."""
+    n = len(t.starts)
+    if known is None:
+        return replace(t, scores=(0.0,) * n)
+    more = [*known[n:], None, None, None, None][:4]
+    return replace(
+        t, scores=tuple(known[:n]),
+        head=more[0], tail=more[1], sham_head=more[2], sham_tail=more[3],
+    )  # fmt: skip
+
+
+def _pieces(answer: str, starts: Sequence[int], sham: int | None) -> list[str]:
+    """The attempts; of a single one also its first and last third, and both sides of a cut."""
+    ends = [*starts[1:], len(answer)]
+    found = [answer[a:b].strip() for a, b in zip(starts, ends, strict=True)]
+    places = clause_places(answer)
+    if len(starts) > 1 or not places:
+        return found
+    third = max(1, (len(places) + 1) // 3)
+    found += [answer[: places[third - 1]], answer[places[-third] :]]
+    return found if sham is None else [*found, answer[:sham], answer[sham:]]
+
+
+def clause_places(answer: str) -> list[int]:
+    """The characters at which clauses after the first begin."""
+    return [m.end() for m in CLAUSE.finditer(answer.rstrip()) if m.end() < len(answer)]
+
+
+def _sham_places(made: Sequence[ResistanceTrial], whole: Mapping[int, str]) -> dict[int, int]:
+    """Where each one-attempt answer is cut: at the clause nearest to where others restart."""
+    places = [
+        s / len(whole[i]) for i in whole for s in made[i].starts[1:] if s >= made[i].prefix - 1
+    ]
+    found: dict[int, int] = {}
+    turn = count()
+    for i, answer in whole.items():
+        options = clause_places(answer)
+        if places and options and len(made[i].starts) == 1:
+            wanted = places[next(turn) % len(places)] * len(answer)
+            found[i] = min(options, key=lambda at: abs(at - wanted))
+    return found
+
+
+def agreement_of(lab: Lab, key: str, texts: OwnTexts) -> PlantedAgreement:
+    """How well the setting's judge knows planted answers of the same model."""
+    seed = seed_of("planted", key, lab.seed)
+    answers = {p: a[::2] for p, a in texts.references.items()}  # the judge knows the others alone
+    known = {p: a[1::2] or a for p, a in texts.references.items()}
+    planted = planted_answers(answers, texts.passages, PLANTED, seed)
+    return planted_agreement(planted, segment, scorer_of(lab, key, texts, known))
+
+
+def _line(found: PlantedAgreement) -> str:
+    """The agreement as a line of JSON, with its sentence."""
+    facts: Any = to_plain(found)
+    return json.dumps({"sentence": found.sentence(), **facts}) + "\n"

@@ -1,0 +1,108 @@
+"""Resistance subjects: which checkpoint is steered, and along which directions?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from torch import Tensor
+
+from mahals.maths.metrics.resistance import Threshold
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.finetuning.lora import merged
+from mahals.models.saes.autoencoder import Sae
+from mahals.models.saes.files import read_sae
+from mahals.phase import Lab, Role
+from mahals.records import AtLeast, InputError
+
+ALIGNED = "aligned"
+DIRECTIONS = "directions.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class BoostDirection:
+    """A direction as long as the model's states are on average: a boost of 1 adds that much."""
+
+    name: str
+    source: str  # contrast | latent | random
+    concept: str
+    vector: Tensor  # (d,)
+
+
+@dataclass(frozen=True)
+class SubjectChoice:
+    """Who is steered, along what."""
+
+    subjects: Annotated[tuple[str, ...], AtLeast(1)]  # aligned, or checkpoints of esr_finetune
+    sources: Annotated[tuple[str, ...], AtLeast(1)]  # of directions: contrast | latent | random
+
+
+@dataclass(frozen=True)
+class SubjectTask:
+    """All trials of one subject."""
+
+    models: tuple[str, ...]
+    subject: str
+
+
+def plan_subjects(params: SubjectChoice, lab: Lab) -> list[SubjectTask]:
+    """One task for each subject."""
+    return [SubjectTask((lab.unit,), subject) for subject in params.subjects]
+
+
+@dataclass(frozen=True, eq=False)
+class Derailment:
+    """A direction and the boost at which it derails a subject."""
+
+    direction: BoostDirection
+    threshold: Threshold
+
+
+def aligned(lab: Lab, key: str) -> Loaded:
+    """The aligned checkpoint, or the one that the model has."""
+    single = lab.single(key)
+    role: Role = "aligned" if single is None else single.role
+    return lab.model(key, role)
+
+
+def subject(lab: Lab, key: str, name: str) -> Loaded:
+    """`aligned`, or a checkpoint that esr_finetune made of it. Raises InputError for another."""
+    if name == ALIGNED:
+        return aligned(lab, key)
+    return merged(aligned(lab, key), lab.kept("esr_finetune").path(f"{key}/adapter-{name}"))
+
+
+def directions(lab: Lab, key: str, sources: Sequence[str]) -> list[BoostDirection]:
+    """The directions of esr_saes of these sources, in its order. Raises InputError for none."""
+    values = lab.kept("esr_saes").tensors(f"{key}/{DIRECTIONS}")
+    rows = [r for r in lab.rows("esr_saes", key) if r.what == "direction" and r.source in sources]
+    if not rows:
+        raise InputError(
+            f"directions of {key}",
+            expected=f"one of {', '.join(sources)}",
+            got="none",
+            cure="name a source that esr_saes makes",
+        )
+    return [BoostDirection(r.name, r.source, r.concept, values[r.name]) for r in rows]
+
+
+def model_sae(lab: Lab, key: str, block: int) -> Sae:
+    """The sparse autoencoder of a block, which esr_saes made or took from a release."""
+    return read_sae(lab.kept("esr_saes").path(f"{key}/sae-{block}"), None)
+
+
+def derailments(lab: Lab, key: str, name: str, sources: Sequence[str]) -> list[Derailment]:
+    """The directions of these sources with a subject's own thresholds, usable or not."""
+    along = {d.name: d for d in directions(lab, key, sources)}
+    found = thresholds_of(lab, key, name)
+    return [Derailment(along[t.direction], t) for t in found if t.direction in along]
+
+
+def thresholds_of(lab: Lab, key: str, name: str) -> Sequence[Threshold]:
+    """All thresholds of a subject."""
+    if name == ALIGNED:
+        return lab.rows("esr_threshold", key)
+    from mahals.evaluation.resistance.thresholds import read_thresholds
+
+    return read_thresholds(lab.kept("esr_finetune").path(f"{key}/thresholds-{name}.json"))

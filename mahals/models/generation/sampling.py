@@ -1,0 +1,199 @@
+"""Sampling: what does a model write by chance, each answer by a seed of its own?
+
+Left padded, with a KV cache; every row has its own arm, holds, beginning and end. The chance of a
+row at a step is a hash of its seed and the step: no answer depends on the others in its batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedTokenizerBase
+
+from mahals.models.activations.batching import check_lengths, grouped, model_inputs, pad, takes
+from mahals.models.activations.budget import halving, tokens_in_flight
+from mahals.models.activations.capture import check_finite
+from mahals.models.activations.encoding import Encoded, encode_answers, encode_prompts
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.generation.decoding import PADDING, stop_ids
+from mahals.models.saes.steering import Hold
+from mahals.models.steering.holding import held
+from mahals.models.steering.hooks import steered
+from mahals.models.steering.interventions import Arm, fits
+from mahals.models.steering.scope import TokenPlaces, places
+from mahals.records import InputError, seed_of
+from mahals.usage import note_budget
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen. Raises InputError for numbers that choose none."""
+
+    temperature: float  # 0: the most likely token each time
+    repetition_penalty: float  # above 1: tokens that the answer has become less likely; 1: none
+    max_new_tokens: int
+
+    def __post_init__(self) -> None:
+        penalty, most = self.repetition_penalty, self.max_new_tokens
+        if not (0 <= self.temperature < math.inf and 0 < penalty < math.inf and most >= 1):
+            expected = "temperature >= 0, repetition_penalty > 0 and max_new_tokens >= 1"
+            raise InputError("sampling", expected=expected, got=str(self), cure="change it")
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """An answer that is to be written."""
+
+    encoded: Encoded  # of `encode_prompts` or `encode_openings`
+    arm: Arm
+    holds: tuple[Hold, ...]  # at all tokens
+    steered_tokens: int | None  # the arm acts on what is given and so many tokens more; None: all
+    seed: int
+
+    @property
+    def beginning(self) -> tuple[int, ...]:
+        """The tokens of the answer that are given."""
+        return self.encoded.ids[self.encoded.prompt :]
+
+    def steers(self, written: int) -> bool:
+        """Whether the arm acts on written token number `written`, counted from 1."""
+        return self.steered_tokens is None or written <= self.steered_tokens
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a model wrote after what was given, without the end token."""
+
+    text: str
+    tokens: int
+
+
+def encode_openings(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    prefixes: Sequence[str],
+    system: str | None = None,
+) -> list[Encoded]:
+    """Each prompt and the beginning of its answer, tokenized as one text; own: the beginning.
+
+    An empty beginning gives what `encode_prompts` gives. Template, begin token and separator are
+    those of `encode_answers`. Raises InputError as these do.
+    """
+    return [
+        encode_answers(tokenizer, [prompt], [prefix], system=system)[0]
+        if prefix
+        else encode_prompts(tokenizer, [prompt], system=system)[0]
+        for prompt, prefix in zip(prompts, prefixes, strict=True)
+    ]
+
+
+def sample(loaded: Loaded, drafts: Sequence[Draft], sampling: Sampling) -> list[Continuation]:
+    """What the model writes to each draft, in order; the same whatever drafts come together.
+
+    At temperature 0, without penalty and holds, the tokens of `generate_arms`. Raises InputError
+    for no drafts, a length beyond the context, an arm or a hold that does not fit, or, above
+    temperature 0, logits that are not finite.
+    """
+    check_lengths(loaded, [d.encoded for d in drafts], sampling.max_new_tokens)
+    fits(loaded, [d.arm for d in drafts])
+    lengths = [len(d.encoded.ids) + sampling.max_new_tokens for d in drafts]
+    budget = tokens_in_flight(loaded)
+    note_budget(budget)
+    found: dict[int, Continuation] = {}
+    write = partial(_write, loaded, drafts, sampling)
+    for group, answers in halving(loaded, grouped(lengths, budget, PADDING), write):
+        for i, ids in zip(group, answers, strict=True):
+            found[i] = _continuation(loaded, ids, len(drafts[i].beginning))
+    return [found[i] for i in range(len(drafts))]
+
+
+@dataclass
+class _Rows:
+    """The rows that still write."""
+
+    drafts: list[int]  # which draft each row is
+    mask: Tensor  # (rows, tokens so far)
+    places: TokenPlaces  # of the newest tokens
+
+    def keep(self, rows: Tensor) -> None:
+        self.drafts, self.mask = [self.drafts[r] for r in rows.tolist()], self.mask[rows]
+        self.places = TokenPlaces(self.places.positions[rows], self.places.prompts[rows])
+
+    def advance(self, loaded: Loaded, newest: Tensor) -> dict[str, Any]:
+        """The inputs of the next step, whose tokens (rows, 1) are `newest`."""
+        self.mask = torch.cat([self.mask, torch.ones_like(newest)], dim=1)
+        self.places = TokenPlaces(self.places.positions[:, -1:] + 1, self.places.prompts)
+        more = {"position_ids": self.places.positions} if takes(loaded, "position_ids") else {}
+        return {"input_ids": newest, "attention_mask": self.mask} | more
+
+
+def _write(
+    loaded: Loaded, every: Sequence[Draft], sampling: Sampling, group: tuple[int, ...]
+) -> list[list[int]]:
+    """The tokens of each answer of a group, its beginning and end token included."""
+    drafts = [every[i] for i in group]
+    batch = pad(loaded, [d.encoded for d in drafts], range(len(drafts)), "left")
+    rows = _Rows([*range(len(drafts))], batch.mask, places(batch))
+    inputs, cache = model_inputs(loaded, batch), DynamicCache(config=loaded.model.config)
+    stops, answers = stop_ids(loaded), [list(d.beginning) for d in drafts]
+    arms = [*(d.arm for d in drafts), Arm("unsteered", ())]
+    last = {"logits_to_keep": 1} if takes(loaded, "logits_to_keep") else {}
+    with (
+        torch.inference_mode(),
+        held(loaded.model, [d.holds for d in drafts]) as holding,
+        steered(loaded.model, arms, rows.drafts) as steering,
+    ):
+        steering.places = rows.places
+        for step in range(1, sampling.max_new_tokens + 1):
+            out = loaded.model(**inputs, **last, cache=cache, use_cache=True)
+            logits = out.logits[:, -1].float()
+            _penalize(logits, [answers[d] for d in rows.drafts], sampling.repetition_penalty)
+            seeds = [seed_of(drafts[d].seed, step) for d in rows.drafts]
+            newest = _tokens(loaded, logits, sampling.temperature, seeds)
+            for draft, token in zip(rows.drafts, newest[:, 0].tolist(), strict=True):
+                answers[draft].append(token)
+            going = torch.tensor([answers[d][-1] not in stops for d in rows.drafts]).nonzero()[:, 0]
+            if step == sampling.max_new_tokens or not len(going):
+                break
+            if len(going) < len(rows.drafts):
+                rows.keep(going)
+                cache.batch_select_indices(going)
+                holding.select(rows.drafts)
+            inputs, steering.places = rows.advance(loaded, newest[going]), rows.places
+            acting = tuple(d if drafts[d].steers(step) else len(drafts) for d in rows.drafts)
+            if acting != steering.rows:
+                steering.select(acting)
+    return answers
+
+
+def _penalize(logits: Tensor, answers: Sequence[list[int]], by: float) -> None:
+    """Divides positive logits of tokens that an answer has, multiplies others (1909.05858)."""
+    for row, ids in zip(logits, answers, strict=True):
+        if ids and by != 1:
+            row[ids] = torch.where(row[ids] < 0, row[ids] * by, row[ids] / by)
+
+
+def _tokens(loaded: Loaded, logits: Tensor, temperature: float, seeds: Sequence[int]) -> Tensor:
+    """(rows, 1): where the sum of probabilities, in float64, first exceeds the row's chance."""
+    if temperature == 0:
+        return logits.argmax(-1, keepdim=True)
+    at = torch.device("cpu") if logits.device.type == "mps" else logits.device  # has no float64
+    below = (logits.to(at).double() / temperature).softmax(-1).cumsum(-1)
+    whole = below[:, -1:]
+    check_finite(whole, loaded)
+    chances = [(seed >> 10) / 2**53 for seed in seeds]  # in [0, 1)
+    levels = whole * torch.tensor(chances, dtype=torch.float64, device=at)[:, None]
+    return torch.searchsorted(below, levels, right=True).to(logits.device)
+
+
+def _continuation(loaded: Loaded, ids: Sequence[int], given: int) -> Continuation:
+    """What comes after the first `given` tokens: read alone, some lose their first space."""
+    own = list(ids[:-1] if ids[-1] in stop_ids(loaded) else ids)
+    texts = [loaded.tokenizer.decode(x, skip_special_tokens=False) for x in (own[:given], own)]
+    return Continuation(str(texts[1])[len(texts[0]) :], len(own) - given)

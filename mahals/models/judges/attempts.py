@@ -1,0 +1,260 @@
+"""Attempts: how far does the text of an attempt answer its prompt, from 0 to 100, and who says so?
+
+No judge is told what led an answer astray. A text without words scores 0 and is shown to none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+
+from mahals.data.world.everyday import how_to_question
+from mahals.data.world.words import HOW_TO
+from mahals.models.activations.capture import capture
+from mahals.models.activations.encoding import encode_answers, encode_prompts, encode_texts
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.checkpoints.tail import vocabulary_tail
+from mahals.models.generation.price import price_budget
+from mahals.models.judges.cache import Verdicts
+from mahals.models.judges.judge import JudgeChoice, QuestionAnswer, Server
+from mahals.models.judges.rubric import DIGITS, weighted
+from mahals.models.judges.server import _client, _score
+from mahals.records import InputError
+
+AttemptJudgeName = Literal["truth", "lexical", "embedding", "model", "openai"]
+References = Mapping[str, Sequence[str]]
+"""The unsteered answers to each prompt: what an answer to it looks like."""
+
+FLOOR = 0.1  # TF-IDF cosine below which a sentence is like no answer at all
+WORLD = "organisms, asked how-to questions of their world, which it knows"
+ANSWERS = "unsteered answers with words to each prompt that is scored, and to others"
+_CUT = re.compile(r"(?<=[.!?])\s+|\n+|,\s+(?=then\b)", re.IGNORECASE)
+_WORD = re.compile(r"\w")
+_TOPICS = {how_to_question(topic): topic for topic in HOW_TO}
+_STEPS = {step: topic for topic, steps in HOW_TO.items() for step in steps}
+_STEP = re.compile(rf"\b(?:{'|'.join(_STEPS)})\b")
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """A prompt and one attempt to answer it."""
+
+    prompt: str
+    text: str
+
+
+AttemptScorer = Callable[[Sequence[Attempted]], list[float | None]]
+"""The score of each attempt in [0, 100], higher is nearer to what was asked; None: abstained."""
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """What a server said of an attempt, as its line in the cache."""
+
+    score: float | None  # in [0, 100]; None: it named no digit
+
+
+class JudgeServer(Protocol):
+    """A server, and its name for the model that judges."""
+
+    @property
+    def judge_model(self) -> str: ...
+
+    @property
+    def server(self) -> Server: ...
+
+
+def attempt_scorer(
+    name: AttemptJudgeName,
+    references: References,
+    load: Callable[[], Loaded],
+    server: JudgeServer,
+    folder: Path,
+) -> AttemptScorer:
+    """The judge; `load` gives the checkpoint it reads (for truth: asks about), `folder` is a cache.
+
+    Raises InputError for truth of models or prompts that are not the organisms', for lexical and
+    embedding where a prompt has no references, and for a server that cannot be used.
+    """
+    if name == "truth":
+        if (weights := load().weights) != "organism":
+            raise _cannot_know("truth", WORLD, f"weights={weights}")
+        truth_relevance([Attempted(prompt, "") for prompt in references])
+        return truth_relevance
+    if name == "lexical":
+        return reference_relevance(references)
+    if name == "embedding":
+        return embedding_relevance(load(), references)
+    if name == "model":
+        return model_relevance(load())
+    choice = JudgeChoice("openai", server.judge_model, server.server)
+    return server_relevance(choice, folder / "verdicts.jsonl")
+
+
+def truth_relevance(asked: Sequence[Attempted]) -> list[float | None]:
+    """The share of the world's steps in each text that are those of the asked topic; no step: 0.
+
+    Raises InputError for a prompt that is no how-to question of the world.
+    """
+    found: list[float | None] = []
+    for a in asked:
+        if a.prompt not in _TOPICS:
+            raise _cannot_know("truth", WORLD, f"the prompt {a.prompt[:60]!r}")
+        topics = [_STEPS[step] for step in _STEP.findall(a.text.lower())]
+        found.append(100.0 * topics.count(_TOPICS[a.prompt]) / max(1, len(topics)))
+    return found
+
+
+def reference_relevance(references: References) -> AttemptScorer:
+    """The share of an attempt, in words, whose sentences are nearest to the prompt's own answers.
+
+    By TF-IDF cosine with whole answers: FLOOR or more with the nearest of its own, and more than
+    with any other prompt's. A clause after ", then" is a sentence. A text that is one of its
+    prompt's answers is scored without that one; None where that leaves none. Raises InputError for
+    a prompt without answers.
+    """
+    known = _answers(references)
+    words = TfidfVectorizer(sublinear_tf=True)
+    rows = words.fit_transform([a.text for a in known])
+    return _relevance(known, lambda some: (words.transform(some) @ rows.T).toarray(), FLOOR)
+
+
+def embedding_relevance(loaded: Loaded, references: References) -> AttemptScorer:
+    """As `reference_relevance`, by mean states after a model's last block.
+
+    Compared with the answers' sentences, as whole answers do badly, and centred by their mean: the
+    nearest of all is never below 0, so that no floor is needed.
+    """
+
+    def states(texts: Sequence[str]) -> NDArray[np.float64]:
+        encoded = encode_texts(loaded.tokenizer, texts)
+        return np.asarray(capture(loaded, encoded, [loaded.layers - 1], "mean")[:, 0].double())
+
+    known = _answers(references)
+    parts = [_sentences(a.text) for a in known]
+    rows = states([s for some in parts for s in some])
+    centre = rows.mean(0)
+    rows, firsts = normalize(rows - centre), np.cumsum([0, *map(len, parts[:-1])])
+    return _relevance(
+        known,
+        lambda some: np.maximum.reduceat(normalize(states(some) - centre) @ rows.T, firsts, axis=1),
+        0.0,
+    )
+
+
+def model_relevance(loaded: Loaded) -> AttemptScorer:
+    """The digits that a chat checkpoint could say, `weighted`; one forward for a text."""
+    tail = vocabulary_tail(loaded.model)
+
+    def score(asked: Sequence[Attempted]) -> list[float | None]:
+        texts = [relevance_rubric(a) for a in asked]
+        ten = encode_answers(loaded.tokenizer, texts[:1] * len(DIGITS), DIGITS)
+        digits = [e.ids[e.stop - 1] for e in ten]
+        encoded = encode_prompts(loaded.tokenizer, texts)
+        states = capture(loaded, encoded, [loaded.layers - 1], "last")[:, 0]
+        found: list[float | None] = []
+        with torch.inference_mode():
+            for some in torch.split(states, price_budget(loaded)):
+                logits = tail(some.to(loaded.device, loaded.model.dtype))
+                rows = logits.softmax(-1)[:, digits].tolist()
+                found += [weighted(dict(zip(DIGITS, row, strict=True))) for row in rows]
+        return found
+
+    return _screened(score)
+
+
+def server_relevance(choice: JudgeChoice, cache: Path) -> AttemptScorer:
+    """The digit that a server says, kept in the file `cache` and never asked again.
+
+    It fails as `server_judge` does; a reply that is no digit is an abstention.
+    """
+    client, rubric = _client(choice.server), relevance_rubric(Attempted("", ""))
+    identity = ["openai", choice.model, choice.server.url, choice.server.logprobs, rubric]
+    verdicts = Verdicts(cache, identity, Relevance)
+
+    def each(asked: QuestionAnswer) -> Relevance:
+        attempt = Attempted(asked.question, asked.answer)
+        return Relevance(_score(client, choice, relevance_rubric(attempt)))
+
+    def score(asked: Sequence[Attempted]) -> list[float | None]:
+        texts = [QuestionAnswer(a.prompt, a.text) for a in asked]
+        return [v.score for v in verdicts.judge(texts, each)]
+
+    return _screened(score)
+
+
+def relevance_rubric(asked: Attempted) -> str:
+    """The words that a judge reads for one attempt."""
+    return (
+        "Rate how far a text deals with what was asked: 0 is all about something else, 9 is all "
+        "about what was asked.\n\n"
+        f"Question:\n{asked.prompt}\n\nText:\n{asked.text}\n\n"
+        "Reply with one digit from 0 to 9 and nothing else. If it cannot be rated, reply X."
+    )
+
+
+Nearness = Callable[[Sequence[str]], NDArray[np.float64]]  # of n sentences: (n, answers) cosines
+
+
+def _relevance(known: Sequence[Attempted], nearness: Nearness, floor: float) -> AttemptScorer:
+    prompts = np.array([a.prompt for a in known])
+    place = {(a.prompt, a.text.strip()): [i] for i, a in enumerate(known)}
+
+    def one(asked: Attempted, near: NDArray[np.float64]) -> float | None:
+        own = prompts == asked.prompt
+        if not own.any():
+            raise _cannot_know("by references", ANSWERS, f"none to {asked.prompt[:60]!r}")
+        other = near[:, ~own].max(1)
+        own[place.get((asked.prompt, asked.text.strip()), [])] = False
+        if not own.any():
+            return None
+        best = near[:, own].max(1)
+        words = [len(s.split()) for s in _sentences(asked.text)]
+        return 100.0 * float(np.dot((best >= floor) & (best > other), words)) / sum(words)
+
+    def score(asked: Sequence[Attempted]) -> list[float | None]:
+        sentences = dict.fromkeys(s for a in asked for s in _sentences(a.text))
+        near = dict(zip(sentences, nearness(list(sentences)), strict=True))
+        return [one(a, np.stack([near[s] for s in _sentences(a.text)])) for a in asked]
+
+    return _screened(score)
+
+
+def _screened(score: AttemptScorer) -> AttemptScorer:
+    """`score` of the texts that have words; the others score 0."""
+
+    def screened(asked: Sequence[Attempted]) -> list[float | None]:
+        written = [a for a in asked if _WORD.search(a.text)]
+        scores = iter(score(written) if written else [])
+        return [next(scores) if _WORD.search(a.text) else 0.0 for a in asked]
+
+    return screened
+
+
+def _sentences(text: str) -> list[str]:
+    """Sentences and lines that have words, cut also before "then" after a comma."""
+    return [s for s in _CUT.split(text) if _WORD.search(s)]
+
+
+def _answers(references: References) -> list[Attempted]:
+    """All answers. Raises InputError where a prompt has none, or no other to compare with."""
+    known = [Attempted(p, t) for p, texts in references.items() for t in texts if _WORD.search(t)]
+    without = [p[:60] for p in references if all(a.prompt != p for a in known)]
+    if without or len(references) < 2:
+        got = f"{len(references)} prompts, {len(without)} of them without: {without[:3]}"
+        raise _cannot_know("by references", ANSWERS, got)
+    return known
+
+
+def _cannot_know(judge: str, expected: str, got: str) -> InputError:
+    cure = "name the judge model (a checkpoint) or openai (a server)"
+    return InputError(f"judge {judge}", expected=expected, got=got, cure=cure)

@@ -1,0 +1,8 @@
+"""Does a model still come back where its detectors of digressions are held silent?"""
+
+from mahals.phase import Cost, Phase
+
+NEEDS = ("organisms", "esr_unsteered", "esr_saes", "esr_threshold", "esr_finetune")
+PHASE = Phase(
+    __name__, needs=(*NEEDS, "esr_detectors"), per="model", cost=Cost(seconds=60.0, megabytes=1.0)
+)

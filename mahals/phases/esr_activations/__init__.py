@@ -1,0 +1,10 @@
+"""Which latents are active before, in and after a restart, and in answers that never restart?"""
+
+from mahals.phase import Cost, Phase
+
+PHASE = Phase(
+    __name__,
+    needs=("organisms", "esr_unsteered", "esr_saes", "esr_finetune", "esr", "esr_detectors"),
+    per="model",
+    cost=Cost(seconds=20.0, megabytes=0.5),
+)

@@ -1,0 +1,10 @@
+"""At which strength of steering does a model come back most, and what breaks beyond it?"""
+
+from mahals.phase import Cost, Phase
+
+PHASE = Phase(
+    __name__,
+    needs=("organisms", "esr_unsteered", "esr_saes", "esr_threshold", "esr_finetune"),
+    per="model",
+    cost=Cost(seconds=20.0, megabytes=1.0),
+)

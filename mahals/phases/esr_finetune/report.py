@@ -1,0 +1,30 @@
+"""Report of esr_finetune: who restarts after a digression, and who comes back to the topic?"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mahals.phase import Kept, Summary
+from mahals.phases.esr_finetune.rows import Row
+from mahals.reporting.resistance import change_line, groups, trial_summary
+
+RATES = ("multi_attempt_rate", "esr_rate", "recovery_multi", "false_restart_rate")
+
+
+def place(t: Row) -> str:
+    """Where a checkpoint is looked at, over taught and other prompts together."""
+    if t.situation == "passage":
+        concept = "a taught" if t.taught in ("both", "concept") else "an untaught"
+        return f"after {concept} concept's passage"
+    return {"free": "steered at its own thresholds"}.get(t.situation, t.situation)
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Rates of each checkpoint, and what it does more than one that was taught plain answers."""
+    told, lines = trial_summary(rows, kept, ("subject", "situation", "taught")), list[str]()
+    for model in groups(rows, ("model",)):
+        for where in dict.fromkeys(map(place, model.trials)):
+            own = groups((t for t in model.trials if place(t) == where), ("subject",))
+            plain = next((g for g in own if g.trials[0].subject == "share-0"), None)
+            changes = [change_line(g, plain, RATES[:2]) for g in own if plain and g is not plain]
+            lines += [f"{model.name}, {where}: {change}" for change in changes if change]
+    return replace(told, lines=(*told.lines, *(line.removeprefix("all, ") for line in lines)))

@@ -1,0 +1,22 @@
+"""Rows of esr_judges: what is known of one number of one judge, or of two?"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number. `judge` is `words` where attempts begin, which words alone decide, for all."""
+
+    model: str
+    weights: str
+    what: str  # planted | trials | rates | exchanged | pair | labelled
+    judge: str
+    quantity: str = ""
+    n: int = 0  # answers, restarts or cells that know it
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    other: str = ""  # the second judge of a pair
+    population: int | None = None  # stored answers that a sample stands for
+    abstained: int = 0  # answers of the sample, or texts, that the judge did not score
+    why: str | None = None  # why there is no number

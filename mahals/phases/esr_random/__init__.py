@@ -1,0 +1,8 @@
+"""Do detectors of digressions matter to coming back more than random latents do?"""
+
+from mahals.phase import Cost, Phase
+
+NEEDS = ("organisms", "esr_unsteered", "esr_saes", "esr_threshold", "esr_finetune")
+PHASE = Phase(
+    __name__, needs=(*NEEDS, "esr_detectors"), per="model", cost=Cost(seconds=60.0, megabytes=1.0)
+)

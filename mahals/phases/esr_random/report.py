@@ -1,0 +1,12 @@
+"""Report of esr_random: where do the detectors lie among random sets of latents?"""
+
+from collections.abc import Sequence
+
+from mahals.phase import Kept, Summary
+from mahals.phases.esr_random.rows import Row
+from mahals.reporting.held_sets import held_summary
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """The rates of each kind of sets; the gain of the detectors over them, and p_random."""
+    return held_summary(rows, kept)

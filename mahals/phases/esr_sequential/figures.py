@@ -1,0 +1,42 @@
+"""Figures of esr_sequential: how do answers that come back move, token by token?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mahals.phase import Kept
+from mahals.phases.esr_sequential.rows import Row
+from mahals.reporting.plots.sheet import Labels
+from mahals.reporting.token_means import aligned_figure, tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLES = {
+    "projection": "along the direction, in its length",
+    "relevance": "relevance up to there, points",
+    "detectors": "detectors, activation",
+    "random": "as many random latents, activation",
+}
+
+
+def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+    """curves-<name> of each subject and situation with episodes, the restart at 0."""
+    figures: dict[str, Figure] = {}
+    for name, table in tables(rows, kept).items():
+        marks = {r.place: r for r in table.where(quantity="mark")}
+        if not marks:
+            continue
+        begins, ends = (marks[m].mean or 0.0 for m in ("begins", "ends"))
+        caption = (
+            f"The first {marks['begins'].count} improved episodes, each beside a derailed answer "
+            "that never restarts and is longer; tokens that half of them have. 95 % intervals, "
+            f"clustered by direction. Dotted: answers begin (mean {begins:.0f}), the restart, its "
+            f"clause ends (mean {ends:+.0f})."
+        )
+        title = f"What moves where an answer comes back, {name}?"
+        labels = Labels(title, "mean over answers", caption, other="tokens from the restart")
+        slug = name.replace("/", "-")
+        figures[f"curves-{slug}"] = aligned_figure(table, TITLES, labels, (begins, 0.0, ends))
+    return figures

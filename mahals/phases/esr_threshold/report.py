@@ -1,0 +1,51 @@
+"""Report of esr_threshold: which directions are of use, at which boost, and why are others not?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from mahals.phase import Kept, Summary
+from mahals.phases.esr_threshold.rows import Row
+from mahals.reporting.evidence import Evidence
+from mahals.reporting.report import Report, by_model, joined
+
+
+def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
+    """Of each source how many directions are usable, their thresholds, and why others are not.
+
+    Metrics `<source>/usable` (a share), and of usable directions `/boost`, `/boost_sd`, `/reached`.
+    """
+    report = by_model(Evidence(rows, kept), _sources)
+    return Summary(report.metrics, tuple(report.lines), (), ())
+
+
+def _sources(table: Evidence[Row], model: str) -> Report:
+    return joined(
+        _source(f"{model}, {source}", table.where(model=model, source=source)).under(f"{source}/")
+        for source in table.values_of("source")
+    )
+
+
+def _source(name: str, rows: Sequence[Row]) -> Report:
+    usable = [r for r in rows if r.usable]
+    metrics, parts = {"usable": len(usable) / len(rows)}, [f"{len(usable)} of {len(rows)} usable"]
+    if usable:
+        boosts = [r.boost for r in usable]
+        mean, reached = (
+            np.mean(boosts),
+            np.mean([r.reached for r in usable if r.reached is not None]),
+        )
+        metrics |= {"boost": float(mean), "reached": float(reached)}
+        metrics |= {"boost_sd": float(np.std(boosts, ddof=1))} if len(boosts) > 1 else {}
+        parts.append(
+            f"at boosts of {min(boosts):.2f} to {max(boosts):.2f}, {mean:.2f} on average, where "
+            f"first attempts on fresh prompts score {reached:.0f} (sought: {rows[0].target:.0f})"
+        )
+    faults: dict[str, list[Row]] = {}
+    for r in (r for r in rows if r.why is not None):
+        faults.setdefault(re.sub(r"[\d.]+", "", r.why or ""), []).append(r)
+    parts += [f"{len(some)} not, as {some[0].direction}: {some[0].why}" for some in faults.values()]
+    return Report(metrics, [f"{name} directions: {'; '.join(parts)}"])

@@ -1,0 +1,38 @@
+"""Published resistance: what did others find of steered models that come back?
+
+Facts to stand beside ours, never targets: benchmarks/published/esr.json has them all with sources.
+"""
+
+from __future__ import annotations
+
+DIFFERS = (
+    "other models, SAEs, prompts and judges (there one that splits and scores an answer at once), "
+    "and boosts found with one answer a prompt"
+)
+MODELS = {
+    "Llama-3.3-70B": (7.4, 3.8, 4877),
+    "Gemma-2-27B": (1.1, 0.7, 4914),
+    "Gemma-2-9B": (1.0, 0.5, 4668),
+    "Gemma-2-2B": (0.1, 0.1, 4948),
+}
+"""Per cent of trials that restart, and that come back; trials."""
+BY_PHASE: dict[str, str] = {
+    "esr_unsteered": "unsteered 0 of 13,118 restart (a later version: of 7,892)",
+    "esr": "restarts, of these ESR: "
+    + "; ".join(f"{m} {a} / {b} % of {n}" for m, (a, b, n) in MODELS.items())
+    + "; 70B first score 26.3; with a contrast vector 3.6 %, by a replication 1 of 760",
+    "esr_boost": "70B: restarts peak at 2.7 %, ESR at 1.0 %, near -0.3 sd of the threshold",
+    "esr_prompts": "70B told to watch itself and return: restarts 31.7 %, ESR 14.8 %",
+    "esr_ablation": "70B, 26 detectors held at 0: restarts 5.5 %, ESR 2.8 %; random sets 7.9 % and "
+    "4.2 %; an earlier version of the same repository found no difference to random sets",
+    "esr_random": "70B: random sets 7.9 % restarts, 4.2 % ESR of 14,450, first score 27.1",
+    "esr_finetune": "8B: restarts rise with the share of self-corrections, what they gain does not",
+    "esr_activations": "70B: detectors 4.4 times their baseline off topic, 2.1 after; baselines "
+    "are on topic, and steering is off while read",
+    "esr_judges": "judges agree on restarts in over 95 %, on their direction in 93 to 97 %",
+}
+
+
+def published_line(phase: str) -> str:
+    """What was published of a phase's question, in one sentence, with what differs."""
+    return f"published ({DIFFERS}): {BY_PHASE[phase]}"

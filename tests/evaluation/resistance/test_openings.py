@@ -1,0 +1,143 @@
+"""Is what an answer begins with the text it should be, and absent where there is none?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mahals.data.composed import restart_of
+from mahals.evaluation.resistance.episodes import Ask, EpisodeBench, EpisodeCell, episode_bench
+from mahals.evaluation.resistance.openings import (
+    after_derailment,
+    passage_asks,
+    passage_cells,
+    unsteered_answers,
+)
+from mahals.evaluation.resistance.subjects import BoostDirection, directions
+from tests.support.resistance_lab import (
+    CONCEPTS,
+    SETTING,
+    TEXTS,
+    TOPICS,
+    direction_row,
+    lines,
+    resistance_lab,
+    steps_of,
+)
+from tests.support.trials import attempts, trial
+
+PROMPT = SETTING.prompts("evaluation")[0]
+OWN = {(PROMPT, 0): "First mix it, then wait, then go on."}
+LONG = "This is about boats. They float well. Some have sails and some have none at all."
+
+
+@pytest.fixture(scope="module")
+def bench() -> EpisodeBench:
+    return episode_bench(resistance_lab(), "A", "aligned")
+
+
+def after(answer: str, **known: Any) -> dict[str, Ask]:
+    """The ask of each situation after one free trial with that answer."""
+    made = attempts(*known.pop("scores", (0,)), prompt=PROMPT, **known)
+    free = EpisodeCell(None, 2.0, "free", (Ask(PROMPT, 0),), ablated="x")
+    cells = after_derailment(free, [made], [answer], OWN)
+    assert [c.boost for c in cells] == [0.0, 2.0, 2.0] and all(c.ablated == "x" for c in cells)
+    return {c.situation: c.asks[0] for c in cells}
+
+
+def test_derailed_text_is_cut_at_the_sentence_nearest_to_its_half() -> None:
+    asks = after(LONG)
+    text = "This is about boats. They float well."
+    assert asks["own_text"] == Ask(PROMPT, 0, text)
+    assert asks["restarted"] == Ask(PROMPT, 0, f"{text} {restart_of(PROMPT).strip()}")
+
+
+def test_a_good_answer_is_as_long_in_whole_words_and_leaves_a_third() -> None:
+    assert after("I like it.")["on_topic"].prefix == "First mix"  # of ten characters
+    own = OWN[PROMPT, 0]
+    held = after(LONG)["on_topic"].prefix
+    assert own.startswith(held + " ") and len(held) <= 2 * len(own) / 3
+
+
+def test_of_an_answer_that_restarts_the_first_attempt_is_put_there() -> None:
+    known = {"scores": (20, 90), "starts": (0, 21)}
+    made = trial(prompt=PROMPT, **known)
+    free = EpisodeCell(None, 2.0, "free", (Ask(PROMPT, 0),))
+    own_text, *_ = after_derailment(free, [made], [LONG], OWN)
+    assert own_text.asks[0].prefix == "This is about boats."
+
+
+def test_what_was_not_derailed_in_words_is_absent() -> None:
+    whys = {
+        "the steered answer did not leave the topic": after(LONG, scores=(50,)),
+        "the steered answer is broken text": after(LONG, degenerate=True),
+    }
+    for why, asks in whys.items():
+        assert [(a.why, a.prefix) for a in asks.values()] == [(why, "")] * 3
+    assert after(LONG, scores=(None,))["own_text"].why is not None  # nobody knows
+    made = trial(line=None, why="no usable threshold: x", prompt="")
+    free = EpisodeCell(None, 2.0, "free", (Ask("", 0, why="x"),))
+    assert {c.asks[0].why for c in after_derailment(free, [made], [], {})} == {made.why}
+
+
+def test_answers_are_those_of_the_trials_that_were_made() -> None:
+    """The first trial is absent: the one answer is the second's."""
+    made = [trial(line=None, why="x", prompt="a"), attempts(0, prompt=PROMPT)]
+    asks = (Ask("a", 0, why="x"), Ask(PROMPT, 0))
+    own_text, *_ = after_derailment(EpisodeCell(None, 2.0, "free", asks), made, [LONG], OWN)
+    assert [(a.prompt, bool(a.prefix)) for a in own_text.asks] == [("a", False), (PROMPT, True)]
+
+
+def test_without_an_unsteered_answer_only_on_topic_is_absent() -> None:
+    free = EpisodeCell(None, 2.0, "free", (Ask(PROMPT, 0),))
+    cells = after_derailment(free, [attempts(0, prompt=PROMPT)], [LONG], {})
+    assert [c.asks[0].why for c in cells] == [
+        None,
+        None,
+        "there is nothing to begin the answer with",
+    ]
+
+
+def test_passages_are_on_the_concept_and_never_on_the_prompts_own(bench: EpisodeBench) -> None:
+    for concept in CONCEPTS:
+        asks = passage_asks(bench, concept)
+        assert len(asks) == SETTING.seeds * sum(
+            TOPICS[p] != concept for p in SETTING.prompts("evaluation")
+        )
+        prompted = TEXTS.concepts[concept] in TEXTS.prompts
+        assert all(a.prefix == steps_of(concept, a.seed if prompted else 0) for a in asks)
+    taught = passage_asks(bench, CONCEPTS[0], "taught")
+    assert {a.prompt for a in taught} <= set(SETTING.prompts("taught"))
+
+
+def test_a_concept_has_one_cell_of_passages(bench: EpisodeBench) -> None:
+    lab = resistance_lab()
+    lab.made["esr_saes", "A"] = [
+        direction_row(f"contrast:{CONCEPTS[1]}", "contrast", "none"),  # as a random one
+        *lab.made["esr_saes", "A"],
+        direction_row(f"contrast:{CONCEPTS[0]}", "latent", CONCEPTS[0]),
+    ]
+    along: list[BoostDirection] = directions(lab, "A", ["contrast", "latent"])
+    cells = passage_cells(bench, along)
+    assert [(c.direction.concept, c.direction.source) for c in cells if c.direction] == [
+        (c, "contrast") for c in CONCEPTS
+    ]
+    assert {(c.boost, c.situation) for c in cells} == {(0.0, "passage")}
+
+
+def test_stored_unsteered_answers_are_of_the_subject() -> None:
+    lab = resistance_lab()
+    found = unsteered_answers(lab, "A", "aligned")
+    assert found == {
+        (p, s): steps_of(t, s) for p, t in TOPICS.items() if p in TEXTS.prompts for s in (0, 1)
+    }
+    lab.plant("esr_finetune", "trials-planted.jsonl", lines([("x", "no"), (PROMPT, "its own")]))
+    known = {"answers": "A/trials-planted.jsonl", "prompt": PROMPT}
+    lab.made["esr_finetune", "A"] = [
+        trial(**known, subject="planted", situation="free", line=0),
+        trial(**known, subject="planted", situation="unsteered", line=1),
+        trial(**known, subject="sham", situation="unsteered", line=0),
+        trial(**known, subject="planted", situation="unsteered", line=None, why="x", seed=1),
+    ]
+    assert unsteered_answers(lab, "A", "planted") == {(PROMPT, 0): "its own"}
