@@ -15,6 +15,10 @@ from mahals.reporting.report import Report
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ENDS_LEFT_OUT = (
+    "regions are without the end of the sentence before a restart, and of the answer: an answer "
+    "that never restarts has none as early, and latents that are active at full stops would differ"
+)
 R = TypeVar("R", bound=TokenMean)
 SERIES: Mapping[str, str] = {
     "episode": "restarts",

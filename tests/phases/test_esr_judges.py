@@ -263,4 +263,7 @@ def test_rows_lines_and_figures_say_what_was_found() -> None:
     widths = [bar.get_width() for bar in axes.patches]  # type: ignore[attr-defined]
     first = one(rows, "rates", "first_score").estimate
     assert names[0] == "A, truth\nanswers stored" and widths[0] == pytest.approx(first)
+    told = {n: [t.get_text() for t in f.legends[0].get_texts()] for n, f in figures.items()}
+    assert told["scores"] == ["first score", "last score"]
+    assert "first score" not in told["rates"] and "AUROC" in told["known"]
     assert PHASE.draw(rows[:2], lab_of(()).kept("esr_judges")) == {}

@@ -24,6 +24,7 @@ from tests.support.tiny_lab import MemoryKept, run
 
 PLAN = SearchPlan(target=50.0, low=0.0, high=8.0, mean=3.0, sd=2.0, queries=12, answers=6)
 KEPT = MemoryKept({})
+BOUND = "the search ended at a bound, boost 5.98"
 BROKEN = "40% of the answers there are broken text"
 
 
@@ -61,19 +62,22 @@ def rows() -> list[Threshold]:
         threshold(two, boost=4.0, reached=31.0),
         threshold(three, usable=False, reached=80.0, why=off.format(80)),
         threshold(four, usable=False, reached=71.5, why=off.format(71.5)),
-        threshold(four, direction="contrast:x", usable=False, why=BROKEN),
-        threshold(one, direction="latent:7", source="latent", usable=False, why=off.format(9)),
+        threshold(four, direction="contrast:x", reached=30.0, usable=False, why=BROKEN),
+        threshold(
+            one, direction="latent:7", source="latent", reached=None, usable=False, why=BOUND
+        ),
     ]
 
 
 def test_report_counts_what_is_of_use_and_groups_what_is_not() -> None:
     told = PHASE.summarize(rows(), KEPT)
     assert told.metrics["contrast/usable"] == 2 / 5 and told.metrics["latent/usable"] == 0
-    assert told.metrics["contrast/boost"] == 3 and told.metrics["contrast/reached"] == 28
+    assert told.metrics["contrast/boost"] == 3 and told.metrics["contrast/reached"] == 47.5
     assert told.metrics["contrast/boost_sd"] == pytest.approx(2**0.5)
-    assert "latent/boost" not in told.metrics
+    assert not {"latent/boost", "latent/reached"} & set(told.metrics)
     contrast, latent = told.lines
-    assert "A, contrast directions: 2 of 5 usable; at boosts of 2.00 to 4.00, 3.00" in contrast
+    assert "A, contrast directions: 2 of 5 usable, at boosts of 2.00 to 4.00, mean 3.00" in contrast
+    assert "score 48, 25 to 80 (sought: 30)" in contrast
     assert f"2 not, as contrast:{CONCEPTS[2]}: first attempts on fresh prompts score 80" in contrast
     assert f"1 not, as contrast:x: {BROKEN}" in contrast
     assert latent.startswith("A, latent directions: 0 of 1 usable; 1 not, as latent:7")
@@ -90,7 +94,7 @@ def test_models_are_told_apart() -> None:
 def test_figures_show_what_is_usable_beside_the_target() -> None:
     figures = PHASE.draw(rows(), KEPT)
     boosts, scores = (figures[name].axes[0] for name in ("thresholds", "reached_scores"))
-    assert boosts.patches[0].get_width() == 3.0 and scores.patches[0].get_width() == 28.0
+    assert boosts.patches[0].get_width() == 3.0 and scores.patches[0].get_width() == 47.5
     assert [line.get_gid() for line in scores.get_lines()].count("floor") == 1
     for axes in (boosts, scores):
         assert [t.get_text() for t in axes.get_yticklabels()][1] == "A, latent (0 of 1)"

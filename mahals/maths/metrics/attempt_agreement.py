@@ -39,24 +39,21 @@ class JudgeNumber:
 def weighed_rates(
     trials: Sequence[ResistanceTrial], weights: Sequence[float]
 ) -> Iterator[JudgeNumber]:
-    """The rates of all trials that a sample stands for: jackknife over directions, or Wilson's.
-
-    A rate that fewer than two directions know is left out.
-    """
+    """The rates of all trials that a sample stands for: jackknife over directions, or Wilson's."""
     for name in RATES:
         known = [i for i, t in enumerate(trials) if VALUES[name](t) is not None]
         clusters = [trials[i].direction for i in known]
         if len(set(clusters)) < 2:
+            yield JudgeNumber(name, len(known), why="trials of fewer than two directions know it")
             continue
         x = np.array([VALUES[name](trials[i]) for i in known], dtype=np.float64)
         w = np.array(weights)[known]
-        mean = float(np.average(x, weights=w))
+        mean, top = float(np.average(x, weights=w)), 1.0 if name in SHARES else 100.0
         found = jackknife_interval(len(x) * w * (x - mean) / w.sum(), mean, clusters)
         if name in SHARES and found.standard_error < ROUNDING:
             found = wilson(round(mean * len(x)), len(x))
-        elif name in SHARES:
-            found = Interval(mean, max(0.0, found.low), min(1.0, found.high), found.standard_error)
-        yield JudgeNumber.of(name, len(x), found)
+        low, high = max(0.0, found.low), min(top, found.high)
+        yield JudgeNumber(name, len(x), found.estimate, low, high)
 
 
 def agreement_of_two(

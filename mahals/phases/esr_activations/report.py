@@ -10,7 +10,7 @@ from mahals.reporting.evidence import Evidence
 from mahals.reporting.planted import planted_lines
 from mahals.reporting.report import Report, joined
 from mahals.reporting.resistance import PLANTED
-from mahals.reporting.token_means import means_report, tables
+from mahals.reporting.token_means import ENDS_LEFT_OUT, means_report, tables
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -22,7 +22,8 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     told = joined(
         r for name, table in found for r in (*_sets(name, table), means_report(name, table))
     )
-    return Summary(told.metrics, (*planted_lines(PLANTED, rows), *told.lines), (), ())
+    lines = (*planted_lines(PLANTED, rows), *told.lines, ENDS_LEFT_OUT)
+    return Summary(told.metrics, lines, (), ())
 
 
 def _sets(name: str, table: Evidence[Row]) -> Iterator[Report]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mahals.phase import Kept
-from mahals.phases.esr_judges.report import TITLES, name_of
+from mahals.phases.esr_judges.report import NAMES, TITLES
 from mahals.phases.esr_judges.rows import Row
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.sheet import Estimates, Labels
@@ -30,13 +30,13 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     for sheet, (whats, title) in SHEETS.items():
         own = [r for r in rows if r.what in whats and r.quantity]
         own = [r for r in own if (r.quantity in POINTS) == (sheet == "scores")]
-        at = {(f"{r.model}, {name_of(r)}\n{TITLES[r.what]}", r.quantity): r for r in own}
+        at = {(f"{r.model}, {r.judges}\n{TITLES[r.what]}".strip(), r.quantity): r for r in own}
         names, series = list(dict.fromkeys(name for name, _ in at)), dict[str, Estimates]()
         for quantity in dict.fromkeys(r.quantity for r in own):
             some = [at.get((name, quantity)) or Row("", "", "", "") for name in names]
             values = ([getattr(r, x) for r in some] for x in ("estimate", "low", "high", "why"))
-            series[quantity.replace("_", " ")] = Estimates(*values)
-        value = "points, 0 to 100" if sheet == "scores" else "share, or coefficient"
+            series[NAMES.get(quantity, quantity)] = Estimates(*values)
+        labels = Labels(title, "points" if sheet == "scores" else "share, or coefficient", CAPTION)
         if own:
-            figures[sheet] = grouped_bars(names, series, Labels(title, value, CAPTION))
+            figures[sheet] = grouped_bars(names, series, labels)
     return figures

@@ -60,11 +60,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """What each judge finds, then what each two agree on; what one cannot know is an absent row."""
     (key,) = task.models
     row, texts = partial(Row, key, lab.weights), own_texts(lab, key)
-    sample, found = (
-        _sample(lab, texts, params.answers),
-        dict[AttemptJudgeName, list[ResistanceTrial]](),
-    )
-    weights = [s.weight for s in sample]
+    sample = _sample(lab, texts, params.answers)
+    weights, found = [s.weight for s in sample], dict[str, list[ResistanceTrial]]()
     for name, restarts in (("restarting", True), ("others", False)):
         some = [s.weight for s in sample if s.trial.restarted == restarts]
         yield row("trials", "", name, len(some), population=round(sum(some)))
@@ -85,9 +82,9 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
                 yield row(what, judge, **vars(number), abstained=silent)
         if params.labelled:
             yield from _labelled(partial(row, "labelled", judge), lab, own, params, scorer)
-    for (judge, one), (other, two) in combinations(found.items(), 2):
+    for (name, one), (other, two) in combinations(found.items(), 2):
         for number in agreement_of_two(one, two, weights, params.least_trials):
-            yield row("pair", judge, **vars(number), other=other)
+            yield row("pair", name, **vars(number), other=other)
 
 
 def _sample(lab: Lab, texts: OwnTexts, most: int) -> list[StoredTrial]:
@@ -97,16 +94,19 @@ def _sample(lab: Lab, texts: OwnTexts, most: int) -> list[StoredTrial]:
         of = (t.subject, t.direction, t.boost, t.situation, t.ablated, t.variant, t.prompt, t.seed)
         if t.line is not None and not t.degenerate:
             stored.setdefault(of, (phase, t))
-    rng, found = np.random.default_rng(seed_of("judges", lab.unit, lab.seed)), list[StoredTrial]()
+    rng, chosen = np.random.default_rng(seed_of("judges", lab.unit, lab.seed)), []
     for restarts in (True, False):
         some = [x for x in stored.values() if x[1].restarted == restarts]
-        chosen = [some[i] for i in sorted(rng.permutation(len(some))[:most])]
-        for phase, t in chosen:
-            (text,) = stored_answers(lab, phase, [t])
-            attempts = [text[a:b].strip() for a, b in pairwise([*t.starts, len(text)])]
-            met = [p for p in texts.references if texts.setting.meets(p, t.concept)]
-            other = met[(met.index(t.prompt) + 1) % len(met)]
-            found.append(StoredTrial(t, tuple(attempts), len(some) / len(chosen), other))
+        places = sorted(rng.permutation(len(some))[:most])
+        chosen += [(*some[i], len(some) / len(places)) for i in places]
+    whole = {p: iter(stored_answers(lab, p, [t for q, t, _ in chosen if q == p])) for p in TRIALS}
+    found = list[StoredTrial]()
+    for phase, t, weight in chosen:
+        text = next(whole[phase])
+        attempts = [text[a:b].strip() for a, b in pairwise([*t.starts, len(text)])]
+        met = [p for p in texts.references if texts.setting.meets(p, t.concept)]
+        other = met[(met.index(t.prompt) + 1) % len(met)]
+        found.append(StoredTrial(t, tuple(attempts), weight, other))
     return found
 
 
@@ -119,11 +119,9 @@ def _scored(
 
 
 def _known(row: partial[Row], found: PlantedAgreement) -> Iterator[Row]:
-    first = found.on_topic + found.off_topic
-    counts = (found.restarts, found.single, found.compared, first)
+    counts = (found.restarts, found.single, found.compared, found.on_topic + found.off_topic)
     for name, n in zip(("recall", "false_splits", "direction", "auroc"), counts, strict=True):
-        i = getattr(found, name)
-        if i is not None:
+        if (i := getattr(found, name)) is not None:
             yield row(name, n, i.estimate, i.low, i.high, abstained=found.abstained)
 
 

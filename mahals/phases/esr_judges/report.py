@@ -10,40 +10,38 @@ from mahals.reporting.evidence import Evidence
 from mahals.reporting.planted import planted_lines
 from mahals.reporting.published_resistance import published_line
 from mahals.reporting.report import Report, by_model
-from mahals.reporting.resistance import PLANTED, POINTS
+from mahals.reporting.resistance import PLANTED, POINTS, SHORT
 
 TITLES = {"trials": "answers stored", "planted": "planted answers", "labelled": "labelled file",
-          "rates": "answers stored", "exchanged": "exchanged prompts", "pair": "both"}  # fmt: skip
+          "rates": "answers stored", "exchanged": "exchanged prompts", "pair": ""}  # fmt: skip
+NAMES = {**SHORT, "false_splits": "false splits", "auroc": "AUROC", "verdict": "verdict (kappa)",
+         "first_scores": "first scores (rho)", "cells": "ESR over cells (tau)"}  # fmt: skip
+
+SHARED = "attempts begin where words say, the same for all judges: there is no kappa of restarts"
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """What is known of each judge, and of each two: `<judge>/<what>/<quantity>`, with its ends."""
     told = by_model(Evidence(rows, kept), _model)
-    lines = (*planted_lines(PLANTED, rows), *told.lines, published_line("esr_judges"))
+    lines = (*planted_lines(PLANTED, rows), *told.lines, SHARED, published_line("esr_judges"))
     return Summary(told.metrics, lines, (), ())
 
 
 def _model(table: Evidence[Row], model: str) -> Report:
     own, metrics, lines = table.where(model=model), dict[str, float](), list[str]()
-    for what, name in dict.fromkeys((w, name_of(r)) for w in TITLES for r in own if r.what == w):
-        some = [r for r in own if (r.what, name_of(r)) == (what, name)]
+    for what, name in dict.fromkeys((w, r.judges) for w in TITLES for r in own if r.what == w):
+        some = [r for r in own if (r.what, r.judges) == (what, name)]
         silent = f"; {some[0].abstained} not scored" if some[0].abstained else ""
         head = ", ".join(filter(None, (model, name, TITLES[what])))
         lines.append(f"{head}: {'; '.join(map(_words, some))}{silent}")
         for r in some:
-            ends = {"": r.estimate, "_low": r.low, "_high": r.high}
-            slug = f"{name}/{what}/{r.quantity}"
-            metrics |= {slug + end: x for end, x in ends.items() if x is not None}
+            ends = (("", r.estimate), ("_low", r.low), ("_high", r.high))
+            metrics |= {f"{name}/{what}/{r.quantity}{e}": x for e, x in ends if x is not None}
     return Report(metrics, lines)
 
 
-def name_of(row: Row) -> str:
-    """The judge, or the two of a pair."""
-    return f"{row.judge}-{row.other}" if row.other else row.judge
-
-
 def _words(row: Row) -> str:
-    name, digits = row.quantity.replace("_", " "), 0 if row.quantity in POINTS else 2
+    name, digits = NAMES.get(row.quantity, row.quantity), 0 if row.quantity in POINTS else 2
     if row.population is not None:
         return f"{row.n} of {row.population} {name}"
     if row.estimate is None:

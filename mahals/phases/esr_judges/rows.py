@@ -20,3 +20,8 @@ class Row:
     population: int | None = None  # stored answers that a sample stands for
     abstained: int = 0  # answers of the sample, or texts, that the judge did not score
     why: str | None = None  # why there is no number
+
+    @property
+    def judges(self) -> str:
+        """The judge, or the two of a pair."""
+        return f"{self.judge}-{self.other}" if self.other else self.judge

@@ -16,6 +16,8 @@ from mahals.reporting.plots.tradeoff import Tradeoff, value_over_price
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MARKS = {NONE: "nothing held", DETECTORS: "detectors"}
+
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """restarts_over_kl, a panel for each subject and situation; none where nothing was held."""
@@ -23,12 +25,12 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     panels = {name: _panel(own) for name, own in arms.items() if len(own.arms) > 1}
     if not panels:
         return {}
-    caption = "A mark is all answers with one set held at 0, against the same with nothing held."
+    caption = "A mark is all answers with one set held at 0, or with nothing held."
     labels = Labels(
         "How often does it restart with which latents held?",
         "share that restarts",
         caption,
-        other="KL of next tokens, held against not, thousandths of a nat a token",
+        other="KL of next tokens, held against not, nats a token",
     )
     return {"restarts_over_kl": value_over_price(panels, labels)}
 
@@ -36,7 +38,8 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 def _panel(own: HeldArms) -> Tradeoff:
     known = {name: g.rates.multi_attempt_rate for name, g in own.arms.items()}
     rates = {name: rate.estimate for name, rate in known.items() if rate is not None}
-    at = {name: (1000 * own.kls[name], rate) for name, rate in rates.items() if name in own.kls}
+    kls = {NONE: 0.0, **own.kls}
+    at = {name: (kls[name], rate) for name, rate in rates.items() if name in kls}
     return Tradeoff(
         paths={},
         dots={
@@ -45,6 +48,5 @@ def _panel(own: HeldArms) -> Tradeoff:
             ]
             for kind, words in KINDS.items()
         },
-        landmarks={name: at[name] for name in (DETECTORS,) if name in at},
-        levels={"nothing held": rates[NONE]},
+        landmarks={words: at[name] for name, words in MARKS.items() if name in at},
     )

@@ -9,7 +9,7 @@ from mahals.phases.esr_sequential.rows import Row
 from mahals.reporting.planted import planted_lines
 from mahals.reporting.report import joined
 from mahals.reporting.resistance import PLANTED
-from mahals.reporting.token_means import means_report, tables
+from mahals.reporting.token_means import ENDS_LEFT_OUT, means_report, tables
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -18,4 +18,5 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     Metrics `<subject>/<situation>/<quantity>/<region>`, and `_over_derailed` with its interval.
     """
     told = joined(means_report(name, table) for name, table in tables(rows, kept).items())
-    return Summary(told.metrics, (*planted_lines(PLANTED, rows), *told.lines), (), ())
+    lines = (*planted_lines(PLANTED, rows), *told.lines, ENDS_LEFT_OUT)
+    return Summary(told.metrics, lines, (), ())

@@ -13,7 +13,8 @@ from mahals.reporting.plots.sheet import Estimates, Labels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CAPTION = "Mean over usable directions (so many of all), from the lowest to the highest."
+USABLE = "Mean over usable directions (so many of all), from the lowest to the highest."
+ALL = "Mean over all directions, from the lowest to the highest; usable: within 15 of the target."
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
@@ -25,16 +26,18 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     pairs = zip(sources.items(), usable, strict=True)
     names = [f"{name} ({len(good)} of {len(some)})" for (name, some), good in pairs]
     boosts = Estimates.over([[r.boost for r in good] for good in usable])
-    scores = Estimates.over([[r.reached for r in good if r.reached is not None] for good in usable])
+    scores = Estimates.over(
+        [[r.reached for r in some if r.reached is not None] for some in sources.values()]
+    )
     found = Labels(
         "At which boost do directions lead a model off its topic?",
         "boost, in mean lengths of the model's states",
-        CAPTION,
+        USABLE,
     )
     reached = Labels(
-        "How good are first attempts at that boost, on fresh prompts?",
+        "How good are first attempts at the boost that was found, on fresh prompts?",
         "mean judge's score, 0 to 100",
-        CAPTION,
+        ALL,
     )
     target = {"target": [some[0].target for some in sources.values()]}
     return {

@@ -16,7 +16,7 @@ from mahals.reporting.report import Report, by_model, joined
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """Of each source how many directions are usable, their thresholds, and why others are not.
 
-    Metrics `<source>/usable` (a share), and of usable directions `/boost`, `/boost_sd`, `/reached`.
+    Metrics `<source>/usable` (a share), of usable ones `/boost`, `/boost_sd`, of all `/reached`.
     """
     report = by_model(Evidence(rows, kept), _sources)
     return Summary(report.metrics, tuple(report.lines), (), ())
@@ -30,19 +30,21 @@ def _sources(table: Evidence[Row], model: str) -> Report:
 
 
 def _source(name: str, rows: Sequence[Row]) -> Report:
-    usable = [r for r in rows if r.usable]
-    metrics, parts = {"usable": len(usable) / len(rows)}, [f"{len(usable)} of {len(rows)} usable"]
+    usable = [r.boost for r in rows if r.usable]
+    reached = [r.reached for r in rows if r.reached is not None]
+    metrics = {"usable": len(usable) / len(rows)}
+    parts = [f"{len(usable)} of {len(rows)} usable"]
     if usable:
-        boosts = [r.boost for r in usable]
-        mean, reached = (
-            np.mean(boosts),
-            np.mean([r.reached for r in usable if r.reached is not None]),
+        metrics |= {"boost": float(np.mean(usable))}
+        metrics |= {"boost_sd": float(np.std(usable, ddof=1))} if len(usable) > 1 else {}
+        parts[0] += (
+            f", at boosts of {min(usable):.2f} to {max(usable):.2f}, mean {np.mean(usable):.2f}"
         )
-        metrics |= {"boost": float(mean), "reached": float(reached)}
-        metrics |= {"boost_sd": float(np.std(boosts, ddof=1))} if len(boosts) > 1 else {}
+    if reached:
+        metrics |= {"reached": float(np.mean(reached))}
         parts.append(
-            f"at boosts of {min(boosts):.2f} to {max(boosts):.2f}, {mean:.2f} on average, where "
-            f"first attempts on fresh prompts score {reached:.0f} (sought: {rows[0].target:.0f})"
+            f"over all of them first attempts on fresh prompts score {np.mean(reached):.0f}, "
+            f"{min(reached):.0f} to {max(reached):.0f} (sought: {rows[0].target:.0f})"
         )
     faults: dict[str, list[Row]] = {}
     for r in (r for r in rows if r.why is not None):

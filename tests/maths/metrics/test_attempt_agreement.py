@@ -26,6 +26,7 @@ def by_name(trials: list[ResistanceTrial], weights: list[float]) -> dict[str, Ju
 
 def test_with_equal_weights_they_are_the_rates_of_the_trials() -> None:
     found, plain = by_name(ALL, [7.0] * len(ALL)), rates(ALL)
+    assert len(found) == 5
     for name, number in found.items():
         i = getattr(plain, name)
         assert number.estimate == pytest.approx(i.estimate), name
@@ -66,7 +67,12 @@ def test_shares_stay_in_bounds_and_one_that_never_varies_has_wilsons_interval() 
     assert by_name(few, [1.0] * 4)["esr_rate"].low == 0
     most = [attempts(0, direction="a"), *(attempts(0, 90, direction=d) for d in "bcd")]
     assert by_name(most, [1.0] * 4)["esr_rate"].high == 1
-    assert by_name([attempts(1, direction="a")] * 5, [1.0] * 5) == {}
+    low = by_name(
+        [*(attempts(0, direction=d) for d in "abc"), attempts(9, direction="d")], [1.0] * 4
+    )
+    assert low["first_score"].low == 0 and low["first_score"].estimate == 9 / 4
+    alone = by_name([attempts(1, direction="a")] * 5, [1.0] * 5)
+    assert all(r.estimate is None and r.why for r in alone.values()) and "esr_rate" in alone
 
 
 def two(
