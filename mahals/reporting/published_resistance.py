@@ -5,6 +5,10 @@ Facts to stand beside ours, never targets: benchmarks/published/esr.json has the
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mahals.phase import Summary
+
 DIFFERS = (
     "other models, SAEs, prompts and judges (there one that splits and scores an answer at once), "
     "and boosts found with one answer a prompt"
@@ -36,3 +40,8 @@ BY_PHASE: dict[str, str] = {
 def published_line(phase: str) -> str:
     """What was published of a phase's question, in one sentence, with what differs."""
     return f"published ({DIFFERS}): {BY_PHASE[phase]}"
+
+
+def beside_published(summary: Summary, phase: str) -> Summary:
+    """The summary with what was published of the same question as its last sentence."""
+    return replace(summary, lines=(*summary.lines, published_line(phase)))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from mahals.phase import Kept, Summary
 from mahals.phases.esr.rows import Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.resistance import (
     SHORT,
     change_line,
@@ -25,7 +26,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     table = Evidence(rows, kept)
     report = resistance_report(table, ("subject", "situation", "source"), tuple(SHORT))
     lines = [*report.lines, *_taught(rows), *_changes(rows), *example_lines(table)]
-    return Summary(report.metrics, tuple(lines), (), ())
+    return beside_published(Summary(report.metrics, tuple(lines), (), ()), "esr")
 
 
 def _taught(rows: Sequence[Row]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from mahals.phase import Kept, Summary
 from mahals.phases.esr_activations.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.planted import planted_lines
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.report import Report, joined
 from mahals.reporting.resistance import PLANTED
 from mahals.reporting.token_means import ENDS_LEFT_OUT, means_report, tables
@@ -23,7 +24,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
         r for name, table in found for r in (*_sets(name, table), means_report(name, table))
     )
     lines = (*planted_lines(PLANTED, rows), *told.lines, ENDS_LEFT_OUT)
-    return Summary(told.metrics, lines, (), ())
+    return beside_published(Summary(told.metrics, lines, (), ()), "esr_activations")
 
 
 def _sets(name: str, table: Evidence[Row]) -> Iterator[Report]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_boost.rows import Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.report import Report, interval_metrics, joined
 from mahals.reporting.resistance import Group, example_lines, groups, rate_text, resistance_report
 
@@ -19,7 +20,8 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     by = groups(rows, ("model", "subject", "source"))
     peaks = [_peak(own, name) for own in by for name in PEAKS]
     report = joined([resistance_report(table, ("subject", "source", "level")), *peaks])
-    return Summary(report.metrics, (*report.lines, *example_lines(table)), (), ())
+    lines = (*report.lines, *example_lines(table))
+    return beside_published(Summary(report.metrics, lines, (), ()), "esr_boost")
 
 
 def _peak(own: Group, name: str) -> Report:

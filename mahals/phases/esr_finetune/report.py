@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_finetune.rows import Row
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.resistance import change_line, groups, trial_summary
 
 RATES = ("multi_attempt_rate", "esr_rate", "recovery_multi", "false_restart_rate")
@@ -27,4 +28,5 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
             plain = next((g for g in own if g.trials[0].subject == "share-0"), None)
             changes = [change_line(g, plain, RATES[:2]) for g in own if plain and g is not plain]
             lines += [f"{model.name}, {where}: {change}" for change in changes if change]
-    return replace(told, lines=(*told.lines, *(line.removeprefix("all, ") for line in lines)))
+    told = replace(told, lines=(*told.lines, *(line.removeprefix("all, ") for line in lines)))
+    return beside_published(told, "esr_finetune")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_prompts.rows import Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.resistance import change_line, example_lines, groups, resistance_report
 
 BESIDE = ("none", "placebo")
@@ -18,7 +19,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     table = Evidence(rows, kept)
     report = resistance_report(table, ("subject", "situation", "source", "variant"))
     lines = [*report.lines, *_changes(rows), *example_lines(table)]
-    return Summary(report.metrics, tuple(lines), (), ())
+    return beside_published(Summary(report.metrics, tuple(lines), (), ()), "esr_prompts")
 
 
 def _changes(rows: Sequence[Row]) -> Iterator[str]:
