@@ -15,10 +15,10 @@ from mahals.evaluation.resistance import episodes
 from mahals.maths.metrics.resistance import ResistanceTrial
 from mahals.models.judges.attempts import truth_relevance
 from mahals.models.judges.restarts import segment
-from mahals.phases.esr_judges import PHASE, TRIALS
+from mahals.phases.esr_judges import PHASE
 from mahals.phases.esr_judges import measure as judging
 from mahals.phases.esr_judges.measure import Params
-from mahals.phases.esr_judges.rows import Row
+from mahals.phases.esr_judges.rows import TRIALS, Row
 from mahals.records import from_plain
 from tests.support.resistance_lab import (
     CONCEPTS,

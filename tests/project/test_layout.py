@@ -24,6 +24,7 @@ FORETOLD = ("workload",)  # what a phase may say of itself before it runs
 
 UNTESTED_ALONE: dict[str, str] = {
     "data/texts.py": "records of texts, without code",
+    "maths/metrics/token_means.py": "records of means, without code",
     "models/judges/judge.py": "types of judges and their records",
     "models/organisms/schedule.py": "records of a training",
 }

@@ -17,8 +17,7 @@ from mahals.models.judges.attempts import Attempted, AttemptJudgeName, AttemptSc
 from mahals.models.judges.labelled_attempts import by_halves, labelled_agreement, labelled_attempts
 from mahals.models.judges.planted import PlantedAgreement
 from mahals.phase import Lab
-from mahals.phases.esr_judges import TRIALS
-from mahals.phases.esr_judges.rows import Row
+from mahals.phases.esr_judges.rows import TRIALS, Row
 from mahals.records import InputError, Positive, seed_of
 
 

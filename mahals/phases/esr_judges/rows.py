@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+TRIALS = ("esr_unsteered", "esr_finetune", "esr", "esr_boost", "esr_prompts", "esr_ablation",
+          "esr_random")  # fmt: skip
+"""The phases whose stored answers are judged."""
+
 
 @dataclass(frozen=True)
 class Row:
