@@ -9,10 +9,7 @@ from dataclasses import replace
 
 from mahals.phase import Summary
 
-DIFFERS = (
-    "other models, SAEs, prompts and judges (there one that splits and scores an answer at once), "
-    "and boosts found with one answer a prompt"
-)
+DIFFERS = "other models, SAEs, prompts and judges, there one that splits and scores at once"
 MODELS = {
     "Llama-3.3-70B": (7.4, 3.8, 4877),
     "Gemma-2-27B": (1.1, 0.7, 4914),
