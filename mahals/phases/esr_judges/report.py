@@ -8,7 +8,7 @@ from mahals.phase import Kept, Summary
 from mahals.phases.esr_judges.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.planted import planted_lines
-from mahals.reporting.published_resistance import beside_published, published_line
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.report import Report, by_model
 from mahals.reporting.resistance import PLANTED, POINTS, SHORT
 
@@ -23,7 +23,7 @@ SHARED = "attempts begin where words say, the same for all judges: there is no k
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """What is known of each judge, and of each two: `<judge>/<what>/<quantity>`, with its ends."""
     told = by_model(Evidence(rows, kept), _model)
-    lines = (*planted_lines(PLANTED, rows), *told.lines, SHARED, published_line("esr_judges"))
+    lines = (*planted_lines(PLANTED, rows), *told.lines, SHARED)
     return beside_published(Summary(told.metrics, lines, (), ()), "esr_judges")
 
 
