@@ -137,10 +137,16 @@ def top(told: Sequence[Results], boards: Sequence[Board]) -> list[list[str]]:
 
 
 def first_sentences(told: Iterable[Results]) -> list[str]:
-    """The first sentences of phases, as many of each as there is room for; at least one of each."""
+    """The first sentences of phases, as many of each as there is room for; at least one of each.
+
+    What several phases say alike, such as what was planted, is said once.
+    """
     said = [lines for each in told if (lines := each.summary().lines)]
     share = max(1, SAID // max(1, len(said)))
-    return [line for lines in said for line in lines[:share]]
+    found: dict[str, None] = {}
+    for lines in said:
+        found |= dict.fromkeys([line for line in lines if line not in found][:share])
+    return list(found)
 
 
 def marked(told: Sequence[Results], boards: Sequence[Board]) -> list[str]:

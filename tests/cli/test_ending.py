@@ -7,10 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from mahals.cli.ending import WIDTH, ending, headline_metrics, marked
+from mahals.cli.ending import WIDTH, ending, first_sentences, headline_metrics, marked
 from mahals.harness.leaderboard.ranking import Board, BoardLine, Status
 from mahals.harness.workspace.provenance import Provenance
 from mahals.harness.workspace.results import Results
@@ -104,6 +106,12 @@ def test_phases_without_a_board_end_with_their_first_sentences(
     said = [each for each in lines if " found " in each]
     assert len(said) == 6 and {each.split()[1] for each in said} == set(PHASES[:count])
     assert all(len(each) <= WIDTH for each in lines if "mlflow" not in each)
+
+
+def test_what_phases_say_alike_is_said_once() -> None:
+    both = [("planted: refusals", f"{name} found 1") for name in ("one", "other")]
+    told: Any = [SimpleNamespace(summary=lambda x=x: SimpleNamespace(lines=x)) for x in both] * 6
+    assert first_sentences(told) == ["planted: refusals", "other found 1", "one found 1"]
 
 
 def test_two_boards_and_twelve_phases_still_fit(told: Sequence[Results]) -> None:
