@@ -178,11 +178,12 @@ def place_trial(bench: EpisodeBench, cell: EpisodeCell, ask: Ask, answers: str) 
 
 def write_cells(bench: EpisodeBench, cells: Sequence[EpisodeCell]) -> list[list[Continuation]]:
     """What the subject writes to every ask of each cell that can be made, after its prefix."""
-    drafts = [_drafts(bench, cell) for cell in cells]
+    drafts = [drafts_of(bench, cell) for cell in cells]
     return cached_answers(bench.lab, bench.loaded, drafts, bench.texts.setting.sampling)
 
 
-def _drafts(bench: EpisodeBench, cell: EpisodeCell) -> list[Draft]:
+def drafts_of(bench: EpisodeBench, cell: EpisodeCell) -> list[Draft]:
+    """What a cell asks a model to write, of the asks that can be made."""
     setting, made = bench.texts.setting, [a for a in cell.asks if a.why is None]
     steps: tuple[Intervention, ...] = ()
     if cell.direction is not None and cell.situation not in OFF:

@@ -11,11 +11,13 @@ from mahals.evaluation.resistance.episodes import (
     Ask,
     EpisodeBench,
     EpisodeCell,
+    drafts_of,
     stored_answers,
 )
 from mahals.evaluation.resistance.setting import PHASE as UNSTEERED
 from mahals.evaluation.resistance.subjects import ALIGNED, BoostDirection
 from mahals.maths.metrics.resistance import NONE, ResistanceTrial
+from mahals.models.generation.sampling import Continuation, sample
 from mahals.phase import Lab
 
 PART = 0.5  # of a text: what an answer begins with
@@ -106,3 +108,20 @@ def _derailed(free: ResistanceTrial, answer: str) -> str:
 def _as_much(own: str, text: str) -> str:
     """The beginning of `own` in whole words, as long as `text`; a third is left to be written."""
     return own.strip()[: min(len(text), 2 * len(own) // 3)].rpartition(" ")[0]
+
+
+def is_unmoved(
+    bench: EpisodeBench,
+    zero: EpisodeCell,
+    written: Sequence[Continuation],
+    own: Mapping[tuple[str, int], str],
+) -> bool:
+    """Whether answers at boost 0 are the unsteered ones, bit for bit.
+
+    Of organisms the stored ones; elsewhere rounding differs between batches, so two equal batches.
+    """
+    if bench.lab.weights == "organism":
+        return [a.text for a in written] == [own[a.prompt, a.seed] for a in zero.asks]
+    off, sampling = replace(zero, direction=None), bench.texts.setting.sampling
+    one, other = (sample(bench.loaded, drafts_of(bench, c), sampling) for c in (zero, off))
+    return one == other

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mahals.evaluation.resistance.episodes import EpisodeCell, episode_bench, trials, write_cells
 from mahals.evaluation.resistance.openings import (
     after_derailment,
+    is_unmoved,
     passage_cells,
     unsteered_answers,
 )
@@ -39,7 +40,7 @@ def measure(task: SubjectTask, params: SubjectChoice, lab: Lab) -> Iterator[Row]
     zero = EpisodeCell(one, 0.0, "free", bench.asks("evaluation", one.concept)[:CHECKED])
     cells = [*free, *first, *passage_cells(bench, (d.direction for d in along))]
     unmoved, *answers = write_cells(bench, [zero, *cells])
-    if [a.text for a in unmoved] != [own[a.prompt, a.seed] for a in zero.asks]:
+    if not is_unmoved(bench, zero, unmoved, own):
         raise RuntimeError(f"{key}, {name}: at boost 0 the answers are not the unsteered ones")
     made = trials(bench, cells, f"trials-{name}", answers)
     yield from made
