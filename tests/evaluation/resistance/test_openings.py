@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from mahals.data.composed import restart_of
 from mahals.evaluation.resistance.episodes import Ask, EpisodeBench, EpisodeCell, episode_bench
 from mahals.evaluation.resistance.openings import (
     after_derailment,
+    is_unmoved,
     passage_asks,
     passage_cells,
     unsteered_answers,
@@ -141,3 +143,15 @@ def test_stored_unsteered_answers_are_of_the_subject() -> None:
         trial(**known, subject="planted", situation="unsteered", line=None, why="x", seed=1),
     ]
     assert unsteered_answers(lab, "A", "planted") == {(PROMPT, 0): "its own"}
+
+
+def test_a_real_checkpoint_at_boost_0_is_compared_in_equal_batches(bench: EpisodeBench) -> None:
+    """The model itself writes: what is stored may differ by rounding, and a boost moves it."""
+    real: Any = resistance_lab()
+    real.weights = "hub"
+    one = directions(bench.lab, "A", ("contrast",))[0]
+    asks = tuple(Ask(PROMPT, s) for s in range(4))
+    moved = replace(one, vector=100 * one.vector)
+    for boost, unmoved in ((0.0, True), (3.0, False)):
+        cell = EpisodeCell(moved, boost, "free", asks)
+        assert is_unmoved(replace(bench, lab=real), cell, [], {}) == unmoved
