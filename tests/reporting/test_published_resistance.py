@@ -73,3 +73,12 @@ def test_a_line_says_what_differs_first() -> None:
     assert line.startswith(f"published ({DIFFERS}): ") and line.endswith("93 to 97 %")
     with pytest.raises(KeyError):
         published_line("esr_saes")
+
+
+def test_every_phase_of_which_something_is_published_says_it() -> None:
+    reports = {p: ROOT / f"mahals/phases/{p}/report.py" for p in PHASES if p.startswith("esr")}
+    told = {
+        p: re.findall(r'beside_published\(.+, "(\w+)"\)', file.read_text(encoding="utf-8"))
+        for p, file in reports.items()
+    }
+    assert {p: names for p, names in told.items() if names} == {p: [p] for p in BY_PHASE}

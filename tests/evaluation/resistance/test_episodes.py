@@ -251,3 +251,26 @@ def mixed(rng: np.random.Generator) -> str:
     """Six steps on or off the topic, more often on at the end."""
     on = rng.random(6) < np.linspace(0.3, 0.7, 6)
     return how_to_answer(tuple(str(rng.choice(HOW_TO[TOPIC if x else OTHER])) for x in on))
+
+
+def test_no_judge_is_tried_on_answers_that_it_is_made_of(
+    bench: EpisodeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers of two seeds: one half is planted, the judge holds the other."""
+    held: dict[str, Any] = {}
+    plant, make = episodes.planted_answers, episodes.scorer_of
+
+    def planted(references: Any, *more: Any) -> Any:
+        held["planted"] = references
+        return plant(references, *more)
+
+    def scorer(lab: Any, key: str, texts: Any, references: Any) -> Any:
+        held["judge"] = references
+        return make(lab, key, texts, references)
+
+    monkeypatch.setattr(episodes, "planted_answers", planted)
+    monkeypatch.setattr(episodes, "scorer_of", scorer)
+    episodes.agreement_of(bench.lab, "A", bench.texts)
+    assert set(held["planted"]) == set(held["judge"]) == set(bench.texts.references)
+    for prompt, answers in held["planted"].items():
+        assert answers and held["judge"][prompt] and not set(answers) & set(held["judge"][prompt])
