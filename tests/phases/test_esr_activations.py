@@ -151,7 +151,7 @@ def test_too_few_episodes_are_absent_with_their_count() -> None:
     rows = made(reading_lab(stored_trials()), replace(PARAMS, least_episodes=12))
     assert [(r.count, r.mean) for r in rows] == [(33, None)]
     assert "22 and 11 episodes" in (rows[0].why or "") and "12 needed" in (rows[0].why or "")
-    (line, _) = PHASE.summarize(rows, KEPT).lines[1:]
+    (line, *_) = PHASE.summarize(rows, KEPT).lines[1:]
     assert "absent" in line and PHASE.draw(rows, KEPT) == {}
 
 
