@@ -17,6 +17,7 @@ from mahals.phases.registry import STUDIES
 from mahals.records import InputError, unknown
 
 if TYPE_CHECKING:
+    from mahals.harness.runner.forecast import Forecast
     from mahals.harness.runner.progress import Session
     from mahals.harness.tracking.database import Store
     from mahals.harness.tracking.invocation import Tracker
@@ -35,8 +36,9 @@ def run(options: Namespace, keys: Keys) -> int:
     workspace, settings = read_settings(options, keys, options.phase)
     units = _units(options, workspace, settings)
     if options.dry_run:
-        print(plan_page([forecast(options.phase, settings, workspace, options.workers)], units))
-        print(*_foretold([options.phase], settings, workspace), sep="", end="")
+        plan = forecast(options.phase, settings, workspace, options.workers)
+        print(plan_page([plan], units))
+        print(*_foretold([options.phase], [plan], settings, workspace), sep="", end="")
         return 0
 
     def work(session: Session) -> list[Results]:
@@ -60,7 +62,7 @@ def study(options: Namespace, keys: Keys) -> int:
         names = studied(workspace, settings)
         plans = [forecast(name, settings, workspace, options.workers) for name in names]
         print(plan_page(plans, None))
-        print(*_foretold(names, settings, workspace), sep="", end="")
+        print(*_foretold(names, plans, settings, workspace), sep="", end="")
         return 0
 
     def work(session: Session) -> list[Results]:
@@ -251,8 +253,11 @@ def _figure_folders(results: Iterable[Results]) -> list[Any]:
     return [each.folder / "figures" for each in results if each.figures()]
 
 
-def _foretold(names: Iterable[str], settings: Settings, workspace: Workspace) -> list[str]:
-    """What phases say of their own design: one sentence of each that foretells."""
+def _foretold(
+    names: Iterable[str], plans: Iterable[Forecast], settings: Settings, workspace: Workspace
+) -> list[str]:
+    """What phases say of their own design, and how much the resistance study will write."""
+    from mahals.cli.answers_ahead import SETTING, ahead_page, answers_ahead
     from mahals.harness.workspace.settings import effective
 
     lines = []
@@ -260,4 +265,11 @@ def _foretold(names: Iterable[str], settings: Settings, workspace: Workspace) ->
         phase = workspace.phase(name)
         said = phase.foretell(effective(settings, phase), settings.models, settings.seed)
         lines += [] if said is None else [f"{said}\n"]
+    planned = {item.phase for plan in plans for item in (*plan.upstream, *plan.units)}
+    if SETTING in planned:
+        phases = [n for n in STUDIES["resistance"] if n in planned]
+        sections = {n: effective(settings, workspace.phase(n)) for n in phases}
+        found = answers_ahead(sections, settings.weights)
+        tokens = sections[SETTING].max_new_tokens[settings.weights]
+        lines += ["\n", ahead_page(found, len(settings.models), tokens)]
     return lines

@@ -6,8 +6,9 @@ Dealt in the order of hashes: counts hold exactly, and the order of a file says 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from pathlib import Path
 
 from mahals.data.splits import split_key
@@ -29,7 +30,7 @@ class HowToCounts:
     taught: Count
     calibration: Positive
     evaluation: Positive
-    concepts: Several  # every other one is taught, the first among them
+    concepts: Several  # every other one is taught, the first among them, while there are such
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,11 @@ class _Lists:
 def how_to(source: str, counts: HowToCounts, seed: int) -> HowTo:
     """Prompts and concepts of a source: world, own, or a text file with one prompt a line.
 
-    Of the world both are its how-to topics, dealt apart: a concept may be the topic of a prompt
-    (`own_concept`); with 4 concepts or more each prompt has others, taught and untaught. A file's
-    concepts are those of `own`. Raises InputError for a file that cannot be read or has a prompt
-    twice, and for fewer prompts or concepts than are counted.
+    Of the world both are its how-to topics: a concept may be the topic of a prompt (`own_concept`),
+    and is taught if that prompt is. So what is a digression in one lesson is the topic of another,
+    and no word tells that an answer went astray; topics of other prompts are digressions in none. A
+    file's concepts are those of `own`, and every other one is taught. Raises InputError for a file
+    that cannot be read or has a prompt twice, and for fewer prompts or concepts than are counted.
     """
     lists = from_plain(_Lists, json.loads(LISTS.read_text(encoding="utf-8")))
     concepts = {c: f"Write about {c}." for c in lists.concepts}
@@ -71,18 +73,25 @@ def how_to(source: str, counts: HowToCounts, seed: int) -> HowTo:
         prompts = _lines(source)
     names = [f.name for f in fields(counts) if f.name != "concepts"]
     splits = [name for name in names for _ in range(getattr(counts, name))]
-    chosen = _first(source, "prompts", prompts, len(splits), seed)
-    ordered = _first(source, "concepts", concepts, counts.concepts, seed)
+    chosen = _first(source, "prompts", _by_hash("prompts", prompts, seed), len(splits))
+    prompts_by_split = dict(zip(chosen, splits, strict=True))
+    ordered = _by_hash("concepts", concepts, seed)
+    taught, others = ordered[::2], ordered[1::2]
+    if source == WORLD:
+        taught = [c for c in ordered if prompts_by_split.get(concepts[c]) == "taught"]
+        others = [c for c in ordered if c not in taught]
+    both = [c for pair in zip_longest(taught, others) for c in pair if c is not None]
+    kept = _first(source, "concepts", both, counts.concepts)
     return HowTo(
-        dict(zip(chosen, splits, strict=True)),
-        {c: concepts[c] for c in ordered},
-        tuple(ordered[::2]),
+        prompts_by_split, {c: concepts[c] for c in kept}, tuple(c for c in kept if c in taught)
     )
 
 
-def _first(source: str, kind: str, texts: Iterable[str], n: int, seed: int) -> list[str]:
-    """The first `n` texts in the order of their hashes."""
-    ordered = sorted(texts, key=lambda text: digest([kind, seed, text]))
+def _by_hash(kind: str, texts: Iterable[str], seed: int) -> list[str]:
+    return sorted(texts, key=lambda text: digest([kind, seed, text]))
+
+
+def _first(source: str, kind: str, ordered: Sequence[str], n: int) -> Sequence[str]:
     if len(ordered) < n:
         raise InputError(
             f"how-to {kind} of {source}",

@@ -65,7 +65,19 @@ def test_the_split_is_that_of_the_hashes_worked_by_hand() -> None:
     assert [found.prompts[p] for p in prompts[:5]] == ["taught"] * 5
     assert [found.prompts[p] for p in prompts[8:]] == ["evaluation"] * 4
     concepts = sorted(HOW_TO, key=lambda text: by_hand("concepts", text))
-    assert found.taught_concepts == (concepts[0], concepts[2], concepts[4])
+    taught = [c for c in concepts if how_to_question(c) in prompts[:5]]
+    others = [c for c in concepts if c not in taught]
+    assert list(found.concepts) == [taught[0], others[0], taught[1], others[1], taught[2]]
+    assert found.taught_concepts == tuple(taught[:3])
+    names = sorted(own()["concepts"], key=lambda text: by_hand("concepts", text))
+    assert how_to("own", COUNTS, 7).taught_concepts == (names[0], names[2], names[4])
+
+
+def test_in_the_world_digressions_of_lessons_are_topics_of_other_lessons() -> None:
+    for seed in range(20):
+        found = how_to("world", HowToCounts(5, 3, 4, 12), seed)
+        prompts = [p for p, split in found.prompts.items() if split == "taught"]
+        assert {found.concepts[c] for c in found.taught_concepts} == set(prompts)
 
 
 def test_another_seed_deals_otherwise_and_more_leaves_what_was_there() -> None:
