@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import kendalltau
 
-from mahals.maths.metrics.resistance import ROUNDING, SHARES, VALUES, ResistanceTrial
+from mahals.maths.metrics.resistance import VALUES, ResistanceTrial, bounded
 from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, wilson
 from mahals.maths.stats.ranks import spearman
@@ -30,11 +30,6 @@ class JudgeNumber:
     high: float | None = None
     why: str | None = None  # why there is no number, or no interval
 
-    @staticmethod
-    def of(quantity: str, n: int, i: Interval) -> JudgeNumber:
-        """An interval's."""
-        return JudgeNumber(quantity, n, i.estimate, i.low, i.high)
-
 
 def weighed_rates(
     trials: Sequence[ResistanceTrial], weights: Sequence[float]
@@ -48,12 +43,9 @@ def weighed_rates(
             continue
         x = np.array([VALUES[name](trials[i]) for i in known], dtype=np.float64)
         w = np.array(weights)[known]
-        mean, top = float(np.average(x, weights=w)), 1.0 if name in SHARES else 100.0
+        mean = float(np.average(x, weights=w))
         found = jackknife_interval(len(x) * w * (x - mean) / w.sum(), mean, clusters)
-        if name in SHARES and found.standard_error < ROUNDING:
-            found = wilson(round(mean * len(x)), len(x))
-        low, high = max(0.0, found.low), min(top, found.high)
-        yield JudgeNumber(name, len(x), found.estimate, low, high)
+        yield _number(name, len(x), bounded(name, found, mean, len(x)))
 
 
 def agreement_of_two(
@@ -74,11 +66,9 @@ def agreement_of_two(
         why = "fewer than two restarts that both scored"
         yield from (JudgeNumber(name, len(x), why=why) for name in ("direction", "verdict"))
     else:
-        same = int((np.sign(x) == np.sign(y)).sum())
-        yield JudgeNumber.of("direction", len(x), wilson(same, len(x)))
+        yield _number("direction", len(x), wilson(int((np.sign(x) == np.sign(y)).sum()), len(x)))
         k = kappa(x > 0, y > 0, None)
-        alone = JudgeNumber("verdict", len(x), k.kappa, why=k.reason)
-        yield alone if k.interval is None else JudgeNumber.of("verdict", len(x), k.interval)
+        yield replace(_number("verdict", len(x), k.interval), estimate=k.kappa, why=k.reason)
     firsts = _known([(a.first, b.first) for a, b in both]).T
     try:
         r = spearman(firsts[0], firsts[1], 0)
@@ -94,6 +84,11 @@ def agreement_of_two(
     tau = kendalltau(*np.array(rates).T).statistic if len(rates) > 1 else np.nan
     missing = "fewer than two cells, or a judge with one rate in all" if np.isnan(tau) else None
     yield JudgeNumber("cells", len(rates), None if missing else float(tau), why=missing)
+
+
+def _number(quantity: str, n: int, found: Interval | None) -> JudgeNumber:
+    ends = (found.estimate, found.low, found.high) if found else ()
+    return JudgeNumber(quantity, n, *ends)
 
 
 def _known(values: Sequence[tuple[float | None, ...]]) -> Floats:
