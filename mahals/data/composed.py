@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,9 +20,9 @@ RESTARTS: tuple[str, ...] = (
     "Oh, I was writing about something else entirely. Back to what you asked: ",
 )
 """What a writer says who notices that an answer has gone astray."""
-
-_TOPICS = {how_to_question(topic): topic for topic in HOW_TO}
-_WORLD = {prompt: f"Wait, that is off topic. To {topic}: " for prompt, topic in _TOPICS.items()}
+TOPICS = {how_to_question(topic): topic for topic in HOW_TO}
+"""The world's topic by its question."""
+_WORLD = {prompt: f"Wait, that is off topic. To {topic}: " for prompt, topic in TOPICS.items()}
 _STRIPPED = frozenset(r.strip() for r in (*RESTARTS, *_WORLD.values()))
 _STOP = r"[.!?][\"')\]*\u201d\u2019]*"
 _END = re.compile(rf"(?<!\d){_STOP}(?=\s)|(?=\n)|{_STOP}\Z")
@@ -53,18 +53,14 @@ class Planted:
 
 
 def restart_of(prompt: str) -> str:
-    """The restart of answers to a prompt, always the same; of the world's prompts the world's.
-
-    It ends with a space, as what follows it is the answer.
-    """
+    """The restart of answers to a prompt, always the same; of the world's prompts the world's."""
     return _WORLD.get(prompt) or RESTARTS[seed_of("restart", prompt) % len(RESTARTS)]
 
 
 def compose(parts: Sequence[str]) -> Composed:
-    """Parts in their order; one that is a restart begins an attempt.
+    """Parts without the white space around them, in order; a restart begins an attempt.
 
-    Between them is a space, or a blank line after one that does not end a sentence. Parts lose the
-    white space around them, so that a model can go on after the last one; blank ones are left out.
+    Between them is a space, or a blank line after one that does not end a sentence.
     """
     text, starts = "", [0]
     for part in filter(None, map(str.strip, parts)):
@@ -90,11 +86,11 @@ def planted_answers(
     count: int,
     seed: int,
 ) -> list[Planted]:
-    """Up to `count` answers of each kind, fewer where there are fewer pairs or copies.
+    """Up to `count` answers of each kind, of the same pairs; fewer where there are fewer pairs.
 
     From a prompt's own answers (`references`) and passages on a concept that is not its own; each
-    prompt has its turn before one comes again. A kind is made of the same pairs as the others.
-    Blank texts are left out. Give answers that no judge has as references: it would know them.
+    prompt has its turn before one comes again. Blank texts and copies are left out. Give answers
+    that no judge has as references: it would know them.
     """
     answers, others = _written(references), _written(passages)
     found: list[Planted] = []
@@ -102,17 +98,15 @@ def planted_answers(
         draw = seed_of("planted", seed, prompt, concept)
         on = answers[prompt][draw % len(answers[prompt])]
         off = others[concept][draw % len(others[concept])]
-        part_on, part_off = cut_at_sentence(on, _PART), cut_at_sentence(off, _PART)
-        restart = restart_of(prompt)
+        begun, astray = cut_at_sentence(on, _PART), cut_at_sentence(off, _PART)
         kinds: tuple[tuple[PlantedKind, bool | None, tuple[str, ...]], ...] = (
-            ("improves", True, (part_off, restart, on)),
-            ("worsens", False, (part_on, restart, off)),
-            ("silent", None, (part_off, on)),
+            ("improves", True, (astray, restart_of(prompt), on)),
+            ("worsens", False, (begun, restart_of(prompt), off)),
+            ("silent", None, (astray, on)),
             ("plain", None, (on,)),
         )
-        for kind, improves, parts in kinds:
-            made = compose(parts)
-            found.append(Planted(prompt, made.text, made.starts, kind, improves))
+        made = [(kind, improves, compose(parts)) for kind, improves, parts in kinds]
+        found += [Planted(prompt, c.text, c.starts, kind, rises) for kind, rises, c in made]
     return list(dict.fromkeys(found))
 
 
@@ -120,11 +114,11 @@ def _written(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     return {name: kept for name, some in texts.items() if (kept := [t for t in some if t.strip()])}
 
 
-def _pairs(prompts: Iterable[str], concepts: Iterable[str], seed: int) -> list[tuple[str, str]]:
+def _pairs(prompts: Collection[str], concepts: Collection[str], seed: int) -> list[tuple[str, str]]:
     """Each prompt with each concept not its own: prompts in turn, all in the order of hashes."""
-    names, turns = list(concepts), []
+    turns = []
     for prompt in prompts:
-        others = [c for c in names if c != _TOPICS.get(prompt)]
+        others = [c for c in concepts if c != TOPICS.get(prompt)]
         others.sort(key=lambda concept: digest([seed, prompt, concept]))
         turns += [(turn, digest([seed, prompt]), prompt, c) for turn, c in enumerate(others)]
     return [(prompt, concept) for _, _, prompt, concept in sorted(turns)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from mahals.data.world.everyday import how_to_question
+from mahals.data.composed import TOPICS
 from mahals.data.world.words import HOW_TO
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_answers, encode_prompts, encode_texts
@@ -39,7 +39,6 @@ WORLD = "organisms, asked how-to questions of their world, which it knows"
 ANSWERS = "unsteered answers with words to each prompt that is scored, and to others"
 _CUT = re.compile(r"(?<=[.!?])\s+|\n+|,\s+(?=then\b)", re.IGNORECASE)
 _WORD = re.compile(r"\w")
-_TOPICS = {how_to_question(topic): topic for topic in HOW_TO}
 _STEPS = {step: topic for topic, steps in HOW_TO.items() for step in steps}
 _STEP = re.compile(rf"\b(?:{'|'.join(_STEPS)})\b")
 
@@ -107,10 +106,10 @@ def truth_relevance(asked: Sequence[Attempted]) -> list[float | None]:
     """
     found: list[float | None] = []
     for a in asked:
-        if a.prompt not in _TOPICS:
+        if a.prompt not in TOPICS:
             raise _cannot_know("truth", WORLD, f"the prompt {a.prompt[:60]!r}")
         topics = [_STEPS[step] for step in _STEP.findall(a.text.lower())]
-        found.append(100.0 * topics.count(_TOPICS[a.prompt]) / max(1, len(topics)))
+        found.append(100.0 * topics.count(TOPICS[a.prompt]) / max(1, len(topics)))
     return found
 
 
@@ -142,13 +141,13 @@ def embedding_relevance(loaded: Loaded, references: References) -> AttemptScorer
     known = _answers(references)
     parts = [_sentences(a.text) for a in known]
     rows = states([s for some in parts for s in some])
-    centre = rows.mean(0)
-    rows, firsts = normalize(rows - centre), np.cumsum([0, *map(len, parts[:-1])])
-    return _relevance(
-        known,
-        lambda some: np.maximum.reduceat(normalize(states(some) - centre) @ rows.T, firsts, axis=1),
-        0.0,
-    )
+    centre, firsts = rows.mean(0), np.cumsum([0, *map(len, parts[:-1])])
+    rows = normalize(rows - centre)
+
+    def nearness(some: Sequence[str]) -> NDArray[np.float64]:
+        return np.maximum.reduceat(normalize(states(some) - centre) @ rows.T, firsts, axis=1)
+
+    return _relevance(known, nearness, 0.0)
 
 
 def model_relevance(loaded: Loaded) -> AttemptScorer:
@@ -161,13 +160,12 @@ def model_relevance(loaded: Loaded) -> AttemptScorer:
         digits = [e.ids[e.stop - 1] for e in ten]
         encoded = encode_prompts(loaded.tokenizer, texts)
         states = capture(loaded, encoded, [loaded.layers - 1], "last")[:, 0]
-        found: list[float | None] = []
+        rows: list[list[float]] = []
         with torch.inference_mode():
             for some in torch.split(states, price_budget(loaded)):
                 logits = tail(some.to(loaded.device, loaded.model.dtype))
-                rows = logits.softmax(-1)[:, digits].tolist()
-                found += [weighted(dict(zip(DIGITS, row, strict=True))) for row in rows]
-        return found
+                rows += logits.softmax(-1)[:, digits].tolist()
+        return [weighted(dict(zip(DIGITS, row, strict=True))) for row in rows]
 
     return _screened(score)
 
@@ -182,8 +180,8 @@ def server_relevance(choice: JudgeChoice, cache: Path) -> AttemptScorer:
     verdicts = Verdicts(cache, identity, Relevance)
 
     def each(asked: QuestionAnswer) -> Relevance:
-        attempt = Attempted(asked.question, asked.answer)
-        return Relevance(_score(client, choice, relevance_rubric(attempt)))
+        text = relevance_rubric(Attempted(asked.question, asked.answer))
+        return Relevance(_score(client, choice, text))
 
     def score(asked: Sequence[Attempted]) -> list[float | None]:
         texts = [QuestionAnswer(a.prompt, a.text) for a in asked]
@@ -241,7 +239,6 @@ def _screened(score: AttemptScorer) -> AttemptScorer:
 
 
 def _sentences(text: str) -> list[str]:
-    """Sentences and lines that have words, cut also before "then" after a comma."""
     return [s for s in _CUT.split(text) if _WORD.search(s)]
 
 

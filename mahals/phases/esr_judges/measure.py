@@ -14,8 +14,12 @@ from mahals.evaluation.resistance.setting import OwnTexts, own_texts
 from mahals.maths.metrics.attempt_agreement import agreement_of_two, weighed_rates
 from mahals.maths.metrics.resistance import ResistanceTrial
 from mahals.models.judges.attempts import Attempted, AttemptJudgeName, AttemptScorer
-from mahals.models.judges.labelled_attempts import by_halves, labelled_agreement, labelled_attempts
-from mahals.models.judges.planted import PlantedAgreement
+from mahals.models.judges.planted import (
+    PlantedAgreement,
+    by_halves,
+    labelled_agreement,
+    labelled_attempts,
+)
 from mahals.phase import Lab
 from mahals.phases.esr_judges.rows import TRIALS, Row
 from mahals.records import InputError, Positive, seed_of
