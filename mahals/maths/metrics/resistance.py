@@ -59,12 +59,10 @@ class ResistanceTrial:
 
     @property
     def first(self) -> float | None:
-        """The score of the first attempt."""
         return self.scores[0] if self.scores else None
 
     @property
     def last(self) -> float | None:
-        """The score of the last attempt."""
         return self.scores[-1] if self.scores else None
 
     @property
@@ -191,42 +189,39 @@ def bounded(name: str, found: Interval | None, mean: float, n: int) -> Interval 
 
 
 def _mean(trials: Sequence[ResistanceTrial], name: str) -> Interval | None:
-    known = [(t, v) for t in trials if (v := VALUES[name](t)) is not None]
+    values = [VALUES[name](t) for t in trials]
+    known = [v for v in values if v is not None]
     if not known:
         return None
-    values = [v for _, v in known]
-    found = _jackknife(_clusters([t for t, _ in known]), values)
+    found = _jackknife(trials, values)
     if name not in SHARES and (found is None or found.standard_error < ROUNDING):
-        found = _jackknife([str(i) for i in range(len(known))], values)
-    return bounded(name, found, sum(values) / len(values), len(values))
+        alone = [replace(t, direction=str(i)) for i, t in enumerate(trials)]
+        found = _jackknife(alone, values)
+    return bounded(name, found, sum(known) / len(known), len(known))
 
 
 def _less(
     one: Sequence[ResistanceTrial], other: Sequence[ResistanceTrial], name: str, other_name: str
 ) -> Interval | None:
     """A rate of some trials less a rate of as many others, which share their clusters."""
-    pairs = [(t, VALUES[name](t), VALUES[other_name](u)) for t, u in zip(one, other, strict=True)]
-    known = [(t, v, w) for t, v, w in pairs if (v, w) != (None, None)]
-    clusters = _clusters([t for t, *_ in known])
-    found = _jackknife(clusters, [v for _, v, _ in known], [w for *_, w in known])
+    values = [VALUES[name](t) for t in one], [VALUES[other_name](t) for t in other]
     most = 1.0 if name in SHARES else 100.0
-    return _within(found, -most, most)
+    return _within(_jackknife(one, *values), -most, most)
 
 
-def _clusters(trials: Sequence[ResistanceTrial]) -> list[str]:
-    """What intervals cluster on: directions, or prompts of a single one."""
-    several = len({t.direction for t in trials}) > 1
-    return [t.direction if several else t.prompt for t in trials]
+def _jackknife(
+    trials: Sequence[ResistanceTrial], *values: Sequence[float | None]
+) -> Interval | None:
+    """The mean of some values, less that of others, without each direction in turn.
 
-
-def _jackknife(clusters: Sequence[str], *values: Sequence[float | None]) -> Interval | None:
-    """The mean of some values, less that of others, with a delete-one-cluster jackknife.
-
-    A value that is None does not count. None where one cluster alone counts.
+    Without each prompt where one direction alone counts; None where one of these alone does.
     """
-    x = np.array(values, dtype=np.float64)  # nan for None
-    member = (np.array(clusters)[:, None] == np.unique(clusters)).astype(np.float64)
-    totals, counts = np.nan_to_num(x) @ member, (~np.isnan(x)).astype(np.float64) @ member
+    x = np.array(values, dtype=np.float64)  # (1 or 2, trials), nan for None
+    known = np.flatnonzero(~np.isnan(x).all(axis=0)).tolist()
+    several = len({trials[i].direction for i in known}) > 1
+    clusters = [trials[i].direction if several else trials[i].prompt for i in known]
+    member = np.equal.outer(clusters, list(dict.fromkeys(clusters))).astype(np.float64)
+    totals, counts = np.nan_to_num(x[:, known]) @ member, (~np.isnan(x[:, known])) @ member
     total, count = (some.sum(axis=1, keepdims=True) for some in (totals, counts))
     if not clusters or (counts == count).any():
         return None
