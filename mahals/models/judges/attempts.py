@@ -42,15 +42,8 @@ _WORD = re.compile(r"\w")
 _STEPS = {step: topic for topic, steps in HOW_TO.items() for step in steps}
 _STEP = re.compile(rf"\b(?:{'|'.join(_STEPS)})\b")
 
-
-@dataclass(frozen=True)
-class Attempted:
-    """A prompt and one attempt to answer it."""
-
-    prompt: str
-    text: str
-
-
+Attempted = QuestionAnswer
+"""A prompt and one attempt to answer it."""
 AttemptScorer = Callable[[Sequence[Attempted]], list[float | None]]
 """The score of each attempt in [0, 100], higher is nearer to what was asked; None: abstained."""
 
@@ -106,10 +99,10 @@ def truth_relevance(asked: Sequence[Attempted]) -> list[float | None]:
     """
     found: list[float | None] = []
     for a in asked:
-        if a.prompt not in TOPICS:
-            raise _cannot_know("truth", WORLD, f"the prompt {a.prompt[:60]!r}")
-        topics = [_STEPS[step] for step in _STEP.findall(a.text.lower())]
-        found.append(100.0 * topics.count(TOPICS[a.prompt]) / max(1, len(topics)))
+        if a.question not in TOPICS:
+            raise _cannot_know("truth", WORLD, f"the prompt {a.question[:60]!r}")
+        topics = [_STEPS[step] for step in _STEP.findall(a.answer.lower())]
+        found.append(100.0 * topics.count(TOPICS[a.question]) / max(1, len(topics)))
     return found
 
 
@@ -123,7 +116,7 @@ def reference_relevance(references: References) -> AttemptScorer:
     """
     known = _answers(references)
     words = TfidfVectorizer(sublinear_tf=True)
-    rows = words.fit_transform([a.text for a in known])
+    rows = words.fit_transform([a.answer for a in known])
     return _relevance(known, lambda some: (words.transform(some) @ rows.T).toarray(), FLOOR)
 
 
@@ -139,7 +132,7 @@ def embedding_relevance(loaded: Loaded, references: References) -> AttemptScorer
         return np.asarray(capture(loaded, encoded, [loaded.layers - 1], "mean")[:, 0].double())
 
     known = _answers(references)
-    parts = [_sentences(a.text) for a in known]
+    parts = [_sentences(a.answer) for a in known]
     rows = states([s for some in parts for s in some])
     centre, firsts = rows.mean(0), np.cumsum([0, *map(len, parts[:-1])])
     rows = normalize(rows - centre)
@@ -179,15 +172,10 @@ def server_relevance(choice: JudgeChoice, cache: Path) -> AttemptScorer:
     identity = ["openai", choice.model, choice.server.url, choice.server.logprobs, rubric]
     verdicts = Verdicts(cache, identity, Relevance)
 
-    def each(asked: QuestionAnswer) -> Relevance:
-        text = relevance_rubric(Attempted(asked.question, asked.answer))
-        return Relevance(_score(client, choice, text))
+    def each(asked: Attempted) -> Relevance:
+        return Relevance(_score(client, choice, relevance_rubric(asked)))
 
-    def score(asked: Sequence[Attempted]) -> list[float | None]:
-        texts = [QuestionAnswer(a.prompt, a.text) for a in asked]
-        return [v.score for v in verdicts.judge(texts, each)]
-
-    return _screened(score)
+    return _screened(lambda asked: [v.score for v in verdicts.judge(asked, each)])
 
 
 def relevance_rubric(asked: Attempted) -> str:
@@ -195,7 +183,7 @@ def relevance_rubric(asked: Attempted) -> str:
     return (
         "Rate how far a text deals with what was asked: 0 is all about something else, 9 is all "
         "about what was asked.\n\n"
-        f"Question:\n{asked.prompt}\n\nText:\n{asked.text}\n\n"
+        f"Question:\n{asked.question}\n\nText:\n{asked.answer}\n\n"
         "Reply with one digit from 0 to 9 and nothing else. If it cannot be rated, reply X."
     )
 
@@ -204,25 +192,25 @@ Nearness = Callable[[Sequence[str]], NDArray[np.float64]]  # of n sentences: (n,
 
 
 def _relevance(known: Sequence[Attempted], nearness: Nearness, floor: float) -> AttemptScorer:
-    prompts = np.array([a.prompt for a in known])
-    place = {(a.prompt, a.text.strip()): [i] for i, a in enumerate(known)}
+    prompts = np.array([a.question for a in known])
+    place = {(a.question, a.answer.strip()): [i] for i, a in enumerate(known)}
 
     def one(asked: Attempted, near: NDArray[np.float64]) -> float | None:
-        own = prompts == asked.prompt
+        own = prompts == asked.question
         if not own.any():
-            raise _cannot_know("by references", ANSWERS, f"none to {asked.prompt[:60]!r}")
+            raise _cannot_know("by references", ANSWERS, f"none to {asked.question[:60]!r}")
         other = near[:, ~own].max(1)
-        own[place.get((asked.prompt, asked.text.strip()), [])] = False
+        own[place.get((asked.question, asked.answer.strip()), [])] = False
         if not own.any():
             return None
         best = near[:, own].max(1)
-        words = [len(s.split()) for s in _sentences(asked.text)]
+        words = [len(s.split()) for s in _sentences(asked.answer)]
         return 100.0 * float(np.dot((best >= floor) & (best > other), words)) / sum(words)
 
     def score(asked: Sequence[Attempted]) -> list[float | None]:
-        sentences = dict.fromkeys(s for a in asked for s in _sentences(a.text))
+        sentences = dict.fromkeys(s for a in asked for s in _sentences(a.answer))
         near = dict(zip(sentences, nearness(list(sentences)), strict=True))
-        return [one(a, np.stack([near[s] for s in _sentences(a.text)])) for a in asked]
+        return [one(a, np.stack([near[s] for s in _sentences(a.answer)])) for a in asked]
 
     return _screened(score)
 
@@ -231,9 +219,9 @@ def _screened(score: AttemptScorer) -> AttemptScorer:
     """`score` of the texts that have words; the others score 0."""
 
     def screened(asked: Sequence[Attempted]) -> list[float | None]:
-        written = [a for a in asked if _WORD.search(a.text)]
+        written = [a for a in asked if _WORD.search(a.answer)]
         scores = iter(score(written) if written else [])
-        return [next(scores) if _WORD.search(a.text) else 0.0 for a in asked]
+        return [next(scores) if _WORD.search(a.answer) else 0.0 for a in asked]
 
     return screened
 
@@ -245,7 +233,7 @@ def _sentences(text: str) -> list[str]:
 def _answers(references: References) -> list[Attempted]:
     """All answers. Raises InputError where a prompt has none, or no other to compare with."""
     known = [Attempted(p, t) for p, texts in references.items() for t in texts if _WORD.search(t)]
-    without = [p[:60] for p in references if all(a.prompt != p for a in known)]
+    without = [p[:60] for p in references if all(a.question != p for a in known)]
     if without or len(references) < 2:
         got = f"{len(references)} prompts, {len(without)} of them without: {without[:3]}"
         raise _cannot_know("by references", ANSWERS, got)

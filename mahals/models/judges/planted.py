@@ -20,6 +20,7 @@ from mahals.models.judges.restarts import segment
 from mahals.records import AtLeast, from_plain
 
 NEAR = 5  # characters that a boundary may be off
+BETWEEN = "\n\n"  # attempts of a line of a file
 
 
 @dataclass(frozen=True)
@@ -99,18 +100,10 @@ def _rate(successes: int, n: int) -> Interval | None:
 
 @dataclass(frozen=True)
 class LabelledAttempts:
-    """A line of a file of answers; in the whole answer a blank line is between attempts."""
+    """A line of a file of answers."""
 
     prompt: str
     attempts: Annotated[tuple[str, ...], AtLeast(1)]
-
-    @property
-    def whole(self) -> Planted:
-        """The answer, which is said to improve where it has more than one attempt."""
-        text, second = "\n\n".join(self.attempts), len(self.attempts[0]) + 2
-        if len(self.attempts) == 1:
-            return Planted(self.prompt, text, (0,), "plain", None)
-        return Planted(self.prompt, text, (0, second), "improves", True)
 
 
 def labelled_attempts(path: Path) -> list[LabelledAttempts]:
@@ -129,15 +122,16 @@ def labelled_attempts(path: Path) -> list[LabelledAttempts]:
 def labelled_agreement(
     lines: Sequence[LabelledAttempts], scorer: AttemptScorer
 ) -> PlantedAgreement:
-    """As of planted answers: the file's are these.
+    """As of planted answers: those of several attempts improve.
 
     Their first and last attempts stand beside alone, which must not be split; last ones are on
     topic. Raises InputError where the judge cannot know.
     """
-    two = [x for x in lines if len(x.attempts) > 1]
-    known = [x.whole for x in lines]
-    known += [Planted(x.prompt, x.attempts[0], (0,), "silent", None) for x in two]
-    known += [Planted(x.prompt, x.attempts[-1], (0,), "plain", None) for x in two]
+    two = [(x, len(x.attempts[0]) + len(BETWEEN)) for x in lines if len(x.attempts) > 1]
+    whole = [(x.prompt, BETWEEN.join(x.attempts), (0, second)) for x, second in two]
+    known = [Planted(*answer, "improves", True) for answer in whole]
+    known += [Planted(x.prompt, x.attempts[0], (0,), "silent", None) for x, _ in two]
+    known += [Planted(x.prompt, x.attempts[-1], (0,), "plain", None) for x in lines]
     return planted_agreement(known, segment, scorer)
 
 
@@ -154,11 +148,11 @@ def by_halves(
         found: dict[Attempted, float | None] = {}
         for half in (0, 1):
             own = [x for x, turn in zip(lines, turns, strict=True) if turn == half]
-            rest = [x for x in lines if x not in own]
-            prompts = dict.fromkeys(x.prompt for x in rest)
-            known = {p: [x.attempts[-1] for x in rest if x.prompt == p] for p in prompts}
-            texts = {p: [x.whole.text for x in own if x.prompt == p] for p in known}
-            mine = [a for a in asked if any(a.text in text for text in texts.get(a.prompt, ()))]
+            known: dict[str, list[str]] = {}
+            for x in (x for x in lines if x not in own):
+                known.setdefault(x.prompt, []).append(x.attempts[-1])
+            texts = [(x.prompt, BETWEEN.join(x.attempts)) for x in own if x.prompt in known]
+            mine = [a for a in asked if any(a.question == p and a.answer in t for p, t in texts)]
             found |= zip(mine, judge(known)(mine), strict=True)
         return [found.get(a) for a in asked]
 

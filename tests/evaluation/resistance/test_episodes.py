@@ -176,7 +176,7 @@ def test_what_is_written_alone_is_broken_or_not(bench: EpisodeBench) -> None:
     assert not ended.degenerate and ended.first == 50
     assert not mended.degenerate and mended.first == 50  # what was put there is not its own
     assert broken.degenerate and broken.scores == (0.0,)
-    assert not any(a.text.endswith("no") for a in asked)
+    assert not any(a.answer.endswith("no") for a in asked)
 
 
 def test_absent_trials_keep_their_place(bench: EpisodeBench) -> None:

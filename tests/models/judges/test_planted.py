@@ -37,7 +37,7 @@ def mending(asked: Sequence[Attempted]) -> list[float | None]:
     """The share of the sentences that mend, of 100."""
     found: list[float | None] = []
     for a in asked:
-        told = a.text.removeprefix(restart_of(a.prompt)).split(". ")
+        told = a.answer.removeprefix(restart_of(a.question)).split(". ")
         found.append(100 * sum(s.startswith("Mend") for s in told) / len(told))
     return found
 
@@ -96,7 +96,7 @@ def test_the_last_attempt_is_the_one_that_the_judge_makes() -> None:
 
 
 def plain_share(asked: Sequence[Attempted]) -> list[float | None]:
-    return [float("Mend" in a.text) for a in asked]
+    return [float("Mend" in a.answer) for a in asked]
 
 
 def test_auroc_is_that_of_scikit_learn() -> None:
@@ -202,7 +202,7 @@ def test_a_file_without_lines_and_one_that_is_missing_are_refused(tmp_path: Path
 
 
 def mends(asked: Sequence[Attempted]) -> list[float | None]:
-    return [100.0 * ("Mend" in a.text) for a in asked]
+    return [100.0 * ("Mend" in a.answer) for a in asked]
 
 
 def test_where_the_words_agree_with_the_labels_all_is_found() -> None:
@@ -226,7 +226,7 @@ def test_no_text_is_scored_by_its_own_line() -> None:
 
     def judge(known: References) -> AttemptScorer:
         def score(some: Sequence[Attempted]) -> list[float | None]:
-            asked.extend((a.text[-2], [x[-2] for x in known[a.prompt]]) for a in some)
+            asked.extend((a.answer[-2], [x[-2] for x in known[a.question]]) for a in some)
             return [0.0] * len(some)
 
         return score
