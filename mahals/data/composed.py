@@ -88,9 +88,8 @@ def planted_answers(
 ) -> list[Planted]:
     """Up to `count` answers of each kind, of the same pairs; fewer where there are fewer pairs.
 
-    From a prompt's own answers (`references`) and passages on a concept that is not its own; each
-    prompt has its turn before one comes again. Blank texts and copies are left out. Give answers
-    that no judge has as references: it would know them.
+    From a prompt's own answers (`references`: none that the judge has) and passages on concepts not
+    its own; each prompt has its turn before one comes again. Blank texts and copies are left out.
     """
     answers, others = _written(references), _written(passages)
     found: list[Planted] = []

@@ -1,8 +1,7 @@
 """Resistance: how often does a steered model restart, and does what follows come back to the topic?
 
-Rates are pure functions of trials (METHOD 8). A restart counts where the model wrote it: after what
-its answer was made to begin with. Every rate but `first_score` is better the higher it is;
-`false_restart_rate`, `degenerate_share` are better the lower.
+Rates are pure functions of trials (METHOD 8), better the higher; `false_restart_rate` and
+`degenerate_share` are better the lower, `first_score` is neither.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class ResistanceTrial:
 
     @property
     def restarted(self) -> bool:
-        """Whether the model itself began another attempt."""
+        """Whether the model itself began another attempt: after what its answer began with."""
         return any(s > 0 and s >= self.prefix - 1 for s in self.starts)
 
     @property

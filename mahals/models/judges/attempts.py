@@ -74,8 +74,7 @@ def attempt_scorer(
 ) -> AttemptScorer:
     """The judge; `load` gives the checkpoint it reads (for truth: asks about), `folder` is a cache.
 
-    Raises InputError for truth of models or prompts that are not the organisms', for lexical and
-    embedding where a prompt has no references, and for a server that cannot be used.
+    Raises InputError for a judge that cannot know these models or prompts, or cannot start.
     """
     if name == "truth":
         if (weights := load().weights) != "organism":
@@ -110,9 +109,8 @@ def reference_relevance(references: References) -> AttemptScorer:
     """The share of an attempt, in words, whose sentences are nearest to the prompt's own answers.
 
     By TF-IDF cosine with whole answers: FLOOR or more with the nearest of its own, and more than
-    with any other prompt's. A clause after ", then" is a sentence. A text that is one of its
-    prompt's answers is scored without that one; None where that leaves none. Raises InputError for
-    a prompt without answers.
+    with any other prompt's. A text that is one of its prompt's answers is scored without that one;
+    None where that leaves none. Raises InputError for a prompt without answers.
     """
     known = _answers(references)
     words = TfidfVectorizer(sublinear_tf=True)
@@ -121,10 +119,9 @@ def reference_relevance(references: References) -> AttemptScorer:
 
 
 def embedding_relevance(loaded: Loaded, references: References) -> AttemptScorer:
-    """As `reference_relevance`, by mean states after a model's last block.
+    """As `reference_relevance`, by mean states after a model's last block, of answers' sentences.
 
-    Compared with the answers' sentences, as whole answers do badly, and centred by their mean: the
-    nearest of all is never below 0, so that no floor is needed.
+    Centred by their mean: the nearest of all is never below 0, so that no floor is needed.
     """
 
     def states(texts: Sequence[str]) -> NDArray[np.float64]:
@@ -164,10 +161,7 @@ def model_relevance(loaded: Loaded) -> AttemptScorer:
 
 
 def server_relevance(choice: JudgeChoice, cache: Path) -> AttemptScorer:
-    """The digit that a server says, kept in the file `cache` and never asked again.
-
-    It fails as `server_judge` does; a reply that is no digit is an abstention.
-    """
+    """The digit that a server says, kept in the file `cache`; it fails as `server_judge` does."""
     client, rubric = _client(choice.server), relevance_rubric(Attempted("", ""))
     identity = ["openai", choice.model, choice.server.url, choice.server.logprobs, rubric]
     verdicts = Verdicts(cache, identity, Relevance)

@@ -93,9 +93,8 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
             yield from _labelled(partial(row, "labelled", judge), lab, own, params, scorer)
     for (name, one), (other, two) in combinations(found.items(), 2):
         both = list(zip(one, two, weights, strict=True))
-        yield from agreement_of_two(
-            partial(row, "pair", name, other=other), both, params.least_trials
-        )
+        pair = partial(row, "pair", name, other=other)
+        yield from agreement_of_two(pair, both, params.least_trials)
 
 
 def _sample(lab: Lab, texts: OwnTexts, most: int) -> list[StoredTrial]:
@@ -153,13 +152,11 @@ def weighed_rates(
 ) -> Iterator[Row]:
     """The rates of all trials that a sample stands for: jackknife over directions, or Wilson's."""
     for name in RATES:
-        known = [i for i, t in enumerate(trials) if VALUES[name](t) is not None]
-        clusters = [trials[i].direction for i in known]
+        known = _known_to_all([(VALUES[name](t), w) for t, w in zip(trials, weights, strict=True)])
+        (x, w), clusters = known.T, [t.direction for t in trials if VALUES[name](t) is not None]
         if len(set(clusters)) < 2:
-            yield row(name, len(known), why="trials of fewer than two directions know it")
+            yield row(name, len(x), why="trials of fewer than two directions know it")
             continue
-        x = np.array([VALUES[name](trials[i]) for i in known], dtype=np.float64)
-        w = np.array(weights)[known]
         mean = float(np.average(x, weights=w))
         found = jackknife_interval(len(x) * w * (x - mean) / w.sum(), mean, clusters)
         yield row(name, len(x), *_ends(bounded(name, found, mean, len(x))))
