@@ -87,12 +87,10 @@ def read_study_file(path: Path) -> list[ResistanceTrial]:
     try:
         return list(_trials(json.loads(path.read_text(encoding="utf-8")), path.name))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"study file {path.name}",
-            expected="JSON with results_by_feature, trials and score.attempts",
-            got=f"{type(error).__name__}: {str(error)[:120]}",
-            cure="give a file of the study's experiments, or one of `mahals export`",
-        ) from error
+        what, got = f"study file {path.name}", f"{type(error).__name__}: {str(error)[:120]}"
+        expected = "JSON with results_by_feature, trials and score.attempts"
+        cure = "give a file of the study's experiments, or one of `mahals export`"
+        raise InputError(what, expected=expected, got=got, cure=cure) from error
 
 
 def _trials(data: Mapping[str, Any], name: str) -> Iterator[ResistanceTrial]:

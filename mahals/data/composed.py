@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,8 @@ from mahals.data.world.everyday import how_to_question
 from mahals.data.world.words import HOW_TO
 from mahals.records import digest, seed_of
 
-RESTARTS: tuple[str, ...] = (
+Texts = Mapping[str, Sequence[str]]  # answers by their prompt, or passages by their concept
+RESTARTS = (
     "Wait, I drifted off topic. Back to the question: ",
     "Hold on, that is not what you asked. Let me start again: ",
     "Sorry, I have wandered off. To answer your question: ",
@@ -80,20 +81,19 @@ def cut_at_sentence(text: str, fraction: float) -> str:
     return whole[: min(ends, key=lambda end: abs(end - fraction * len(whole)), default=None)]
 
 
-def planted_answers(
-    references: Mapping[str, Sequence[str]],
-    passages: Mapping[str, Sequence[str]],
-    count: int,
-    seed: int,
-) -> list[Planted]:
+def planted_answers(references: Texts, passages: Texts, count: int, seed: int) -> list[Planted]:
     """Up to `count` answers of each kind, of the same pairs; fewer where there are fewer pairs.
 
     From a prompt's own answers (`references`: none that the judge has) and passages on concepts not
     its own; each prompt has its turn before one comes again. Blank texts and copies are left out.
     """
     answers, others = _written(references), _written(passages)
+    turns = []
+    for prompt in answers:
+        met = sorted((digest([seed, prompt, c]), c) for c in others if c != TOPICS.get(prompt))
+        turns += [(turn, digest([seed, prompt]), prompt, c) for turn, (_, c) in enumerate(met)]
     found: list[Planted] = []
-    for prompt, concept in _pairs(answers, others, seed)[:count]:
+    for _, _, prompt, concept in sorted(turns)[:count]:
         draw = seed_of("planted", seed, prompt, concept)
         on = answers[prompt][draw % len(answers[prompt])]
         off = others[concept][draw % len(others[concept])]
@@ -109,15 +109,5 @@ def planted_answers(
     return list(dict.fromkeys(found))
 
 
-def _written(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _written(texts: Texts) -> dict[str, list[str]]:
     return {name: kept for name, some in texts.items() if (kept := [t for t in some if t.strip()])}
-
-
-def _pairs(prompts: Collection[str], concepts: Collection[str], seed: int) -> list[tuple[str, str]]:
-    """Each prompt with each concept not its own: prompts in turn, all in the order of hashes."""
-    turns = []
-    for prompt in prompts:
-        others = [c for c in concepts if c != TOPICS.get(prompt)]
-        others.sort(key=lambda concept: digest([seed, prompt, concept]))
-        turns += [(turn, digest([seed, prompt]), prompt, c) for turn, c in enumerate(others)]
-    return [(prompt, concept) for _, _, prompt, concept in sorted(turns)]

@@ -102,16 +102,15 @@ def _rises(gain: float | None) -> float | None:
     return None if gain is None else float(gain > 0)
 
 
-def _false_restart(t: ResistanceTrial) -> float | None:
-    return None if t.first is None else float(t.restarted and t.first >= ON_TOPIC)
-
-
+Trials = Sequence[ResistanceTrial]
 Value = Callable[[ResistanceTrial], float | None]
 _SHARES: dict[str, Value] = {
     "multi_attempt_rate": lambda t: float(t.restarted),
     "esr_rate": lambda t: _rises(t.improvement),
     "recovery_multi": lambda t: _rises(t.improvement) if t.restarted else None,
-    "false_restart_rate": _false_restart,
+    "false_restart_rate": lambda t: (
+        None if t.first is None else float(t.restarted and t.first >= ON_TOPIC)
+    ),
     "degenerate_share": lambda t: float(t.degenerate),
     "sham_improvement": lambda t: _rises(_gain(t.sham_head, t.sham_tail)),
 }
@@ -150,7 +149,7 @@ class Rates:
     recovery_over_sham: Interval | None  # recovery_multi less sham_improvement
 
 
-def rates(trials: Sequence[ResistanceTrial]) -> Rates:
+def rates(trials: Trials) -> Rates:
     """All rates of the trials that were made, with a delete-one-direction jackknife.
 
     Delete-one-prompt where one direction alone counts; Wilson's where a share does not vary.
@@ -166,9 +165,7 @@ def rates(trials: Sequence[ResistanceTrial]) -> Rates:
     )
 
 
-def difference(
-    one: Sequence[ResistanceTrial], other: Sequence[ResistanceTrial], name: str
-) -> Interval | None:
+def difference(one: Trials, other: Trials, name: str) -> Interval | None:
     """Rate `name` of `one` less that of `other`, on the directions, prompts and seeds of both.
 
     Paired: both arms share them. None where too few pairs know it.
@@ -187,7 +184,7 @@ def bounded(name: str, found: Interval | None, mean: float, n: int) -> Interval 
     return _within(found, low, 1.0 if name in SHARES else 100.0)
 
 
-def _mean(trials: Sequence[ResistanceTrial], name: str) -> Interval | None:
+def _mean(trials: Trials, name: str) -> Interval | None:
     values = [VALUES[name](t) for t in trials]
     known = [v for v in values if v is not None]
     if not known:
@@ -199,18 +196,14 @@ def _mean(trials: Sequence[ResistanceTrial], name: str) -> Interval | None:
     return bounded(name, found, sum(known) / len(known), len(known))
 
 
-def _less(
-    one: Sequence[ResistanceTrial], other: Sequence[ResistanceTrial], name: str, other_name: str
-) -> Interval | None:
+def _less(one: Trials, other: Trials, name: str, other_name: str) -> Interval | None:
     """A rate of some trials less a rate of as many others, which share their clusters."""
     values = [VALUES[name](t) for t in one], [VALUES[other_name](t) for t in other]
     most = 1.0 if name in SHARES else 100.0
     return _within(_jackknife(one, *values), -most, most)
 
 
-def _jackknife(
-    trials: Sequence[ResistanceTrial], *values: Sequence[float | None]
-) -> Interval | None:
+def _jackknife(trials: Trials, *values: Sequence[float | None]) -> Interval | None:
     """The mean of some values, less that of others, without each direction in turn.
 
     Without each prompt where one direction alone counts; None where one of these alone does.

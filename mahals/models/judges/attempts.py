@@ -6,7 +6,7 @@ No judge is told what led an answer astray. A text without words scores 0 and is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from mahals.data.composed import TOPICS
+from mahals.data.composed import TOPICS, Texts
 from mahals.data.world.words import HOW_TO
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_answers, encode_prompts, encode_texts
@@ -31,8 +31,6 @@ from mahals.models.judges.server import _client, _score
 from mahals.records import InputError
 
 AttemptJudgeName = Literal["truth", "lexical", "embedding", "model", "openai"]
-References = Mapping[str, Sequence[str]]
-"""The unsteered answers to each prompt: what an answer to it looks like."""
 
 FLOOR = 0.1  # TF-IDF cosine below which a sentence is like no answer at all
 WORLD = "organisms, asked how-to questions of their world, which it knows"
@@ -67,13 +65,14 @@ class JudgeServer(Protocol):
 
 def attempt_scorer(
     name: AttemptJudgeName,
-    references: References,
+    references: Texts,
     load: Callable[[], Loaded],
     server: JudgeServer,
     folder: Path,
 ) -> AttemptScorer:
     """The judge; `load` gives the checkpoint it reads (for truth: asks about), `folder` is a cache.
 
+    `references`: unsteered answers to each prompt, what an answer to it looks like.
     Raises InputError for a judge that cannot know these models or prompts, or cannot start.
     """
     if name == "truth":
@@ -105,7 +104,7 @@ def truth_relevance(asked: Sequence[Attempted]) -> list[float | None]:
     return found
 
 
-def reference_relevance(references: References) -> AttemptScorer:
+def reference_relevance(references: Texts) -> AttemptScorer:
     """The share of an attempt, in words, whose sentences are nearest to the prompt's own answers.
 
     By TF-IDF cosine with whole answers: FLOOR or more with the nearest of its own, and more than
@@ -118,7 +117,7 @@ def reference_relevance(references: References) -> AttemptScorer:
     return _relevance(known, lambda some: (words.transform(some) @ rows.T).toarray(), FLOOR)
 
 
-def embedding_relevance(loaded: Loaded, references: References) -> AttemptScorer:
+def embedding_relevance(loaded: Loaded, references: Texts) -> AttemptScorer:
     """As `reference_relevance`, by mean states after a model's last block, of answers' sentences.
 
     Centred by their mean: the nearest of all is never below 0, so that no floor is needed.
@@ -224,7 +223,7 @@ def _sentences(text: str) -> list[str]:
     return [s for s in _CUT.split(text) if _WORD.search(s)]
 
 
-def _answers(references: References) -> list[Attempted]:
+def _answers(references: Texts) -> list[Attempted]:
     """All answers. Raises InputError where a prompt has none, or no other to compare with."""
     known = [Attempted(p, t) for p, texts in references.items() for t in texts if _WORD.search(t)]
     without = [p[:60] for p in references if all(a.question != p for a in known)]

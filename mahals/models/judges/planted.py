@@ -11,11 +11,11 @@ from typing import Annotated
 
 import numpy as np
 
-from mahals.data.composed import Planted
+from mahals.data.composed import Planted, Texts
 from mahals.data.labelled_file import _no_line, _numbered
 from mahals.maths.misalignment.detection import auroc_of_two
 from mahals.maths.stats.intervals import Interval, wilson
-from mahals.models.judges.attempts import Attempted, AttemptScorer, References
+from mahals.models.judges.attempts import Attempted, AttemptScorer
 from mahals.models.judges.restarts import segment
 from mahals.records import AtLeast, from_plain
 
@@ -119,9 +119,7 @@ def labelled_attempts(path: Path) -> list[LabelledAttempts]:
     return found
 
 
-def labelled_agreement(
-    lines: Sequence[LabelledAttempts], scorer: AttemptScorer
-) -> PlantedAgreement:
+def labelled_agreement(lines: Sequence[LabelledAttempts], judge: AttemptScorer) -> PlantedAgreement:
     """As of planted answers: those of several attempts improve.
 
     Their first and last attempts stand beside alone, which must not be split; last ones are on
@@ -132,11 +130,11 @@ def labelled_agreement(
     known = [Planted(*answer, "improves", True) for answer in whole]
     known += [Planted(x.prompt, x.attempts[0], (0,), "silent", None) for x, _ in two]
     known += [Planted(x.prompt, x.attempts[-1], (0,), "plain", None) for x in lines]
-    return planted_agreement(known, segment, scorer)
+    return planted_agreement(known, segment, judge)
 
 
 def by_halves(
-    lines: Sequence[LabelledAttempts], judge: Callable[[References], AttemptScorer]
+    lines: Sequence[LabelledAttempts], judge: Callable[[Texts], AttemptScorer]
 ) -> AttemptScorer:
     """The judge, who scores each half of a prompt's lines by the last attempts of the other.
 

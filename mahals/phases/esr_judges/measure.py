@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 
 from mahals.evaluation.resistance.episodes import agreement_of, scorer_of, stored_answers
 from mahals.evaluation.resistance.setting import OwnTexts, own_texts
-from mahals.maths.metrics.resistance import VALUES, ResistanceTrial, bounded
+from mahals.maths.metrics.resistance import VALUES, ResistanceTrial, Trials, bounded
 from mahals.maths.stats.agreement import kappa
 from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, wilson
 from mahals.maths.stats.ranks import spearman
@@ -147,9 +147,7 @@ def _labelled(
         yield row(why=str(error))
 
 
-def weighed_rates(
-    row: partial[Row], trials: Sequence[ResistanceTrial], weights: Sequence[float]
-) -> Iterator[Row]:
+def weighed_rates(row: partial[Row], trials: Trials, weights: Sequence[float]) -> Iterator[Row]:
     """The rates of all trials that a sample stands for: jackknife over directions, or Wilson's."""
     for name in RATES:
         known = _known_to_all([(VALUES[name](t), w) for t, w in zip(trials, weights, strict=True)])

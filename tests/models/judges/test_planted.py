@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mahals.data.composed import RESTARTS, Planted, planted_answers, restart_of
+from mahals.data.composed import RESTARTS, Planted, Texts, planted_answers, restart_of
 from mahals.maths.stats.intervals import wilson
-from mahals.models.judges.attempts import Attempted, AttemptScorer, References, reference_relevance
+from mahals.models.judges.attempts import Attempted, AttemptScorer, reference_relevance
 from mahals.models.judges.planted import (
     LabelledAttempts,
     PlantedAgreement,
@@ -224,7 +224,7 @@ def test_restarts_without_words_and_restarts_in_one_attempt_are_errors() -> None
 def test_no_text_is_scored_by_its_own_line() -> None:
     asked = list[tuple[str, list[str]]]()
 
-    def judge(known: References) -> AttemptScorer:
+    def judge(known: Texts) -> AttemptScorer:
         def score(some: Sequence[Attempted]) -> list[float | None]:
             asked.extend((a.answer[-2], [x[-2] for x in known[a.question]]) for a in some)
             return [0.0] * len(some)
