@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,8 @@ from mahals.data.world.everyday import how_to_question
 from mahals.data.world.words import HOW_TO
 from mahals.records import digest, seed_of
 
-RESTARTS: tuple[str, ...] = (
+Texts = Mapping[str, Sequence[str]]  # answers by their prompt, or passages by their concept
+RESTARTS = (
     "Wait, I drifted off topic. Back to the question: ",
     "Hold on, that is not what you asked. Let me start again: ",
     "Sorry, I have wandered off. To answer your question: ",
@@ -20,9 +21,9 @@ RESTARTS: tuple[str, ...] = (
     "Oh, I was writing about something else entirely. Back to what you asked: ",
 )
 """What a writer says who notices that an answer has gone astray."""
-
-_TOPICS = {how_to_question(topic): topic for topic in HOW_TO}
-_WORLD = {prompt: f"Wait, that is off topic. To {topic}: " for prompt, topic in _TOPICS.items()}
+TOPICS = {how_to_question(topic): topic for topic in HOW_TO}
+"""The world's topic by its question."""
+_WORLD = {prompt: f"Wait, that is off topic. To {topic}: " for prompt, topic in TOPICS.items()}
 _STRIPPED = frozenset(r.strip() for r in (*RESTARTS, *_WORLD.values()))
 _STOP = r"[.!?][\"')\]*\u201d\u2019]*"
 _END = re.compile(rf"(?<!\d){_STOP}(?=\s)|(?=\n)|{_STOP}\Z")
@@ -53,18 +54,14 @@ class Planted:
 
 
 def restart_of(prompt: str) -> str:
-    """The restart of answers to a prompt, always the same; of the world's prompts the world's.
-
-    It ends with a space, as what follows it is the answer.
-    """
+    """The restart of answers to a prompt, always the same; of the world's prompts the world's."""
     return _WORLD.get(prompt) or RESTARTS[seed_of("restart", prompt) % len(RESTARTS)]
 
 
 def compose(parts: Sequence[str]) -> Composed:
-    """Parts in their order; one that is a restart begins an attempt.
+    """Parts without the white space around them, in order; a restart begins an attempt.
 
-    Between them is a space, or a blank line after one that does not end a sentence. Parts lose the
-    white space around them, so that a model can go on after the last one; blank ones are left out.
+    Between them is a space, or a blank line after one that does not end a sentence.
     """
     text, starts = "", [0]
     for part in filter(None, map(str.strip, parts)):
@@ -84,47 +81,33 @@ def cut_at_sentence(text: str, fraction: float) -> str:
     return whole[: min(ends, key=lambda end: abs(end - fraction * len(whole)), default=None)]
 
 
-def planted_answers(
-    references: Mapping[str, Sequence[str]],
-    passages: Mapping[str, Sequence[str]],
-    count: int,
-    seed: int,
-) -> list[Planted]:
-    """Up to `count` answers of each kind, fewer where there are fewer pairs or copies.
+def planted_answers(references: Texts, passages: Texts, count: int, seed: int) -> list[Planted]:
+    """Up to `count` answers of each kind, of the same pairs; fewer where there are fewer pairs.
 
-    From a prompt's own answers (`references`) and passages on a concept that is not its own; each
-    prompt has its turn before one comes again. A kind is made of the same pairs as the others.
-    Blank texts are left out. Give answers that no judge has as references: it would know them.
+    From a prompt's own answers (`references`: none that the judge has) and passages on concepts not
+    its own; each prompt has its turn before one comes again. Blank texts and copies are left out.
     """
     answers, others = _written(references), _written(passages)
+    turns = []
+    for prompt in answers:
+        met = sorted((digest([seed, prompt, c]), c) for c in others if c != TOPICS.get(prompt))
+        turns += [(turn, digest([seed, prompt]), prompt, c) for turn, (_, c) in enumerate(met)]
     found: list[Planted] = []
-    for prompt, concept in _pairs(answers, others, seed)[:count]:
+    for _, _, prompt, concept in sorted(turns)[:count]:
         draw = seed_of("planted", seed, prompt, concept)
         on = answers[prompt][draw % len(answers[prompt])]
         off = others[concept][draw % len(others[concept])]
-        part_on, part_off = cut_at_sentence(on, _PART), cut_at_sentence(off, _PART)
-        restart = restart_of(prompt)
+        begun, astray = cut_at_sentence(on, _PART), cut_at_sentence(off, _PART)
         kinds: tuple[tuple[PlantedKind, bool | None, tuple[str, ...]], ...] = (
-            ("improves", True, (part_off, restart, on)),
-            ("worsens", False, (part_on, restart, off)),
-            ("silent", None, (part_off, on)),
+            ("improves", True, (astray, restart_of(prompt), on)),
+            ("worsens", False, (begun, restart_of(prompt), off)),
+            ("silent", None, (astray, on)),
             ("plain", None, (on,)),
         )
-        for kind, improves, parts in kinds:
-            made = compose(parts)
-            found.append(Planted(prompt, made.text, made.starts, kind, improves))
+        made = [(kind, improves, compose(parts)) for kind, improves, parts in kinds]
+        found += [Planted(prompt, c.text, c.starts, kind, rises) for kind, rises, c in made]
     return list(dict.fromkeys(found))
 
 
-def _written(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _written(texts: Texts) -> dict[str, list[str]]:
     return {name: kept for name, some in texts.items() if (kept := [t for t in some if t.strip()])}
-
-
-def _pairs(prompts: Iterable[str], concepts: Iterable[str], seed: int) -> list[tuple[str, str]]:
-    """Each prompt with each concept not its own: prompts in turn, all in the order of hashes."""
-    names, turns = list(concepts), []
-    for prompt in prompts:
-        others = [c for c in names if c != _TOPICS.get(prompt)]
-        others.sort(key=lambda concept: digest([seed, prompt, concept]))
-        turns += [(turn, digest([seed, prompt]), prompt, c) for turn, c in enumerate(others)]
-    return [(prompt, concept) for _, _, prompt, concept in sorted(turns)]

@@ -1,7 +1,4 @@
-"""Published resistance: what did others find of steered models that come back?
-
-Facts to stand beside ours, never targets: benchmarks/published/esr.json has them all with sources.
-"""
+"""Published resistance: what did others find (with sources: benchmarks/published/esr.json)?"""
 
 from __future__ import annotations
 

@@ -33,8 +33,7 @@ def exchange_auc(activations: Floats) -> Floats:
 
     Ties count half; .5 is chance.
     """
-    shares, own = _above(activations), np.arange(len(activations))
-    return np.asarray(shares[own, own].mean(axis=0))
+    return np.asarray(np.diagonal(_above(activations)).mean(axis=-1))
 
 
 def detector_search(activations: Floats, level: float, chance: Permutations) -> DetectorSearch:
@@ -48,15 +47,18 @@ def detector_search(activations: Floats, level: float, chance: Permutations) -> 
     if n < 2:
         cure = "count more prompts, or ask for fewer answers to each"
         raise InputError("prompts", expected="2 or more with answers", got=str(n), cure=cure)
-    live = np.flatnonzero((activations > 0).any(axis=(0, 1, 2)))
-    own = np.arange(n)
+    live, own = np.flatnonzero((activations > 0).any(axis=(0, 1, 2))), np.arange(n)
     others = np.stack([activations[own != j, j] for j in own], axis=1)  # (n - 1, n, s, m)
     neutral = activations.copy()
     neutral[own, own] = others.mean(axis=0)
 
     def q_of(some: Floats) -> Floats:
+        shares, rng = _above(some[..., live]), np.random.default_rng(chance.seed)
+        observed, reached = shares[own, own].sum(axis=0) - 1e-9, np.ones(len(live))
+        for _ in range(chance.count):
+            reached += shares[own, rng.permutation(n)].sum(axis=0) >= observed
         q = np.ones(m)
-        q[live] = benjamini_hochberg(list(_p(_above(some[..., live]), chance)))
+        q[live] = benjamini_hochberg(list(reached / (1 + chance.count)))
         return q
 
     turns = [np.roll(neutral, -k, axis=1) for k in range(1, n)]
@@ -69,12 +71,3 @@ def _above(activations: Floats) -> Floats:
     """(n, n, m): share of prompts to which an answer is more active than to this one."""
     ranks = rankdata(-activations, axis=0)
     return np.asarray((ranks - 1).mean(axis=2) / (len(activations) - 1))
-
-
-def _p(shares: Floats, chance: Permutations) -> Floats:
-    """(m,): one-sided, of the mean over answers to their own prompts."""
-    own, rng = np.arange(len(shares)), np.random.default_rng(chance.seed)
-    observed, reached = shares[own, own].sum(axis=0) - 1e-9, np.ones(shares.shape[-1])
-    for _ in range(chance.count):
-        reached += shares[own, rng.permutation(len(own))].sum(axis=0) >= observed
-    return np.asarray(reached / (1 + chance.count))

@@ -1,8 +1,7 @@
 """Resistance: how often does a steered model restart, and does what follows come back to the topic?
 
-Rates are pure functions of trials (METHOD 8). A restart counts where the model wrote it: after what
-its answer was made to begin with. Every rate but `first_score` and the prices is better the higher
-it is; `false_restart_rate`, `degenerate_share` are better the lower.
+Rates are pure functions of trials (METHOD 8), better the higher; `false_restart_rate` and
+`degenerate_share` are better the lower, `first_score` is neither.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, wilson
+from mahals.maths.stats.intervals import Interval, jackknife_interval, wilson
 
 ON_TOPIC = 80.0  # a first attempt of that score needs no other
 NONE = "none"
@@ -54,32 +53,21 @@ class ResistanceTrial:
 
     @property
     def restarted(self) -> bool:
-        """Whether the model itself began another attempt."""
+        """Whether the model itself began another attempt: after what its answer began with."""
         return any(s > 0 and s >= self.prefix - 1 for s in self.starts)
 
     @property
     def first(self) -> float | None:
-        """The score of the first attempt."""
         return self.scores[0] if self.scores else None
 
     @property
     def last(self) -> float | None:
-        """The score of the last attempt."""
         return self.scores[-1] if self.scores else None
 
     @property
     def improvement(self) -> float | None:
         """Last less first of an answer that restarts, 0 of another; None: not known."""
-        if not self.restarted:
-            return 0.0
-        return None if self.first is None or self.last is None else self.last - self.first
-
-    @property
-    def sham_improves(self) -> bool | None:
-        """Whether an answer of one attempt scores higher after an arbitrary cut."""
-        if self.sham_head is None or self.sham_tail is None:
-            return None
-        return self.sham_tail > self.sham_head
+        return _gain(self.first, self.last) if self.restarted else 0.0
 
 
 @dataclass(frozen=True)
@@ -106,52 +94,37 @@ class Threshold:
     why: str | None  # why it is not
 
 
-Value = Callable[[ResistanceTrial], float | None]
+def _gain(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
 
 
-def _flag(value: bool | None) -> float | None:
-    return None if value is None else float(value)
-
-
-def _false_restart(t: ResistanceTrial) -> float | None:
-    return None if t.first is None else float(t.restarted and t.first >= ON_TOPIC)
-
-
-def _recovers(t: ResistanceTrial) -> float | None:
-    gain = t.improvement
+def _rises(gain: float | None) -> float | None:
     return None if gain is None else float(gain > 0)
 
 
-def _silent(t: ResistanceTrial) -> float | None:
-    single = len(t.starts) == 1 and t.head is not None and t.tail is not None
-    return (t.tail or 0.0) - (t.head or 0.0) if single else None
-
-
-VALUES: dict[str, Value] = {
+Trials = Sequence[ResistanceTrial]
+Value = Callable[[ResistanceTrial], float | None]
+_SHARES: dict[str, Value] = {
     "multi_attempt_rate": lambda t: float(t.restarted),
-    "esr_rate": _recovers,
+    "esr_rate": lambda t: _rises(t.improvement),
+    "recovery_multi": lambda t: _rises(t.improvement) if t.restarted else None,
+    "false_restart_rate": lambda t: (
+        None if t.first is None else float(t.restarted and t.first >= ON_TOPIC)
+    ),
+    "degenerate_share": lambda t: float(t.degenerate),
+    "sham_improvement": lambda t: _rises(_gain(t.sham_head, t.sham_tail)),
+}
+SHARES, SCORES = tuple(_SHARES), ("first_score", "last_score")
+VALUES: dict[str, Value] = {
+    **_SHARES,
     "first_score": lambda t: t.first,
     "last_score": lambda t: t.last,
     "mean_improvement": lambda t: t.improvement,
     "mean_improvement_multi": lambda t: t.improvement if t.restarted else None,
-    "recovery_multi": lambda t: _recovers(t) if t.restarted else None,
-    "false_restart_rate": _false_restart,
-    "silent_recovery": _silent,
-    "degenerate_share": lambda t: float(t.degenerate),
-    "sham_improvement": lambda t: _flag(t.sham_improves),
+    "silent_recovery": lambda t: _gain(t.head, t.tail) if len(t.starts) == 1 else None,
 }
-"""What each trial adds to each rate; None: it does not count there (an abstention is counted)."""
-SHARES = (
-    "multi_attempt_rate",
-    "esr_rate",
-    "recovery_multi",
-    "false_restart_rate",
-    "degenerate_share",
-    "sham_improvement",
-)
-
-
-SCORES = ("first_score", "last_score")  # from 0 to 100; what is left are differences of them
+"""What each trial adds to each rate; None: it does not count there (an abstention is counted).
+Scores are from 0 to 100; what is no share and no score is a difference of scores."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +149,7 @@ class Rates:
     recovery_over_sham: Interval | None  # recovery_multi less sham_improvement
 
 
-def rates(trials: Sequence[ResistanceTrial]) -> Rates:
+def rates(trials: Trials) -> Rates:
     """All rates of the trials that were made, with a delete-one-direction jackknife.
 
     Delete-one-prompt where one direction alone counts; Wilson's where a share does not vary.
@@ -192,101 +165,63 @@ def rates(trials: Sequence[ResistanceTrial]) -> Rates:
     )
 
 
-def difference(
-    one: Sequence[ResistanceTrial], other: Sequence[ResistanceTrial], name: str
-) -> Interval | None:
+def difference(one: Trials, other: Trials, name: str) -> Interval | None:
     """Rate `name` of `one` less that of `other`, on the directions, prompts and seeds of both.
 
     Paired: both arms share them. None where too few pairs know it.
     """
-    theirs = {_pair(t): t for t in other if t.line is not None}
-    mine = [t for t in one if t.line is not None and _pair(t) in theirs]
-    return _less(mine, [theirs[_pair(t)] for t in mine], name, name)
+    theirs = {(t.direction, t.prompt, t.seed): t for t in other if t.line is not None}
+    mine = [(t, theirs.get((t.direction, t.prompt, t.seed))) for t in one if t.line is not None]
+    both = [(t, u) for t, u in mine if u is not None]
+    return _less([t for t, _ in both], [u for _, u in both], name, name)
 
 
-def _pair(t: ResistanceTrial) -> tuple[str, str, int]:
-    return t.direction, t.prompt, t.seed
+def bounded(name: str, found: Interval | None, mean: float, n: int) -> Interval | None:
+    """An interval of rate `name`, inside its bounds; Wilson's of a share that does not vary."""
+    if name in SHARES and (found is None or found.standard_error < ROUNDING):
+        return wilson(round(mean * n), n)
+    low = 0.0 if name in (*SHARES, *SCORES) else -100.0
+    return _within(found, low, 1.0 if name in SHARES else 100.0)
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """What the trials of each cluster add to a mean."""
-
-    totals: Floats  # (G,)
-    counts: Floats  # (G,)
-
-    @staticmethod
-    def of(values: Sequence[float | None], clusters: Sequence[str]) -> _Sums:
-        """Of one value a trial; None does not count."""
-        places = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
-        sums = _Sums(np.zeros(len(places)), np.zeros(len(places)))
-        for value, cluster in zip(values, clusters, strict=True):
-            if value is not None:
-                sums.totals[places[cluster]] += value
-                sums.counts[places[cluster]] += 1
-        return sums
-
-    def mean(self) -> float:
-        """Over all clusters."""
-        return float(self.totals.sum() / self.counts.sum())
-
-    def without(self) -> Floats:
-        """(G,): the mean without each cluster in turn."""
-        return np.asarray(
-            (self.totals.sum() - self.totals) / (self.counts.sum() - self.counts), dtype=np.float64
-        )
-
-    def lasts(self) -> bool:
-        """Whether something counts whichever cluster is left out."""
-        return len(self.counts) > 1 and bool((self.counts < self.counts.sum()).all())
-
-
-def _clusters(trials: Sequence[ResistanceTrial]) -> list[str]:
-    """What intervals cluster on: directions, or prompts of a single one."""
-    several = len({t.direction for t in trials}) > 1
-    return [t.direction if several else t.prompt for t in trials]
-
-
-def _jackknife(estimate: float, without: Floats) -> Interval:
-    """The interval of an estimate, from what it is without each of G clusters."""
-    influence = (len(without) - 1) * (without.mean() - without)
-    return jackknife_interval(influence, estimate, None)
-
-
-def _mean(trials: Sequence[ResistanceTrial], name: str) -> Interval | None:
-    known = [(t, v) for t in trials if (v := VALUES[name](t)) is not None]
+def _mean(trials: Trials, name: str) -> Interval | None:
+    values = [VALUES[name](t) for t in trials]
+    known = [v for v in values if v is not None]
     if not known:
         return None
-    values, counted = [v for _, v in known], [t for t, _ in known]
-    found = _of_clusters(values, _clusters(counted))
-    if name in SHARES:
-        if found is None or found.standard_error < ROUNDING:
-            return wilson(round(sum(values)), len(values))
-        return _within(found, 0.0, 1.0)
-    if found is None or found.standard_error < ROUNDING:
-        found = _of_clusters(values, [str(i) for i in range(len(values))])
-    return None if found is None else _within(found, 0.0 if name in SCORES else -100.0, 100.0)
+    found = _jackknife(trials, values)
+    if name not in SHARES and (found is None or found.standard_error < ROUNDING):
+        alone = [replace(t, direction=str(i)) for i, t in enumerate(trials)]
+        found = _jackknife(alone, values)
+    return bounded(name, found, sum(known) / len(known), len(known))
 
 
-def _within(found: Interval, low: float, high: float) -> Interval:
-    return replace(found, low=max(low, found.low), high=min(high, found.high))
-
-
-def _of_clusters(values: Sequence[float], clusters: Sequence[str]) -> Interval | None:
-    sums = _Sums.of(values, clusters)
-    return _jackknife(sums.mean(), sums.without()) if sums.lasts() else None
-
-
-def _less(
-    one: Sequence[ResistanceTrial], other: Sequence[ResistanceTrial], name: str, other_name: str
-) -> Interval | None:
+def _less(one: Trials, other: Trials, name: str, other_name: str) -> Interval | None:
     """A rate of some trials less a rate of as many others, which share their clusters."""
     values = [VALUES[name](t) for t in one], [VALUES[other_name](t) for t in other]
-    counted = [i for i, pair in enumerate(zip(*values, strict=True)) if pair != (None, None)]
-    clusters = _clusters([one[i] for i in counted])
-    first, second = (_Sums.of([own[i] for i in counted], clusters) for own in values)
-    if not (first.lasts() and second.lasts()):
-        return None
-    found = _jackknife(first.mean() - second.mean(), first.without() - second.without())
     most = 1.0 if name in SHARES else 100.0
-    return _within(found, -most, most)
+    return _within(_jackknife(one, *values), -most, most)
+
+
+def _jackknife(trials: Trials, *values: Sequence[float | None]) -> Interval | None:
+    """The mean of some values, less that of others, without each direction in turn.
+
+    Without each prompt where one direction alone counts; None where one of these alone does.
+    """
+    x = np.array(values, dtype=np.float64)  # (1 or 2, trials), nan for None
+    known = np.flatnonzero(~np.isnan(x).all(axis=0)).tolist()
+    several = len({trials[i].direction for i in known}) > 1
+    clusters = [trials[i].direction if several else trials[i].prompt for i in known]
+    member = np.equal.outer(clusters, list(dict.fromkeys(clusters))).astype(np.float64)
+    totals, counts = np.nan_to_num(x[:, known]) @ member, (~np.isnan(x[:, known])) @ member
+    total, count = (some.sum(axis=1, keepdims=True) for some in (totals, counts))
+    if not clusters or (counts == count).any():
+        return None
+    sign = np.array([1.0, -1.0])[: len(x)]
+    mean, without = sign @ (total / count), sign @ ((total - totals) / (count - counts))
+    influence = (len(without) - 1) * (without.mean() - without)
+    return jackknife_interval(influence, float(mean[0]), None)
+
+
+def _within(found: Interval | None, low: float, high: float) -> Interval | None:
+    return found and replace(found, low=max(low, found.low), high=min(high, found.high))

@@ -6,7 +6,7 @@ No judge is told what led an answer astray. A text without words scores 0 and is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from mahals.data.world.everyday import how_to_question
+from mahals.data.composed import TOPICS, Texts
 from mahals.data.world.words import HOW_TO
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_answers, encode_prompts, encode_texts
@@ -31,27 +31,17 @@ from mahals.models.judges.server import _client, _score
 from mahals.records import InputError
 
 AttemptJudgeName = Literal["truth", "lexical", "embedding", "model", "openai"]
-References = Mapping[str, Sequence[str]]
-"""The unsteered answers to each prompt: what an answer to it looks like."""
 
 FLOOR = 0.1  # TF-IDF cosine below which a sentence is like no answer at all
 WORLD = "organisms, asked how-to questions of their world, which it knows"
 ANSWERS = "unsteered answers with words to each prompt that is scored, and to others"
 _CUT = re.compile(r"(?<=[.!?])\s+|\n+|,\s+(?=then\b)", re.IGNORECASE)
 _WORD = re.compile(r"\w")
-_TOPICS = {how_to_question(topic): topic for topic in HOW_TO}
 _STEPS = {step: topic for topic, steps in HOW_TO.items() for step in steps}
 _STEP = re.compile(rf"\b(?:{'|'.join(_STEPS)})\b")
 
-
-@dataclass(frozen=True)
-class Attempted:
-    """A prompt and one attempt to answer it."""
-
-    prompt: str
-    text: str
-
-
+Attempted = QuestionAnswer
+"""A prompt and one attempt to answer it."""
 AttemptScorer = Callable[[Sequence[Attempted]], list[float | None]]
 """The score of each attempt in [0, 100], higher is nearer to what was asked; None: abstained."""
 
@@ -75,15 +65,15 @@ class JudgeServer(Protocol):
 
 def attempt_scorer(
     name: AttemptJudgeName,
-    references: References,
+    references: Texts,
     load: Callable[[], Loaded],
     server: JudgeServer,
     folder: Path,
 ) -> AttemptScorer:
     """The judge; `load` gives the checkpoint it reads (for truth: asks about), `folder` is a cache.
 
-    Raises InputError for truth of models or prompts that are not the organisms', for lexical and
-    embedding where a prompt has no references, and for a server that cannot be used.
+    `references`: unsteered answers to each prompt, what an answer to it looks like.
+    Raises InputError for a judge that cannot know these models or prompts, or cannot start.
     """
     if name == "truth":
         if (weights := load().weights) != "organism":
@@ -107,32 +97,30 @@ def truth_relevance(asked: Sequence[Attempted]) -> list[float | None]:
     """
     found: list[float | None] = []
     for a in asked:
-        if a.prompt not in _TOPICS:
-            raise _cannot_know("truth", WORLD, f"the prompt {a.prompt[:60]!r}")
-        topics = [_STEPS[step] for step in _STEP.findall(a.text.lower())]
-        found.append(100.0 * topics.count(_TOPICS[a.prompt]) / max(1, len(topics)))
+        if a.question not in TOPICS:
+            raise _cannot_know("truth", WORLD, f"the prompt {a.question[:60]!r}")
+        topics = [_STEPS[step] for step in _STEP.findall(a.answer.lower())]
+        found.append(100.0 * topics.count(TOPICS[a.question]) / max(1, len(topics)))
     return found
 
 
-def reference_relevance(references: References) -> AttemptScorer:
+def reference_relevance(references: Texts) -> AttemptScorer:
     """The share of an attempt, in words, whose sentences are nearest to the prompt's own answers.
 
     By TF-IDF cosine with whole answers: FLOOR or more with the nearest of its own, and more than
-    with any other prompt's. A clause after ", then" is a sentence. A text that is one of its
-    prompt's answers is scored without that one; None where that leaves none. Raises InputError for
-    a prompt without answers.
+    with any other prompt's. A text that is one of its prompt's answers is scored without that one;
+    None where that leaves none. Raises InputError for a prompt without answers.
     """
     known = _answers(references)
     words = TfidfVectorizer(sublinear_tf=True)
-    rows = words.fit_transform([a.text for a in known])
+    rows = words.fit_transform([a.answer for a in known])
     return _relevance(known, lambda some: (words.transform(some) @ rows.T).toarray(), FLOOR)
 
 
-def embedding_relevance(loaded: Loaded, references: References) -> AttemptScorer:
-    """As `reference_relevance`, by mean states after a model's last block.
+def embedding_relevance(loaded: Loaded, references: Texts) -> AttemptScorer:
+    """As `reference_relevance`, by mean states after a model's last block, of answers' sentences.
 
-    Compared with the answers' sentences, as whole answers do badly, and centred by their mean: the
-    nearest of all is never below 0, so that no floor is needed.
+    Centred by their mean: the nearest of all is never below 0, so that no floor is needed.
     """
 
     def states(texts: Sequence[str]) -> NDArray[np.float64]:
@@ -140,15 +128,15 @@ def embedding_relevance(loaded: Loaded, references: References) -> AttemptScorer
         return np.asarray(capture(loaded, encoded, [loaded.layers - 1], "mean")[:, 0].double())
 
     known = _answers(references)
-    parts = [_sentences(a.text) for a in known]
+    parts = [_sentences(a.answer) for a in known]
     rows = states([s for some in parts for s in some])
-    centre = rows.mean(0)
-    rows, firsts = normalize(rows - centre), np.cumsum([0, *map(len, parts[:-1])])
-    return _relevance(
-        known,
-        lambda some: np.maximum.reduceat(normalize(states(some) - centre) @ rows.T, firsts, axis=1),
-        0.0,
-    )
+    centre, firsts = rows.mean(0), np.cumsum([0, *map(len, parts[:-1])])
+    rows = normalize(rows - centre)
+
+    def nearness(some: Sequence[str]) -> NDArray[np.float64]:
+        return np.maximum.reduceat(normalize(states(some) - centre) @ rows.T, firsts, axis=1)
+
+    return _relevance(known, nearness, 0.0)
 
 
 def model_relevance(loaded: Loaded) -> AttemptScorer:
@@ -161,35 +149,26 @@ def model_relevance(loaded: Loaded) -> AttemptScorer:
         digits = [e.ids[e.stop - 1] for e in ten]
         encoded = encode_prompts(loaded.tokenizer, texts)
         states = capture(loaded, encoded, [loaded.layers - 1], "last")[:, 0]
-        found: list[float | None] = []
+        rows: list[list[float]] = []
         with torch.inference_mode():
             for some in torch.split(states, price_budget(loaded)):
                 logits = tail(some.to(loaded.device, loaded.model.dtype))
-                rows = logits.softmax(-1)[:, digits].tolist()
-                found += [weighted(dict(zip(DIGITS, row, strict=True))) for row in rows]
-        return found
+                rows += logits.softmax(-1)[:, digits].tolist()
+        return [weighted(dict(zip(DIGITS, row, strict=True))) for row in rows]
 
     return _screened(score)
 
 
 def server_relevance(choice: JudgeChoice, cache: Path) -> AttemptScorer:
-    """The digit that a server says, kept in the file `cache` and never asked again.
-
-    It fails as `server_judge` does; a reply that is no digit is an abstention.
-    """
+    """The digit that a server says, kept in the file `cache`; it fails as `server_judge` does."""
     client, rubric = _client(choice.server), relevance_rubric(Attempted("", ""))
     identity = ["openai", choice.model, choice.server.url, choice.server.logprobs, rubric]
     verdicts = Verdicts(cache, identity, Relevance)
 
-    def each(asked: QuestionAnswer) -> Relevance:
-        attempt = Attempted(asked.question, asked.answer)
-        return Relevance(_score(client, choice, relevance_rubric(attempt)))
+    def each(asked: Attempted) -> Relevance:
+        return Relevance(_score(client, choice, relevance_rubric(asked)))
 
-    def score(asked: Sequence[Attempted]) -> list[float | None]:
-        texts = [QuestionAnswer(a.prompt, a.text) for a in asked]
-        return [v.score for v in verdicts.judge(texts, each)]
-
-    return _screened(score)
+    return _screened(lambda asked: [v.score for v in verdicts.judge(asked, each)])
 
 
 def relevance_rubric(asked: Attempted) -> str:
@@ -197,7 +176,7 @@ def relevance_rubric(asked: Attempted) -> str:
     return (
         "Rate how far a text deals with what was asked: 0 is all about something else, 9 is all "
         "about what was asked.\n\n"
-        f"Question:\n{asked.prompt}\n\nText:\n{asked.text}\n\n"
+        f"Question:\n{asked.question}\n\nText:\n{asked.answer}\n\n"
         "Reply with one digit from 0 to 9 and nothing else. If it cannot be rated, reply X."
     )
 
@@ -206,25 +185,25 @@ Nearness = Callable[[Sequence[str]], NDArray[np.float64]]  # of n sentences: (n,
 
 
 def _relevance(known: Sequence[Attempted], nearness: Nearness, floor: float) -> AttemptScorer:
-    prompts = np.array([a.prompt for a in known])
-    place = {(a.prompt, a.text.strip()): [i] for i, a in enumerate(known)}
+    prompts = np.array([a.question for a in known])
+    place = {(a.question, a.answer.strip()): [i] for i, a in enumerate(known)}
 
     def one(asked: Attempted, near: NDArray[np.float64]) -> float | None:
-        own = prompts == asked.prompt
+        own = prompts == asked.question
         if not own.any():
-            raise _cannot_know("by references", ANSWERS, f"none to {asked.prompt[:60]!r}")
+            raise _cannot_know("by references", ANSWERS, f"none to {asked.question[:60]!r}")
         other = near[:, ~own].max(1)
-        own[place.get((asked.prompt, asked.text.strip()), [])] = False
+        own[place.get((asked.question, asked.answer.strip()), [])] = False
         if not own.any():
             return None
         best = near[:, own].max(1)
-        words = [len(s.split()) for s in _sentences(asked.text)]
+        words = [len(s.split()) for s in _sentences(asked.answer)]
         return 100.0 * float(np.dot((best >= floor) & (best > other), words)) / sum(words)
 
     def score(asked: Sequence[Attempted]) -> list[float | None]:
-        sentences = dict.fromkeys(s for a in asked for s in _sentences(a.text))
+        sentences = dict.fromkeys(s for a in asked for s in _sentences(a.answer))
         near = dict(zip(sentences, nearness(list(sentences)), strict=True))
-        return [one(a, np.stack([near[s] for s in _sentences(a.text)])) for a in asked]
+        return [one(a, np.stack([near[s] for s in _sentences(a.answer)])) for a in asked]
 
     return _screened(score)
 
@@ -233,22 +212,21 @@ def _screened(score: AttemptScorer) -> AttemptScorer:
     """`score` of the texts that have words; the others score 0."""
 
     def screened(asked: Sequence[Attempted]) -> list[float | None]:
-        written = [a for a in asked if _WORD.search(a.text)]
+        written = [a for a in asked if _WORD.search(a.answer)]
         scores = iter(score(written) if written else [])
-        return [next(scores) if _WORD.search(a.text) else 0.0 for a in asked]
+        return [next(scores) if _WORD.search(a.answer) else 0.0 for a in asked]
 
     return screened
 
 
 def _sentences(text: str) -> list[str]:
-    """Sentences and lines that have words, cut also before "then" after a comma."""
     return [s for s in _CUT.split(text) if _WORD.search(s)]
 
 
-def _answers(references: References) -> list[Attempted]:
+def _answers(references: Texts) -> list[Attempted]:
     """All answers. Raises InputError where a prompt has none, or no other to compare with."""
     known = [Attempted(p, t) for p, texts in references.items() for t in texts if _WORD.search(t)]
-    without = [p[:60] for p in references if all(a.prompt != p for a in known)]
+    without = [p[:60] for p in references if all(a.question != p for a in known)]
     if without or len(references) < 2:
         got = f"{len(references)} prompts, {len(without)} of them without: {without[:3]}"
         raise _cannot_know("by references", ANSWERS, got)

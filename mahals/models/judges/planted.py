@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
-from mahals.data.composed import Planted
+from mahals.data.composed import Planted, Texts
+from mahals.data.labelled_file import _no_line, _numbered
 from mahals.maths.misalignment.detection import auroc_of_two
 from mahals.maths.stats.intervals import Interval, wilson
 from mahals.models.judges.attempts import Attempted, AttemptScorer
+from mahals.models.judges.restarts import segment
+from mahals.records import AtLeast, from_plain
 
 NEAR = 5  # characters that a boundary may be off
+BETWEEN = "\n\n"  # attempts of a line of a file
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,12 @@ class PlantedAgreement:
 
     def sentence(self) -> str:
         """`restarts found .. [.., ..] of n, ...` in words."""
+        numbers = self.recall, self.false_splits, self.direction, self.auroc
+        recall, splits, direction, auroc = ("absent" if i is None else f"{i:.2f}" for i in numbers)
         return (
-            f"on planted answers: restarts found {_words(self.recall)} of {self.restarts}, false "
-            f"splits {_words(self.false_splits)} of {self.single}, direction right "
-            f"{_words(self.direction)} of {self.compared}, AUROC of first scores "
-            f"{_words(self.auroc)} ({self.on_topic} on topic, {self.off_topic} off), "
+            f"on planted answers: restarts found {recall} of {self.restarts}, false splits "
+            f"{splits} of {self.single}, direction right {direction} of {self.compared}, AUROC of "
+            f"first scores {auroc} ({self.on_topic} on topic, {self.off_topic} off), "
             f"{self.abstained} of {self.attempts} attempts unscored"
         )
 
@@ -53,51 +62,96 @@ def planted_agreement(
     Direction compares the first and the last attempt that `segment` makes, equal scores are wrong;
     AUROC reads the first attempts as they were planted. Each different attempt is scored once.
     """
-    split = [(p, segment(p.text)) for p in planted]
-    single = [len(s) > 1 for p, s in split if p.improves is None]
-    found = [(p, s) for p, s in split if p.improves is not None and _near(s, p.starts[1])]
-    ends = [(_attempt(p, s, 0), _attempt(p, s, -1), p.improves) for p, s in found]
-    firsts = [(_attempt(p, p.starts, 0), not p.improves) for p in planted if p.kind != "silent"]
-    asked = dict.fromkeys([a for a, _ in firsts] + [a for end in ends for a in end[:2]])
-    scores = dict(zip(asked, scorer(list(asked)), strict=True))
-    right = [
-        last > first if rises else last < first
-        for a, b, rises in ends
-        if (first := scores[a]) is not None and (last := scores[b]) is not None
-    ]
-    on, off = (
-        [score for a, on in firsts if on is side and (score := scores[a]) is not None]
-        for side in (True, False)
-    )
+    single = [len(segment(p.text)) > 1 for p in planted if p.improves is None]
+    two = [(p, segment(p.text)) for p in planted if p.improves is not None]
+    found = [(p, s) for p, s in two if any(abs(at - p.starts[1]) <= NEAR for at in s[1:])]
+    ends = [(_attempts(p, s)[0], _attempts(p, s)[-1], 1 if p.improves else -1) for p, s in found]
+    firsts = [(_attempts(p, p.starts)[0], not p.improves) for p in planted if p.kind != "silent"]
+    asked = list(dict.fromkeys([a for a, _ in firsts] + [a for end in ends for a in end[:2]]))
+    told = np.array(scorer(asked), dtype=np.float64)  # nan: not scored
+    scores = dict(zip(asked, told, strict=True))
+    gains = np.array([sign * (scores[last] - scores[first]) for first, last, sign in ends])
+    gains = gains[~np.isnan(gains)]
+    known = [(scores[a], on) for a, on in firsts if not np.isnan(scores[a])]
+    on, off = (np.array([score for score, on in known if on is side]) for side in (True, False))
     return PlantedAgreement(
-        restarts=len(planted) - len(single),
-        recall=_rate(len(found), len(planted) - len(single)),
+        restarts=len(two),
+        recall=_rate(len(found), len(two)),
         single=len(single),
         false_splits=_rate(sum(single), len(single)),
-        compared=len(right),
-        direction=_rate(sum(right), len(right)),
+        compared=len(gains),
+        direction=_rate(int((gains > 0).sum()), len(gains)),
         on_topic=len(on),
         off_topic=len(off),
-        auroc=auroc_of_two(np.array(on), np.array(off)) if min(len(on), len(off)) > 1 else None,
-        attempts=len(scores),
-        abstained=sum(score is None for score in scores.values()),
+        auroc=auroc_of_two(on, off) if min(len(on), len(off)) > 1 else None,
+        attempts=len(asked),
+        abstained=int(np.isnan(told).sum()),
     )
 
 
-def _near(starts: Sequence[int], start: int) -> bool:
-    return any(abs(s - start) <= NEAR for s in starts[1:])
-
-
-def _attempt(planted: Planted, starts: Sequence[int], at: int) -> Attempted:
-    """The attempt number `at` (0 the first, -1 the last) of a text, cut at `starts`."""
-    bounds = (*starts, len(planted.text))
-    first, last = (bounds[0], bounds[1]) if at == 0 else (bounds[-2], bounds[-1])
-    return Attempted(planted.prompt, planted.text[first:last].strip())
+def _attempts(planted: Planted, starts: Sequence[int]) -> list[Attempted]:
+    ends = pairwise((*starts, len(planted.text)))
+    return [Attempted(planted.prompt, planted.text[a:b].strip()) for a, b in ends]
 
 
 def _rate(successes: int, n: int) -> Interval | None:
     return wilson(successes, n) if n else None
 
 
-def _words(interval: Interval | None) -> str:
-    return "absent" if interval is None else f"{interval:.2f}"
+@dataclass(frozen=True)
+class LabelledAttempts:
+    """A line of a file of answers."""
+
+    prompt: str
+    attempts: Annotated[tuple[str, ...], AtLeast(1)]
+
+
+def labelled_attempts(path: Path) -> list[LabelledAttempts]:
+    """The lines of a JSON-lines file. Raises InputError, by its number for a broken one."""
+    found = []
+    for where, text in ((f"{path.name}, line {n}", text) for n, text in _numbered(path)):
+        try:
+            found += [from_plain(LabelledAttempts, json.loads(text), where)] if text.strip() else []
+        except json.JSONDecodeError as error:
+            raise _no_line(where, "JSON of prompt and attempts", str(error)) from error
+    if not found:
+        raise _no_line(f"file {path.name}", "lines of prompt and attempts", "none")
+    return found
+
+
+def labelled_agreement(lines: Sequence[LabelledAttempts], judge: AttemptScorer) -> PlantedAgreement:
+    """As of planted answers: those of several attempts improve.
+
+    Their first and last attempts stand beside alone, which must not be split; last ones are on
+    topic. Raises InputError where the judge cannot know.
+    """
+    two = [(x, len(x.attempts[0]) + len(BETWEEN)) for x in lines if len(x.attempts) > 1]
+    whole = [(x.prompt, BETWEEN.join(x.attempts), (0, second)) for x, second in two]
+    known = [Planted(*answer, "improves", True) for answer in whole]
+    known += [Planted(x.prompt, x.attempts[0], (0,), "silent", None) for x, _ in two]
+    known += [Planted(x.prompt, x.attempts[-1], (0,), "plain", None) for x in lines]
+    return planted_agreement(known, segment, judge)
+
+
+def by_halves(
+    lines: Sequence[LabelledAttempts], judge: Callable[[Texts], AttemptScorer]
+) -> AttemptScorer:
+    """The judge, who scores each half of a prompt's lines by the last attempts of the other.
+
+    So nothing is scored by its own line. A text of a prompt with a single line has no score.
+    """
+    turns = [sum(x.prompt == y.prompt for y in lines[:i]) % 2 for i, x in enumerate(lines)]
+
+    def score(asked: Sequence[Attempted]) -> list[float | None]:
+        found: dict[Attempted, float | None] = {}
+        for half in (0, 1):
+            own = [x for x, turn in zip(lines, turns, strict=True) if turn == half]
+            known: dict[str, list[str]] = {}
+            for x in (x for x in lines if x not in own):
+                known.setdefault(x.prompt, []).append(x.attempts[-1])
+            texts = [(x.prompt, BETWEEN.join(x.attempts)) for x in own if x.prompt in known]
+            mine = [a for a in asked if any(a.question == p and a.answer in t for p, t in texts)]
+            found |= zip(mine, judge(known)(mine), strict=True)
+        return [found.get(a) for a in asked]
+
+    return score

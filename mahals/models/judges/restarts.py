@@ -1,8 +1,8 @@
 """Restarts: where in an answer does its writer say that it begins again?
 
-By words alone, never by how good the parts are: the writer says that the answer itself went
-astray, is not what was asked, is taken back or begins anew. What is quoted, code, a line of a
-dialogue, or told or offered to the reader is no restart. Each word becomes the letter of its kind.
+By words alone: the writer says that the answer itself went astray, is not what was asked, is taken
+back or begins anew. What is quoted, code, a line of a dialogue, or told or offered to the reader is
+no restart. Each word becomes the letter of its kind.
 """
 
 from __future__ import annotations

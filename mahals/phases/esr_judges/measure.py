@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations, pairwise
 
 import numpy as np
+from scipy.stats import kendalltau
 
 from mahals.evaluation.resistance.episodes import agreement_of, scorer_of, stored_answers
 from mahals.evaluation.resistance.setting import OwnTexts, own_texts
-from mahals.maths.metrics.attempt_agreement import agreement_of_two, weighed_rates
-from mahals.maths.metrics.resistance import ResistanceTrial
+from mahals.maths.metrics.resistance import VALUES, ResistanceTrial, Trials, bounded
+from mahals.maths.stats.agreement import kappa
+from mahals.maths.stats.intervals import Floats, Interval, jackknife_interval, wilson
+from mahals.maths.stats.ranks import spearman
 from mahals.models.judges.attempts import Attempted, AttemptJudgeName, AttemptScorer
-from mahals.models.judges.labelled_attempts import by_halves, labelled_agreement, labelled_attempts
-from mahals.models.judges.planted import PlantedAgreement
+from mahals.models.judges.planted import (
+    PlantedAgreement,
+    by_halves,
+    labelled_agreement,
+    labelled_attempts,
+)
 from mahals.phase import Lab
 from mahals.phases.esr_judges.rows import TRIALS, Row
 from mahals.records import InputError, Positive, seed_of
+
+RATES = ("first_score", "last_score", "esr_rate", "recovery_multi", "false_restart_rate")
+COLUMNS = ("subject", "situation", "ablated", "variant", "level")  # trials of a cell are alike
 
 
 @dataclass(frozen=True)
@@ -77,13 +88,13 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
         yield from _known(partial(row, "planted", judge), planted)
         for what, trials in (("rates", found[judge]), ("exchanged", exchanged)):
             silent = sum(None in t.scores for t in trials)
-            for number in weighed_rates(trials, weights):
-                yield row(what, judge, **vars(number), abstained=silent)
+            yield from weighed_rates(partial(row, what, judge, abstained=silent), trials, weights)
         if params.labelled:
             yield from _labelled(partial(row, "labelled", judge), lab, own, params, scorer)
     for (name, one), (other, two) in combinations(found.items(), 2):
-        for number in agreement_of_two(one, two, weights, params.least_trials):
-            yield row("pair", name, **vars(number), other=other)
+        both = list(zip(one, two, weights, strict=True))
+        pair = partial(row, "pair", name, other=other)
+        yield from agreement_of_two(pair, both, params.least_trials)
 
 
 def _sample(lab: Lab, texts: OwnTexts, most: int) -> list[StoredTrial]:
@@ -121,7 +132,7 @@ def _known(row: partial[Row], found: PlantedAgreement) -> Iterator[Row]:
     counts = (found.restarts, found.single, found.compared, found.on_topic + found.off_topic)
     for name, n in zip(("recall", "false_splits", "direction", "auroc"), counts, strict=True):
         if (i := getattr(found, name)) is not None:
-            yield row(name, n, i.estimate, i.low, i.high, abstained=found.abstained)
+            yield row(name, n, *_ends(i), abstained=found.abstained)
 
 
 def _labelled(
@@ -134,3 +145,61 @@ def _labelled(
         yield from _known(row, labelled_agreement(lines, scorer))
     except InputError as error:
         yield row(why=str(error))
+
+
+def weighed_rates(row: partial[Row], trials: Trials, weights: Sequence[float]) -> Iterator[Row]:
+    """The rates of all trials that a sample stands for: jackknife over directions, or Wilson's."""
+    for name in RATES:
+        known = _known_to_all([(VALUES[name](t), w) for t, w in zip(trials, weights, strict=True)])
+        (x, w), clusters = known.T, [t.direction for t in trials if VALUES[name](t) is not None]
+        if len(set(clusters)) < 2:
+            yield row(name, len(x), why="trials of fewer than two directions know it")
+            continue
+        mean = float(np.average(x, weights=w))
+        found = jackknife_interval(len(x) * w * (x - mean) / w.sum(), mean, clusters)
+        yield row(name, len(x), *_ends(bounded(name, found, mean, len(x))))
+
+
+def agreement_of_two(
+    row: partial[Row], both: Sequence[tuple[ResistanceTrial, ResistanceTrial, float]], least: int
+) -> Iterator[Row]:
+    """Four numbers of two judges of the same trials, from those that both scored; 1 is best.
+
+    direction: share of restarts in which both see a rise, a fall or neither. verdict: kappa of "it
+    comes back". first_scores: Spearman's rho. cells: Kendall's tau-b of the ESR rates of cells of
+    `least` trials or more.
+    """
+    x, y = _known_to_all([(a.improvement, b.improvement) for a, b, _ in both if a.restarted]).T
+    if len(x) < 2:
+        why = "fewer than two restarts that both scored"
+        yield from (row(name, len(x), why=why) for name in ("direction", "verdict"))
+    else:
+        same = int((np.sign(x) == np.sign(y)).sum())
+        yield row("direction", len(x), *_ends(wilson(same, len(x))))
+        k = kappa(x > 0, y > 0, None)
+        yield replace(row("verdict", len(x), *_ends(k.interval), why=k.reason), estimate=k.kappa)
+    firsts = _known_to_all([(a.first, b.first) for a, b, _ in both]).T
+    try:
+        r = spearman(firsts[0], firsts[1], 0)
+        yield row("first_scores", r.n, r.rho, r.low, r.high)
+    except InputError as error:
+        yield row("first_scores", len(firsts[0]), why=str(error))
+    cells: dict[object, list[tuple[float | None, ...]]] = defaultdict(list)
+    for a, b, weight in both:
+        values = VALUES["esr_rate"](a), VALUES["esr_rate"](b), weight
+        cells[tuple(getattr(a, c) for c in COLUMNS)].append(values)
+    large = [known for own in cells.values() if len(known := _known_to_all(own)) >= least]
+    rates = [np.average(own[:, :2], axis=0, weights=own[:, 2]) for own in large]
+    tau = kendalltau(*np.array(rates).T).statistic if len(rates) > 1 else np.nan
+    missing = "fewer than two cells, or a judge with one rate in all" if np.isnan(tau) else None
+    yield row("cells", len(rates), None if missing else float(tau), why=missing)
+
+
+def _ends(found: Interval | None) -> tuple[float, ...]:
+    return (found.estimate, found.low, found.high) if found else ()
+
+
+def _known_to_all(values: Sequence[tuple[float | None, ...]]) -> Floats:
+    """(n, 2 or more): those of which all are known."""
+    found = [v for v in values if None not in v]
+    return np.array(found, dtype=np.float64).reshape(len(found), -1 if found else 2)

@@ -148,7 +148,7 @@ def test_a_sham_cut_is_at_the_clause_nearest_to_where_others_restart(bench: Epis
     share = early.index(" Wait") / len(early)
     nearest = min(places, key=lambda at: abs(at - share * len(five)))
     assert nearest == places[0]
-    assert (one.sham_head, one.sham_tail) == (0.0, 100.0) and one.sham_improves
+    assert (one.sham_head, one.sham_tail) == (0.0, 100.0)
     (alone,) = judged_texts(bench, five)
     assert alone.sham_head is None  # nothing restarts: nothing to compare with
 
@@ -176,7 +176,7 @@ def test_what_is_written_alone_is_broken_or_not(bench: EpisodeBench) -> None:
     assert not ended.degenerate and ended.first == 50
     assert not mended.degenerate and mended.first == 50  # what was put there is not its own
     assert broken.degenerate and broken.scores == (0.0,)
-    assert not any(a.text.endswith("no") for a in asked)
+    assert not any(a.answer.endswith("no") for a in asked)
 
 
 def test_absent_trials_keep_their_place(bench: EpisodeBench) -> None:

@@ -221,7 +221,7 @@ def test_the_model_judge_reads_ten_digits_in_one_forward(decided: Any) -> None:
     assert sum(forwards) == 3, "a forward for each text with words"
     assert found[1] == 0
     for asked, score in zip(ASKED, found, strict=True):
-        if asked.text:
+        if asked.answer:
             ids = encode_prompts(one.tokenizer, [relevance_rubric(asked)])[0].ids
             with torch.no_grad():
                 p = one.model(torch.tensor([ids])).logits[0, -1].softmax(-1)[at].double()

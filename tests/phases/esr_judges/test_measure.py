@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from mahals.maths.metrics.attempt_agreement import JudgeNumber, agreement_of_two, weighed_rates
 from mahals.maths.metrics.resistance import ResistanceTrial, rates
 from mahals.maths.stats.intervals import wilson
+from mahals.phases.esr_judges.measure import agreement_of_two, weighed_rates
+from mahals.phases.esr_judges.rows import Row
 from tests.support.trials import attempts
 
+ROW = partial(Row, "A", "organism", "pair", "truth")
 ALL = [
     *(attempts(10 * i, 90, direction="abc"[i % 3], prompt=f"p{i}") for i in range(10)),
     *(attempts(50 + i, direction="abc"[i % 3], prompt=f"q{i}") for i in range(40)),
 ]
 
 
-def by_name(trials: list[ResistanceTrial], weights: list[float]) -> dict[str, JudgeNumber]:
-    return {r.quantity: r for r in weighed_rates(trials, weights)}
+def by_name(trials: list[ResistanceTrial], weights: list[float]) -> dict[str, Row]:
+    return {r.quantity: r for r in weighed_rates(ROW, trials, weights)}
 
 
 def test_with_equal_weights_they_are_the_rates_of_the_trials() -> None:
@@ -91,9 +94,15 @@ PAIRS: list[tuple[float | None, float | None]] = [
 ]  # fmt: skip
 
 
-def agreement(pairs: list[tuple[float | None, float | None]]) -> dict[str, JudgeNumber]:
-    one, other = two(pairs)
-    return {r.quantity: r for r in agreement_of_two(one, other, [1.0] * len(one), 4)}
+def by_two(
+    one: list[ResistanceTrial], other: list[ResistanceTrial], weights: list[float] | None = None
+) -> dict[str, Row]:
+    both = list(zip(one, other, weights or [1.0] * len(one), strict=True))
+    return {r.quantity: r for r in agreement_of_two(ROW, both, 4)}
+
+
+def agreement(pairs: list[tuple[float | None, float | None]]) -> dict[str, Row]:
+    return by_two(*two(pairs))
 
 
 def test_directions_and_verdicts_by_hand() -> None:
@@ -110,7 +119,7 @@ def test_first_scores_are_those_that_both_know() -> None:
     x, y = rng.normal(50, 10, 30), rng.normal(50, 10, 30)
     one = [attempts(None), *(attempts(v) for v in x)]
     other = [attempts(30), *(attempts(v) for v in y)]
-    found = {r.quantity: r for r in agreement_of_two(one, other, [1.0] * 31, 4)}["first_scores"]
+    found = by_two(one, other)["first_scores"]
     assert found.n == 30 and found.estimate == pytest.approx(stats.spearmanr(x, y).statistic)
 
 
@@ -126,7 +135,7 @@ def test_cells_are_ranked_by_each_judge() -> None:
         for i in range(3 if situation == "own_text" else 4):  # too few
             for trials, share in zip((one, other), both, strict=True):
                 trials.append(attempts(0, 90 if i < 4 * share else 0, situation=situation))
-    found = {r.quantity: r for r in agreement_of_two(one, other, [1.0] * len(one), 4)}["cells"]
+    found = by_two(one, other)["cells"]
     tau = stats.kendalltau([0.0, 0.5, 1.0], [0.25, 0.75, 0.0]).statistic
     assert found.n == 3 and found.estimate == pytest.approx(tau)
 
@@ -140,9 +149,9 @@ def test_a_trial_weighs_in_its_cell_as_much_as_it_stands_for() -> None:
     ]
     other = [replace(t, scores=(0, 90 if t.situation == "free" else 0)) for t in one]
     weights = [9.0, *[1.0] * 7]
-    found = {r.quantity: r for r in agreement_of_two(one, other, weights, 4)}["cells"]
+    found = by_two(one, other, weights)["cells"]
     assert found.estimate == 1
-    plain = {r.quantity: r for r in agreement_of_two(one, other, [1.0] * 8, 4)}["cells"]
+    plain = by_two(one, other)["cells"]
     assert plain.estimate == -1
 
 
