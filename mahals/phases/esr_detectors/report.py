@@ -1,7 +1,5 @@
 """Report of esr_detectors: which latents tell digressions, and do they on other prompts as well?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from statistics import mean
 
@@ -9,6 +7,8 @@ from mahals.phase import Kept, Summary
 from mahals.phases.esr_detectors.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.report import Report, by_model, joined
+
+WHAT = ("detector", "random")
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -33,12 +33,11 @@ def _search(table: Evidence[Row], r: Row) -> Report:
         f"are woken more where an answer is to another of {r.prompts} prompts (least q {r.q:.2g}); "
         f"with exchanged labels {r.exchanged:.1f}; by the published strict rule {r.strict}"
     )
-    for what in ("detector", "random"):
-        own = table.where(model=r.model, subject=r.subject, what=what)
-        aucs = {n: mean(getattr(x, n) for x in own) for n in ("found", "kept") if own}
-        metrics |= {f"{what}_auc_{n}": auc for n, auc in aucs.items()}
+    beside = {w: table.where(model=r.model, subject=r.subject, what=w) for w in WHAT}
+    for what, own in beside.items():
         if own:
-            told += f"; {what} latents have AUC {aucs['found']:.2f}, {aucs['kept']:.2f} on others"
-    named = table.where(model=r.model, subject=r.subject, what="detector")
-    first = "; ".join(f"{x.latent} ({x.label})" for x in named[:8]) or "none"
+            found, kept = (mean(getattr(x, n) for x in own) for n in ("found", "kept"))
+            metrics |= {f"{what}_auc_found": found, f"{what}_auc_kept": kept}
+            told += f"; {what} latents have AUC {found:.2f}, {kept:.2f} on others"
+    first = "; ".join(f"{x.latent} ({x.label})" for x in beside["detector"][:8]) or "none"
     return Report(metrics, [told, f"{r.model}, {r.subject}, first detectors: {first}"])
