@@ -45,9 +45,7 @@ def first_steering(table: Evidence[Any]) -> str:
 
 
 def means_summary(
-    rows: Sequence[R],
-    kept: Kept,
-    parts: Callable[[str, Evidence[R]], Iterable[Report]] = lambda *_: (),
+    rows: Sequence[Any], kept: Kept, parts: Callable[..., Iterable[Report]] = lambda *_: ()
 ) -> Summary:
     """Of each table its other parts, then a sentence for each quantity and steering.
 

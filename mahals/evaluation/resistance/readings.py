@@ -73,18 +73,14 @@ Readings = Mapping[str, Mapping[int, TokenReading]]  # an episode and its twin h
 def answer_groups(
     lab: Lab, key: str, name: str, situation: str, sources: Sequence[str]
 ) -> dict[str, list[Answer]]:
-    """A subject's stored answers in groups, in plan order; broken and empty ones are left out.
-
-    episode: it left the topic and restarts. derailed: it left the topic and never restarts.
-    unsteered: to the same prompts, never restarts.
-    """
+    """A subject's stored answers in groups, in plan order; broken and empty ones are left out."""
     phase = UNSTEERED if name == ALIGNED else "esr_finetune"
     own = [t for t in lab.rows("esr", key) if (t.subject, t.situation) == (name, situation)]
     plain = [t for t in lab.rows(phase, key) if (t.subject, t.situation) == (name, "unsteered")]
     off = [t for t in own if t.source in sources and t.first is not None and t.first < DERAILED]
     prompts, groups = {t.prompt for t in own}, dict[str, list[Answer]]()
     for group, of, trials in (
-        ("episode", "esr", [t for t in off if t.restarted]),
+        ("episode", "esr", [t for t in off if t.restarted]),  # left the topic
         ("derailed", "esr", [t for t in off if not t.restarted]),
         ("unsteered", phase, [t for t in plain if t.prompt in prompts and not t.restarted]),
     ):
@@ -101,10 +97,10 @@ def read(
     along: Sequence[BoostDirection] | None,
     most: int,
 ) -> dict[str, dict[int, TokenReading]]:
-    """Up to `most` answers of each group, evenly over all, read again under their own steering.
+    """Up to `most` of each group, evenly, read as they were written; unsteered without `along`.
 
-    Unsteered where `along` is None. Of the derailed ones each episode has one that is longer,
-    marked where it restarts: of the same direction if there is one, the least used, the first.
+    Each episode has a longer derailed one as twin, marked where it restarts itself: of the same
+    direction if there is one, the least used, the first.
     """
     found = {
         g: dict(enumerate(_read(bench, sae, own[:: -(-len(own) // most)], along) if own else ()))
@@ -154,11 +150,11 @@ def random_latents(live: Sequence[int], sets: Mapping[str, Sequence[int]], seed:
 
 def set_means(sets: Mapping[str, list[int]]) -> dict[str, Quantity]:
     """The mean activation of each set that has latents."""
-    return {
-        name: lambda r, own=own: r.latents[:, own].mean(axis=1).tolist()
-        for name, own in sets.items()
-        if own
-    }
+    return {name: partial(_set_mean, own) for name, own in sets.items() if own}
+
+
+def _set_mean(own: list[int], r: TokenReading) -> Values:
+    return [float(v) for v in r.latents[:, own].mean(axis=1)]
 
 
 def token_means(

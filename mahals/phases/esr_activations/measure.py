@@ -93,8 +93,7 @@ def _choose(
 def _pairs(test: str, some: readings.Readings) -> list[Pair]:
     """restart: an episode elsewhere, and at its restart.
 
-    noticing: an answer of the same direction that never restarts, and an episode before it does, as
-    many tokens, without the end of the episode's sentence.
+    noticing: a twin of the same direction, and the episode before the end of its last sentence.
     """
     found, names = list[Pair](), readings.clusters(list(some["episode"].values()))
     for (i, e), name in zip(some["episode"].items(), names, strict=True):
@@ -107,5 +106,4 @@ def _pairs(test: str, some: readings.Readings) -> list[Pair]:
 
 
 def _auc(pairs: Sequence[Pair]) -> Floats:
-    """(m,): over tokens."""
     return latent_auc(*(np.concatenate([p[k] for p in pairs]) for k in (0, 1)))

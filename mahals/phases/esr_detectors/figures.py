@@ -14,7 +14,6 @@ from mahals.reporting.plots.tradeoff import Tradeoff, value_over_price
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CHANCE = 0.5
 KINDS = {"random": "random live latents", "detector": "detectors"}
 
 
@@ -23,7 +22,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     table, panels = Evidence[Any](rows, kept), dict[str, Tradeoff]()
     for r in table.where(what="search"):
         own = {k: table.where(model=r.model, subject=r.subject, what=k) for k in KINDS}
-        dots = {KINDS[k]: [(x.found - CHANCE, x.kept - CHANCE) for x in own[k]] for k in KINDS}
+        dots = {KINDS[k]: [(x.found - 0.5, x.kept - 0.5) for x in own[k]] for k in KINDS}
         panels[f"{r.model}, {r.subject}: {r.passed} of {r.live} pass"] = Tradeoff({}, dots=dots)
     caption = (
         f"Found on {rows[0].prompts} other prompts. A mark is a latent; 0 is chance, both ways."

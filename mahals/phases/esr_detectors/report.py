@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from statistics import mean
+from typing import Any
 
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_detectors.rows import Row
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.report import Report, by_model, joined
-
-WHAT = ("detector", "random")
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
@@ -20,24 +19,23 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     return Summary(report.metrics, tuple(report.lines), (), ())
 
 
-def _model(table: Evidence[Row], model: str) -> Report:
+def _model(table: Evidence[Any], model: str) -> Report:
     searches = table.where(model=model, what="search")
     return joined(_search(table, r).under(f"{r.subject}/") for r in searches)
 
 
-def _search(table: Evidence[Row], r: Row) -> Report:
-    counts = {"detectors": r.passed, "strict": r.strict, "exchanged": r.exchanged}
-    metrics = {name: float(n) for name, n in counts.items() if n is not None}
+def _search(table: Evidence[Any], r: Any) -> Report:
+    metrics = {"detectors": float(r.passed), "strict": float(r.strict), "exchanged": r.exchanged}
     told = (
         f"{r.model}, {r.subject}, {r.dictionary} dictionary: {r.passed} of {r.live} live latents "
         f"are woken more where an answer is to another of {r.prompts} prompts (least q {r.q:.2g}); "
         f"with exchanged labels {r.exchanged:.1f}; by the published strict rule {r.strict}"
     )
-    beside = {w: table.where(model=r.model, subject=r.subject, what=w) for w in WHAT}
-    for what, own in beside.items():
-        if own:
-            found, kept = (mean(getattr(x, n) for x in own) for n in ("found", "kept"))
+    for what in ("detector", "random"):
+        if own := table.where(model=r.model, subject=r.subject, what=what):
+            found, kept = mean(x.found for x in own), mean(x.kept for x in own)
             metrics |= {f"{what}_auc_found": found, f"{what}_auc_kept": kept}
             told += f"; {what} latents have AUC {found:.2f}, {kept:.2f} on others"
-    first = "; ".join(f"{x.latent} ({x.label})" for x in beside["detector"][:8]) or "none"
+    named = table.where(model=r.model, subject=r.subject, what="detector")[:8]
+    first = "; ".join(f"{x.latent} ({x.label})" for x in named) or "none"
     return Report(metrics, [told, f"{r.model}, {r.subject}, first detectors: {first}"])
