@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mahals.maths.metrics.token_means import REGIONS, TokenMean
-from mahals.phase import Kept
+from mahals.phase import Kept, Summary
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.planted import planted_lines
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.sheet import SOFT, Estimates, Labels, Span
-from mahals.reporting.report import Report
+from mahals.reporting.report import Report, joined
+from mahals.reporting.resistance import PLANTED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,35 +44,36 @@ def first_steering(table: Evidence[Any]) -> str:
     return next((str(s) for s in table.values_of("steering") if s), "")
 
 
-def means_report(name: str, table: Evidence[Any]) -> Report:
-    """A sentence for each quantity and steering: its means by region and group.
+def means_summary(
+    rows: Sequence[Any], kept: Kept, parts: Callable[..., Iterable[Report]] = lambda *_: ()
+) -> Summary:
+    """Of each table its other parts, then a sentence for each quantity and steering.
 
     Metrics `<name>/<quantity>/<region>`, of episodes, and `_over_derailed` with its interval.
     """
-    metrics: dict[str, float | None] = {}
+    told = joined(r for of in tables(rows, kept).items() for r in (*parts(*of), _means(*of)))
+    lines = (*planted_lines(PLANTED, rows), *told.lines, ENDS_LEFT_OUT)
+    return Summary(told.metrics, lines, (), ())
+
+
+def _means(name: str, table: Evidence[Any]) -> Report:
+    metrics, told = dict[str, float](), dict[tuple[str, str], dict[str, list[str]]]()
+    for r in (r for r in table.rows if r.place in REGIONS):
+        ends = "" if r.low is None else f" [{r.low:.3g}, {r.high:.3g}]"
+        places = told.setdefault((r.quantity, r.steering), {})
+        places.setdefault(r.place, []).append(f"{r.group} {r.mean:.3g}{ends} ({r.count})")
+        slug = f"{name}/{r.quantity}/{r.place.replace(' ', '_')}"
+        over = f"{slug}_over_derailed"
+        if r.steering == first_steering(table) and r.group == "episode":
+            metrics[slug] = r.mean
+        elif r.steering == first_steering(table) and r.group == "difference":
+            known = {over: r.mean, f"{over}_low": r.low, f"{over}_high": r.high}
+            metrics |= {n: v for n, v in known.items() if v is not None}
     lines = [f"{name}, {r.quantity or 'episodes'}: absent: {r.why}" for r in table.rows if r.why]
-    rows = [r for r in table.rows if r.place in REGIONS]
-    for quantity, steering in dict.fromkeys((r.quantity, r.steering) for r in rows):
-        own = [r for r in rows if (r.quantity, r.steering) == (quantity, steering)]
-        told = [
-            f"{place} " + ", ".join(f"{r.group} {mean_text(r)}" for r in own if r.place == place)
-            for place in dict.fromkeys(r.place for r in own)
-        ]
-        lines.append(f"{name}, {quantity}, steering {steering}: {'; '.join(told)}")
-        for r in own if steering == first_steering(table) else ():
-            place = f"{name}/{quantity}/{r.place.replace(' ', '_')}"
-            if r.group == "episode":
-                metrics[place] = r.mean
-            if r.group == "difference":
-                over = f"{place}_over_derailed"
-                metrics |= {over: r.mean, f"{over}_low": r.low, f"{over}_high": r.high}
-    return Report({n: v for n, v in metrics.items() if v is not None}, lines)
-
-
-def mean_text(r: TokenMean) -> str:
-    """A mean with its interval, and of how many answers."""
-    ends = "" if r.low is None or r.high is None else f" [{r.low:.3g}, {r.high:.3g}]"
-    return f"{r.mean:.3g}{ends} ({r.count})"
+    for (quantity, steering), places in told.items():
+        words = "; ".join(f"{place} {', '.join(some)}" for place, some in places.items())
+        lines.append(f"{name}, {quantity}, steering {steering}: {words}")
+    return Report(metrics, lines)
 
 
 def span_of(r: TokenMean) -> Span:
@@ -87,17 +90,17 @@ def aligned_figure(
     Of each group the tokens that at least half of its answers have.
     """
     rows = [r for r in table.where(steering=first_steering(table)) if isinstance(r.place, int)]
-    x = sorted({r.place for r in rows})
-    panels = {}
+    x, panels = sorted({r.place for r in rows}), dict[str, Curve]()
     for quantity, title in titles.items():
-        own = [r for r in rows if r.quantity == quantity]
-        most = {g: max((r.count for r in own if r.group == g), default=0) for g in SERIES}
-        at = {(r.group, r.place): span_of(r) for r in own if 2 * r.count >= most.get(r.group, 0)}
-        if at:
-            arms = {g: [at.get((g, k)) for k in x] for g in ("episode", "derailed")}
-            panels[title] = Curve(
-                x, {SERIES[g]: Estimates.of(v) for g, v in arms.items() if any(v)}
-            )
+        arms = dict[str, Estimates]()
+        for group in ("episode", "derailed"):
+            own = [r for r in rows if (r.quantity, r.group) == (quantity, group)]
+            most = max((r.count for r in own), default=0)
+            at = {r.place: span_of(r) for r in own if 2 * r.count >= most}
+            if at:
+                arms[SERIES[group]] = Estimates.of([at.get(k) for k in x])
+        if arms:
+            panels[title] = Curve(x, arms)
     figure = curve_with_band(panels, labels, columns=2)
     for axes in figure.axes[: len(panels)]:
         for mark in marks:

@@ -8,9 +8,9 @@ import pytest
 
 from mahals.maths.metrics.token_means import TokenMean
 from mahals.records import from_plain
-from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.sheet import Labels
-from mahals.reporting.token_means import aligned_figure, means_report, tables
+from mahals.reporting.resistance import PLANTED
+from mahals.reporting.token_means import ENDS_LEFT_OUT, aligned_figure, means_summary, tables
 from tests.support.resistance_lab import plain
 from tests.support.tiny_lab import MemoryKept
 
@@ -30,15 +30,16 @@ def test_metrics_are_of_the_first_steering_and_lines_of_both() -> None:
         ROW(steering=s, group=g, place="off topic", mean=float(k), low=k - 1.0, high=k + 1.0)
         for k, (g, s) in enumerate(places)
     ]
-    told = means_report("planted/free", Evidence([*rows, ROW(quantity="y", why="none")], KEPT))
+    told = means_summary([*rows, ROW(quantity="y", why="none")], KEPT)
     assert told.metrics == {
         "planted/free/x/off_topic": 0.0,
         "planted/free/x/off_topic_over_derailed": 2.0,
         "planted/free/x/off_topic_over_derailed_low": 1.0,
         "planted/free/x/off_topic_over_derailed_high": 3.0,
     }
-    assert told.lines[0] == "planted/free, y: absent: none" and len(told.lines) == 3
-    assert "steering off: off topic episode 3 [2, 4] (4)" in told.lines[2]
+    assert told.lines[1] == "planted/free, y: absent: none" and len(told.lines) == 5
+    assert "steering off: off topic episode 3 [2, 4] (4)" in told.lines[3]
+    assert (told.lines[0], told.lines[-1]) == (PLANTED, ENDS_LEFT_OUT)
 
 
 def test_only_tokens_of_half_the_answers_are_drawn_and_marks_are_where_they_are_given() -> None:

@@ -1,13 +1,10 @@
 """Readings: what does a subject hold at each token of answers that restart, and that do not?"""
 
-from __future__ import annotations
-
 import string
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 from typing import Annotated, Literal, TypeVar
 
 import numpy as np
@@ -21,7 +18,7 @@ from mahals.evaluation.resistance.subjects import ALIGNED, BoostDirection, Subje
 from mahals.maths.metrics.resistance import ResistanceTrial
 from mahals.maths.metrics.token_means import REGIONS, TokenMean
 from mahals.maths.stats.intervals import Floats, jackknife_interval
-from mahals.models.activations.encoding import Encoded, encode_answers
+from mahals.models.activations.encoding import encode_answers
 from mahals.models.generation.token_states import token_states
 from mahals.models.saes.autoencoder import Sae, encode
 from mahals.models.steering.interventions import Arm
@@ -29,18 +26,17 @@ from mahals.phase import Lab
 from mahals.records import AtLeast, Positive
 
 R = TypeVar("R", bound=TokenMean)
-PAIR, LEAST = ("episode", "derailed"), 3  # clusters that an interval needs
+LEAST = 3  # clusters that an interval needs
 ENDS = string.whitespace + string.punctuation
 Answer = tuple[ResistanceTrial, str]
-Situation = Literal["free", "first", "own_text", "passage"]
-"""Where a restart is the writer's own."""
+Values = Sequence[float | None]
 
 
 @dataclass(frozen=True)
 class ReadingChoice(SubjectChoice):
-    """Whose stored answers are read, and how far around a restart."""
+    """Whose stored answers are read, and how far around a restart of the writer's own."""
 
-    situations: Annotated[tuple[Situation, ...], AtLeast(1)]
+    situations: Annotated[tuple[Literal["free", "first", "own_text", "passage"], ...], AtLeast(1)]
     least_episodes: Positive
     most: Positive  # answers of a group that are read, evenly over all
     reach: Positive  # tokens before and after a restart
@@ -48,25 +44,20 @@ class ReadingChoice(SubjectChoice):
 
 @dataclass(frozen=True, eq=False)
 class TokenReading:
-    """A stored answer read again: its tokens, and those of the clause that restarts it.
-
-    Ends of sentences before the restart and at the end of all are in no region: an answer that
-    never restarts has none as early.
-    """
+    """A stored answer read again. Ends of sentences, where others differ, are in no region."""
 
     trial: ResistanceTrial
     text: str
     places: Sequence[int]  # the character at which each token's word begins
-    start: int  # tokens
-    stop: int  # 0: on topic throughout
+    start: int  # the first token of the clause that restarts it; 0: on topic throughout
+    stop: int  # the first token after it
     ends: tuple[int, int]  # the first token of the end of the sentence before, and of the answer's
     states: Tensor  # (t, d) after the block whose latents are read
     latents: Floats  # (t, m)
-    values: Mapping[str, Sequence[float | None]] = field(default_factory=dict)  # of quantities
 
-    def value(self, quantity: str, place: str | int) -> float | None:
-        """A quantity's mean over a region, or its value at so many tokens from the restart."""
-        values, at = self.values[quantity], self.start
+    def mean(self, values: Values, place: str | int) -> float | None:
+        """Of values by tokens the mean over a region, or the one so many from the restart."""
+        at = self.start
         if isinstance(place, int):
             return values[at + place] if self.stop and 0 <= at + place < len(values) else None
         before, last = self.ends
@@ -75,36 +66,28 @@ class TokenReading:
         return float(np.mean(known)) if known else None
 
 
-Readings = Mapping[str, Mapping[int, TokenReading]]
-"""By group and number: an episode and its twin, a derailed answer, have one number."""
+Quantity = Callable[[TokenReading], Values]
+Readings = Mapping[str, Mapping[int, TokenReading]]  # an episode and its twin have one number
 
 
 def answer_groups(
     lab: Lab, key: str, name: str, situation: str, sources: Sequence[str]
 ) -> dict[str, list[Answer]]:
-    """A subject's stored answers in groups, in plan order; broken and empty ones are left out.
-
-    episode: it left the topic and restarts. derailed: it left the topic and never restarts.
-    unsteered: to the same prompts, never restarts.
-    """
+    """A subject's stored answers in groups, in plan order; broken and empty ones are left out."""
     phase = UNSTEERED if name == ALIGNED else "esr_finetune"
     own = [t for t in lab.rows("esr", key) if (t.subject, t.situation) == (name, situation)]
     plain = [t for t in lab.rows(phase, key) if (t.subject, t.situation) == (name, "unsteered")]
     off = [t for t in own if t.source in sources and t.first is not None and t.first < DERAILED]
-    prompts = {t.prompt for t in own}
-    return {
-        "episode": _answers(lab, "esr", [t for t in off if t.restarted]),
-        "derailed": _answers(lab, "esr", [t for t in off if not t.restarted]),
-        "unsteered": _answers(
-            lab, phase, [t for t in plain if t.prompt in prompts and not t.restarted]
-        ),
-    }
-
-
-def _answers(lab: Lab, phase: str, trials: Sequence[ResistanceTrial]) -> list[Answer]:
-    made = [t for t in trials if t.line is not None and not t.degenerate]
-    texts = zip(made, stored_answers(lab, phase, made), strict=True)
-    return [(t, text) for t, text in texts if text.strip()]
+    prompts, groups = {t.prompt for t in own}, dict[str, list[Answer]]()
+    for group, of, trials in (
+        ("episode", "esr", [t for t in off if t.restarted]),  # left the topic
+        ("derailed", "esr", [t for t in off if not t.restarted]),
+        ("unsteered", phase, [t for t in plain if t.prompt in prompts and not t.restarted]),
+    ):
+        made = [t for t in trials if t.line is not None and not t.degenerate]
+        texts = zip(made, stored_answers(lab, of, made), strict=True)
+        groups[group] = [(t, text) for t, text in texts if text.strip()]
+    return groups
 
 
 def read(
@@ -114,11 +97,10 @@ def read(
     along: Sequence[BoostDirection] | None,
     most: int,
 ) -> dict[str, dict[int, TokenReading]]:
-    """Up to `most` answers of each group, every so many of them, read again.
+    """Up to `most` of each group, evenly, read as they were written; unsteered without `along`.
 
-    Steered as when they were written; unsteered where `along` is None. Of the derailed ones each
-    episode has one that is longer, marked where it restarts: of the same direction if there is one,
-    the least used, the first.
+    Each episode has a longer derailed one as twin, marked where it restarts itself: of the same
+    direction if there is one, the least used, the first.
     """
     found = {
         g: dict(enumerate(_read(bench, sae, own[:: -(-len(own) // most)], along) if own else ()))
@@ -126,8 +108,8 @@ def read(
     }
     others, used, twins = found["derailed"], Counter[int](), dict[int, TokenReading]()
     for number, e in found["episode"].items():
-        longer = [i for i, d in others.items() if len(d.places) > e.stop]
-        ranked = sorted((not alike(e, others[i]), used[i], i) for i in longer)
+        longer = [(i, d) for i, d in others.items() if len(d.places) > e.stop]
+        ranked = sorted((d.trial.direction != e.trial.direction, used[i], i) for i, d in longer)
         for *_, i in ranked[:1]:
             ends = e.ends[0], others[i].ends[1]
             twins[number] = replace(others[i], start=e.start, stop=e.stop, ends=ends)
@@ -135,40 +117,28 @@ def read(
     return found | {"derailed": twins}
 
 
-def alike(one: TokenReading, other: TokenReading) -> bool:
-    """Whether both are of one direction: they left the topic for the same."""
-    return one.trial.direction == other.trial.direction
-
-
 def _read(
     bench: EpisodeBench, sae: Sae, answers: Sequence[Answer], along: Sequence[BoostDirection] | None
 ) -> Iterator[TokenReading]:
-    tokenizer = bench.loaded.tokenizer
+    tokenizer, setting = bench.loaded.tokenizer, bench.texts.setting
     encoded = encode_answers(tokenizer, [t.prompt for t, _ in answers], [a for _, a in answers])
-    arms = [_arm(bench, t, along, e) for (t, _), e in zip(answers, encoded, strict=True)]
-    states = token_states(bench.loaded, encoded, arms, bench.texts.setting.read_block)
+    arms = list[Arm]()
+    for (t, _), e in zip(answers, encoded, strict=True):
+        arm = Arm("off", ()) if along is None else steering_arm(bench, t, along)
+        if t.situation == "first":  # what acts on the first tokens alone is taken back after them
+            until = f"from:{e.start + setting.first_tokens}"
+            back = [replace(s, strength=-s.strength, scope=until) for s in arm.steps]
+            arm = replace(arm, steps=(*arm.steps, *back))
+        arms.append(arm)
+    states = token_states(bench.loaded, encoded, arms, setting.read_block)
     for (t, text), e, s in zip(answers, encoded, states, strict=True):
         at = [p + len(text[p:]) - len(text[p:].lstrip()) for p in token_places(tokenizer, e, text)]
-        start = next((s for s in t.starts if s > 0 and s >= t.prefix - 1), len(text))
-        stop = next((p for p in clause_places(text) if p > start), len(text))
-        start, stop = (0, 0) if t.situation == "unsteered" else (start, stop)
+        start = next((s for s in t.starts if s > 0 and s >= t.prefix - 1), 0)
+        stop = next((p for p in clause_places(text) if p > start), len(text)) if start else 0
         places = start, stop, len(text[:start].rstrip(ENDS)), len(text.rstrip(ENDS))
         first, after, *ends = (sum(p < place for p in at) for place in places)
         latents = encode(sae, s).numpy().astype(np.float64)
         yield TokenReading(t, text, at, first, after, (ends[0], ends[1]), s, latents)
-
-
-def _arm(
-    bench: EpisodeBench,
-    t: ResistanceTrial,
-    along: Sequence[BoostDirection] | None,
-    encoded: Encoded,
-) -> Arm:
-    """The arm that a trial was written under; that of `first` is taken back after its tokens."""
-    arm = Arm("off", ()) if along is None else steering_arm(bench, t, along)
-    until = f"from:{encoded.start + bench.texts.setting.first_tokens}"
-    back = [replace(s, strength=-s.strength, scope=until) for s in arm.steps]
-    return replace(arm, steps=(*arm.steps, *back)) if t.situation == "first" else arm
 
 
 def random_latents(live: Sequence[int], sets: Mapping[str, Sequence[int]], seed: int) -> list[int]:
@@ -178,31 +148,37 @@ def random_latents(live: Sequence[int], sets: Mapping[str, Sequence[int]], seed:
     return [int(i) for i in np.random.default_rng(seed).permutation(others)[:size]]
 
 
-def set_means(r: TokenReading, sets: Mapping[str, Sequence[int]]) -> dict[str, list[float | None]]:
-    """The mean activation of each set that has latents, by tokens."""
-    return {
-        name: r.latents[:, list(own)].mean(axis=1).tolist() for name, own in sets.items() if own
-    }
+def set_means(sets: Mapping[str, list[int]]) -> dict[str, Quantity]:
+    """The mean activation of each set that has latents."""
+    return {name: partial(_set_mean, own) for name, own in sets.items() if own}
 
 
-def token_means(row: partial[R], groups: Readings, reach: int) -> Iterator[R]:
+def _set_mean(own: list[int], r: TokenReading) -> Values:
+    return [float(v) for v in r.latents[:, own].mean(axis=1)]
+
+
+def token_means(
+    row: partial[R], groups: Readings, quantities: Mapping[str, Quantity], reach: int
+) -> Iterator[R]:
     """Of each quantity and group the mean by region, and up to `reach` tokens from restarts.
 
     The difference is of episodes and twins of the same direction.
     """
-    quantities = next(iter(groups["episode"].values())).values
-    for quantity, place in product(quantities, (*REGIONS, *range(-reach, reach + 1))):
-        known = {
-            g: {i: v for i, a in own.items() if (v := a.value(quantity, place)) is not None}
-            for g, own in groups.items()
-        }
-        one, other = known["episode"], known["derailed"]
-        pairs = [i for i in one if i in other and alike(*(groups[g][i] for g in PAIR))]
-        known["difference"] = {i: one[i] - other[i] for i in pairs}
-        for g, values in known.items():
-            answers = groups["episode" if g == "difference" else g]
-            own = partial(row, quantity=quantity, place=place, group=g)
-            yield from mean_of(own, list(values.values()), clusters([answers[i] for i in values]))
+    episodes, twins = groups["episode"], groups["derailed"]
+    pairs = [i for i, t in twins.items() if t.trial.direction == episodes[i].trial.direction]
+    for quantity, of in quantities.items():
+        every = [(g, i, r, of(r)) for g, own in groups.items() for i, r in own.items()]
+        for place in (*REGIONS, *range(-reach, reach + 1)):
+            known: dict[str, dict[int, float]] = {g: {} for g in groups}
+            for g, i, r, values in every:
+                if (mean := r.mean(values, place)) is not None:
+                    known[g][i] = mean
+            one, other = known["episode"], known["derailed"]
+            known["difference"] = {i: one[i] - other[i] for i in pairs if i in one and i in other}
+            for g, means in known.items():
+                names = clusters([groups.get(g, episodes)[i] for i in means])
+                own = partial(row, quantity=quantity, place=place, group=g)
+                yield from mean_of(own, list(means.values()), names)
 
 
 def clusters(answers: Sequence[TokenReading]) -> list[str]:
@@ -214,8 +190,8 @@ def clusters(answers: Sequence[TokenReading]) -> list[str]:
 def mean_of(row: partial[R], values: Sequence[float], names: Sequence[str]) -> Iterator[R]:
     """The row of a mean, with its interval if values are of enough clusters; none of no values."""
     if values:
-        each, mean = np.asarray(values, dtype=np.float64), float(np.mean(values))
-        enough = len(set(names)) >= LEAST
-        found = jackknife_interval(each - mean, mean, names) if enough else None
-        low, high = (None, None) if found is None else (found.low, found.high)
-        yield row(count=len(values), mean=mean, low=low, high=high)
+        mean, ends = float(np.mean(values)), dict[str, float]()
+        if len(set(names)) >= LEAST:
+            found = jackknife_interval(np.subtract(values, mean), mean, names)
+            ends = {"low": found.low, "high": found.high}
+        yield row(count=len(values), mean=mean, **ends)

@@ -1,7 +1,5 @@
 """Token means: what is the mean of a quantity before, in and after a restart, and at each token?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 REGIONS = ("off topic", "restart", "on topic")
@@ -17,9 +15,7 @@ class TokenMean:
     situation: str
     quantity: str = ""
     steering: str = ""  # on: as when the answer was written | off
-    group: str = (
-        ""  # episode | derailed: its twins | unsteered | difference: of those of one direction
-    )
+    group: str = ""  # episode | derailed: its twins | unsteered | difference: of one direction
     place: str | int = ""  # a region, or tokens from the restart
     count: int = 0  # answers
     mean: float | None = None

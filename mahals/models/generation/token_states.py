@@ -1,7 +1,5 @@
 """Token states: what does a model hold at each token of an answer, with steering on or off?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -9,14 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mahals.models.activations import capture
 from mahals.models.activations.batching import Batch, for_each
-from mahals.models.activations.capture import (
-    StopForward,
-    check_finite,
-    check_request,
-    run_until_stopped,
-    state_of,
-)
 from mahals.models.activations.encoding import Encoded
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
@@ -28,13 +20,12 @@ from mahals.models.steering.scope import places
 def token_states(
     loaded: Loaded, encoded: Sequence[Encoded], arms: Sequence[Arm], block: int
 ) -> list[Tensor]:
-    """(t_i, d) float32 on the CPU: the states of each text's own tokens after `block`.
+    """(t_i, d) float32 on the CPU: the states of each text's own tokens after `block`, steered.
 
-    Text i is read under arms[i]; an arm without steps reads it unsteered. States of a steered block
-    are those after its steps. Raises InputError for an unknown block, no texts, a text beyond the
-    context, an arm that does not fit, or a state that is not finite.
+    Text i is read under arms[i]. Raises InputError for an unknown block, no texts, a text beyond
+    the context, an arm that does not fit, or a state that is not finite.
     """
-    check_request(loaded, [block], "mean")
+    capture.check_request(loaded, [block], "mean")
     fits(loaded, arms)
     pairs = zip(encoded, arms, strict=True)
     found = [torch.empty(text.stop - text.start, loaded.width) for text, _ in pairs]
@@ -42,13 +33,12 @@ def token_states(
 
     def read(batch: Batch) -> None:
         def keep(_: nn.Module, __: Any, output: Tensor | tuple[Any, ...]) -> None:
-            states = state_of(output)
-            own = batch.own.to(states.device)
+            states = capture.state_of(output)
             for row, text in enumerate(batch.rows):
-                found[text][:] = states[row, own[row]]
+                found[text][:] = states[row, batch.own[row].to(states.device)]
 
         def stop(*_: Any) -> None:
-            raise StopForward
+            raise capture.StopForward
 
         own = [arms[text] for text in batch.rows]
         with steered(loaded.model, own, range(len(own))) as steering, ExitStack() as stack:
@@ -56,9 +46,9 @@ def token_states(
             last = max((block, *steering.blocks))
             stack.callback(blocks[block].register_forward_hook(keep).remove)
             stack.callback(blocks[last].register_forward_hook(stop).remove)
-            run_until_stopped(loaded, batch)
+            capture.run_until_stopped(loaded, batch)
 
     for_each(loaded, encoded, read)
     for states in found:
-        check_finite(states, loaded)
+        capture.check_finite(states, loaded)
     return found

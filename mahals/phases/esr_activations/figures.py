@@ -30,8 +30,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         bars = [(s, place) for s in sets for place in REGIONS if (s, place, "episode") in at]
         whole = {"unsteered": REGIONS[-1]}  # where all of its tokens are
         spans = {g: [at.get((s, whole.get(g, p), g)) for s, p in bars] for g in SERIES}
-        known = {SERIES[g]: some for g, some in spans.items() if any(some)}
-        series = {words: Estimates.of(some, "none is as long") for words, some in known.items()}
+        series = {SERIES[g]: Estimates.of(v, "none is as long") for g, v in spans.items() if any(v)}
         labels = Labels(
             f"What is active where, {name}?",
             "mean activation",

@@ -1,26 +1,14 @@
 """Measure of esr_activations: which latents are active where an answer restarts, or never does?"""
 
-from __future__ import annotations
-
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from mahals.evaluation.resistance import readings
 from mahals.evaluation.resistance.episodes import OFF, episode_bench
-from mahals.evaluation.resistance.held_sets import DetectorSet, detector_sae, detector_set
-from mahals.evaluation.resistance.readings import (
-    ReadingChoice,
-    Readings,
-    alike,
-    answer_groups,
-    clusters,
-    random_latents,
-    read,
-    set_means,
-    token_means,
-)
+from mahals.evaluation.resistance.held_sets import detector_sae, detector_set
 from mahals.evaluation.resistance.subjects import SubjectTask, directions, plan_subjects
 from mahals.maths.metrics.latents import latent_auc, prompt_permutation_p
 from mahals.maths.metrics.permutation import Permutations
@@ -31,12 +19,11 @@ from mahals.phases.esr_activations.rows import Row
 from mahals.records import Positive, digest, seed_of
 
 Task, plan = SubjectTask, plan_subjects
-Pair = tuple[Floats, Floats, str]
-"""(t, m) where a latent should be silent, (u, m) where it should be active, and the cluster."""
+Pair = tuple[Floats, Floats, str]  # (t, m) where latents should be silent, (u, m) active; cluster
 
 
 @dataclass(frozen=True)
-class Params(ReadingChoice):
+class Params(readings.ReadingChoice):
     """By which test latents are chosen."""
 
     permutations: Positive
@@ -47,14 +34,14 @@ class Params(ReadingChoice):
 def measure(task: SubjectTask, params: Params, lab: Lab) -> Iterator[Row]:
     """Sets of latents, and the mean of each by region and group and at tokens from the restart."""
     (key,), name = task.models, task.subject
-    bench, told = episode_bench(lab, key, name), detector_set(lab, key, name)
-    sae, along = detector_sae(lab, key, name), directions(lab, key, params.sources)
+    bench, along = episode_bench(lab, key, name), directions(lab, key, params.sources)
+    told, sae = detector_set(lab, key, name), detector_sae(lab, key, name)
     for situation in params.situations:
         row = partial(Row, key, lab.weights, name, situation)
-        groups = answer_groups(lab, key, name, situation, params.sources)
+        groups = readings.answer_groups(lab, key, name, situation, params.sources)
         prompts = sorted({t.prompt for t, _ in groups["episode"]}, key=digest)
         halves = [
-            {g: [a for a in own if a[0].prompt in prompts[k::2]] for g, own in groups.items()}
+            {g: [(t, a) for t, a in own if t.prompt in prompts[k::2]] for g, own in groups.items()}
             for k in (0, 1)
         ]
         counts = [len(half["episode"]) for half in halves]
@@ -62,37 +49,32 @@ def measure(task: SubjectTask, params: Params, lab: Lab) -> Iterator[Row]:
             why = f"{counts[0]} and {counts[1]} episodes in two halves of their prompts"
             yield row(count=sum(counts), why=f"{why}, {params.least_episodes} needed in each")
             continue
-        sets: dict[str, list[int]] = {}
+        sets = {"detectors": list(told.detectors)}
         for steering in ("off",) if situation in OFF else ("on", "off"):
             steps = along if steering == "on" else None
-            found, rest = (read(bench, sae, half, steps, params.most) for half in halves)
+            found, rest = (readings.read(bench, sae, half, steps, params.most) for half in halves)
             own = partial(row, steering=steering)
-            if not sets:
-                sets = yield from _choose(own, (found, rest), params, told, lab.seed)
-            of = {
-                g: {i: replace(r, values=set_means(r, sets)) for i, r in some.items()}
-                for g, some in rest.items()
-            }
-            yield from token_means(own, of, params.reach)
+            if len(sets) == 1:
+                yield from _choose(own, (found, rest), params, sets, lab.seed)
+            yield from readings.token_means(own, rest, readings.set_means(sets), params.reach)
 
 
 def _choose(
     row: partial[Row],
-    halves: tuple[Readings, Readings],
+    halves: tuple[readings.Readings, readings.Readings],
     params: Params,
-    told: DetectorSet,
+    sets: dict[str, list[int]],
     seed: int,
-) -> Generator[Row, None, dict[str, list[int]]]:
-    """The detectors, latents by two tests on the first half, and as many random live ones."""
-    seed = seed_of("read latents", *row.args, seed)
+) -> Iterator[Row]:
+    """Adds latents by two tests on the first half, and as many random live ones, to the sets."""
+    seed, least = seed_of("read latents", *row.args, seed), dict[str, float]()
     tokens = [r.latents for some in halves[0].values() for r in some.values()]
     live = np.flatnonzero(np.any([rows.any(axis=0) for rows in tokens], axis=0))
-    sets, least = {"detectors": list(told.detectors)}, dict[str, float]()
     for test in ("restart", "noticing"):
         pairs, later = (_pairs(test, half) for half in halves)
         names, sets[test] = [name for *_, name in pairs], []
         if len(set(names)) > 1 and later:
-            auc, kept = _auc(pairs)[live], _auc(later)[live]
+            auc, kept = (_auc(some)[live] for some in (pairs, later))
             own = np.stack([silent.mean(axis=0)[live] for silent, _, _ in pairs])
             other = np.stack([active.mean(axis=0)[live] for _, active, _ in pairs])
             chance = Permutations(params.permutations, seed)
@@ -103,30 +85,25 @@ def _choose(
                 sets[test].append(int(live[i]))
                 known = {"found": float(auc[i]), "kept": float(kept[i]), "q": q[i]}
                 yield row(quantity=test, latent=int(live[i]), **known)
-    sets["random"] = random_latents(live.tolist(), sets, seed)
+    sets["random"] = readings.random_latents(live.tolist(), sets, seed)
     for name, some in sets.items():
         yield row(quantity=name, count=len(some), live=len(live), q=least.get(name))
-    return sets
 
 
-def _pairs(test: str, some: Readings) -> list[Pair]:
+def _pairs(test: str, some: readings.Readings) -> list[Pair]:
     """restart: an episode elsewhere, and at its restart.
 
-    noticing: an answer of the same direction that never restarts, and an episode before it does, as
-    many tokens, without the end of the episode's sentence.
+    noticing: a twin of the same direction, and the episode before the end of its last sentence.
     """
-    found, names = list[Pair](), clusters(list(some["episode"].values()))
+    found, names = list[Pair](), readings.clusters(list(some["episode"].values()))
     for (i, e), name in zip(some["episode"].items(), names, strict=True):
         at, twin = slice(e.start, e.stop), some["derailed"].get(i)
         if test == "restart":
             found.append((np.delete(e.latents, at, axis=0), e.latents[at], name))
-        elif twin is not None and alike(e, twin):
+        elif twin is not None and twin.trial.direction == e.trial.direction:
             found.append((twin.latents[: e.ends[0]], e.latents[: e.ends[0]], name))
     return [p for p in found if len(p[0]) and len(p[1])]
 
 
 def _auc(pairs: Sequence[Pair]) -> Floats:
-    """(m,): over tokens."""
-    tokens = [rows for silent, active, _ in pairs for rows in (silent, active)]
-    labels = [k % 2 == 1 for k, rows in enumerate(tokens) for _ in rows]
-    return latent_auc(np.concatenate(tokens), labels)
+    return latent_auc(*(np.concatenate([p[k] for p in pairs]) for k in (0, 1)))

@@ -1,7 +1,5 @@
 """Rows of esr_activations: what is known of a set of latents, and of one that was chosen?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from mahals.maths.metrics.token_means import TokenMean

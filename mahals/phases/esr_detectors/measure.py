@@ -1,9 +1,7 @@
 """Measure of esr_detectors: which latents are active where an answer is another prompt's?"""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
@@ -14,7 +12,7 @@ import torch
 from mahals.evaluation.resistance.episodes import EpisodeBench, episode_bench
 from mahals.evaluation.resistance.held_sets import DetectorSet
 from mahals.evaluation.resistance.latents import latent_states
-from mahals.evaluation.resistance.subjects import SubjectTask, model_sae
+from mahals.evaluation.resistance.subjects import SubjectTask, model_sae, plan_subjects
 from mahals.maths.metrics.off_topic import detector_search, exchange_auc
 from mahals.maths.metrics.permutation import Permutations
 from mahals.maths.stats.intervals import Floats
@@ -28,7 +26,7 @@ from mahals.phase import Lab
 from mahals.phases.esr_detectors.rows import Row
 from mahals.records import AtLeast, Positive, Several, seed_of, to_plain
 
-OFF = Arm("off", ())
+OFF, Task, plan = Arm("off", ()), SubjectTask, plan_subjects
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,6 @@ class Params:
     random: Positive  # live latents that stand beside
 
 
-Task = SubjectTask
-
-
-def plan(params: Params, lab: Lab) -> list[SubjectTask]:
-    """A task for each subject."""
-    return [SubjectTask((lab.unit,), name) for name in params.subjects]
-
-
 def measure(task: SubjectTask, params: Params, lab: Lab) -> Iterator[Row]:
     """The search in one subject, its detectors, and random live latents.
 
@@ -63,27 +53,29 @@ def measure(task: SubjectTask, params: Params, lab: Lab) -> Iterator[Row]:
     block = bench.texts.setting.read_block
     asked, others = (_asked(bench, s, params) for s in (("taught", "calibration"), ("evaluation",)))
     if kind == "own":
-        sae, labels = _own(bench, asked, params.training, seed), {}
+        pairs = [(p, a) for p in asked for answers in asked.values() for a in answers]
+        encoded = encode_answers(bench.loaded.tokenizer, *zip(*pairs, strict=True))
+        states = token_states(bench.loaded, encoded, [OFF] * len(encoded), block)
+        sae, labels = train_sae(torch.cat(states), params.training, seed), {}
+        with lab.keep_folder(f"sae-{name}") as folder:
+            write_sae(folder, sae)
     else:
         file = lab.kept("esr_saes").path(f"{key}/labels-{block}.json")
         sae, labels = model_sae(lab, key, block), json.loads(file.read_text(encoding="utf-8"))
     active, shares = _activity(bench, sae, asked)
     found = detector_search(active, params.level, Permutations(params.permutations, seed))
-    auc, kept = exchange_auc(active), exchange_auc(_activity(bench, sae, others)[0])
     often = shares[~np.eye(len(shares), dtype=bool)].mean(axis=(0, 1))
+    kept = exchange_auc(_activity(bench, sae, others)[0])
+    known = {"q": found.q, "found": exchange_auc(active), "kept": kept, "frequency": often}
     detectors = np.flatnonzero(found.q <= params.level)
-    row = partial(Row, key, lab.weights, name, kind, len(asked))
-    yield row(
-        what="search", live=len(found.live), passed=len(detectors), strict=len(found.strict),
-        exchanged=found.exchanged, q=float(found.q.min()),
-    )  # fmt: skip
+    row: Callable[..., Row] = partial(Row, key, lab.weights, name, kind, len(asked))
+    counts = {"live": len(found.live), "passed": len(detectors), "strict": len(found.strict)}
+    yield row(what="search", exchanged=found.exchanged, q=float(found.q.min()), **counts)
     rest = np.random.default_rng(seed).permutation(np.setdiff1d(found.live, detectors))
     for what, some in (("detector", detectors), ("random", rest[: params.random])):
         for i in some.tolist():
-            yield row(
-                what=what, latent=i, label=labels.get(str(i), ""), q=float(found.q[i]),
-                found=float(auc[i]), kept=float(kept[i]), frequency=float(often[i]),
-            )  # fmt: skip
+            values = {column: float(of[i]) for column, of in known.items()}
+            yield row(what=what, latent=i, label=labels.get(str(i), ""), **values)
     named = tuple(labels.get(str(i), "") for i in detectors)
     dead = np.setdiff1d(np.arange(len(often)), found.live)
     latents = (tuple(x.tolist()) for x in (detectors, dead, np.round(often, 6)))
@@ -93,10 +85,11 @@ def measure(task: SubjectTask, params: Params, lab: Lab) -> Iterator[Row]:
 
 def _asked(bench: EpisodeBench, splits: Sequence[str], params: Params) -> dict[str, list[str]]:
     """Prompts of some splits, each with as many own answers; one with fewer is left out."""
-    count, most = params.answers, params.prompts[bench.lab.weights]
+    own, count = bench.texts.references, params.answers
     prompts = [p for split in splits for p in bench.texts.setting.prompts(split)]
-    texts = {p: [a for a in bench.texts.references[p] if a.strip()][:count] for p in prompts}
-    return dict([(p, some) for p, some in texts.items() if len(some) == count][:most])
+    texts = {p: [a for a in own[p] if a.strip()][:count] for p in prompts}
+    full = [(p, some) for p, some in texts.items() if len(some) == count]
+    return dict(full[: params.prompts[bench.lab.weights]])
 
 
 def _activity(bench: EpisodeBench, sae: Sae, asked: Mapping[str, Sequence[str]]) -> Floats:
@@ -108,16 +101,3 @@ def _activity(bench: EpisodeBench, sae: Sae, asked: Mapping[str, Sequence[str]])
         rows.append([[f.max(axis=0) for f in states], [(f > 0).mean(axis=0) for f in states]])
     found = np.array(rows, dtype=np.float64).swapaxes(0, 1)
     return found.reshape(2, n, n, -1, found.shape[-1])
-
-
-def _own(
-    bench: EpisodeBench, asked: Mapping[str, Sequence[str]], training: SaeTraining, seed: int
-) -> Sae:
-    """A dictionary of the subject's states in these answers to all of these prompts, kept."""
-    pairs = [(p, a) for p in asked for answers in asked.values() for a in answers]
-    encoded = encode_answers(bench.loaded.tokenizer, *zip(*pairs, strict=True))
-    off, block = [OFF] * len(encoded), bench.texts.setting.read_block
-    sae = train_sae(torch.cat(token_states(bench.loaded, encoded, off, block)), training, seed)
-    with bench.lab.keep_folder(f"sae-{bench.subject}") as folder:
-        write_sae(folder, sae)
-    return sae

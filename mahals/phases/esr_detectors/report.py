@@ -1,9 +1,8 @@
 """Report of esr_detectors: which latents tell digressions, and do they on other prompts as well?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from statistics import mean
+from typing import Any
 
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_detectors.rows import Row
@@ -20,25 +19,23 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     return Summary(report.metrics, tuple(report.lines), (), ())
 
 
-def _model(table: Evidence[Row], model: str) -> Report:
+def _model(table: Evidence[Any], model: str) -> Report:
     searches = table.where(model=model, what="search")
     return joined(_search(table, r).under(f"{r.subject}/") for r in searches)
 
 
-def _search(table: Evidence[Row], r: Row) -> Report:
-    counts = {"detectors": r.passed, "strict": r.strict, "exchanged": r.exchanged}
-    metrics = {name: float(n) for name, n in counts.items() if n is not None}
+def _search(table: Evidence[Any], r: Any) -> Report:
+    metrics = {"detectors": float(r.passed), "strict": float(r.strict), "exchanged": r.exchanged}
     told = (
         f"{r.model}, {r.subject}, {r.dictionary} dictionary: {r.passed} of {r.live} live latents "
         f"are woken more where an answer is to another of {r.prompts} prompts (least q {r.q:.2g}); "
         f"with exchanged labels {r.exchanged:.1f}; by the published strict rule {r.strict}"
     )
     for what in ("detector", "random"):
-        own = table.where(model=r.model, subject=r.subject, what=what)
-        aucs = {n: mean(getattr(x, n) for x in own) for n in ("found", "kept") if own}
-        metrics |= {f"{what}_auc_{n}": auc for n, auc in aucs.items()}
-        if own:
-            told += f"; {what} latents have AUC {aucs['found']:.2f}, {aucs['kept']:.2f} on others"
-    named = table.where(model=r.model, subject=r.subject, what="detector")
-    first = "; ".join(f"{x.latent} ({x.label})" for x in named[:8]) or "none"
+        if own := table.where(model=r.model, subject=r.subject, what=what):
+            found, kept = mean(x.found for x in own), mean(x.kept for x in own)
+            metrics |= {f"{what}_auc_found": found, f"{what}_auc_kept": kept}
+            told += f"; {what} latents have AUC {found:.2f}, {kept:.2f} on others"
+    named = table.where(model=r.model, subject=r.subject, what="detector")[:8]
+    first = "; ".join(f"{x.latent} ({x.label})" for x in named) or "none"
     return Report(metrics, [told, f"{r.model}, {r.subject}, first detectors: {first}"])

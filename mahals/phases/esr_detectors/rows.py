@@ -1,7 +1,5 @@
 """Rows of esr_detectors: what is known of the search in one subject, and of one latent?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -2,9 +2,5 @@
 
 from mahals.phase import Cost, Phase
 
-PHASE = Phase(
-    __name__,
-    needs=("organisms", "esr_unsteered", "esr_saes", "esr_finetune", "esr", "esr_detectors"),
-    per="model",
-    cost=Cost(seconds=10.0, megabytes=0.5),
-)
+NEEDS = ("organisms", "esr_unsteered", "esr_saes", "esr_finetune", "esr", "esr_detectors")
+PHASE = Phase(__name__, needs=NEEDS, per="model", cost=Cost(seconds=10.0, megabytes=0.5))

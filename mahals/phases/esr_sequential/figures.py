@@ -25,18 +25,16 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """curves-<name> of each subject and situation with episodes, the restart at 0."""
     figures: dict[str, Figure] = {}
     for name, table in tables(rows, kept).items():
-        marks = {r.place: r for r in table.where(quantity="mark")}
-        if not marks:
-            continue
-        begins, ends = (marks[m].mean or 0.0 for m in ("begins", "ends"))
-        caption = (
-            f"The first {marks['begins'].count} improved episodes, each beside a derailed answer "
-            "that never restarts and is longer; tokens that half of them have. 95 % intervals, "
-            f"clustered by direction. Dotted: answers begin (mean {begins:.0f}), the restart, its "
-            f"clause ends (mean {ends:+.0f})."
-        )
-        title = f"What moves where an answer comes back, {name}?"
-        labels = Labels(title, "mean over answers", caption, other="tokens from the restart")
-        slug = name.replace("/", "-")
-        figures[f"curves-{slug}"] = aligned_figure(table, TITLES, labels, (begins, 0.0, ends))
+        if marks := table.where(quantity="mark"):
+            begins, ends = (m.mean or 0.0 for m in marks)
+            caption = (
+                f"The first {marks[0].count} improved episodes, each beside a derailed answer "
+                "that never restarts and is longer; tokens that half of them have. 95 % intervals, "
+                f"clustered by direction. Dotted: answers begin (mean {begins:.0f}), the restart, "
+                f"its clause ends (mean {ends:+.0f})."
+            )
+            title = f"What moves where an answer comes back, {name}?"
+            labels = Labels(title, "mean over answers", caption, other="tokens from the restart")
+            figure = aligned_figure(table, TITLES, labels, (begins, 0.0, ends))
+            figures[f"curves-{name.replace('/', '-')}"] = figure
     return figures

@@ -108,16 +108,21 @@ def test_a_twin_is_of_the_same_direction_if_it_can_be_then_the_least_used() -> N
 
 
 def reading(direction: str, start: int, stop: int, *values: float | None) -> TokenReading:
-    known: dict[str, Any] = {"direction": direction, "prompt": direction}
-    states, none = torch.zeros(len(values), 2), np.zeros((len(values), 3))
-    ends = start, len(values)
-    return TokenReading(trial(**known), "", (), start, stop, ends, states, none, {"x": values})
+    """With `values` along the first latent, nan where there is none: what `known` gives."""
+    told: dict[str, Any] = {"direction": direction, "prompt": direction}
+    latents = np.array([[np.nan if v is None else v, 0.0, 0.0] for v in values])
+    states, ends = torch.zeros(len(values), 2), (start, len(values))
+    return TokenReading(trial(**told), "", (), start, stop, ends, states, latents)
+
+
+def known(r: TokenReading) -> list[float | None]:
+    return [None if np.isnan(v) else float(v) for v in r.latents[:, 0]]
 
 
 def test_ends_of_sentences_are_in_no_region() -> None:
     one = replace(reading("a", 2, 3, 1.0, 90.0, 7.0, 2.0, 90.0), ends=(1, 4))
-    assert [one.value("x", at) for at in REGIONS] == [1.0, 7.0, 2.0]
-    assert [one.value("x", k) for k in (-1, 2)] == [90.0, 90.0]
+    assert [one.mean(known(one), at) for at in REGIONS] == [1.0, 7.0, 2.0]
+    assert [one.mean(known(one), k) for k in (-1, 2)] == [90.0, 90.0]
 
 
 def test_means_by_region_and_token_are_those_by_hand() -> None:
@@ -136,7 +141,8 @@ def test_means_by_region_and_token_are_those_by_hand() -> None:
         "derailed": twins,
         "unsteered": {0: reading("a", 0, 0, 2.0, 4.0)},
     }
-    rows = {(r.group, r.place): r for r in token_means(ROW, groups, 2)}
+    rows = {(r.group, r.place): r for r in token_means(ROW, groups, {"x": known}, 2)}
+    assert {r.quantity for r in rows.values()} == {"x"}
     means = {key: (r.count, r.mean) for key, r in rows.items()}
     assert [means["episode", at] for at in REGIONS] == [
         (3, 2.0),
@@ -169,4 +175,5 @@ def test_random_latents_are_live_as_many_and_in_no_set() -> None:
     draws = [random_latents(range(1, 8), sets, seed) for seed in range(40)]
     assert {len(set(d)) for d in draws} == {2} and {i for d in draws for i in d} == {4, 5, 6, 7}
     r = replace(reading("a", 0, 0, 0.0, 0.0), latents=np.array([[1.0, 2.0, 6.0], [0.0, 1.0, 1.0]]))
-    assert set_means(r, {"s": [1, 2], "none": []}) == {"s": [4.0, 1.0]}
+    found = set_means({"s": [1, 2], "t": [0], "none": []})
+    assert {name: of(r) for name, of in found.items()} == {"s": [4.0, 1.0], "t": [1.0, 0.0]}

@@ -29,10 +29,12 @@ def test_auc_is_sklearns_with_ties() -> None:
     values, labels = sparse(1, 60, 40), np.random.default_rng(2).random(60) < 0.3
     values[:, 0], values[:, 1] = 0.0, labels  # a dead latent, a perfect one
     expected = [roc_auc_score(labels, column) for column in values.T]
-    np.testing.assert_allclose(latent_auc(values, labels), expected, rtol=0, atol=1e-12)
-    assert latent_auc(values, labels)[:2].tolist() == [0.5, 1.0]
-    with pytest.raises(InputError, match="both kinds"):
-        latent_auc(values, np.ones(60))
+    found = latent_auc(values[~labels], values[labels])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert found[:2].tolist() == [0.5, 1.0]
+    for silent, active in ((values, values[:0]), (values[:0], values)):
+        with pytest.raises(InputError, match="non-empty"):
+            latent_auc(silent, active)
 
 
 def test_p_is_that_of_every_swap_worked_by_hand() -> None:
