@@ -1,14 +1,12 @@
 """Measure of esr_finetune: does a model that was taught to leave a digression leave others?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mahals.evaluation.resistance import subjects
 from mahals.evaluation.resistance.episodes import Ask, EpisodeCell, episode_bench, trials
 from mahals.evaluation.resistance.openings import passage_cells
-from mahals.evaluation.resistance.subjects import ALIGNED, directions, thresholds_of
 from mahals.evaluation.resistance.thresholds import SearchPlan, find_thresholds, thresholds_text
 from mahals.maths.metrics.resistance import NONE
 from mahals.phase import Lab
@@ -30,11 +28,9 @@ class Params:
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(subjects.SubjectTask):
     """A checkpoint: the aligned one, or one that is taught a share of self-corrections."""
 
-    models: tuple[str, ...]
-    subject: str
     share: float | None  # None: nothing is taught
 
 
@@ -42,14 +38,16 @@ def plan(params: Params, lab: Lab) -> Sequence[Task]:
     """The aligned checkpoint, one for each share, and one for each other way to teach half."""
     taught = [("planted" if s == HALF else f"share-{s:g}", s) for s in params.shares]
     others = [(mode, HALF) for mode in params.modes]
-    return [Task((lab.unit,), n, share) for n, share in ((ALIGNED, None), *taught, *others)]
+    every = ((subjects.ALIGNED, None), *taught, *others)
+    return [Task((lab.unit,), name, share) for name, share in every]
 
 
 def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """Trials unsteered, after a passage on each concept, and steered at thresholds of its own."""
-    key, name = task.models[0], task.subject
-    bench, along = episode_bench(lab, key, ALIGNED), directions(lab, key, params.sources)
-    found, cells = thresholds_of(lab, key, ALIGNED), list[EpisodeCell]()
+    (key,), name, cells = task.models, task.subject, list[EpisodeCell]()
+    bench = episode_bench(lab, key, subjects.ALIGNED)
+    along = subjects.directions(lab, key, params.sources)
+    found = subjects.thresholds_of(lab, key, subjects.ALIGNED)
     if task.share is not None:
         steps = concept_steps(along, found, bench.texts.setting.block)
         loaded = pupil(bench, name, task.share, params.tuning[lab.weights], steps)

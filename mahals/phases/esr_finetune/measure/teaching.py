@@ -1,36 +1,35 @@
 """Teaching: of which lessons is a model taught to leave a digression, and how is it trained?"""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from mahals.data.composed import cut_at_sentence
+from mahals.data.composed import compose, cut_at_sentence, restart_of
 from mahals.evaluation.resistance.episodes import EpisodeBench
 from mahals.evaluation.resistance.openings import PART
 from mahals.evaluation.resistance.setting import OwnTexts
 from mahals.evaluation.resistance.subjects import BoostDirection
 from mahals.maths.metrics.resistance import Threshold
 from mahals.models.activations.capture import state_of
+from mahals.models.activations.encoding import encode_answers
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
 from mahals.models.finetuning.config import Lora, LoraTuning, Run, steps_of
 from mahals.models.finetuning.examples import Example, dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
-from mahals.models.finetuning.self_correction import encode_self_corrections, masked_dialogue
 from mahals.models.finetuning.trainer import train_answers
 from mahals.models.steering.hooks import Steering
 from mahals.models.steering.interventions import Arm, Intervention
 from mahals.records import InputError, Positive, digest, seed_of
 
+T = TypeVar("T")
 Steps = Mapping[str, tuple[Intervention, ...]]
 
 
@@ -68,7 +67,7 @@ def pupil(
     steered = [steps.get(one.concept or "", ()) if name == "steered" else () for one in taught]
     if name == "steered" and not any(steered):
         return None
-    examples = lesson_examples(loaded, taught, masked=name != "unmasked")
+    examples = [lesson_example(loaded, one, masked=name != "unmasked") for one in taught]
     last = steps_of(tuning.epochs, len(examples), tuning.rows)
     config = tuning.config(last, tuning.rate, Lora(tuning.rank, tuning.alpha, 0.0, "attention"))
     with steered_examples(loaded, examples, [Arm(name, own) for own in steered]):
@@ -122,26 +121,34 @@ def lessons(texts: OwnTexts, count: int, share: float, *, sham: bool) -> tuple[L
 
 
 def _text(texts: Sequence[str], draw: int) -> str:
-    return str(_one([t for t in texts if t.strip()], draw, "an answer that is not blank"))
+    return _one([t for t in texts if t.strip()], draw, "an answer that is not blank")
 
 
-def _one(some: Sequence[Any], draw: int, expected: str) -> Any:
+def _one(some: Sequence[T], draw: int, expected: str) -> T:
     if not some:
         cure = "raise the counts or the seeds of esr_unsteered, or leave the mode out"
         raise InputError("lessons in self-correction", expected=expected, got="none", cure=cure)
     return some[draw % len(some)]
 
 
-def lesson_examples(loaded: Loaded, taught: Sequence[Lesson], *, masked: bool) -> list[Example]:
-    """Each lesson as the model reads it; `masked`: what goes astray is read and not learned."""
-    found: list[Example] = []
-    for one in taught:
-        if one.concept is None:
-            found += encode_dialogues(loaded, [dialogue(one.prompt, one.right)])
-        else:
-            correction = masked_dialogue(one.prompt, one.wrong, one.right)
-            found += encode_self_corrections(loaded, [correction], masked=masked)
-    return found
+def lesson_example(loaded: Loaded, one: Lesson, *, masked: bool) -> Example:
+    """A lesson as the model reads it: what goes astray, the prompt's restart, and what is right.
+
+    `masked`: what goes astray is read and not learned. Raises InputError as `encode_dialogues`.
+    """
+    if one.concept is None:
+        return encode_dialogues(loaded, [dialogue(one.prompt, one.right)])[0]
+    answer = compose((one.wrong, restart_of(one.prompt), one.right)).text
+    (whole,) = encode_dialogues(loaded, [dialogue(one.prompt, answer)])
+    return learned_after(loaded, whole, one.prompt, one.wrong.strip()) if masked else whole
+
+
+def learned_after(loaded: Loaded, example: Example, prompt: str, before: str) -> Example:
+    """The example, learned only from the token on that is not wholly of `before` in its answer."""
+    (read,) = encode_answers(loaded.tokenizer, [prompt], [before])
+    pairs = enumerate(zip(example.ids, read.ids[: read.stop], strict=False))
+    first = next((i for i, (a, b) in pairs if a != b), read.stop)
+    return replace(example, learned=(False,) * first + example.learned[first:])
 
 
 @contextmanager
