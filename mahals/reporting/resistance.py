@@ -1,7 +1,6 @@
 """Resistance report: which rates do the trials of each cell have, by whose judgement?
 
-One way to tell trials, whatever is varied: groups by columns, a sentence and metrics each, paired
-differences between groups, grouped bars; first examples are the first there are, not chosen.
+One way to tell trials, whatever is varied. Examples are the first there are, not chosen.
 """
 
 from __future__ import annotations

@@ -30,11 +30,12 @@ from mahals.models.finetuning.examples import Example, batch
 from mahals.models.finetuning.trainer import learned_tokens, train_answers
 from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm, Intervention
-from mahals.phases.esr_finetune import PHASE
-from mahals.phases.esr_finetune.measure import Params, Task, teaching
-from mahals.phases.esr_finetune.measure.teaching import (
+from mahals.phases.esr_finetune import PHASE, measure
+from mahals.phases.esr_finetune.measure import (
     CorrectionTuning,
     Lesson,
+    Params,
+    Task,
     concept_steps,
     lesson_example,
     lessons,
@@ -241,7 +242,7 @@ def test_a_name_says_what_is_read_learned_and_steered(
         seen[arms[0].name] = list(examples), list(arms)
         yield
 
-    monkeypatch.setattr(teaching, "steered_examples", spy)
+    monkeypatch.setattr(measure, "steered_examples", spy)
     one = MANY.setting.texts.taught_concepts[0]
     steps = {one: (Intervention(1, torch.eye(WIDTH)[0], 2.0, "add"),)}
     for name in ("planted", "unmasked", "sham", "steered"):

@@ -54,10 +54,8 @@ def cached_answers(
 
 def _mark(known: str, draft: Draft) -> str:
     """The SHA-256 of all that decides an answer; a boost of 0 is not taken for no steering."""
-    steps = [
-        (s.block, s.strength, s.operator, s.scope, _tensors_mark(s.direction))
-        for s in draft.arm.steps
-    ]
+    arm = draft.arm.steps
+    steps = [(s.block, s.strength, s.operator, s.scope, _bytes_mark(s.direction)) for s in arm]
     holds = [(h.block, h.latents, h.value, _sae_mark(h.sae)) for h in draft.holds]
     asked = (tokens_hash([draft.encoded]), draft.seed, draft.steered_tokens)
     return digest([known, *asked, steps, holds])
@@ -66,10 +64,10 @@ def _mark(known: str, draft: Draft) -> str:
 @lru_cache(maxsize=8)
 def _sae_mark(sae: Sae) -> str:
     how = [sae.activation, sae.apply_b_dec_to_input, sae.k]
-    return digest([*how, _tensors_mark(*tensors_of(sae).values())])
+    return digest([*how, _bytes_mark(*tensors_of(sae).values())])
 
 
-def _tensors_mark(*tensors: Tensor) -> str:
+def _bytes_mark(*tensors: Tensor) -> str:
     mark = hashlib.sha256()
     for tensor in tensors:
         mark.update(tensor.detach().cpu().contiguous().numpy().tobytes())

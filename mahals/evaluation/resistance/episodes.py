@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import cycle
 from typing import Any
 
@@ -135,13 +135,10 @@ def trials(
 
 def stored_answers(lab: Lab, phase: str, made: Iterable[ResistanceTrial]) -> list[str]:
     """The whole answer of each of an upstream phase's trials that were made, in order."""
-    kept, files, found = lab.kept(phase), dict[str, list[str]](), list[str]()
-    for trial in made:
-        if trial.answers not in files:
-            files[trial.answers] = kept.path(trial.answers).read_text("utf-8").split("\n")
-        line = json.loads(files[trial.answers][trial.line or 0])
-        found.append(str(line["prefix"] + line["answer"]))
-    return found
+    kept = lab.kept(phase)
+    lines = cache(lambda file: kept.path(file).read_text("utf-8").split("\n"))
+    found = (json.loads(lines(t.answers)[t.line or 0]) for t in made)
+    return [str(line["prefix"] + line["answer"]) for line in found]
 
 
 def place_trial(bench: EpisodeBench, cell: EpisodeCell, ask: Ask, name: str) -> ResistanceTrial:
@@ -207,7 +204,7 @@ def judged(
     for i in whole:
         n = len(found[i].starts)
         known = [next(scores) for _ in pieces[i]] if i in pieces else [0.0] * n
-        parts = dict(zip(PARTS, known[n:], strict=False))
+        parts: dict[str, Any] = dict(zip(PARTS, known[n:], strict=False))
         found[i] = replace(found[i], scores=tuple(known[:n]), **parts)
     return found
 

@@ -1,7 +1,6 @@
 """Setting: on which texts, at which blocks and by which judge is one model's resistance measured?
 
-`esr_unsteered` writes it once; all that is measured after reads it from there, with the model's own
-unsteered answers: what scores are relative to, and what passages and planted answers are made of.
+`esr_unsteered` writes it once, with the model's own unsteered answers; all after reads it there.
 """
 
 import json

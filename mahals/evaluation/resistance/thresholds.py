@@ -98,7 +98,8 @@ def _threshold(
     ablated: str,
 ) -> Threshold:
     score = rates([replace(t, direction=NONE) for t in fresh]).first_score  # over prompts
-    reached, broken = score and score.estimate, sum(t.degenerate for t in fresh) / len(fresh)
+    ends = (None, None, None) if score is None else (score.estimate, score.low, score.high)
+    (reached, low, high), broken = ends, sum(t.degenerate for t in fresh) / len(fresh)
     target, why = search.search.target, None
     if search.hit_bound:
         why = f"the search ended at a bound, boost {search.boost:.2f}"
@@ -116,8 +117,8 @@ def _threshold(
         queries=search.search.queries,
         hit_bound=search.hit_bound,
         reached=reached,
-        reached_low=score and score.low,
-        reached_high=score and score.high,
+        reached_low=low,
+        reached_high=high,
         degenerate_share=broken,
         usable=why is None,
         why=why,

@@ -1,9 +1,8 @@
 """Probabilistic bisection: at which boost is the mean of a noisy score at its target?
 
-The score falls as the boost grows. Where it crosses the target is a distribution over a grid; each
-query is made at its median and moves mass to one side (Waeber, Frazier and Henderson 2013). A score
-counts as five answers with Jeffreys' prior on their rate: as the mean of fewer it is trusted too
-much, and scores that hardly vary settle at 28.5 for 30. Measure the mean at the boost anew.
+Where the falling score crosses it is a distribution over a grid; each query is made at its median
+and moves mass to one side (Waeber, Frazier and Henderson 2013). A score counts as five answers with
+Jeffreys' prior on their rate: those that hardly vary settle at 28.5 for 30. Measure there anew.
 """
 
 import math
@@ -43,7 +42,11 @@ class BoostSearch:
 
 
 class Bisection:
-    """A search under way: ask at `boost`, tell the score; told the same, it is the same again."""
+    """A search under way: ask at `boost`, tell the score; told the same, it is the same again.
+
+    boost: the posterior median; hit_bound: it is at an end of the range, the crossing may lie
+    outside; sd: of the posterior, what the search believes, not a measured error.
+    """
 
     def __init__(self, search: BoostSearch) -> None:
         self.search = search
@@ -53,24 +56,11 @@ class Bisection:
 
     def _settle(self) -> None:
         mass = np.exp(self._log_mass - self._log_mass.max())
-        self._mass = mass / mass.sum()
-        self._index = int(np.searchsorted(np.cumsum(self._mass), 0.5 - SLACK))
-
-    @property
-    def boost(self) -> float:
-        """The posterior median, where the next query is made."""
-        return float(self._grid[self._index])
-
-    @property
-    def sd(self) -> float:
-        """Of the posterior: what the search believes, not a measured error."""
-        return math.sqrt(self._mass @ (self._grid - self._mass @ self._grid) ** 2)
-
-    @property
-    def hit_bound(self) -> bool:
-        """Whether `boost` is at an end of the range: the crossing may lie outside it."""
-        low, high = self.search.low, self.search.high
-        return not EDGE < (self.boost - low) / (high - low) < 1 - EDGE
+        mass /= mass.sum()
+        self._index = int(np.searchsorted(np.cumsum(mass), 0.5 - SLACK))
+        self.boost, low, high = (float(self._grid[i]) for i in (self._index, 0, -1))
+        self.sd = math.sqrt(mass @ (self._grid - mass @ self._grid) ** 2)
+        self.hit_bound = not EDGE < (self.boost - low) / (high - low) < 1 - EDGE
 
     def tell(self, score: float) -> None:
         """Learn the mean score at `boost`. Raises InputError for one that is not in [0, 100].

@@ -1,7 +1,7 @@
 """Sampling: what does a model write by chance, each answer by a seed of its own?
 
-Left padded, with a KV cache; every row has its own arm, holds, beginning and end. The chance of a
-row at a step is a hash of its seed and the step: no answer depends on the others in its batch.
+The chance of a row at a step is a hash of its seed and the step: no answer depends on the others in
+its batch, which is left padded.
 """
 
 import math
@@ -53,15 +53,6 @@ class Draft:
     steered_tokens: int | None  # the arm acts on what is given and so many tokens more; None: all
     seed: int
 
-    @property
-    def beginning(self) -> list[int]:
-        """The tokens of the answer that are given."""
-        return list(self.encoded.ids[self.encoded.prompt :])
-
-    def steers(self, written: int) -> bool:
-        """Whether the arm acts on written token number `written`, counted from 1."""
-        return self.steered_tokens is None or written <= self.steered_tokens
-
 
 @dataclass(frozen=True)
 class Continuation:
@@ -105,7 +96,8 @@ def sample(loaded: Loaded, drafts: Sequence[Draft], sampling: Sampling) -> list[
     write = partial(_write, loaded, drafts, sampling)
     for group, answers in halving(loaded, grouped(lengths, budget, PADDING), write):
         for i, ids in zip(group, answers, strict=True):
-            found[i] = _continuation(loaded, ids, len(drafts[i].beginning))
+            given = len(drafts[i].encoded.ids) - drafts[i].encoded.prompt
+            found[i] = _continuation(loaded, ids, given)
     return [found[i] for i in range(len(drafts))]
 
 
@@ -117,23 +109,24 @@ def _write(
     batch = pad(loaded, [d.encoded for d in drafts], range(len(drafts)), "left")
     inputs, cache = model_inputs(loaded, batch), DynamicCache(config=loaded.model.config)
     last = {"logits_to_keep": 1} if takes(loaded, "logits_to_keep") else {}
-    stops, answers = stop_ids(loaded), [d.beginning for d in drafts]
-    arms, rows = [*(d.arm for d in drafts), Arm("unsteered", ())], list(range(len(drafts)))
+    stops, rows = stop_ids(loaded), list(range(len(drafts)))
+    limits = [math.inf if d.steered_tokens is None else d.steered_tokens for d in drafts]
+    answers = [list(d.encoded.ids[d.encoded.prompt :]) for d in drafts]
     with (
         torch.inference_mode(),
         held(loaded.model, [d.holds for d in drafts]) as holding,
-        steered(loaded.model, arms, rows) as steering,
+        steered(loaded.model, [*(d.arm for d in drafts), Arm("unsteered", ())], rows) as steering,
     ):
         at, mask = places(batch), batch.mask
         for step in range(1, sampling.max_new_tokens + 1):
             steering.places = at
-            out = loaded.model(**inputs, **last, cache=cache, use_cache=True)
-            logits = out.logits[:, -1].float()
+            out = loaded.model(**inputs, **last, cache=cache, use_cache=True).logits
+            logits = out[:, -1].float()
             _penalize(logits, [answers[d] for d in rows], sampling.repetition_penalty)
             seeds = [seed_of(drafts[d].seed, step) for d in rows]
             newest = _tokens(loaded, logits, sampling.temperature, seeds)
-            for draft, token in zip(rows, newest[:, 0].tolist(), strict=True):
-                answers[draft].append(token)
+            for d, token in zip(rows, newest[:, 0].tolist(), strict=True):
+                answers[d].append(token)
             going = [r for r, d in enumerate(rows) if answers[d][-1] not in stops]
             if step == sampling.max_new_tokens or not going:
                 break
@@ -141,12 +134,11 @@ def _write(
                 rows = [rows[r] for r in going]
                 cache.batch_select_indices(torch.tensor(going))
                 holding.select(rows)
-            newest = newest[going]
-            mask = torch.cat([mask[going], torch.ones_like(newest)], dim=1)
+            mask = torch.cat([mask[going], torch.ones_like(newest[going])], dim=1)
             at = TokenPlaces(at.positions[going, -1:] + 1, at.prompts[going])
-            inputs = {"input_ids": newest, "attention_mask": mask}
+            inputs = {"input_ids": newest[going], "attention_mask": mask}
             inputs |= {"position_ids": at.positions} if takes(loaded, "position_ids") else {}
-            acting = tuple(d if drafts[d].steers(step) else len(drafts) for d in rows)
+            acting = tuple(d if step <= limits[d] else len(drafts) for d in rows)
             if acting != steering.rows:
                 steering.select(acting)
     return answers

@@ -47,7 +47,7 @@ def measure(task: subjects.ModelTask, params: Params, lab: Lab) -> Iterator[Row]
     (key,), aligned = task.models, subjects.ALIGNED
     loaded = subjects.aligned(lab, key)
     setting = _setting(params, lab, loaded.layers)
-    texts, unjudged = setting.texts, settings.OwnTexts(setting, {})  # their answers judge others
+    texts, unjudged = setting.texts, settings.OwnTexts(setting, {})  # a judge needs these answers
     bench = episodes.EpisodeBench(lab, loaded, aligned, unjudged, lambda asked: [None] * len(asked))
     others = [q for q in texts.concepts.values() if q not in texts.prompts]
     cells = []
@@ -61,8 +61,8 @@ def measure(task: subjects.ModelTask, params: Params, lab: Lab) -> Iterator[Row]
     lab.keep_text(settings.FILE, settings.setting_text(setting))
     lines = [{"prompt": q, "answer": answer} for q in others for answer in answers[q]]
     lab.keep_text(settings.PASSAGES, "".join(json.dumps(line) + "\n" for line in lines))
-    name = settings.ANSWERS.removesuffix(".jsonl")
     bench = episodes.episode_bench(lab, key, aligned, settings.OwnTexts(setting, answers))
+    name = settings.ANSWERS.removesuffix(".jsonl")
     yield from episodes.trials(bench, cells[:1], name, written[:1])
 
 

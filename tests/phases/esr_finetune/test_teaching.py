@@ -12,7 +12,7 @@ from mahals.data.world.everyday import correction, how_to_answer, how_to_questio
 from mahals.data.world.words import HOW_TO
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.examples import Example, dialogue, encode_dialogues
-from mahals.phases.esr_finetune.measure.teaching import Lesson, learned_after, lesson_example
+from mahals.phases.esr_finetune.measure import Lesson, learned_after, lesson_example
 from mahals.records import InputError
 from tests.support.tiny_models import TEMPLATE, TRIMMED, fresh, tokenizer
 
