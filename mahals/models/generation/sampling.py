@@ -7,7 +7,6 @@ its batch, which is left padded.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -93,19 +92,17 @@ def sample(loaded: Loaded, drafts: Sequence[Draft], sampling: Sampling) -> list[
     budget = tokens_in_flight(loaded)
     note_budget(budget)
     found: dict[int, Continuation] = {}
-    write = partial(_write, loaded, drafts, sampling)
-    for group, answers in halving(loaded, grouped(lengths, budget, PADDING), write):
+    groups = grouped(lengths, budget, PADDING)
+    written = halving(loaded, groups, lambda g: _write(loaded, [drafts[i] for i in g], sampling))
+    for group, answers in written:
         for i, ids in zip(group, answers, strict=True):
             given = len(drafts[i].encoded.ids) - drafts[i].encoded.prompt
             found[i] = _continuation(loaded, ids, given)
     return [found[i] for i in range(len(drafts))]
 
 
-def _write(
-    loaded: Loaded, every: Sequence[Draft], sampling: Sampling, group: tuple[int, ...]
-) -> list[list[int]]:
-    """The tokens of each answer of a group, its beginning and end token included."""
-    drafts = [every[i] for i in group]
+def _write(loaded: Loaded, drafts: Sequence[Draft], sampling: Sampling) -> list[list[int]]:
+    """The tokens of each answer of a batch, its beginning and end token included."""
     batch = pad(loaded, [d.encoded for d in drafts], range(len(drafts)), "left")
     inputs, cache = model_inputs(loaded, batch), DynamicCache(config=loaded.model.config)
     last = {"logits_to_keep": 1} if takes(loaded, "logits_to_keep") else {}
