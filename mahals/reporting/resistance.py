@@ -1,7 +1,6 @@
 """Resistance report: which rates do the trials of each cell have, by whose judgement?
 
-One way to tell trials, whatever is varied: groups by columns, a sentence and metrics each, paired
-differences between groups, grouped bars; first examples are the first there are, not chosen.
+One way to tell trials, whatever is varied. Examples are the first there are, not chosen.
 """
 
 from __future__ import annotations
@@ -14,16 +13,18 @@ from typing import TYPE_CHECKING
 
 from mahals.maths.metrics.resistance import VALUES, Rates, ResistanceTrial, difference, rates
 from mahals.maths.stats.intervals import Interval
-from mahals.phase import Kept, Summary
+from mahals.phase import Summary
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.planted import planted_lines
 from mahals.reporting.plots.bars import grouped_bars
 from mahals.reporting.plots.sheet import Estimates, Labels
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.report import Report, interval_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Figures = Mapping[str, "Figure"]
 PLANTED = (
     "planted: the organisms' first training holds answers that leave the topic, say so and start "
     "again, and fine-tuned subjects are taught them; a restart here re-selects what was put there"
@@ -77,17 +78,23 @@ def groups(trials: Iterable[ResistanceTrial], columns: Sequence[str]) -> list[Gr
 def resistance_report(
     table: Evidence[ResistanceTrial], columns: Sequence[str], told: Sequence[str] = SAID
 ) -> Report:
-    """A sentence and the metrics of each group: of each model, if there are several."""
+    """A sentence and the metrics of each group: of each model, if there are several.
+
+    Then why trials are absent, and what is known of the judge on planted answers, once each.
+    """
     metrics: dict[str, float] = {}
     lines = list(planted_lines(PLANTED, table.rows))
     for group in groups(table.rows, ("model", *columns)):
         slug = "/".join(key.replace(" ", "_") for key in (*group.key, ""))
-        for name in SHORT:
-            value = getattr(group.rates, name)
-            if value is not None:
-                metrics |= interval_metrics(slug + name, value)
+        known = {name: getattr(group.rates, name) for name in SHORT}
+        for name in (n for n, value in known.items() if value is not None):
+            metrics |= interval_metrics(slug + name, known[name])
         lines.append(f"{group.name}: {rates_text(group.rates, told)}")
-    return Report(metrics, [*lines, *_absences(table.rows), *judge_lines(table)])
+    whys = Counter(t.why.split(":")[0] for t in table.rows if t.why is not None)  # details stay
+    lines += [f"{n} trials absent: {why}" for why, n in whys.items()]
+    files = dict.fromkeys(t.agreement for t in table.rows if t.agreement)
+    judges = dict.fromkeys(json.loads(table.path(f).read_text("utf-8"))["sentence"] for f in files)
+    return Report(metrics, [*lines, *(f"judge {table.rows[0].judge}, {s}" for s in judges)])
 
 
 def rates_text(r: Rates, told: Sequence[str] = SAID) -> str:
@@ -98,31 +105,15 @@ def rates_text(r: Rates, told: Sequence[str] = SAID) -> str:
     return f"{r.n} trials, {r.episodes} restart{more}; " + ", ".join(parts)
 
 
-def rate_text(name: str, value: Interval) -> str:
+def rate_text(name: str, value: Interval, sign: str = "") -> str:
     """A rate with its interval: points of the judge, or a share."""
-    return f"{value:.0f}" if name in POINTS else f"{value:.2f}"
-
-
-def _absences(rows: Sequence[ResistanceTrial]) -> list[str]:
-    counts = Counter(t.why.split(":")[0] for t in rows if t.why is not None)  # details stay there
-    return [f"{n} trials absent: {why}" for why, n in counts.items()]
-
-
-def judge_lines(table: Evidence[ResistanceTrial]) -> list[str]:
-    """What is known of the judge on planted answers of the same subjects, once each."""
-    files = dict.fromkeys(t.agreement for t in table.rows if t.agreement)
-    told = [json.loads(table.path(f).read_text(encoding="utf-8"))["sentence"] for f in files]
-    return [f"judge {table.rows[0].judge}, {sentence}" for sentence in dict.fromkeys(told)]
+    return f"{value:{sign}.0f}" if name in POINTS else f"{value:{sign}.2f}"
 
 
 def change_line(one: Group, other: Group, names: Sequence[str]) -> str | None:
     """`one` less `other` on shared directions, prompts and seeds; None where none is known."""
     found = [(n, difference(one.trials, other.trials, n)) for n in names]
-    parts = [
-        f"{SHORT[n]} {i:+.0f}" if n in POINTS else f"{SHORT[n]} {i:+.2f}"
-        for n, i in found
-        if i is not None
-    ]
+    parts = [f"{SHORT[n]} {rate_text(n, i, '+')}" for n, i in found if i is not None]
     return f"{one.name} less {other.name}: " + ", ".join(parts) if parts else None
 
 
@@ -130,42 +121,41 @@ def example_lines(table: Evidence[ResistanceTrial]) -> list[str]:
     """The first answer that comes back, that restarts in vain, and that recovers silently."""
     kinds: dict[str, Callable[[ResistanceTrial], bool]] = {
         "comes back": lambda t: t.restarted and (t.improvement or 0.0) > 0,
-        "restarts and does not come back": lambda t: (
-            t.restarted and t.improvement is not None and t.improvement <= 0
-        ),
+        "restarts and does not come back": lambda t: t.restarted and VALUES["esr_rate"](t) == 0,
         "recovers silently": lambda t: (VALUES["silent_recovery"](t) or 0.0) >= SILENT,
     }
     found = []
     for kind, fits in kinds.items():
-        first = next((t for t in table.rows if t.line is not None and fits(t)), None)
-        if first is not None:
-            where = f"{first.subject}, {first.situation}, {first.direction}"
-            text = " ".join(whole_answer(table, first).split())
+        for t in [t for t in table.rows if t.line is not None and fits(t)][:1]:
+            where = f'{t.subject}, {t.situation}, {t.direction}, "{t.prompt}"'
+            text = " ".join(whole_answer(table, t).split())
             shown = text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
-            found.append(f'the first that {kind} ({where}, "{first.prompt}"): "{shown}"')
+            found.append(f'the first that {kind} ({where}): "{shown}"')
     return found
 
 
 def whole_answer(table: Evidence[ResistanceTrial], trial: ResistanceTrial) -> str:
     """What the answer began with and what was written, of a trial that was made."""
-    lines = table.path(trial.answers).read_text(encoding="utf-8").split("\n")
-    line = json.loads(lines[trial.line or 0])
+    line = json.loads(table.path(trial.answers).read_text("utf-8").split("\n")[trial.line or 0])
     return str(line["prefix"] + line["answer"])
 
 
-def trial_summary(rows: Sequence[ResistanceTrial], kept: Kept, columns: Sequence[str]) -> Summary:
-    """The summary of a phase that is nothing but trials by some columns."""
-    table = Evidence(rows, kept)
-    report = resistance_report(table, columns)
-    return Summary(report.metrics, (*report.lines, *example_lines(table)), (), ())
+def trial_summary(
+    table: Evidence[ResistanceTrial],
+    phase: str,
+    columns: Sequence[str],
+    more: Iterable[str] = (),
+    told: Sequence[str] = SAID,
+) -> Summary:
+    """A summary of trials by some columns: rates, `more`, examples, and what others found."""
+    report = resistance_report(table, columns, told)
+    lines = (*report.lines, *more, *example_lines(table))
+    return beside_published(Summary(report.metrics, lines, (), ()), phase)
 
 
 def rates_figure(found: Sequence[Group], names: Sequence[str], labels: Labels) -> Figure:
     """Grouped bars: a group of bars for each group of trials, a bar for each rate."""
-    series = {
-        SHORT[name]: Estimates.of(
-            [getattr(g.rates, name) for g in found], "too few answers know it"
-        )
-        for name in names
-    }
+    why = "too few answers know it"
+    known = {SHORT[name]: [getattr(g.rates, name) for g in found] for name in names}
+    series = {name: Estimates.of(values, why) for name, values in known.items()}
     return grouped_bars([f"{g.name} (n={g.rates.n})" for g in found], series, labels)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from mahals.evaluation.resistance.held_sets import SetDraws
-from mahals.evaluation.resistance.thresholds import SearchPlan, read_thresholds
-from mahals.maths.metrics.resistance import NONE
+from mahals.evaluation.resistance.thresholds import SearchPlan
+from mahals.maths.metrics.resistance import NONE, Threshold
 from mahals.phases.esr_ablation import PHASE
 from mahals.phases.esr_ablation.measure import Params
+from mahals.records import from_plain
 from mahals.reporting.held_sets import WEAKER
 from tests.support.resistance_lab import (
     CONCEPTS,
@@ -68,7 +70,8 @@ def test_arms_share_prompts_seeds_and_boosts(found: Any) -> None:
 def test_the_recalibrated_boost_is_found_with_the_detectors_held(found: Any) -> None:
     lab, rows, asked = found
     file = lab.kept("esr_ablation").path("A/thresholds-aligned.json")
-    told = {t.direction: t for t in read_thresholds(file)}
+    read = from_plain(tuple[Threshold, ...], json.loads(file.read_text()))
+    told = {t.direction: t for t in read}
     assert set(told) == {f"contrast:{c}" for c in CONCEPTS}
     assert all(t.ablated == "recalibrated" for t in told.values())
     assert all(HALF <= t.boost <= WHOLE and t.usable for t in told.values())

@@ -21,8 +21,8 @@ from mahals.data.how_to import HowToCounts, how_to
 from mahals.evaluation.resistance import episodes
 from mahals.evaluation.resistance.episodes import EpisodeBench
 from mahals.evaluation.resistance.setting import OwnTexts
-from mahals.evaluation.resistance.subjects import BoostDirection, subject
-from mahals.evaluation.resistance.thresholds import SearchPlan, read_thresholds
+from mahals.evaluation.resistance.subjects import BoostDirection, subject, thresholds_of
+from mahals.evaluation.resistance.thresholds import SearchPlan
 from mahals.models.activations.encoding import encode_answers
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.config import Run
@@ -30,13 +30,14 @@ from mahals.models.finetuning.examples import Example, batch
 from mahals.models.finetuning.trainer import learned_tokens, train_answers
 from mahals.models.steering.hooks import steered
 from mahals.models.steering.interventions import Arm, Intervention
-from mahals.phases.esr_finetune import PHASE
-from mahals.phases.esr_finetune.measure import Params, Task, teaching
-from mahals.phases.esr_finetune.measure.teaching import (
+from mahals.phases.esr_finetune import PHASE, measure
+from mahals.phases.esr_finetune.measure import (
     CorrectionTuning,
     Lesson,
+    Params,
+    Task,
     concept_steps,
-    lesson_examples,
+    lesson_example,
     lessons,
     pupil,
     steered_examples,
@@ -146,8 +147,12 @@ def test_too_few_texts_are_named_with_their_cure() -> None:
         assert "esr_unsteered" in str(error.value)
 
 
+def lesson_examples(some: Sequence[Lesson], *, masked: bool = True) -> list[Example]:
+    return [lesson_example(model(), one, masked=masked) for one in some]
+
+
 def learned_text(one: Lesson, *, masked: bool) -> str:
-    (example,) = lesson_examples(model(), [one], masked=masked)
+    example = lesson_example(model(), one, masked=masked)
     ids = [i for i, learned in zip(example.ids, example.learned, strict=True) if learned]
     return str(tokenizer().decode(ids, skip_special_tokens=False))
 
@@ -178,7 +183,7 @@ def trained(folder: Path, examples: Sequence[Any], arms: Sequence[Arm] | None) -
 
 
 def test_each_example_is_steered_by_its_own_arm_while_it_is_trained_on(tmp_path: Path) -> None:
-    examples = lesson_examples(model(), lessons(MANY, 8, 0.5, sham=False), masked=True)
+    examples = lesson_examples(lessons(MANY, 8, 0.5, sham=False))
     arms = steered_arms(len(examples))
     found = trained(tmp_path / "steered", examples, arms)
     total, count = 0.0, 0
@@ -193,7 +198,7 @@ def test_each_example_is_steered_by_its_own_arm_while_it_is_trained_on(tmp_path:
 
 
 def test_unsteered_arms_train_the_same_bytes_and_nothing_is_left(tmp_path: Path) -> None:
-    examples = lesson_examples(model(), lessons(MANY, 6, 0.5, sham=False), masked=True)
+    examples = lesson_examples(lessons(MANY, 6, 0.5, sham=False))
     none = trained(tmp_path / "none", examples, [Arm("off", ())] * len(examples))
     assert same_bytes(
         none.checkpoints[2], trained(tmp_path / "plain", examples, None).checkpoints[2]
@@ -205,7 +210,7 @@ def test_unsteered_arms_train_the_same_bytes_and_nothing_is_left(tmp_path: Path)
 
 
 def test_a_row_that_is_no_example_is_refused() -> None:
-    examples = lesson_examples(model(), lessons(MANY, 4, 0.5, sham=False), masked=True)
+    examples = lesson_examples(lessons(MANY, 4, 0.5, sham=False))
     with steered_examples(model(), examples[:3], steered_arms(3)), pytest.raises(KeyError):
         learned_tokens(model().model, batch(examples, torch.device("cpu")))
 
@@ -241,13 +246,13 @@ def test_a_name_says_what_is_read_learned_and_steered(
         seen[arms[0].name] = list(examples), list(arms)
         yield
 
-    monkeypatch.setattr(teaching, "steered_examples", spy)
+    monkeypatch.setattr(measure, "steered_examples", spy)
     one = MANY.setting.texts.taught_concepts[0]
     steps = {one: (Intervention(1, torch.eye(WIDTH)[0], 2.0, "add"),)}
     for name in ("planted", "unmasked", "sham", "steered"):
         pupil(bench_of(ResistanceLab(root=tmp_path)), name, 0.5, replace(SHORT, lessons=12), steps)
         taught = lessons(MANY, 12, 0.5, sham=name == "sham")
-        assert seen[name][0] == lesson_examples(model(), taught, masked=name != "unmasked")
+        assert seen[name][0] == lesson_examples(taught, masked=name != "unmasked")
         steered_ones = [bool(arm.steps) for arm in seen[name][1]]
         assert steered_ones == [name == "steered" and x.concept == one for x in taught]
         assert any(steered_ones) == (name == "steered")
@@ -351,7 +356,7 @@ def test_a_checkpoint_is_asked_everywhere_at_thresholds_of_its_own() -> None:
     wanted = sorted((p, c, s) for p, c in met for s in seeds)
     assert sorted((r.prompt, r.concept, r.seed) for r in at["passage"]) == wanted
     assert all(r.prefix > 0 and r.boost == 0 for r in at["passage"])
-    found = read_thresholds(lab.kept("esr_finetune").path("A/thresholds-planted.json"))
+    found = thresholds_of(lab, "A", "planted")
     assert [t.subject for t in found] == ["planted"] * len(CONCEPTS)
     boosts = {t.direction: t.boost for t in found if t.usable}
     made = [r for r in at["free"] if r.why is None]
@@ -364,7 +369,7 @@ def test_without_a_usable_threshold_nothing_is_taught_while_steered() -> None:
     lab = lab_of(usable=False)
     (row,) = rows_of(lab, Task(("A",), "steered", 0.5))
     assert row.line is None and "no taught concept" in str(row.why) and row.subject == "steered"
-    assert read_thresholds(lab.kept("esr_finetune").path("A/thresholds-steered.json")) == ()
+    assert thresholds_of(lab, "A", "steered") == ()
     assert not (lab.root / "adapter-steered").exists()
 
 

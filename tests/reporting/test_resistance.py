@@ -11,6 +11,7 @@ import pytest
 from mahals.maths.metrics.resistance import ResistanceTrial, difference, rates
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.sheet import Labels
+from mahals.reporting.published_resistance import published_line
 from mahals.reporting.resistance import (
     PLANTED,
     SHOWN,
@@ -84,7 +85,9 @@ def test_the_report_has_every_rate_of_every_group_with_its_ends(tmp_path: Path) 
 
 def test_of_real_checkpoints_nothing_is_planted(tmp_path: Path) -> None:
     rows = [attempts(10, weights="hub", direction=d) for d in "ab"]
-    assert PLANTED not in trial_summary(rows, table(tmp_path, rows).kept, ()).lines
+    summary = trial_summary(table(tmp_path, rows), "esr", (), ["more"])
+    assert PLANTED not in summary.lines
+    assert summary.lines[-2:] == ("more", published_line("esr"))
 
 
 def test_a_change_is_paired_and_says_what_of_what() -> None:

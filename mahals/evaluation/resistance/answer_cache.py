@@ -1,7 +1,5 @@
 """Answer cache: was this written before, by the same model, steps, holds and seed?"""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence
@@ -18,17 +16,13 @@ from mahals.models.generation.decoding import stop_ids
 from mahals.models.generation.sampling import Continuation, Draft, Sampling, sample
 from mahals.models.saes.autoencoder import Sae, tensors_of
 from mahals.phase import Lab
-from mahals.records import canonical, from_plain, to_plain
+from mahals.records import canonical, digest, from_plain
 
 AT_ONCE = 96  # answers that are written together: what a kill can cost
 _MODELS = Path(__file__).parents[2] / "models"
+_WRITING = ("generation/sampling.py", "generation/decoding.py")
 CODE = hash_of(
-    _MODELS / "generation" / "sampling.py",
-    _MODELS / "generation" / "decoding.py",
-    _MODELS / "steering",
-    _MODELS / "saes",
-    _MODELS / "activations",
-    _MODELS / "checkpoints",
+    *(_MODELS / p for p in (*_WRITING, "steering", "saes", "activations", "checkpoints"))
 )
 
 
@@ -40,56 +34,49 @@ def cached_answers(
     A draft that several cells or phases have is written once.
     """
     cache, keeps = lab.cache, lab.cache.limit > 0
-    parts = [facts(loaded), to_plain(sampling), sorted(stop_ids(loaded)), CODE]
-    known = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
+    known = digest([facts(loaded), sampling, stop_ids(loaded), CODE])
     marks = [[_mark(known, d) for d in drafts] for drafts in cells]
     drafts = dict(zip(chain(*marks), chain(*cells), strict=True))
-    read = {m: _read(cache.folder / f"{m}.json") if keeps else None for m in drafts}
+    read = {m: _read(cache.folder / f"{m}.json") for m in drafts if keeps}
     found = {m: answer for m, answer in read.items() if answer is not None}
     waiting = [m for m in drafts if m not in found]
     for at in range(0, len(waiting), AT_ONCE):
         group = waiting[at : at + AT_ONCE]
-        written = dict(
-            zip(group, sample(loaded, [drafts[m] for m in group], sampling), strict=True)
-        )
+        answers = sample(loaded, [drafts[m] for m in group], sampling)
+        written = dict(zip(group, answers, strict=True))
         if keeps:
-            bodies = {f"{m}.json": canonical(answer).encode() for m, answer in written.items()}
             check(cache)
-            keep(cache, bodies)
+            keep(cache, {f"{m}.json": canonical(a).encode() for m, a in written.items()})
         found |= written
         lab.report("answers", len(found), len(drafts))
     return [[found[m] for m in own] for own in marks]
 
 
-def _mark(known: bytes, draft: Draft) -> str:
+def _mark(known: str, draft: Draft) -> str:
     """The SHA-256 of all that decides an answer; a boost of 0 is not taken for no steering."""
-    mark = hashlib.sha256(known)
-    mark.update(tokens_hash([draft.encoded]).encode())
-    mark.update(json.dumps([draft.seed, draft.steered_tokens]).encode())
-    for step in draft.arm.steps:
-        mark.update(json.dumps([step.block, step.strength, step.operator, step.scope]).encode())
-        mark.update(_bytes(step.direction))
-    for h in draft.holds:
-        mark.update(json.dumps([h.block, list(h.latents), h.value, _sae_mark(h.sae)]).encode())
-    return mark.hexdigest()
+    arm = draft.arm.steps
+    steps = [(s.block, s.strength, s.operator, s.scope, _bytes_mark(s.direction)) for s in arm]
+    holds = [(h.block, h.latents, h.value, _sae_mark(h.sae)) for h in draft.holds]
+    asked = (tokens_hash([draft.encoded]), draft.seed, draft.steered_tokens)
+    return digest([known, *asked, steps, holds])
 
 
 @lru_cache(maxsize=8)
 def _sae_mark(sae: Sae) -> str:
     how = [sae.activation, sae.apply_b_dec_to_input, sae.k]
-    mark = hashlib.sha256(json.dumps(how).encode())
-    for tensor in tensors_of(sae).values():
-        mark.update(_bytes(tensor))
+    return digest([*how, _bytes_mark(*tensors_of(sae).values())])
+
+
+def _bytes_mark(*tensors: Tensor) -> str:
+    mark = hashlib.sha256()
+    for tensor in tensors:
+        mark.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return mark.hexdigest()
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
 def _read(file: Path) -> Continuation | None:
     try:
-        found = from_plain(Continuation, json.loads(file.read_text(encoding="utf-8")))
+        found = from_plain(Continuation, json.loads(file.read_text("utf-8")))
     except (*ABSENT, ValueError):
         return None
     used_now(file)

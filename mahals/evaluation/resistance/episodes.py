@@ -1,16 +1,14 @@
 """Episodes: what does a subject write in each cell, where does it restart, and how good is it?
 
-A cell is all that is varied; its asks are prompts, seeds and what the answers begin with. Arms
-share prompts, seeds and random numbers. Answers are kept by content: another judge needs none anew.
+Arms share prompts, seeds and random numbers. Answers are kept by content: another judge needs none.
 """
-
-from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from functools import cache, partial
+from itertools import cycle
 from typing import Any
 
 from mahals.data.composed import planted_answers
@@ -32,6 +30,8 @@ from mahals.records import seed_of, to_plain
 OFF = ("unsteered", "own_text", "passage")  # situations without steering
 PLANTED = 24  # answers of known truth that a judge is tried on
 CLAUSE = re.compile(r"(?<=[.!?])\s+|, then ")
+VARIED = ("boost", "level", "situation", "ablated", "variant")  # columns of a cell
+PARTS = ("head", "tail", "sham_head", "sham_tail")  # of an answer of one attempt
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,13 @@ class EpisodeBench:
             return self.asks("evaluation", threshold.concept)
         return (Ask("", 0, why=f"no usable threshold: {threshold.why}"),)
 
+    def columns(self, d: BoostDirection | None) -> dict[str, Any]:
+        """Who is steered along what, as rows have it."""
+        names = ("direction", "source", "concept")
+        along = (NONE, NONE, NONE) if d is None else (d.name, d.source, d.concept)
+        who = {"model": self.loaded.key, "weights": self.lab.weights, "subject": self.subject}
+        return who | dict(zip(names, along, strict=True))
+
 
 def episode_bench(lab: Lab, key: str, name: str, texts: OwnTexts | None = None) -> EpisodeBench:
     """The bench of a subject. Raises InputError for a judge that cannot know or start."""
@@ -93,12 +100,9 @@ def scorer_of(
     lab: Lab, key: str, texts: OwnTexts, references: Mapping[str, Sequence[str]]
 ) -> AttemptScorer:
     """The setting's judge. Raises InputError for one that cannot know or start."""
-    setting = texts.setting
-
-    def load() -> Loaded:
-        return aligned(lab, setting.judge_model if setting.judge == "model" else key)
-
-    return attempt_scorer(setting.judge, references, load, setting, lab.scratch("attempts"))
+    setting, place = texts.setting, lab.scratch("attempts")
+    load = partial(aligned, lab, setting.judge_model if setting.judge == "model" else key)
+    return attempt_scorer(setting.judge, references, load, setting, place)
 
 
 def trials(
@@ -111,67 +115,46 @@ def trials(
 
     `answers` are what `write_cells` gave, where it was asked before.
     """
-    lab, agreement = bench.lab, f"{name}.judge.json"
+    made, lines = list[ResistanceTrial](), list[dict[str, str]]()
     answers = write_cells(bench, cells) if answers is None else answers
-    lines: list[str] = []
-    found: list[ResistanceTrial] = []
     for cell, texts in zip(cells, answers, strict=True):
         written = iter(texts)
         for ask in cell.asks:
-            trial = place_trial(bench, cell, ask, f"{lab.unit}/{name}.jsonl")
+            trial = place_trial(bench, cell, ask, name)
             if ask.why is None:
                 answer = next(written)
-                line = {"prompt": ask.prompt, "prefix": ask.prefix, "answer": answer.text}
                 trial = replace(trial, line=len(lines), tokens=answer.tokens)
-                lines.append(json.dumps(line) + "\n")
-            found.append(replace(trial, agreement=f"{lab.unit}/{agreement}"))
-    lab.keep_text(f"{name}.jsonl", "".join(lines))
-    lab.keep_text(agreement, _line(agreement_of(lab, bench.loaded.key, bench.texts)))
-    whole = [ask.prefix + a.text for ask, a in _answered(cells, answers)]
-    return judged(bench, found, whole)
-
-
-def _answered(
-    cells: Sequence[EpisodeCell], answers: Sequence[Sequence[Continuation]]
-) -> Iterator[tuple[Ask, Continuation]]:
-    for cell, written in zip(cells, answers, strict=True):
-        yield from zip([a for a in cell.asks if a.why is None], written, strict=True)
+                lines.append({"prompt": ask.prompt, "prefix": ask.prefix, "answer": answer.text})
+            made.append(trial)
+    bench.lab.keep_text(f"{name}.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    known = agreement_of(bench.lab, bench.loaded.key, bench.texts)
+    told = to_plain({"sentence": known.sentence(), **vars(known)})
+    bench.lab.keep_text(f"{name}.judge.json", json.dumps(told) + "\n")
+    return judged(bench, made, [line["prefix"] + line["answer"] for line in lines])
 
 
 def stored_answers(lab: Lab, phase: str, made: Iterable[ResistanceTrial]) -> list[str]:
     """The whole answer of each of an upstream phase's trials that were made, in order."""
-    kept, files, found = lab.kept(phase), dict[str, list[str]](), list[str]()
-    for trial in made:
-        if trial.answers not in files:
-            files[trial.answers] = kept.path(trial.answers).read_text(encoding="utf-8").split("\n")
-        line = json.loads(files[trial.answers][trial.line or 0])
-        found.append(str(line["prefix"] + line["answer"]))
-    return found
+    kept = lab.kept(phase)
+    lines = cache(lambda file: kept.path(file).read_text("utf-8").split("\n"))
+    found = (json.loads(lines(t.answers)[t.line or 0]) for t in made)
+    return [str(line["prefix"] + line["answer"]) for line in found]
 
 
-def place_trial(bench: EpisodeBench, cell: EpisodeCell, ask: Ask, answers: str) -> ResistanceTrial:
+def place_trial(bench: EpisodeBench, cell: EpisodeCell, ask: Ask, name: str) -> ResistanceTrial:
     """A trial with all that its cell and ask say, before anything is written."""
-    setting, d = bench.texts.setting, cell.direction
-    concept = NONE if d is None else d.concept
+    setting, columns = bench.texts.setting, bench.columns(cell.direction)
     return ResistanceTrial(
-        model=bench.loaded.key,
-        weights=bench.lab.weights,
-        subject=bench.subject,
-        direction=NONE if d is None else d.name,
-        source=NONE if d is None else d.source,
-        concept=concept,
-        boost=cell.boost,
-        level=cell.level,
-        situation=cell.situation,
-        ablated=cell.ablated,
-        variant=cell.variant,
+        **columns,
+        **{name: getattr(cell, name) for name in VARIED},
         prompt=ask.prompt,
-        taught=setting.taught(ask.prompt, concept),
+        taught=setting.taught(ask.prompt, columns["concept"]),
         seed=ask.seed,
-        answers=answers,
+        answers=f"{bench.lab.unit}/{name}.jsonl",
         line=None,
         prefix=len(ask.prefix),
         judge=setting.judge,
+        agreement=f"{bench.lab.unit}/{name}.judge.json",
         why=ask.why,
     )
 
@@ -187,11 +170,9 @@ def drafts_of(bench: EpisodeBench, cell: EpisodeCell) -> list[Draft]:
     setting, made = bench.texts.setting, [a for a in cell.asks if a.why is None]
     steps: tuple[Intervention, ...] = ()
     if cell.direction is not None and cell.situation not in OFF:
-        vector = cell.direction.vector
-        steps = (Intervention(setting.block, vector, cell.boost, "add"),)
-    encoded = encode_openings(
-        bench.loaded.tokenizer, [a.prompt for a in made], [a.prefix for a in made], cell.system
-    )
+        steps = (Intervention(setting.block, cell.direction.vector, cell.boost, "add"),)
+    prompts, prefixes = [a.prompt for a in made], [a.prefix for a in made]
+    encoded = encode_openings(bench.loaded.tokenizer, prompts, prefixes, cell.system)
     first = setting.first_tokens if cell.situation == "first" else None
     return [
         Draft(e, Arm(cell.situation, steps), cell.holds, first, _seed(bench, a))
@@ -208,43 +189,31 @@ def judged(
 ) -> list[ResistanceTrial]:
     """The trials with their attempts and scores; `answers` whole, of those that were made.
 
-    Broken text scores 0 and is not judged. Answers of one attempt are scored in thirds too, and cut
-    where others restart.
+    Broken text scores 0. A single attempt is scored in thirds too, and cut where others restart.
     """
-    texts = iter(answers)
+    found, texts = list(made), iter(answers)
     whole = {i: next(texts) for i, t in enumerate(made) if t.line is not None}
-    broken = {i: _is_broken(bench, a, made[i].prefix) for i, a in whole.items()}
-    starts = {i: segment(a) for i, a in whole.items()}
-    found = [
-        replace(t, starts=starts[i], degenerate=broken[i]) if i in whole else t
-        for i, t in enumerate(made)
-    ]
+    for i, a in whole.items():
+        broken = _is_broken(bench, a, made[i].prefix)
+        found[i] = replace(made[i], starts=segment(a), degenerate=broken)
     shams = _sham_places(found, whole)
-    pieces = {i: _pieces(a, starts[i], shams.get(i)) for i, a in whole.items() if not broken[i]}
+    good = {i: a for i, a in whole.items() if not found[i].degenerate}
+    pieces = {i: _pieces(a, found[i].starts, shams.get(i)) for i, a in good.items()}
     asked = [Attempted(made[i].prompt, text) for i, some in pieces.items() for text in some]
     scores = iter(bench.scorer(asked))
-    known = {i: [next(scores) for _ in some] for i, some in pieces.items()}
-    return [_scored(t, known.get(i)) if t.line is not None else t for i, t in enumerate(found)]
+    for i in whole:
+        n = len(found[i].starts)
+        known = [next(scores) for _ in pieces[i]] if i in pieces else [0.0] * n
+        parts: dict[str, Any] = dict(zip(PARTS, known[n:], strict=False))
+        found[i] = replace(found[i], scores=tuple(known[:n]), **parts)
+    return found
 
 
 def _is_broken(bench: EpisodeBench, answer: str, prefix: int) -> bool:
     """Whether what was written is broken text; to end where the prefix ends is not."""
     written = answer[prefix:]
-    if prefix and not written.strip():
-        return False
-    return is_degenerate(written, bench.loaded.tokenizer)
-
-
-def _scored(t: ResistanceTrial, known: Sequence[float | None] | None) -> ResistanceTrial:
-    """Scores in the order of `_pieces`; None: broken text, which scores 0."""
-    n = len(t.starts)
-    if known is None:
-        return replace(t, scores=(0.0,) * n)
-    more = [*known[n:], None, None, None, None][:4]
-    return replace(
-        t, scores=tuple(known[:n]),
-        head=more[0], tail=more[1], sham_head=more[2], sham_tail=more[3],
-    )  # fmt: skip
+    ended = bool(prefix) and not written.strip()
+    return not ended and is_degenerate(written, bench.loaded.tokenizer)
 
 
 def _pieces(answer: str, starts: Sequence[int], sham: int | None) -> list[str]:
@@ -266,29 +235,20 @@ def clause_places(answer: str) -> list[int]:
 
 def _sham_places(made: Sequence[ResistanceTrial], whole: Mapping[int, str]) -> dict[int, int]:
     """Where each one-attempt answer is cut: at the clause nearest to where others restart."""
-    places = [
-        s / len(whole[i]) for i in whole for s in made[i].starts[1:] if s >= made[i].prefix - 1
+    shares = [
+        s / len(a) for i, a in whole.items() for s in made[i].starts[1:] if s >= made[i].prefix - 1
     ]
-    found: dict[int, int] = {}
-    turn = count()
-    for i, answer in whole.items():
-        options = clause_places(answer)
-        if places and options and len(made[i].starts) == 1:
-            wanted = places[next(turn) % len(places)] * len(answer)
-            found[i] = min(options, key=lambda at: abs(at - wanted))
-    return found
+    single = [(i, clause_places(a)) for i, a in whole.items() if len(made[i].starts) == 1]
+    turns = zip([(i, options) for i, options in single if options], cycle(shares), strict=False)
+    return {
+        i: min(options, key=lambda at: abs(at - share * len(whole[i])))
+        for (i, options), share in turns
+    }
 
 
 def agreement_of(lab: Lab, key: str, texts: OwnTexts) -> PlantedAgreement:
     """How well the setting's judge knows planted answers of the same model."""
-    seed = seed_of("planted", key, lab.seed)
     answers = {p: a[::2] for p, a in texts.references.items()}  # the judge knows the others alone
     known = {p: a[1::2] or a for p, a in texts.references.items()}
-    planted = planted_answers(answers, texts.passages, PLANTED, seed)
+    planted = planted_answers(answers, texts.passages, PLANTED, seed_of("planted", key, lab.seed))
     return planted_agreement(planted, segment, scorer_of(lab, key, texts, known))
-
-
-def _line(found: PlantedAgreement) -> str:
-    """The agreement as a line of JSON, with its sentence."""
-    facts: Any = to_plain(found)
-    return json.dumps({"sentence": found.sentence(), **facts}) + "\n"

@@ -1,10 +1,7 @@
 """Setting: on which texts, at which blocks and by which judge is one model's resistance measured?
 
-`esr_unsteered` writes it once; all that is measured after reads it from there, with the model's own
-unsteered answers: what scores are relative to, and what passages and planted answers are made of.
+`esr_unsteered` writes it once, with the model's own unsteered answers; all after reads it there.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Mapping
@@ -62,8 +59,7 @@ class OwnTexts:
     @cached_property
     def references(self) -> Mapping[str, tuple[str, ...]]:
         """The answers to prompts: what an answer on the topic looks like."""
-        asked = self.setting.texts.prompts
-        return {p: a for p, a in self.answers.items() if p in asked}
+        return {p: a for p, a in self.answers.items() if p in self.setting.texts.prompts}
 
     @cached_property
     def passages(self) -> Mapping[str, tuple[str, ...]]:
@@ -78,12 +74,10 @@ def setting_text(setting: ResistanceSetting) -> str:
 
 def own_texts(lab: Lab, key: str) -> OwnTexts:
     """What esr_unsteered left of a model."""
-    kept = lab.kept(PHASE)
-    told = json.loads(kept.path(f"{key}/{FILE}").read_text(encoding="utf-8"))
-    answers: dict[str, tuple[str, ...]] = {}
+    kept, answers = lab.kept(PHASE), dict[str, tuple[str, ...]]()
+    told = json.loads(kept.path(f"{key}/{FILE}").read_text("utf-8"))
     for file in (ANSWERS, PASSAGES):
-        for text in kept.path(f"{key}/{file}").read_text(encoding="utf-8").split("\n"):
-            line = json.loads(text) if text else None
-            if line is not None:
-                answers[line["prompt"]] = (*answers.get(line["prompt"], ()), line["answer"])
+        for text in filter(None, kept.path(f"{key}/{file}").read_text("utf-8").split("\n")):
+            line = json.loads(text)
+            answers[line["prompt"]] = (*answers.get(line["prompt"], ()), line["answer"])
     return OwnTexts(from_plain(ResistanceSetting, told, FILE), answers)

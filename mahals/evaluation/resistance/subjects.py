@@ -1,7 +1,6 @@
 """Resistance subjects: which checkpoint is steered, and along which directions?"""
 
-from __future__ import annotations
-
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,8 +12,8 @@ from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.lora import merged
 from mahals.models.saes.autoencoder import Sae
 from mahals.models.saes.files import read_sae
-from mahals.phase import Lab, Role
-from mahals.records import AtLeast, InputError
+from mahals.phase import Lab
+from mahals.records import AtLeast, InputError, from_plain
 
 ALIGNED = "aligned"
 DIRECTIONS = "directions.safetensors"
@@ -39,11 +38,22 @@ class SubjectChoice:
 
 
 @dataclass(frozen=True)
-class SubjectTask:
-    """All trials of one subject."""
+class ModelTask:
+    """All that is measured of one model."""
 
     models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SubjectTask(ModelTask):
+    """All trials of one subject."""
+
     subject: str
+
+
+def plan_model(params: object, lab: Lab) -> list[ModelTask]:
+    """One task."""
+    return [ModelTask((lab.unit,))]
 
 
 def plan_subjects(params: SubjectChoice, lab: Lab) -> list[SubjectTask]:
@@ -62,8 +72,7 @@ class Derailment:
 def aligned(lab: Lab, key: str) -> Loaded:
     """The aligned checkpoint, or the one that the model has."""
     single = lab.single(key)
-    role: Role = "aligned" if single is None else single.role
-    return lab.model(key, role)
+    return lab.model(key, "aligned" if single is None else single.role)
 
 
 def subject(lab: Lab, key: str, name: str) -> Loaded:
@@ -78,12 +87,8 @@ def directions(lab: Lab, key: str, sources: Sequence[str]) -> list[BoostDirectio
     values = lab.kept("esr_saes").tensors(f"{key}/{DIRECTIONS}")
     rows = [r for r in lab.rows("esr_saes", key) if r.what == "direction" and r.source in sources]
     if not rows:
-        raise InputError(
-            f"directions of {key}",
-            expected=f"one of {', '.join(sources)}",
-            got="none",
-            cure="name a source that esr_saes makes",
-        )
+        expected, cure = f"one of {', '.join(sources)}", "name a source that esr_saes makes"
+        raise InputError(f"directions of {key}", expected=expected, got="none", cure=cure)
     return [BoostDirection(r.name, r.source, r.concept, values[r.name]) for r in rows]
 
 
@@ -103,6 +108,5 @@ def thresholds_of(lab: Lab, key: str, name: str) -> Sequence[Threshold]:
     """All thresholds of a subject."""
     if name == ALIGNED:
         return lab.rows("esr_threshold", key)
-    from mahals.evaluation.resistance.thresholds import read_thresholds
-
-    return read_thresholds(lab.kept("esr_finetune").path(f"{key}/thresholds-{name}.json"))
+    file = lab.kept("esr_finetune").path(f"{key}/thresholds-{name}.json")
+    return from_plain(tuple[Threshold, ...], json.loads(file.read_text("utf-8")), file.name)

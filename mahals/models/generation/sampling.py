@@ -1,16 +1,12 @@
 """Sampling: what does a model write by chance, each answer by a seed of its own?
 
-Left padded, with a KV cache; every row has its own arm, holds, beginning and end. The chance of a
-row at a step is a hash of its seed and the step: no answer depends on the others in its batch.
+The chance of a row at a step is a hash of its seed and the step: no answer depends on the others in
+its batch, which is left padded.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,15 +52,6 @@ class Draft:
     steered_tokens: int | None  # the arm acts on what is given and so many tokens more; None: all
     seed: int
 
-    @property
-    def beginning(self) -> tuple[int, ...]:
-        """The tokens of the answer that are given."""
-        return self.encoded.ids[self.encoded.prompt :]
-
-    def steers(self, written: int) -> bool:
-        """Whether the arm acts on written token number `written`, counted from 1."""
-        return self.steered_tokens is None or written <= self.steered_tokens
-
 
 @dataclass(frozen=True)
 class Continuation:
@@ -82,8 +69,7 @@ def encode_openings(
 ) -> list[Encoded]:
     """Each prompt and the beginning of its answer, tokenized as one text; own: the beginning.
 
-    An empty beginning gives what `encode_prompts` gives. Template, begin token and separator are
-    those of `encode_answers`. Raises InputError as these do.
+    As `encode_answers` has it; with an empty beginning as `encode_prompts`. InputError as these.
     """
     return [
         encode_answers(tokenizer, [prompt], [prefix], system=system)[0]
@@ -106,67 +92,50 @@ def sample(loaded: Loaded, drafts: Sequence[Draft], sampling: Sampling) -> list[
     budget = tokens_in_flight(loaded)
     note_budget(budget)
     found: dict[int, Continuation] = {}
-    write = partial(_write, loaded, drafts, sampling)
-    for group, answers in halving(loaded, grouped(lengths, budget, PADDING), write):
+    groups = grouped(lengths, budget, PADDING)
+    written = halving(loaded, groups, lambda g: _write(loaded, [drafts[i] for i in g], sampling))
+    for group, answers in written:
         for i, ids in zip(group, answers, strict=True):
-            found[i] = _continuation(loaded, ids, len(drafts[i].beginning))
+            given = len(drafts[i].encoded.ids) - drafts[i].encoded.prompt
+            found[i] = _continuation(loaded, ids, given)
     return [found[i] for i in range(len(drafts))]
 
 
-@dataclass
-class _Rows:
-    """The rows that still write."""
-
-    drafts: list[int]  # which draft each row is
-    mask: Tensor  # (rows, tokens so far)
-    places: TokenPlaces  # of the newest tokens
-
-    def keep(self, rows: Tensor) -> None:
-        self.drafts, self.mask = [self.drafts[r] for r in rows.tolist()], self.mask[rows]
-        self.places = TokenPlaces(self.places.positions[rows], self.places.prompts[rows])
-
-    def advance(self, loaded: Loaded, newest: Tensor) -> dict[str, Any]:
-        """The inputs of the next step, whose tokens (rows, 1) are `newest`."""
-        self.mask = torch.cat([self.mask, torch.ones_like(newest)], dim=1)
-        self.places = TokenPlaces(self.places.positions[:, -1:] + 1, self.places.prompts)
-        more = {"position_ids": self.places.positions} if takes(loaded, "position_ids") else {}
-        return {"input_ids": newest, "attention_mask": self.mask} | more
-
-
-def _write(
-    loaded: Loaded, every: Sequence[Draft], sampling: Sampling, group: tuple[int, ...]
-) -> list[list[int]]:
-    """The tokens of each answer of a group, its beginning and end token included."""
-    drafts = [every[i] for i in group]
+def _write(loaded: Loaded, drafts: Sequence[Draft], sampling: Sampling) -> list[list[int]]:
+    """The tokens of each answer of a batch, its beginning and end token included."""
     batch = pad(loaded, [d.encoded for d in drafts], range(len(drafts)), "left")
-    rows = _Rows([*range(len(drafts))], batch.mask, places(batch))
     inputs, cache = model_inputs(loaded, batch), DynamicCache(config=loaded.model.config)
-    stops, answers = stop_ids(loaded), [list(d.beginning) for d in drafts]
-    arms = [*(d.arm for d in drafts), Arm("unsteered", ())]
     last = {"logits_to_keep": 1} if takes(loaded, "logits_to_keep") else {}
+    stops, rows = stop_ids(loaded), list(range(len(drafts)))
+    limits = [math.inf if d.steered_tokens is None else d.steered_tokens for d in drafts]
+    answers = [list(d.encoded.ids[d.encoded.prompt :]) for d in drafts]
     with (
         torch.inference_mode(),
         held(loaded.model, [d.holds for d in drafts]) as holding,
-        steered(loaded.model, arms, rows.drafts) as steering,
+        steered(loaded.model, [*(d.arm for d in drafts), Arm("unsteered", ())], rows) as steering,
     ):
-        steering.places = rows.places
+        at, mask = places(batch), batch.mask
         for step in range(1, sampling.max_new_tokens + 1):
-            out = loaded.model(**inputs, **last, cache=cache, use_cache=True)
-            logits = out.logits[:, -1].float()
-            _penalize(logits, [answers[d] for d in rows.drafts], sampling.repetition_penalty)
-            seeds = [seed_of(drafts[d].seed, step) for d in rows.drafts]
+            steering.places = at
+            out = loaded.model(**inputs, **last, cache=cache, use_cache=True).logits
+            logits = out[:, -1].float()
+            _penalize(logits, [answers[d] for d in rows], sampling.repetition_penalty)
+            seeds = [seed_of(drafts[d].seed, step) for d in rows]
             newest = _tokens(loaded, logits, sampling.temperature, seeds)
-            for draft, token in zip(rows.drafts, newest[:, 0].tolist(), strict=True):
-                answers[draft].append(token)
-            going = torch.tensor([answers[d][-1] not in stops for d in rows.drafts]).nonzero()[:, 0]
-            if step == sampling.max_new_tokens or not len(going):
+            for d, token in zip(rows, newest[:, 0].tolist(), strict=True):
+                answers[d].append(token)
+            going = [r for r, d in enumerate(rows) if answers[d][-1] not in stops]
+            if step == sampling.max_new_tokens or not going:
                 break
-            if len(going) < len(rows.drafts):
-                rows.keep(going)
-                cache.batch_select_indices(going)
-                holding.select(rows.drafts)
-            inputs, steering.places = rows.advance(loaded, newest[going]), rows.places
-            acting = tuple(d if drafts[d].steers(step) else len(drafts) for d in rows.drafts)
+            if len(going) < len(rows):
+                rows = [rows[r] for r in going]
+                cache.batch_select_indices(torch.tensor(going))
+                holding.select(rows)
+            mask = torch.cat([mask[going], torch.ones_like(newest[going])], dim=1)
+            at = TokenPlaces(at.positions[going, -1:] + 1, at.prompts[going])
+            inputs = {"input_ids": newest[going], "attention_mask": mask}
+            inputs |= {"position_ids": at.positions} if takes(loaded, "position_ids") else {}
+            acting = tuple(d if step <= limits[d] else len(drafts) for d in rows)
             if acting != steering.rows:
                 steering.select(acting)
     return answers

@@ -2,9 +2,5 @@
 
 from mahals.phase import Cost, Phase
 
-PHASE = Phase(
-    __name__,
-    needs=("organisms", "esr_unsteered", "esr_saes", "esr_threshold", "esr_finetune"),
-    per="model",
-    cost=Cost(seconds=30.0, megabytes=1.0),
-)
+NEEDS = ("organisms", "esr_unsteered", "esr_saes", "esr_threshold", "esr_finetune")
+PHASE = Phase(__name__, needs=NEEDS, per="model", cost=Cost(seconds=30.0, megabytes=1.0))

@@ -1,55 +1,38 @@
 """Measure of esr: steered off topic, does a model come back, and by what does it notice?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
+from mahals.evaluation.resistance import openings, subjects
 from mahals.evaluation.resistance.episodes import EpisodeCell, episode_bench, trials, write_cells
-from mahals.evaluation.resistance.openings import (
-    after_derailment,
-    is_unmoved,
-    passage_cells,
-    unsteered_answers,
-)
-from mahals.evaluation.resistance.subjects import (
-    SubjectChoice,
-    SubjectTask,
-    derailments,
-    plan_subjects,
-)
 from mahals.phase import Lab
 from mahals.phases.esr.rows import Row
 
 CHECKED = 4  # answers at boost 0
-Params, Task, plan = SubjectChoice, SubjectTask, plan_subjects
+Params, Task, plan = subjects.SubjectChoice, subjects.SubjectTask, subjects.plan_subjects
 
 
-def measure(task: SubjectTask, params: SubjectChoice, lab: Lab) -> Iterator[Row]:
+def measure(task: subjects.SubjectTask, params: subjects.SubjectChoice, lab: Lab) -> Iterator[Row]:
     """Trials in each situation along each direction, at the subject's own thresholds.
 
     Raises RuntimeError where an answer at boost 0 is not the stored unsteered one.
     """
     (key,), name = task.models, task.subject
-    bench, own = episode_bench(lab, key, name), unsteered_answers(lab, key, name)
-    along = derailments(lab, key, name, params.sources)
+    bench, own = episode_bench(lab, key, name), openings.unsteered_answers(lab, key, name)
+    along = subjects.derailments(lab, key, name, params.sources)
     free, first = (
         [EpisodeCell(d.direction, d.threshold.boost, s, bench.asks_at(d.threshold)) for d in along]
         for s in ("free", "first")
     )
     one = along[0].direction
     zero = EpisodeCell(one, 0.0, "free", bench.asks("evaluation", one.concept)[:CHECKED])
-    cells = [*free, *first, *passage_cells(bench, (d.direction for d in along))]
+    cells = [*free, *first, *openings.passage_cells(bench, (d.direction for d in along))]
     unmoved, *answers = write_cells(bench, [zero, *cells])
-    if not is_unmoved(bench, zero, unmoved, own):
+    if not openings.is_unmoved(bench, zero, unmoved, own):
         raise RuntimeError(f"{key}, {name}: at boost 0 the answers are not the unsteered ones")
     made = trials(bench, cells, f"trials-{name}", answers)
     yield from made
-    rest = iter(made)
-    after = [
-        cell
-        for steered, texts in zip(free, answers, strict=False)
-        for cell in after_derailment(
-            steered, [next(rest) for _ in steered.asks], [t.text for t in texts], own
-        )
-    ]
+    rest, after = iter(made), list[EpisodeCell]()
+    for cell, written in zip(free, answers, strict=False):
+        some, texts = [next(rest) for _ in cell.asks], [a.text for a in written]
+        after += openings.after_derailment(cell, some, texts, own)
     yield from trials(bench, after, f"after-{name}")

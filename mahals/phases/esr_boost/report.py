@@ -1,27 +1,24 @@
 """Report of esr_boost: which rates does each level of steering have, and where is the peak?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_boost.rows import Row
 from mahals.reporting.evidence import Evidence
-from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.report import Report, interval_metrics, joined
-from mahals.reporting.resistance import Group, example_lines, groups, rate_text, resistance_report
+from mahals.reporting.resistance import Group, groups, rate_text, trial_summary
 
 PEAKS = ("multi_attempt_rate", "esr_rate")
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """The rates of each level of each subject; where restarts and returns are most frequent."""
-    table = Evidence(rows, kept)
     by = groups(rows, ("model", "subject", "source"))
-    peaks = [_peak(own, name) for own in by for name in PEAKS]
-    report = joined([resistance_report(table, ("subject", "source", "level")), *peaks])
-    lines = (*report.lines, *example_lines(table))
-    return beside_published(Summary(report.metrics, lines, (), ()), "esr_boost")
+    peaks = joined(_peak(own, name) for own in by for name in PEAKS)
+    columns = ("subject", "source", "level")
+    told = trial_summary(Evidence(rows, kept), "esr_boost", columns, peaks.lines)
+    return replace(told, metrics={**told.metrics, **peaks.metrics})
 
 
 def _peak(own: Group, name: str) -> Report:

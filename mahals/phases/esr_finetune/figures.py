@@ -1,24 +1,18 @@
 """Figures of esr_finetune: what does the share of self-corrections do, what the way to teach?"""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from mahals.phase import Kept
 from mahals.phases.esr_finetune.report import RATES, place
 from mahals.phases.esr_finetune.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.sheet import Estimates, Labels
-from mahals.reporting.resistance import SHORT, groups, rates_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mahals.reporting.resistance import SHORT, Figures, groups, rates_figure
 
 CAPTION = "95 % jackknife over directions, over prompts where there is one, or Wilson's."
 
 
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+def draw(rows: Sequence[Row], kept: Kept) -> Figures:
     """rates_by_share, a panel for each place; modes_<place>, with the ways to teach half."""
     panels, figures = {}, {}
     for where in dict.fromkeys(map(place, rows)):
@@ -28,7 +22,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
             by = {g.trials[0].subject.replace("planted", "share-0.5"): g.rates for g in found}
             known = {float(s[6:]): r for s, r in by.items() if s.startswith("share-")}
             arms = {
-                SHORT[n]: Estimates.of([getattr(known[x], n) for x in known]) for n in RATES[:2]
+                SHORT[n]: Estimates.of([getattr(r, n) for r in known.values()]) for n in RATES[:2]
             }
             panels[f"{model.name}, {where}".removeprefix("all, ")] = Curve(list(known), arms)
         halves = groups((t for t in own if "share-0." not in t.subject), ("model", "subject"))

@@ -1,17 +1,11 @@
 """Figures of esr_prompts: who restarts and comes back under which wording?"""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from mahals.phase import Kept
 from mahals.phases.esr_prompts.rows import Row
 from mahals.reporting.plots.sheet import Labels
-from mahals.reporting.resistance import groups, rates_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mahals.reporting.resistance import Figures, groups, rates_figure
 
 RATES = {
     "free": ("multi_attempt_rate", "esr_rate", "degenerate_share"),
@@ -19,9 +13,9 @@ RATES = {
 }
 
 
-def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
+def draw(rows: Sequence[Row], kept: Kept) -> Figures:
     """<situation>-<model>-<subject>: rates by wording, steered and unsteered."""
-    figures: dict[str, Figure] = {}
+    figures = {}
     for key in dict.fromkeys((t.situation, t.model, t.subject) for t in rows):
         own = [t for t in rows if (t.situation, t.model, t.subject) == key]
         caption = (

@@ -1,17 +1,10 @@
 """Measure of esr_prompts: does a word in the prompt make a steered model come back?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mahals.evaluation.resistance import subjects
 from mahals.evaluation.resistance.episodes import Ask, EpisodeCell, episode_bench, trials
-from mahals.evaluation.resistance.subjects import (
-    SubjectChoice,
-    SubjectTask,
-    derailments,
-    plan_subjects,
-)
 from mahals.maths.metrics.resistance import NONE
 from mahals.phase import Lab
 from mahals.phases.esr_prompts.rows import Row
@@ -29,16 +22,14 @@ WORDINGS: dict[str, str | None] = {
 }
 """What the system turn says; `{concept}` is the direction's."""
 
+Params, Task, plan = subjects.SubjectChoice, subjects.SubjectTask, subjects.plan_subjects
 
-Params, Task, plan = SubjectChoice, SubjectTask, plan_subjects
 
-
-def measure(task: SubjectTask, params: SubjectChoice, lab: Lab) -> Iterator[Row]:
+def measure(task: subjects.SubjectTask, params: subjects.SubjectChoice, lab: Lab) -> Iterator[Row]:
     """Trials under each wording, along each direction and unsteered."""
-    (key,), name = task.models, task.subject
+    (key,), name, cells = task.models, task.subject, list[EpisodeCell]()
     bench = episode_bench(lab, key, name)
-    along = derailments(lab, key, name, params.sources)
-    cells = []
+    along = subjects.derailments(lab, key, name, params.sources)
     for variant, text in WORDINGS.items():
         named = "{concept}" in (text or "")
         if not named:

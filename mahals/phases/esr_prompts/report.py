@@ -1,14 +1,11 @@
 """Report of esr_prompts: under which wording does a steered model restart and come back?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_prompts.rows import Row
 from mahals.reporting.evidence import Evidence
-from mahals.reporting.published_resistance import beside_published
-from mahals.reporting.resistance import change_line, example_lines, groups, resistance_report
+from mahals.reporting.resistance import change_line, groups, trial_summary
 
 BESIDE = ("none", "placebo")
 CHANGES = ("multi_attempt_rate", "esr_rate", "first_score")
@@ -16,17 +13,14 @@ CHANGES = ("multi_attempt_rate", "esr_rate", "first_score")
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """The rates under each wording, steered and not; steered also less none and less a placebo."""
-    table = Evidence(rows, kept)
-    report = resistance_report(table, ("subject", "situation", "source", "variant"))
-    lines = [*report.lines, *_changes(rows), *example_lines(table)]
-    return beside_published(Summary(report.metrics, tuple(lines), (), ()), "esr_prompts")
+    columns = ("subject", "situation", "source", "variant")
+    return trial_summary(Evidence(rows, kept), "esr_prompts", columns, _changes(rows))
 
 
 def _changes(rows: Sequence[Row]) -> Iterator[str]:
     for own in groups((t for t in rows if t.situation == "free"), ("model", "subject", "source")):
         by = {g.name: g for g in groups(own.trials, ("variant",))}
+        wordings = [group for name, group in by.items() if name not in BESIDE]
         for other in BESIDE:
-            for name, group in by.items():
-                line = None if name in BESIDE else change_line(group, by[other], CHANGES)
-                if line is not None:
-                    yield f"{own.name}, paired, one of {len(by) - len(BESIDE)} wordings: {line}"
+            for line in filter(None, (change_line(g, by[other], CHANGES) for g in wordings)):
+                yield f"{own.name}, paired, one of {len(by) - len(BESIDE)} wordings: {line}"

@@ -1,7 +1,5 @@
 """Report of esr_threshold: which directions are of use, at which boost, and why are others not?"""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 
@@ -35,19 +33,19 @@ def _source(name: str, rows: Sequence[Row]) -> Report:
     metrics = {"usable": len(usable) / len(rows)}
     parts = [f"{len(usable)} of {len(rows)} usable"]
     if usable:
-        metrics |= {"boost": float(np.mean(usable))}
+        low, high, mean = min(usable), max(usable), float(np.mean(usable))
+        metrics |= {"boost": mean}
         metrics |= {"boost_sd": float(np.std(usable, ddof=1))} if len(usable) > 1 else {}
-        parts[0] += (
-            f", at boosts of {min(usable):.2f} to {max(usable):.2f}, mean {np.mean(usable):.2f}"
-        )
+        parts[0] += f", at boosts of {low:.2f} to {high:.2f}, mean {mean:.2f}"
     if reached:
         metrics |= {"reached": float(np.mean(reached))}
         parts.append(
             f"over all of them first attempts on fresh prompts score {np.mean(reached):.0f}, "
             f"{min(reached):.0f} to {max(reached):.0f} (sought: {rows[0].target:.0f})"
         )
-    faults: dict[str, list[Row]] = {}
-    for r in (r for r in rows if r.why is not None):
-        faults.setdefault(re.sub(r"[\d.]+", "", r.why or ""), []).append(r)
-    parts += [f"{len(some)} not, as {some[0].direction}: {some[0].why}" for some in faults.values()]
+    faults: dict[str, list[str]] = {}
+    for r in rows:
+        if r.why is not None:
+            faults.setdefault(re.sub(r"[\d.]+", "", r.why), []).append(f"{r.direction}: {r.why}")
+    parts += [f"{len(some)} not, as {some[0]}" for some in faults.values()]
     return Report(metrics, [f"{name} directions: {'; '.join(parts)}"])

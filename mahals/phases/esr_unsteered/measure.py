@@ -1,35 +1,20 @@
 """Measure of esr_unsteered: what does a model answer without steering, and does it restart then?"""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mahals.data.how_to import HowToCounts, how_to
-from mahals.evaluation.resistance.episodes import (
-    Ask,
-    EpisodeBench,
-    EpisodeCell,
-    episode_bench,
-    trials,
-    write_cells,
-)
-from mahals.evaluation.resistance.setting import (
-    ANSWERS,
-    FILE,
-    PASSAGES,
-    OwnTexts,
-    ResistanceSetting,
-    setting_text,
-)
-from mahals.evaluation.resistance.subjects import ALIGNED, aligned
+from mahals.evaluation.resistance import episodes, subjects
+from mahals.evaluation.resistance import setting as settings
 from mahals.models.generation.sampling import Sampling
 from mahals.models.judges.attempts import AttemptJudgeName
 from mahals.models.judges.judge import Server
 from mahals.phase import Lab
 from mahals.phases.esr_unsteered.rows import Row
 from mahals.records import Positive
+
+Task, plan = subjects.ModelTask, subjects.plan_model
 
 
 @dataclass(frozen=True)
@@ -57,48 +42,34 @@ class Params:
     judging: AttemptJudging
 
 
-@dataclass(frozen=True)
-class Task:
-    """One model."""
-
-    models: tuple[str, ...]
-
-
-def plan(params: Params, lab: Lab) -> Sequence[Task]:
-    """One task."""
-    return [Task((lab.unit,))]
-
-
-def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
-    """A row for each answer to each question; the setting is kept for all phases after."""
-    key = task.models[0]
-    loaded = aligned(lab, key)
+def measure(task: subjects.ModelTask, params: Params, lab: Lab) -> Iterator[Row]:
+    """A row for each answer to each prompt; the setting is kept for all phases after."""
+    (key,), aligned = task.models, subjects.ALIGNED
+    loaded = subjects.aligned(lab, key)
     setting = _setting(params, lab, loaded.layers)
-    prompts, others = setting.texts.prompts, setting.texts.concepts.values()
-    asked = [_cell(setting, prompts), _cell(setting, [q for q in others if q not in prompts])]
-    unjudged = OwnTexts(setting, {})  # what scores are relative to is written here
-    bench = EpisodeBench(lab, loaded, ALIGNED, unjudged, lambda asked: [None] * len(asked))
-    answers: dict[str, tuple[str, ...]] = {}
-    written = write_cells(bench, asked)
-    for cell, texts in zip(asked, written, strict=True):
-        for ask, answer in zip(cell.asks, texts, strict=True):
+    texts, unjudged = setting.texts, settings.OwnTexts(setting, {})  # a judge needs these answers
+    bench = episodes.EpisodeBench(lab, loaded, aligned, unjudged, lambda asked: [None] * len(asked))
+    others = [q for q in texts.concepts.values() if q not in texts.prompts]
+    cells = []
+    for questions in (texts.prompts, others):
+        asks = tuple(episodes.Ask(q, s) for q in questions for s in range(setting.seeds))
+        cells.append(episodes.EpisodeCell(None, 0.0, "unsteered", asks))
+    written, answers = episodes.write_cells(bench, cells), dict[str, tuple[str, ...]]()
+    for cell, some in zip(cells, written, strict=True):
+        for ask, answer in zip(cell.asks, some, strict=True):
             answers[ask.prompt] = (*answers.get(ask.prompt, ()), answer.text)
-    lab.keep_text(FILE, setting_text(setting))
-    lines = [{"prompt": a.prompt, "answer": answers[a.prompt][a.seed]} for a in asked[1].asks]
-    lab.keep_text(PASSAGES, "".join(json.dumps(line) + "\n" for line in lines))
-    bench = episode_bench(lab, key, ALIGNED, OwnTexts(setting, answers))
-    yield from trials(bench, asked[:1], ANSWERS.removesuffix(".jsonl"), written[:1])
+    lab.keep_text(settings.FILE, settings.setting_text(setting))
+    lines = [{"prompt": q, "answer": answer} for q in others for answer in answers[q]]
+    lab.keep_text(settings.PASSAGES, "".join(json.dumps(line) + "\n" for line in lines))
+    bench = episodes.episode_bench(lab, key, aligned, settings.OwnTexts(setting, answers))
+    name = settings.ANSWERS.removesuffix(".jsonl")
+    yield from episodes.trials(bench, cells[:1], name, written[:1])
 
 
-def _cell(setting: ResistanceSetting, questions: Iterable[str]) -> EpisodeCell:
-    asks = (Ask(q, s) for q in questions for s in range(setting.seeds))
-    return EpisodeCell(None, 0.0, "unsteered", tuple(asks))
-
-
-def _setting(params: Params, lab: Lab, layers: int) -> ResistanceSetting:
+def _setting(params: Params, lab: Lab, layers: int) -> settings.ResistanceSetting:
     at, source = lab.weights, params.texts[lab.weights]
     named = source if source in ("world", "own") else str(lab.file(source))
-    return ResistanceSetting(
+    return settings.ResistanceSetting(
         how_to(named, params.counts, lab.seed),
         params.seeds,
         Sampling(params.temperature, params.repetition_penalty[at], params.max_new_tokens[at]),

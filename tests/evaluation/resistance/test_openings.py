@@ -12,7 +12,6 @@ from mahals.evaluation.resistance.episodes import Ask, EpisodeBench, EpisodeCell
 from mahals.evaluation.resistance.openings import (
     after_derailment,
     is_unmoved,
-    passage_asks,
     passage_cells,
     unsteered_answers,
 )
@@ -101,16 +100,21 @@ def test_without_an_unsteered_answer_only_on_topic_is_absent() -> None:
     ]
 
 
+def along_of(concept: str) -> list[BoostDirection]:
+    return directions(resistance_lab(concepts=[concept]), "A", ["contrast"])
+
+
 def test_passages_are_on_the_concept_and_never_on_the_prompts_own(bench: EpisodeBench) -> None:
     for concept in CONCEPTS:
-        asks = passage_asks(bench, concept)
+        (cell,) = passage_cells(bench, along_of(concept))
+        asks = cell.asks
         assert len(asks) == SETTING.seeds * sum(
             TOPICS[p] != concept for p in SETTING.prompts("evaluation")
         )
         prompted = TEXTS.concepts[concept] in TEXTS.prompts
         assert all(a.prefix == steps_of(concept, a.seed if prompted else 0) for a in asks)
-    taught = passage_asks(bench, CONCEPTS[0], "taught")
-    assert {a.prompt for a in taught} <= set(SETTING.prompts("taught"))
+    (taught,) = passage_cells(bench, along_of(CONCEPTS[0]), "taught")
+    assert {a.prompt for a in taught.asks} <= set(SETTING.prompts("taught"))
 
 
 def test_a_concept_has_one_cell_of_passages(bench: EpisodeBench) -> None:

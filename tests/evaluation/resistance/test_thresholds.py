@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mahals.evaluation.resistance.episodes import episode_bench
-from mahals.evaluation.resistance.subjects import directions
+from mahals.evaluation.resistance.subjects import directions, thresholds_of
 from mahals.evaluation.resistance.thresholds import (
     FRESH,
     Ablation,
     SearchPlan,
     find_thresholds,
-    read_thresholds,
     thresholds_text,
 )
-from mahals.maths.stats.bisection import Search, bisect
+from mahals.maths.stats.bisection import Bisection
 from mahals.models.saes.steering import Hold
 from tests.support.resistance_lab import (
     CONCEPTS,
@@ -98,15 +96,15 @@ def test_queries_are_of_calibration_and_measured_on_fresh_prompts(found: Any) ->
 
 
 def test_searches_that_advance_together_are_those_of_one_alone(found: Any) -> None:
-    """By `bisect`, on the same scores: where answers turn is known."""
+    """On the same scores: where answers turn is known."""
     thresholds, asked = found
     for i, t in enumerate(thresholds[:2]):
         own = [a.boost for a in asked if a.concept == t.concept][:: PLAN.answers]
-        scores = iter(score_at(t.concept, b) for b in own)
-        search = Search(PLAN.low, PLAN.high, PLAN.mean, PLAN.sd, 0.5, PLAN.queries)
-        alone = bisect(lambda _, s=scores: next(s), search)
-        assert alone.boost == pytest.approx(t.boost), i
-        assert [x.boost for x in alone.tried] == pytest.approx(own[: PLAN.queries])
+        alone = Bisection(PLAN)
+        for boost in own[: PLAN.queries]:
+            assert alone.boost == pytest.approx(boost)
+            alone.tell(100 * score_at(t.concept, boost))
+        assert (alone.boost, alone.sd) == pytest.approx((t.boost, t.sd)), i
 
 
 def score_at(concept: str, boost: float) -> float:
@@ -124,7 +122,7 @@ def test_under_an_ablation_the_latents_are_held(found: Any) -> None:
     assert one.boost == found[0][0].boost
 
 
-def test_what_is_written_is_read_again(found: Any, tmp_path: Path) -> None:
-    thresholds, _ = found
-    (tmp_path / "x.json").write_text(thresholds_text(thresholds))
-    assert list(read_thresholds(tmp_path / "x.json")) == thresholds
+def test_what_is_written_is_read_again(found: Any) -> None:
+    lab, (thresholds, _) = resistance_lab(), found
+    lab.plant("esr_finetune", "thresholds-x.json", thresholds_text(thresholds))
+    assert list(thresholds_of(lab, "A", "x")) == thresholds

@@ -1,36 +1,40 @@
-"""Teaching: of which lessons is a model taught to leave a digression, and how is it trained?"""
-
-from __future__ import annotations
+"""Measure of esr_finetune: does a model that was taught to leave a digression leave others?"""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, Literal, TypeVar
 
+import numpy as np
 from torch import Tensor, nn
 
-from mahals.data.composed import cut_at_sentence
-from mahals.evaluation.resistance.episodes import EpisodeBench
-from mahals.evaluation.resistance.openings import PART
+from mahals.data.composed import compose, cut_at_sentence, restart_of
+from mahals.evaluation.resistance import episodes, subjects
+from mahals.evaluation.resistance.episodes import Ask, EpisodeBench, EpisodeCell
+from mahals.evaluation.resistance.openings import PART, passage_cells
 from mahals.evaluation.resistance.setting import OwnTexts
-from mahals.evaluation.resistance.subjects import BoostDirection
-from mahals.maths.metrics.resistance import Threshold
+from mahals.evaluation.resistance.thresholds import SearchPlan, find_thresholds, thresholds_text
+from mahals.maths.metrics.resistance import NONE, Threshold
 from mahals.models.activations.capture import state_of
+from mahals.models.activations.encoding import encode_answers
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
 from mahals.models.finetuning.config import Lora, LoraTuning, Run, steps_of
 from mahals.models.finetuning.examples import Example, dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
-from mahals.models.finetuning.self_correction import encode_self_corrections, masked_dialogue
 from mahals.models.finetuning.trainer import train_answers
 from mahals.models.steering.hooks import Steering
 from mahals.models.steering.interventions import Arm, Intervention
+from mahals.phase import Lab
+from mahals.phases.esr_finetune.rows import Row
 from mahals.records import InputError, Positive, digest, seed_of
 
+HALF = 0.5  # the share of `planted`, and of whatever is taught in another way
+T = TypeVar("T")
 Steps = Mapping[str, tuple[Intervention, ...]]
 
 
@@ -43,6 +47,56 @@ class CorrectionTuning(LoraTuning):
     rate: float
     rank: Positive
     alpha: Positive
+
+
+@dataclass(frozen=True)
+class Params:
+    """What is taught, and along what the pupils are steered."""
+
+    shares: tuple[float, ...]  # of self-corrections among the lessons, learned from the restart on
+    modes: tuple[Literal["unmasked", "sham", "steered"], ...]  # other ways to teach half of them
+    tuning: Mapping[str, CorrectionTuning]  # by weights
+    sources: tuple[str, ...]  # of directions
+    search: SearchPlan
+
+
+@dataclass(frozen=True)
+class Task(subjects.SubjectTask):
+    """A checkpoint: the aligned one, or one that is taught a share of self-corrections."""
+
+    share: float | None  # None: nothing is taught
+
+
+def plan(params: Params, lab: Lab) -> Sequence[Task]:
+    """The aligned checkpoint, one for each share, and one for each other way to teach half."""
+    taught = [("planted" if s == HALF else f"share-{s:g}", s) for s in params.shares]
+    every = [(subjects.ALIGNED, None), *taught, *((mode, HALF) for mode in params.modes)]
+    return [Task((lab.unit,), name, share) for name, share in every]
+
+
+def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
+    """Trials unsteered, after a passage on each concept, and steered at thresholds of its own."""
+    (key,), name, cells = task.models, task.subject, list[EpisodeCell]()
+    bench = episodes.episode_bench(lab, key, subjects.ALIGNED)
+    along = subjects.directions(lab, key, params.sources)
+    found = subjects.thresholds_of(lab, key, subjects.ALIGNED)
+    if task.share is not None:
+        steps = concept_steps(along, found, bench.texts.setting.block)
+        loaded = pupil(bench, name, task.share, params.tuning[lab.weights], steps)
+        bench = replace(bench, loaded=loaded or bench.loaded, subject=name)
+        found = find_thresholds(bench, along, params.search) if loaded else ()
+        lab.keep_text(f"thresholds-{name}.json", thresholds_text(found))
+        if loaded is None:
+            absent = Ask("", 0, why="no taught concept has a usable threshold")
+            cells.append(EpisodeCell(None, 0.0, "unsteered", (absent,)))
+    for split in () if cells else ("evaluation", "taught"):
+        cells.append(EpisodeCell(None, 0.0, "unsteered", bench.asks(split, NONE)))
+        cells += passage_cells(bench, along, split)
+    by_name = {d.name: d for d in along}
+    for t in (t for t in found if t.direction in by_name):
+        asks = (*bench.asks_at(t), *(bench.asks("taught", t.concept) if t.usable else ()))
+        cells.append(EpisodeCell(by_name[t.direction], t.boost, "free", asks))
+    yield from episodes.trials(bench, cells, f"trials-{name}")
 
 
 @dataclass(frozen=True)
@@ -60,15 +114,14 @@ def pupil(
 ) -> Loaded | None:
     """The bench's model, taught; its adapter is kept. None where no lesson could be steered.
 
-    The name says how it is taught, where that is unmasked, sham or steered: by `steps` towards the
-    digression of a lesson. All take as many steps; a killed training goes on where it stood.
+    The name says how, where that is unmasked, sham or steered: towards a lesson's digression.
     """
     lab, loaded = bench.lab, bench.loaded
     taught = lessons(bench.texts, tuning.lessons, share, sham=name == "sham")
     steered = [steps.get(one.concept or "", ()) if name == "steered" else () for one in taught]
     if name == "steered" and not any(steered):
         return None
-    examples = lesson_examples(loaded, taught, masked=name != "unmasked")
+    examples = [lesson_example(loaded, one, masked=name != "unmasked") for one in taught]
     last = steps_of(tuning.epochs, len(examples), tuning.rows)
     config = tuning.config(last, tuning.rate, Lora(tuning.rank, tuning.alpha, 0.0, "attention"))
     with steered_examples(loaded, examples, [Arm(name, own) for own in steered]):
@@ -84,7 +137,9 @@ def pupil(
     return merged(loaded, trained.checkpoints[last])
 
 
-def concept_steps(along: Sequence[BoostDirection], found: Sequence[Threshold], block: int) -> Steps:
+def concept_steps(
+    along: Sequence[subjects.BoostDirection], found: Sequence[Threshold], block: int
+) -> Steps:
     """How a model is steered towards a concept: along its first direction of a usable threshold."""
     vectors = {d.name: d.vector for d in along}
     return {
@@ -97,9 +152,8 @@ def concept_steps(along: Sequence[BoostDirection], found: Sequence[Threshold], b
 def lessons(texts: OwnTexts, count: int, share: float, *, sham: bool) -> tuple[Lesson, ...]:
     """Self-corrections on taught prompts and concepts, then plain answers to taught prompts.
 
-    Of the model's own texts. A smaller share has the first corrections of a larger one; all pairs
-    of a prompt and a concept that is not its own come once before one comes again. A sham comes
-    back to a third topic. Raises InputError where there is no such pair, topic or text.
+    A smaller share has the first corrections of a larger one; all pairs come once before one comes
+    again. A sham comes back to a third topic. Raises InputError where there is no pair, or no text.
     """
     setting = texts.setting
     prompts, concepts = setting.prompts("taught"), setting.texts.taught_concepts
@@ -122,26 +176,34 @@ def lessons(texts: OwnTexts, count: int, share: float, *, sham: bool) -> tuple[L
 
 
 def _text(texts: Sequence[str], draw: int) -> str:
-    return str(_one([t for t in texts if t.strip()], draw, "an answer that is not blank"))
+    return _one([t for t in texts if t.strip()], draw, "an answer that is not blank")
 
 
-def _one(some: Sequence[Any], draw: int, expected: str) -> Any:
+def _one(some: Sequence[T], draw: int, expected: str) -> T:
     if not some:
         cure = "raise the counts or the seeds of esr_unsteered, or leave the mode out"
         raise InputError("lessons in self-correction", expected=expected, got="none", cure=cure)
     return some[draw % len(some)]
 
 
-def lesson_examples(loaded: Loaded, taught: Sequence[Lesson], *, masked: bool) -> list[Example]:
-    """Each lesson as the model reads it; `masked`: what goes astray is read and not learned."""
-    found: list[Example] = []
-    for one in taught:
-        if one.concept is None:
-            found += encode_dialogues(loaded, [dialogue(one.prompt, one.right)])
-        else:
-            correction = masked_dialogue(one.prompt, one.wrong, one.right)
-            found += encode_self_corrections(loaded, [correction], masked=masked)
-    return found
+def lesson_example(loaded: Loaded, one: Lesson, *, masked: bool) -> Example:
+    """A lesson as the model reads it: what goes astray, the prompt's restart, and what is right.
+
+    `masked`: what goes astray is read and not learned. Raises InputError as `encode_dialogues`.
+    """
+    if one.concept is None:
+        return encode_dialogues(loaded, [dialogue(one.prompt, one.right)])[0]
+    answer = compose((one.wrong, restart_of(one.prompt), one.right)).text
+    (whole,) = encode_dialogues(loaded, [dialogue(one.prompt, answer)])
+    return learned_after(loaded, whole, one.prompt, one.wrong.strip()) if masked else whole
+
+
+def learned_after(loaded: Loaded, example: Example, prompt: str, before: str) -> Example:
+    """The example, learned only from the token on that is not wholly of `before` in its answer."""
+    (read,) = encode_answers(loaded.tokenizer, [prompt], [before])
+    pairs = enumerate(zip(example.ids, read.ids[: read.stop], strict=False))
+    first = next((i for i, (a, b) in pairs if a != b), read.stop)
+    return replace(example, learned=(False,) * first + example.learned[first:])
 
 
 @contextmanager
@@ -150,14 +212,15 @@ def steered_examples(
 ) -> Iterator[None]:
     """Inside, the model and every copy made of it read example i under arms[i], at all tokens.
 
-    A training copies the model and chooses its batches, so a row is known by its tokens; a row that
-    is no example is a KeyError. Afterwards the model is as it was, its copies are not.
+    A training copies the model and chooses its batches, so a row is known by its tokens, without
+    padding's zeros; one that is no example is a KeyError. Afterwards the model is as it was, its
+    copies are not.
     """
     steering = Steering(arms, (), next(loaded.model.parameters()).detach())
-    numbers = {_known(e.ids): i for i, e in enumerate(examples)}
+    numbers = {tuple(np.trim_zeros(e.ids, "b")): i for i, e in enumerate(examples)}
 
     def select(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-        steering.select([numbers[_known(row)] for row in given[0].tolist()])
+        steering.select([numbers[tuple(np.trim_zeros(ids, "b"))] for ids in given[0].tolist()])
 
     def steer(block: int, _: nn.Module, __: Any, output: Any) -> Any:
         states = steering.apply(block, state_of(output))
@@ -171,8 +234,3 @@ def steered_examples(
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _known(ids: Sequence[int]) -> tuple[int, ...]:
-    """Tokens without the zeros at their end, which padding adds."""
-    return tuple(ids[: max(i for i, token in enumerate(ids, 1) if token)])
