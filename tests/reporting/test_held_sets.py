@@ -19,6 +19,7 @@ from mahals.reporting.held_sets import (
     held_arms,
     held_summary,
 )
+from mahals.reporting.published_resistance import published_line
 from tests.support.em_lab import DiskKept
 from tests.support.trials import attempts, trial
 
@@ -87,6 +88,7 @@ def test_sets_of_a_kind_are_told_together_by_situation(kept: DiskKept) -> None:
     summary = held_summary(rows, kept, "esr_random")
     assert summary.metrics["passage/equal_KL/multi_attempt_rate"] == 0.5
     assert "1 trials absent: none was found" in summary.lines
+    assert summary.lines[-1] == published_line("esr_random")
     assert not any("less none" in line for line in summary.lines)
 
 
