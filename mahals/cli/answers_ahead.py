@@ -46,7 +46,7 @@ class _Design:
 
     def answers(self, *splits: str) -> int:
         """Answers of one cell: every prompt of the splits, with every seed."""
-        return sum(getattr(self.setting.counts, s) for s in splits) * int(self.setting.seeds)
+        return sum(int(getattr(self.setting.counts, s)) for s in splits) * int(self.setting.seeds)
 
     @property
     def concepts(self) -> int:
@@ -56,8 +56,8 @@ class _Design:
         """Directions of these sources."""
         known = {
             "contrast": self.concepts,
-            "latent": self.saes.choice.wanted,
-            "random": self.saes.random,
+            "latent": int(self.saes.choice.wanted),
+            "random": int(self.saes.random),
         }
         return sum(known[s] for s in sources)
 
@@ -70,7 +70,7 @@ class _Design:
         """Trials of one subject with nothing held, the detectors, and each random set."""
         steered = {"free": self.along(params.sources), "passage": self.concepts}
         cells = sum(steered[s] for s in params.sets.situations)
-        sets = 2 + len(params.sets.kinds) * params.sets.draws
+        sets = 2 + len(params.sets.kinds) * int(params.sets.draws)
         return sets * cells * self.answers("evaluation")
 
 
@@ -120,7 +120,7 @@ def _boost(d: _Design, params: Any) -> AnswersAhead:
 
 
 def _prompts(d: _Design, params: Any) -> AnswersAhead:
-    named = sum("{concept}" in (text or "") for text in WORDINGS.values())
+    named = sum("{concept}" in str(text) for text in WORDINGS.values())
     steered = (len(WORDINGS) + named) * d.along(params.sources)
     cells = steered + len(WORDINGS) - named
     return AnswersAhead(len(params.subjects) * cells * d.answers("evaluation"))

@@ -1,7 +1,5 @@
 """Held sets: what do trials with detectors held show beyond trials with random sets held?"""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,27 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mahals.maths.metrics.resistance import NONE, SHARES, VALUES, ResistanceTrial, difference
-from mahals.maths.stats.controls import GainOverRandom, over_random, share_over_random
+from mahals.maths.stats.controls import GainOverRandom, share_over_random
 from mahals.phase import Kept, Summary
-from mahals.reporting.evidence import Evidence
+from mahals.reporting import resistance
+from mahals.reporting.evidence import Evidence, Part
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.report import Report, interval_metrics, joined
-from mahals.reporting.resistance import (
-    POINTS,
-    SHORT,
-    Group,
-    change_line,
-    example_lines,
-    groups,
-    resistance_report,
-)
 
 DETECTORS, RECALIBRATED = "detectors", "recalibrated"
 WEAKER = (
     "with the detectors held first attempts score higher before anything is noticed: fewer "
     "restarts may mean weaker steering; read the arm at the boost recalibrated under the ablation"
 )
-KINDS = {"uniform": "equal size", "frequency": "equal frequency", "kl": "equal KL"}
-"""What random sets have in common with the detectors."""
+KINDS = {"uniform": "equal size", "frequency": "equal frequency", "kl": "equal KL"}  # of sets
 RATES = ("first_score", "multi_attempt_rate", "esr_rate")
 
 
@@ -38,29 +28,28 @@ class HeldArms:
     """The trials of one subject in one situation, by what is held."""
 
     key: tuple[str, ...]  # what of model, subject and situation varies
-    arms: Mapping[str, Group]  # none, detectors, uniform-0 ...
+    arms: Mapping[str, resistance.Group]  # none, detectors, uniform-0 ...
     kls: Mapping[str, float]  # of each set, nats a token
 
-    def sets(self, kind: str) -> list[Group]:
+    def sets(self, kind: str) -> list[str]:
         """The arms of the random sets of a kind."""
-        return [g for name, g in self.arms.items() if name.startswith(f"{kind}-")]
+        return [name for name in self.arms if name.startswith(f"{kind}-")]
 
 
 def by_kind(rows: Iterable[ResistanceTrial]) -> list[ResistanceTrial]:
     """The trials by situation, those of all random sets of a kind together."""
     names = ((t, t.ablated.partition("-")[0]) for t in rows)
-    return sorted(
-        (replace(t, ablated=KINDS.get(n, n)) for t, n in names), key=lambda t: t.situation
-    )
+    found = [replace(t, ablated=KINDS.get(name, name)) for t, name in names]
+    return sorted(found, key=lambda t: t.situation)
 
 
 def held_arms(table: Evidence[ResistanceTrial]) -> list[HeldArms]:
     """The trials that were made, by model, subject and situation."""
-    found = []
-    for own in groups((t for t in table.rows if t.why is None), ("model", "subject", "situation")):
+    made, found = [t for t in table.rows if t.why is None], []
+    for own in resistance.groups(made, ("model", "subject", "situation")):
         one = own.trials[0]
         told = json.loads(table.path(f"{one.model}/sets-{one.subject}.json").read_text("utf-8"))
-        arms = {g.trials[0].ablated: g for g in groups(own.trials, ("ablated",))}
+        arms = {g.trials[0].ablated: g for g in resistance.groups(own.trials, ("ablated",))}
         found.append(HeldArms(own.key, arms, {s["name"]: s["kl"] for s in told if s["kl"]}))
     return found
 
@@ -71,10 +60,10 @@ def beyond_random(own: HeldArms, kind: str, name: str) -> GainOverRandom | None:
     `p_random` counts the sets whose rate is as low. None for fewer than two sets, directions or
     prompts, and where nothing varies.
     """
-    arms = [own.arms[DETECTORS], *own.sets(kind)] if DETECTORS in own.arms else []
-    values = [{(t.direction, t.prompt, t.seed): VALUES[name](t) for t in g.trials} for g in arms]
-    if len(arms) < 3:
+    arms = [own.arms[n].trials for n in (DETECTORS, *own.sets(kind)) if n in own.arms]
+    if DETECTORS not in own.arms or len(arms) < 3:
         return None
+    values = [{(t.direction, t.prompt, t.seed): VALUES[name](t) for t in some} for some in arms]
     shared = [k for k in values[0] if all(arm.get(k) is not None for arm in values)]
     several = len({direction for direction, _, _ in shared}) > 1
     clusters = [direction if several else prompt for direction, prompt, _ in shared]
@@ -84,34 +73,32 @@ def beyond_random(own: HeldArms, kind: str, name: str) -> GainOverRandom | None:
     if name in SHARES:
         found = share_over_random(one, np.stack(others), clusters)
     else:
-        parts = [(float(x.mean()), x - x.mean()) for x in others]
-        found = over_random(float(one.mean()), one - one.mean(), parts, clusters)
+        found = Part.mean(one, clusters).over_random([Part.mean(x, clusters) for x in others])
     as_low = sum(float(x.mean()) <= float(one.mean()) for x in others)
     return found and replace(found, p_random=(1 + as_low) / (1 + len(others)))
 
 
-def held_summary(rows: Sequence[ResistanceTrial], kept: Kept) -> Summary:
-    """The rates of each arm, and of each subject and situation what holding the detectors changes.
+def held_summary(rows: Sequence[ResistanceTrial], kept: Kept, phase: str) -> Summary:
+    """The rates of each arm, what holding the detectors changes, and what was published of it.
 
     Metrics `<model, subject and situation that vary>/<arm>/<rate>` and `.../beyond_<kind>/<rate>`.
     """
-    table = Evidence(rows, kept)
-    arms = Evidence(by_kind(rows), kept)
-    told = resistance_report(arms, ("subject", "situation", "ablated"))
+    table, kinds = Evidence(rows, kept), Evidence(by_kind(rows), kept)
+    told = resistance.resistance_report(kinds, ("subject", "situation", "ablated"))
     report = joined([told, *(_changes(own) for own in held_arms(table))])
-    return Summary(report.metrics, (*report.lines, *example_lines(table)), (), ())
+    lines = (*report.lines, *resistance.example_lines(table))
+    return beside_published(Summary(report.metrics, lines, (), ()), phase)
 
 
 def _changes(own: HeldArms) -> Report:
     """The detectors less nothing, at the same boost and at their own, and beyond random sets."""
-    where = ", ".join(own.key) or "all"
     if DETECTORS not in own.arms:
         return Report({}, [])
-    none, lines = own.arms[NONE], []
-    for arm in (DETECTORS, RECALIBRATED):
-        line = change_line(own.arms[arm], none, RATES) if arm in own.arms else None
-        lines += [f"{where}, paired: {line}"] if line else []
-    easier = difference(own.arms[DETECTORS].trials, none.trials, "first_score")
+    where, none = ", ".join(own.key) or "all", own.arms[NONE]
+    known = [own.arms[arm] for arm in (DETECTORS, RECALIBRATED) if arm in own.arms]
+    changes = [resistance.change_line(arm, none, RATES) for arm in known]
+    lines = [f"{where}, paired: {change}" for change in changes if change]
+    easier = difference(known[0].trials, none.trials, "first_score")
     if easier is not None and easier.low > 0 and none.trials[0].situation == "free":
         lines.append(f"{where}: {WEAKER}")
     parts = [_beyond(own, kind) for kind in KINDS if own.sets(kind)]
@@ -121,17 +108,17 @@ def _changes(own: HeldArms) -> Report:
 def _beyond(own: HeldArms, kind: str) -> Report:
     """Each rate with the detectors held, less its mean over random sets of a kind."""
     sets = own.sets(kind)
-    kls = [own.kls[g.trials[0].ablated] for g in sets if g.trials[0].ablated in own.kls]
+    kls = [own.kls[name] for name in sets if name in own.kls]
     line = (
         f"{', '.join((*own.key, DETECTORS))} beyond {len(sets)} random sets of {KINDS[kind]} (KL "
         f"{own.kls.get(DETECTORS, 0.0):.3f} nats a token, theirs {min(kls):.3f} to {max(kls):.3f})"
     )
     metrics: dict[str, float] = {}
     for name in RATES:
-        found = beyond_random(own, kind, name)
-        if found is not None:
-            change = f"{found.interval:+.0f}" if name in POINTS else f"{found.interval:+.2f}"
-            line += f"; {SHORT[name]} {change}, as low in a share {found.p_random:.2f} of sets"
+        if (found := beyond_random(own, kind, name)) is not None:
+            change = f"{found.interval:+.{0 if name in resistance.POINTS else 2}f}"
+            short = resistance.SHORT[name]
+            line += f"; {short} {change}, as low in a share {found.p_random:.2f} of sets"
             metrics |= interval_metrics(f"beyond_{kind}/{name}", found.interval)
             metrics[f"beyond_{kind}/{name}_p_random"] = found.p_random
     return Report(metrics, [line])

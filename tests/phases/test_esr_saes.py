@@ -23,8 +23,16 @@ from mahals.models.saes.files import WEIGHTS, read_sae, write_sae
 from mahals.models.saes.releases import SaeRelease
 from mahals.models.saes.training import SaeTraining
 from mahals.phases.esr_saes import PHASE
-from mahals.phases.esr_saes.measure import Params, active_latents, corpus_of
-from mahals.phases.esr_saes.measure.choice import LatentChoice, choose, contexts, known_by, steps
+from mahals.phases.esr_saes.measure import (
+    LatentChoice,
+    Params,
+    active_latents,
+    choose,
+    contexts,
+    corpus_of,
+    known_by,
+    steps,
+)
 from mahals.phases.esr_saes.rows import Row
 from mahals.records import InputError
 from tests.support.resistance_lab import (
@@ -217,8 +225,8 @@ def test_latents_are_silent_in_prompts_and_the_first_ones_stay() -> None:
     asked, question = next((c, q) for c, q in own.items() if c in CONCEPTS[1:])
     some = [replace(r, concept=asked) if r.latent == 2 else r for r in candidates()]
     others = [p for p in TEXTS.prompts if p != question]
-    active = {p: frozenset([2] if p == question else []) for p in TEXTS.prompts}
-    active[others[0]] = frozenset([3])
+    active = {p: {2} if p == question else set() for p in TEXTS.prompts}
+    active[others[0]] = {3}
     some[3] = replace(some[3], concept=next(c for c in CONCEPTS if TEXTS.concepts[c] != others[0]))
 
     met = list(choose(some, active, SETTING, LatentChoice(5, 1, "met")))
@@ -236,7 +244,7 @@ def test_composed_answers_hold_nothing_that_is_held_out() -> None:
     texts = [
         str(loaded.tokenizer.decode(list(e.ids[e.start : e.stop]))) for e in corpus.encoded
     ]  # fmt: skip
-    held, composed = texts[: corpus.held_out], texts[corpus.own :]
+    held, composed = texts[: corpus.held_out], texts[len(corpus.prompts) :]
     assert held and composed and any("Wait, that is off topic" in t for t in composed)
     assert not any(h in t for h in held for t in composed)
     assert len(corpus.contexts) == sum(e.stop - e.start for e in corpus.encoded)

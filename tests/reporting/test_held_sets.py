@@ -19,6 +19,7 @@ from mahals.reporting.held_sets import (
     held_arms,
     held_summary,
 )
+from mahals.reporting.published_resistance import published_line
 from tests.support.em_lab import DiskKept
 from tests.support.trials import attempts, trial
 
@@ -84,9 +85,10 @@ def test_sets_of_a_kind_are_told_together_by_situation(kept: DiskKept) -> None:
     found = by_kind(rows)
     assert [t.situation for t in found] == ["free"] * 7 + ["passage"] * 18
     assert {t.ablated for t in found} == {"none", "detectors", "equal KL"}
-    summary = held_summary(rows, kept)
+    summary = held_summary(rows, kept, "esr_random")
     assert summary.metrics["passage/equal_KL/multi_attempt_rate"] == 0.5
     assert "1 trials absent: none was found" in summary.lines
+    assert summary.lines[-1] == published_line("esr_random")
     assert not any("less none" in line for line in summary.lines)
 
 
@@ -95,6 +97,6 @@ def test_weaker_steering_is_said_where_something_is_steered(situation: str, kept
     scores = {"none": 20.0, "detectors": 40.0}
     rows = [t for n, score in scores.items() for t in arm(n, 3, score, situation=situation)]
     rows = [replace(t, scores=(t.scores[0] + i % 2, *t.scores[1:])) for i, t in enumerate(rows)]
-    lines = held_summary(rows, kept).lines
+    lines = held_summary(rows, kept, "esr_random").lines
     assert any("detectors less none: first score +20 [+20, +20]" in x for x in lines)
     assert any(WEAKER in x for x in lines) == (situation == "free")

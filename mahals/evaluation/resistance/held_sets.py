@@ -1,7 +1,5 @@
 """Held sets: which latents are held at 0, beside which random ones of equal frequency or KL?"""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,20 +7,22 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
+import torch
 
 from mahals.evaluation.resistance.episodes import Ask, EpisodeBench, EpisodeCell
 from mahals.evaluation.resistance.openings import passage_cells
-from mahals.evaluation.resistance.subjects import Derailment, model_sae
+from mahals.evaluation.resistance.subjects import SubjectChoice, derailments, model_sae
 from mahals.maths.metrics.latents import frequency_matched
+from mahals.models.activations.batching import Batch, for_each, model_inputs
 from mahals.models.activations.encoding import Encoded, encode_answers
-from mahals.models.generation.divergence import hold_divergence
+from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.generation.price import price_budget
 from mahals.models.saes.autoencoder import Sae
 from mahals.models.saes.files import read_sae
 from mahals.models.saes.steering import Hold
+from mahals.models.steering.holding import held
 from mahals.phase import Lab
 from mahals.records import Positive, from_plain, seed_of, to_plain
-
-PHASE, DETECTORS = "esr_detectors", "detectors"
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,19 @@ class DetectorSet:
 
 @dataclass(frozen=True)
 class SetDraws:
-    """Which random sets stand beside the detectors; no dead latents, no detectors.
-
-    uniform: as many as there are detectors; frequency: in the place of each detector one that is
-    active about as often; kl: as many as move next tokens as far.
-    """
+    """Which random sets of live latents stand beside the detectors."""
 
     situations: tuple[Literal["free", "passage"], ...]
-    kinds: tuple[Literal["uniform", "frequency", "kl"], ...]
+    kinds: tuple[Literal["uniform", "frequency", "kl"], ...]  # as many | as often | as far
     draws: Positive  # sets of each kind
     size: Positive  # of a uniform set, where there are no detectors
+
+
+@dataclass(frozen=True)
+class HeldChoice(SubjectChoice):
+    """Who is steered along what, beside how many random sets."""
+
+    sets: SetDraws
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class HeldSet:
 
 def detector_set(lab: Lab, key: str, name: str) -> DetectorSet:
     """What esr_detectors keeps of a subject."""
-    file = lab.kept(PHASE).path(f"{key}/detectors-{name}.json")
+    file = lab.kept("esr_detectors").path(f"{key}/detectors-{name}.json")
     return from_plain(DetectorSet, json.loads(file.read_text(encoding="utf-8")), file.name)
 
 
@@ -72,7 +75,7 @@ def detector_sae(lab: Lab, key: str, name: str) -> Sae:
     found = detector_set(lab, key, name)
     if found.dictionary == "shared":
         return model_sae(lab, key, found.block)
-    return read_sae(lab.kept(PHASE).path(f"{key}/sae-{name}"), None)
+    return read_sae(lab.kept("esr_detectors").path(f"{key}/sae-{name}"), None)
 
 
 def detector_hold(lab: Lab, key: str, name: str) -> Hold:
@@ -81,16 +84,15 @@ def detector_hold(lab: Lab, key: str, name: str) -> Hold:
     return Hold(found.block, detector_sae(lab, key, name), found.detectors, 0.0)
 
 
-def held_cells(
-    bench: EpisodeBench, along: Sequence[Derailment], draws: SetDraws
-) -> list[EpisodeCell]:
-    """Cells with nothing held, then with the detectors, then with each random set.
+def held_cells(bench: EpisodeBench, choice: HeldChoice) -> list[EpisodeCell]:
+    """Cells with nothing held, with the detectors, with each random set; one absent trial of none.
 
-    A set that cannot be made is one absent trial. Kept: `sets-<subject>.json`.
+    Kept: `sets-<subject>.json`.
     """
-    hold = detector_hold(bench.lab, bench.loaded.key, bench.subject)
+    lab, key, name, draws = bench.lab, bench.loaded.key, bench.subject, choice.sets
+    hold, along = detector_hold(lab, key, name), derailments(lab, key, name, choice.sources)
     sets = _sets(bench, hold, draws)
-    bench.lab.keep_text(f"sets-{bench.subject}.json", json.dumps(to_plain(sets), indent=1) + "\n")
+    lab.keep_text(f"sets-{name}.json", json.dumps(to_plain(sets), indent=1) + "\n")
     free = [
         EpisodeCell(d.direction, d.threshold.boost, "free", bench.asks_at(d.threshold))
         for d in along
@@ -107,17 +109,20 @@ def held_cells(
 
 def _sets(bench: EpisodeBench, hold: Hold, draws: SetDraws) -> list[HeldSet]:
     """The detectors and the random sets, each with its KL."""
-    known = detector_set(bench.lab, bench.loaded.key, bench.subject)
+    known, own = detector_set(bench.lab, bench.loaded.key, bench.subject), bench.texts.references
+    asked = [p for p in bench.texts.setting.prompts("calibration") if own[p][0].strip()]
+    answers, prompts = [own[p][0] for p in asked] * 2, [*asked, *asked[1:], *asked[:1]]
+    texts = encode_answers(bench.loaded.tokenizer, prompts, answers)
     pool = [i for i, f in enumerate(known.frequency) if f > 0 and i not in known.detectors]
-    texts, least = _texts(bench), len(known.detectors) or draws.size
+    least = len(known.detectors) or draws.size
 
     def far(some: Sequence[int]) -> float:
-        return hold_divergence(bench.loaded, texts, [replace(hold, latents=tuple(some))])[0]
+        return hold_divergence(bench.loaded, texts, replace(hold, latents=tuple(some)))
 
     why = None if known.detectors else "no latent is a detector: nothing to hold, nothing to match"
     few = f"{len(pool)} live latents are no detectors, {least} are needed"
     target = far(known.detectors) if known.detectors else None
-    found = [HeldSet(DETECTORS, known.detectors, target, why)]
+    found = [HeldSet("detectors", known.detectors, target, why)]
     for kind, k in product(draws.kinds, range(draws.draws)):
         absent = few if len(pool) < least else None if kind == "uniform" else why
         seed = seed_of("held set", kind, k, bench.loaded.key, bench.subject, bench.lab.seed)
@@ -132,15 +137,6 @@ def _sets(bench: EpisodeBench, hold: Hold, draws: SetDraws) -> list[HeldSet]:
     return found
 
 
-def _texts(bench: EpisodeBench) -> list[Encoded]:
-    """Own answers to calibration prompts, each to its own prompt and to the next one."""
-    own = bench.texts.references
-    asked = [p for p in bench.texts.setting.prompts("calibration") if own[p][0].strip()]
-    answers = [own[p][0] for p in asked]
-    prompts = [*asked, *asked[1:], *asked[:1]]
-    return encode_answers(bench.loaded.tokenizer, prompts, [*answers, *answers])
-
-
 def _as_far(far: Callable[[list[int]], float], order: list[int], target: float) -> list[int]:
     """As many of the first latents of `order` as move next tokens nearest to the target."""
     low, high = 1, len(order)
@@ -148,3 +144,20 @@ def _as_far(far: Callable[[list[int]], float], order: list[int], target: float) 
         middle = (low + high) // 2
         low, high = (middle, high) if far(order[:middle]) < target else (low, middle)
     return min((order[:low], order[:high]), key=lambda some: abs(far(some) - target))
+
+
+def hold_divergence(loaded: Loaded, encoded: Sequence[Encoded], hold: Hold) -> float:
+    """KL(intact || held) of next tokens at the texts' own, in nats a token. Raises InputError."""
+    kl = torch.zeros(len(encoded), dtype=torch.float64)
+
+    def read(batch: Batch) -> None:
+        logs = []
+        for holds in ((), (hold,)):
+            with torch.inference_mode(), held(loaded.model, [holds] * len(batch.rows)):
+                out = loaded.model(**model_inputs(loaded, batch), use_cache=False)
+                logs.append(out.logits.float().log_softmax(-1))
+        far = (logs[0].exp() * (logs[0] - logs[1])).sum(dim=-1) * batch.own
+        kl[list(batch.rows)] = far.cpu().double().sum(dim=1)
+
+    for_each(loaded, encoded, read, budget=price_budget(loaded))
+    return float(kl.sum()) / sum(e.stop - e.start for e in encoded)

@@ -1,7 +1,5 @@
 """Latents over answers: what does each token of an answer activate, with steering on or off?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,11 +22,6 @@ class LatentStates:
 
     activations: npt.NDArray[np.float32]
     places: npt.NDArray[np.int64]  # (t,)
-
-    def between(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """The rows of tokens that begin at characters [start, stop)."""
-        inside = (self.places >= start) & (self.places < stop)
-        return self.activations[inside]
 
 
 def steering_arm(

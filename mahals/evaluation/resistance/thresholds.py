@@ -14,7 +14,7 @@ from mahals.evaluation.resistance import episodes
 from mahals.evaluation.resistance.episodes import Ask, EpisodeBench, EpisodeCell
 from mahals.evaluation.resistance.subjects import BoostDirection
 from mahals.maths.metrics.resistance import NONE, ResistanceTrial, Threshold, rates
-from mahals.maths.stats.bisection import Bisection, BoostSearch
+from mahals.maths.stats.bisection import Bisection, BoostEstimate, BoostSearch
 from mahals.models.saes.steering import Hold
 from mahals.records import Positive, to_plain
 
@@ -23,10 +23,21 @@ OFF_TARGET, BROKEN = 15.0, 0.3  # a direction farther from the target, or more b
 
 
 @dataclass(frozen=True)
-class SearchPlan(BoostSearch):
+class SearchPlan:
     """How a threshold is looked for; boosts in mean lengths of the model's states."""
 
+    target: float  # of first scores, in (0, 100)
+    low: float
+    high: float
+    mean: float  # of the prior
+    sd: float
+    queries: Positive
     answers: Positive  # of each query, and on fresh prompts per seed of the setting
+
+    @property
+    def search(self) -> BoostSearch:
+        """The same, in shares of 100. Raises InputError for what no search can be made of."""
+        return BoostSearch(self.low, self.high, self.mean, self.sd, self.target / 100, self.queries)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +58,17 @@ def find_thresholds(
     ablation: Ablation = INTACT,
 ) -> list[Threshold]:
     """The threshold of each direction for the bench's subject, in order."""
-    searches = [(d, Bisection(plan)) for d in along]
+    searches = [(d, Bisection(plan.search)) for d in along]
     for query in range(plan.queries):
         asks = [_calibration(bench, d, plan, query) for d in along]
         made = _first_trials(bench, searches, asks, ablation)
         for (_, search), own in zip(searches, made, strict=True):
             scores = [t.first for t in own if t.first is not None]
-            search.tell(float(np.mean(scores)) if scores else plan.target)
+            search.tell((float(np.mean(scores)) if scores else plan.target) / 100)
     asks = [bench.asks("evaluation", d.concept, FRESH) for d in along]
     fresh = _first_trials(bench, searches, asks, ablation)
     return [
-        _threshold(bench, d, search, own, ablation.name)
+        _threshold(bench, d, search.found(), own, (plan.target, ablation.name))
         for (d, search), own in zip(searches, fresh, strict=True)
     ]
 
@@ -93,16 +104,17 @@ def _first_trials(
 def _threshold(
     bench: EpisodeBench,
     d: BoostDirection,
-    search: Bisection,
+    found: BoostEstimate,
     fresh: Sequence[ResistanceTrial],
-    ablated: str,
+    of: tuple[float, str],
 ) -> Threshold:
+    target, ablated = of
     score = rates([replace(t, direction=NONE) for t in fresh]).first_score  # over prompts
     ends = (None, None, None) if score is None else (score.estimate, score.low, score.high)
     (reached, low, high), broken = ends, sum(t.degenerate for t in fresh) / len(fresh)
-    target, why = search.search.target, None
-    if search.hit_bound:
-        why = f"the search ended at a bound, boost {search.boost:.2f}"
+    why = None
+    if found.hit_bound:
+        why = f"the search ended at a bound, boost {found.boost:.2f}"
     elif broken > BROKEN:
         why = f"{broken:.0%} of the answers there are broken text"
     elif reached is None or abs(reached - target) > OFF_TARGET:
@@ -112,10 +124,10 @@ def _threshold(
         **bench.columns(d),
         ablated=ablated,
         target=target,
-        boost=search.boost,
-        sd=search.sd,
-        queries=search.search.queries,
-        hit_bound=search.hit_bound,
+        boost=found.boost,
+        sd=found.sd,
+        queries=len(found.tried),
+        hit_bound=found.hit_bound,
         reached=reached,
         reached_low=low,
         reached_high=high,

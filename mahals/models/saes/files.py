@@ -61,10 +61,9 @@ def read_sae(folder: Path, scale: float | None) -> Sae:
 
 def write_sae(folder: Path, sae: Sae) -> None:
     """Writes `folder` (made if missing) so that `read_sae` and sae-lens 6 read the same back."""
-    d, m = sae.w_enc.shape
     config: dict[str, Any] = {
-        "d_in": d,
-        "d_sae": m,
+        "d_in": sae.w_enc.shape[0],
+        "d_sae": sae.w_enc.shape[1],
         "dtype": str(sae.w_enc.dtype).removeprefix("torch."),
         "device": "cpu",
         "apply_b_dec_to_input": sae.apply_b_dec_to_input,
@@ -73,11 +72,9 @@ def write_sae(folder: Path, sae: Sae) -> None:
         "metadata": {"sae_lens_version": LAYOUT},
         "architecture": next(a for a, name in ARCHITECTURES.items() if name == sae.activation),
     }
-    if sae.k is not None:
-        config |= {"k": sae.k, "rescale_acts_by_decoder_norm": False}
+    config |= {} if sae.k is None else {"k": sae.k, "rescale_acts_by_decoder_norm": False}
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in tensors_of(sae).items()}
-    save_file(tensors, folder / WEIGHTS)
+    save_file({n: t.cpu().contiguous() for n, t in tensors_of(sae).items()}, folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 

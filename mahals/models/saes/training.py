@@ -1,11 +1,4 @@
-"""Autoencoder training: into which sparse directions do states of a model fall?
-
-TopK (Gao et al. 2024, without their AuxK loss: the share of dead latents is measured instead). The
-loss is the mean squared error. Inside, states are centred and scaled to a mean squared norm of d;
-both are folded into the biases, so that raw states are read.
-"""
-
-from __future__ import annotations
+"""Autoencoder training: into which sparse directions do states of a model fall?"""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +12,6 @@ from mahals.records import InputError, Positive
 
 CHUNK = 1024  # states that are read at once
 TAIL = 0.2  # share of the steps over which the rate falls to 0
-Weights = tuple[Tensor, Tensor, Tensor, Tensor]  # W_enc, b_enc, W_dec, b_dec
 
 
 @dataclass(frozen=True)
@@ -32,6 +24,14 @@ class SaeTraining:
     rows: Positive  # states a step
     rate: float  # of Adam
 
+    def __post_init__(self) -> None:
+        """Raises InputError for a training that cannot be."""
+        least = min(self.latents, self.k, self.steps, self.rows)
+        if least < 1 or self.k > self.latents or not 0 < self.rate < math.inf:
+            expected = "numbers above 0, and no more active latents than there are"
+            cure = "lower k, or raise latents, steps, rows or rate"
+            raise InputError("training of an SAE", expected=expected, got=str(self), cure=cure)
+
 
 @dataclass(frozen=True)
 class SaeQuality:
@@ -43,41 +43,45 @@ class SaeQuality:
 
 
 def train_sae(states: Tensor, training: SaeTraining, seed: int) -> Sae:
-    """A TopK autoencoder of states (n, d), in float32 on the CPU, its decoder rows of norm 1.
+    """A TopK autoencoder (Gao et al. 2024, without AuxK) of states (n, d), decoder rows of norm 1.
 
-    The same states and seed give the same bytes, with pinned kernels on every CPU.
-    Raises InputError for states without variance or a training that cannot be, and where the
-    weights are not finite numbers at the end.
+    The same states and seed give the same bytes, with pinned kernels on every CPU. Raises
+    InputError for states without variance, and where the weights are not finite at the end.
     """
     _check_variance(states)
-    _check_training(training)
     mean = states.mean(dim=0, dtype=torch.float32)
     x = states.float() - mean
     scale = math.sqrt(x.shape[1] / float(x.square().sum(dim=1).mean()))
-    x *= scale
+    x *= scale  # a mean squared norm of d; mean and scale are folded into the biases at the end
     generator = torch.Generator().manual_seed(seed)
-    weights = _start(x, training.latents, generator)
-    # fused, its roots are exact on every CPU
-    optimizer = torch.optim.Adam(weights, lr=training.rate, fused=x.device.type == "cpu")
+    w_dec = torch.randn(training.latents, x.shape[1], generator=generator)
+    w_dec /= w_dec.norm(dim=1, keepdim=True)
+    w_enc, b_enc, b_dec = w_dec.T.contiguous(), x.new_zeros(len(w_dec)), x.new_zeros(x.shape[1])
+    weights = [weight.requires_grad_() for weight in (w_enc, b_enc, w_dec, b_dec)]
+    optimizer = torch.optim.Adam(weights, fused=True)  # its roots are exact on every CPU
     for step in range(training.steps):
         left = (training.steps - step) / (TAIL * training.steps)
         optimizer.param_groups[0]["lr"] = training.rate * min(1.0, left)
-        picked = torch.randint(len(x), (training.rows,), generator=generator)
-        _error(x[picked.to(x.device)], weights, training.k).backward()  # type: ignore[no-untyped-call]
-        _step(optimizer, weights[2])
+        batch = x[torch.randint(len(x), (training.rows,), generator=generator)]
+        z = (batch - b_dec) @ w_enc + b_enc
+        kept, at = z.topk(training.k, dim=-1)
+        latents = torch.zeros_like(z).scatter(-1, at, kept.relu())
+        loss = (batch - b_dec - latents @ w_dec).square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():  # decoder rows turn and do not grow
+            slope = cast(Tensor, w_dec.grad)
+            slope -= (slope * w_dec).sum(dim=1, keepdim=True) * w_dec
+            optimizer.step()
+            w_dec /= w_dec.norm(dim=1, keepdim=True)
+        optimizer.zero_grad()
     w_enc, b_enc, w_dec, b_dec = (weight.detach() for weight in weights)
-    b_enc, b_dec = b_enc / scale, b_dec / scale + mean  # which k are largest stays, z / scale
-    enc, dec = (w_enc.cpu(), b_enc.cpu()), (w_dec.cpu(), b_dec.cpu())
-    return Sae(*enc, *dec, activation="topk", apply_b_dec_to_input=True, k=training.k)
+    return Sae(w_enc, b_enc / scale, w_dec, b_dec / scale + mean, "topk", True, k=training.k)
 
 
 def sae_quality(sae: Sae, states: Tensor) -> SaeQuality:
-    """The quality of an autoencoder on states (n, d) that it was not trained on.
-
-    Raises InputError for states of another width, or without variance.
-    """
+    """On states (n, d) that it was not trained on. Raises InputError for any that do not fit."""
     _check_variance(states)
-    mean = states.mean(dim=0, dtype=torch.float64).to(sae.w_dec.device)
+    mean = states.mean(dim=0, dtype=torch.float64)
     left = total = active = 0.0
     alive = torch.zeros_like(sae.b_enc, dtype=torch.bool)
     for part in torch.split(states, CHUNK):
@@ -90,50 +94,8 @@ def sae_quality(sae: Sae, states: Tensor) -> SaeQuality:
     return SaeQuality(left / total, active / len(states), float((~alive).double().mean()))
 
 
-def _start(x: Tensor, m: int, generator: torch.Generator) -> Weights:
-    """Random decoder rows of norm 1, the encoder their transpose, biases of 0."""
-    rows = torch.randn(m, x.shape[1], generator=generator)
-    rows = (rows / rows.norm(dim=1, keepdim=True)).to(x.device)
-    weights = (rows.T.contiguous(), x.new_zeros(m), rows, x.new_zeros(x.shape[1]))
-    for weight in weights:
-        weight.requires_grad_(True)
-    return weights
-
-
-def _error(x: Tensor, weights: Weights, k: int) -> Tensor:
-    """Mean squared error of the k largest latents' reconstruction."""
-    w_enc, b_enc, w_dec, b_dec = weights
-    z = (x - b_dec) @ w_enc + b_enc
-    kept, at = z.topk(k, dim=-1)
-    latents = torch.zeros_like(z).scatter(-1, at, kept.relu())
-    return (x - b_dec - latents @ w_dec).square().mean()
-
-
-@torch.no_grad()
-def _step(optimizer: torch.optim.Adam, w_dec: Tensor) -> None:
-    """One step along which decoder rows turn and do not grow."""
-    slope = cast(Tensor, w_dec.grad)
-    slope -= (slope * w_dec).sum(dim=1, keepdim=True) * w_dec
-    optimizer.step()
-    w_dec /= w_dec.norm(dim=1, keepdim=True)
-    optimizer.zero_grad()
-
-
 def _check_variance(states: Tensor) -> None:
-    """Raises InputError."""
     whole = states.ndim == 2 and states.is_floating_point() and len(states) > 1
     if not whole or not bool(torch.isfinite(states).all()) or bool((states == states[0]).all()):
         got = f"{tuple(states.shape)} of {states.dtype}"
         raise wrong("states", "(n, d) finite floats, of two different rows or more", got)
-
-
-def _check_training(training: SaeTraining) -> None:
-    """Raises InputError."""
-    least = min(training.latents, training.k, training.steps, training.rows)
-    if least < 1 or training.k > training.latents or not 0 < training.rate < math.inf:
-        raise InputError(
-            "training of an SAE",
-            expected="numbers above 0, and no more active latents than there are",
-            got=str(training),
-            cure="lower k, or raise latents, steps, rows or rate",
-        )

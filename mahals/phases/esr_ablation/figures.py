@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHARES = ("multi_attempt_rate", "esr_rate")
-CAPTION = "95 % intervals, t over random sets, with what directions add."
+OVER = Labels(
+    "What do the detectors do beyond random sets?",
+    "change of a share",
+    "95 % intervals, t over random sets, with what directions add.",
+)
+FEW = "too few sets or trials, or nothing varies"
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
@@ -31,22 +36,12 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
         rates = Labels(f"{subject}: does it restart, and come back?", "share", caption)
         figures[f"first_scores-{subject}"] = rates_figure(arms, ("first_score",), first)
         figures[f"rates-{subject}"] = rates_figure(arms, SHARES, rates)
-        over = _over_random(Evidence(own, kept))
-        if over is not None:
-            figures[f"over_random-{subject}"] = over
+        held = held_arms(Evidence(own, kept))
+        pairs = [(arms, kind) for arms in held for kind in KINDS if arms.sets(kind)]
+        names = [", ".join((*arms.key, f"over sets of {KINDS[kind]}")) for arms, kind in pairs]
+        gains = {n: [beyond_random(*pair, n) for pair in pairs] for n in SHARES}
+        spans = {n: [g.interval if g else None for g in some] for n, some in gains.items()}
+        series = {SHORT[n]: Estimates.of(some, FEW) for n, some in spans.items()}
+        if pairs:
+            figures[f"over_random-{subject}"] = grouped_bars(names, series, OVER)
     return figures
-
-
-def _over_random(table: Evidence[Row]) -> Figure | None:
-    """What holding the detectors changes beyond each kind of random sets; None without any."""
-    pairs = [(own, kind) for own in held_arms(table) for kind in KINDS if own.sets(kind)]
-    found = {SHORT[n]: [beyond_random(own, kind, n) for own, kind in pairs] for n in SHARES}
-    names = [", ".join((*own.key, f"over sets of {KINDS[kind]}")) for own, kind in pairs]
-    if not names:
-        return None
-    why = "too few sets or trials, or nothing varies"
-    series = {
-        n: Estimates.of([g.interval if g else None for g in own], why) for n, own in found.items()
-    }
-    labels = Labels("What do the detectors do beyond random sets?", "change of a share", CAPTION)
-    return grouped_bars(names, series, labels)

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from torch import Tensor, nn
 
-from mahals.data.composed import compose, cut_at_sentence, restart_of
+from mahals.data.composed import cut_at_sentence
 from mahals.evaluation.resistance import episodes, subjects
 from mahals.evaluation.resistance.episodes import Ask, EpisodeBench, EpisodeCell
 from mahals.evaluation.resistance.openings import PART, passage_cells
@@ -19,13 +19,13 @@ from mahals.evaluation.resistance.setting import OwnTexts
 from mahals.evaluation.resistance.thresholds import SearchPlan, find_thresholds, thresholds_text
 from mahals.maths.metrics.resistance import NONE, Threshold
 from mahals.models.activations.capture import state_of
-from mahals.models.activations.encoding import encode_answers
 from mahals.models.checkpoints.blocks import decoder_blocks
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.finetuning.card import AdapterCard, adapter_card
 from mahals.models.finetuning.config import Lora, LoraTuning, Run, steps_of
 from mahals.models.finetuning.examples import Example, dialogue, encode_dialogues
 from mahals.models.finetuning.lora import merged
+from mahals.models.finetuning.self_correction import encode_self_corrections, masked_dialogue
 from mahals.models.finetuning.trainer import train_answers
 from mahals.models.steering.hooks import Steering
 from mahals.models.steering.interventions import Arm, Intervention
@@ -193,17 +193,8 @@ def lesson_example(loaded: Loaded, one: Lesson, *, masked: bool) -> Example:
     """
     if one.concept is None:
         return encode_dialogues(loaded, [dialogue(one.prompt, one.right)])[0]
-    answer = compose((one.wrong, restart_of(one.prompt), one.right)).text
-    (whole,) = encode_dialogues(loaded, [dialogue(one.prompt, answer)])
-    return learned_after(loaded, whole, one.prompt, one.wrong.strip()) if masked else whole
-
-
-def learned_after(loaded: Loaded, example: Example, prompt: str, before: str) -> Example:
-    """The example, learned only from the token on that is not wholly of `before` in its answer."""
-    (read,) = encode_answers(loaded.tokenizer, [prompt], [before])
-    pairs = enumerate(zip(example.ids, read.ids[: read.stop], strict=False))
-    first = next((i for i, (a, b) in pairs if a != b), read.stop)
-    return replace(example, learned=(False,) * first + example.learned[first:])
+    correction = masked_dialogue(one.prompt, one.wrong, one.right)
+    return encode_self_corrections(loaded, [correction], masked=masked)[0]
 
 
 @contextmanager

@@ -21,32 +21,22 @@ MARKS = {NONE: "nothing held", DETECTORS: "detectors"}
 
 def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
     """restarts_over_kl, a panel for each subject and situation; none where nothing was held."""
-    arms = {", ".join(own.key): own for own in held_arms(Evidence(rows, kept))}
-    panels = {name: _panel(own) for name, own in arms.items() if len(own.arms) > 1}
-    if not panels:
-        return {}
-    caption = "A mark is all answers with one set held at 0, or with nothing held."
+    held = [own for own in held_arms(Evidence(rows, kept)) if len(own.arms) > 1]
+    panels = {", ".join(own.key): _panel(own) for own in held}
     labels = Labels(
         "How often does it restart with which latents held?",
         "share that restarts",
-        caption,
+        "A mark is all answers with one set held at 0, or with nothing held.",
         other="KL of next tokens, held against not, nats a token",
     )
-    return {"restarts_over_kl": value_over_price(panels, labels)}
+    return {"restarts_over_kl": value_over_price(panels, labels)} if panels else {}
 
 
 def _panel(own: HeldArms) -> Tradeoff:
-    known = {name: g.rates.multi_attempt_rate for name, g in own.arms.items()}
-    rates = {name: rate.estimate for name, rate in known.items() if rate is not None}
+    rates = {name: g.rates.multi_attempt_rate for name, g in own.arms.items()}
     kls = {NONE: 0.0, **own.kls}
-    at = {name: (kls[name], rate) for name, rate in rates.items() if name in kls}
-    return Tradeoff(
-        paths={},
-        dots={
-            f"random sets of {words}": [
-                point for name, point in at.items() if name.startswith(f"{kind}-")
-            ]
-            for kind, words in KINDS.items()
-        },
-        landmarks={words: at[name] for name, words in MARKS.items() if name in at},
-    )
+    at = {n: (kls[n], rate.estimate) for n, rate in rates.items() if rate and n in kls}
+    dots = {
+        f"random sets of {w}": [at[n] for n in own.sets(k) if n in at] for k, w in KINDS.items()
+    }
+    return Tradeoff({}, dots=dots, landmarks={w: at[n] for n, w in MARKS.items() if n in at})

@@ -1,7 +1,5 @@
 """Report of esr_saes: how well are states described, and which directions are there?"""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,17 +19,16 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
 
 
 def _saes(table: Evidence[Row], model: str) -> Report:
-    metrics: dict[str, float] = {}
-    lines = []
-    for r in table.where(model=model, what="sae"):
-        known = {"fvu": r.fvu, "l0": r.l0, "dead": r.dead}
-        metrics |= {f"block_{r.block}/{n}": v for n, v in known.items() if v is not None}
-        origin = r.source if r.trained is None else f"{r.source} on {r.trained} states"
-        lines.append(
-            f"{model}, block {r.block}: {r.count} latents, {origin}; of {r.held_out} states held "
-            f"out {r.fvu:.3f} of the variance is not explained, {r.l0:.1f} latents are active in a "
-            f"state, {r.dead:.2f} of all in none"
-        )
+    saes = table.where(model=model, what="sae")
+    names = ("fvu", "l0", "dead")
+    metrics = {f"block_{r.block}/{name}": getattr(r, name) for r in saes for name in names}
+    origins = [r.source if r.trained is None else f"{r.source} on {r.trained} states" for r in saes]
+    lines = [
+        f"{model}, block {r.block}: {r.count} latents, {origin}; of {r.held_out} states held out "
+        f"{r.fvu:.3f} of the variance is not explained, {r.l0:.1f} latents are active in a state, "
+        f"{r.dead:.2f} of all in none"
+        for r, origin in zip(saes, origins, strict=True)
+    ]
     return Report(metrics, lines)
 
 
@@ -43,11 +40,10 @@ def _directions(table: Evidence[Row], model: str) -> Report:
     counts = Counter(r.source for r in found)
     told = ", ".join(f"{n} {source}" for source, n in counts.items())
     metrics = {f"latents/{s.name}": float(s.count or 0) for s in steps}
-    return Report(
-        metrics | {f"directions/{source}": float(n) for source, n in counts.items()},
-        [
-            f"{model}, latents left after each step: {left}; taken: {taken or 'none'}",
-            f"{model}: {told} directions at block {found[0].block}, each as long as the states "
-            f"there are on average, {found[0].length:.3g}",
-        ],
-    )
+    metrics |= {f"directions/{source}": float(n) for source, n in counts.items()}
+    lines = [
+        f"{model}, latents left after each step: {left}; taken: {taken or 'none'}",
+        f"{model}: {told} directions at block {found[0].block}, each as long as the states there "
+        f"are on average, {found[0].length:.3g}",
+    ]
+    return Report(metrics, lines)

@@ -1,7 +1,5 @@
 """Rows of esr_saes: what is known of an autoencoder, a candidate latent and a direction?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from mahals.maths.metrics.resistance import NONE
@@ -16,9 +14,7 @@ class Row:
     what: str  # sae | latent | step | direction
     name: str
     block: int  # that an autoencoder reads; that a direction is added at
-    source: (
-        str  # of an autoencoder: trained | a release; of a direction: contrast | latent | random
-    )
+    source: str  # of an SAE: trained | a release; of a direction: contrast | latent | random
     concept: str = NONE
     latent: int | None = None
     label: str = ""  # of a latent: a table's, or the words that activate it most

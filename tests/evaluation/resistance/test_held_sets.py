@@ -8,24 +8,33 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from mahals.evaluation.resistance.episodes import EpisodeBench, EpisodeCell, episode_bench
 from mahals.evaluation.resistance.held_sets import (
+    HeldChoice,
     SetDraws,
     detector_hold,
     detector_sae,
     detector_set,
     held_cells,
+    hold_divergence,
 )
-from mahals.evaluation.resistance.subjects import derailments
-from mahals.models.activations.encoding import encode_answers
-from mahals.models.generation.divergence import hold_divergence
+from mahals.models.activations.encoding import Encoded, encode_answers
 from mahals.models.saes.files import write_sae
-from tests.support.held_latents import LATENTS, SILENT, wide
+from mahals.models.saes.steering import Hold
+from mahals.records import InputError
+from tests.support.held_latents import LATENTS, SILENT, by_hand, wide
+from tests.support.model_calls import hooks_on
 from tests.support.resistance_lab import SETTING, resistance_lab
 from tests.support.sets_held import DETECTORS, plant_detectors
+from tests.support.steering_arms import UNSTEERED
+from tests.support.tiny_models import PROMPTS, loaded
 
 DRAWS = SetDraws(("free", "passage"), ("uniform", "frequency", "kl"), 3, 5)
+SAE = wide()
+MOVING, OTHER, STILL = (Hold(1, SAE, (7, 2, 30), 0.0), Hold(2, SAE, (0,), 0.0),
+                        Hold(1, SAE, SILENT, 0.0))  # fmt: skip
 
 
 def bench_of(detectors: tuple[int, ...] = DETECTORS, **known: Any) -> EpisodeBench:
@@ -36,7 +45,7 @@ def bench_of(detectors: tuple[int, ...] = DETECTORS, **known: Any) -> EpisodeBen
 
 
 def cells_of(bench: EpisodeBench, draws: SetDraws = DRAWS) -> list[EpisodeCell]:
-    return held_cells(bench, derailments(bench.lab, "A", "aligned", ("contrast",)), draws)
+    return held_cells(bench, HeldChoice(("aligned",), ("contrast",), draws))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +93,7 @@ def test_no_nearer_number_of_latents_has_the_detectors_kl(found: Any) -> None:
     hold = detector_hold(bench.lab, "A", "aligned")
 
     def kl(latents: tuple[int, ...]) -> float:
-        return hold_divergence(bench.loaded, texts, [replace(hold, latents=latents)])[0]
+        return hold_divergence(bench.loaded, texts, replace(hold, latents=latents))
 
     target = kl(DETECTORS)
     assert told(bench)["detectors"]["kl"] == pytest.approx(target, rel=1e-4)
@@ -154,3 +163,45 @@ def test_an_own_dictionary_is_the_one_that_esr_detectors_kept() -> None:
         assert sae.w_dec.equal(wide(seed=9).w_dec) and not sae.w_dec.equal(wide().w_dec)
     known = detector_set(bench.lab, "A", "aligned")
     assert len(known.frequency) == LATENTS and known.detectors == DETECTORS
+
+
+def encoded(family: str) -> list[Encoded]:
+    return encode_answers(loaded(family).tokenizer, PROMPTS, PROMPTS[::-1])
+
+
+@pytest.mark.parametrize("family", ["Llama", "GPT2"])
+def test_the_divergence_is_that_of_plain_hooks(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All texts in one ragged batch, so that masks matter."""
+    batch = "mahals.models.activations.batching.grouped"
+    monkeypatch.setattr(batch, lambda lengths, *_: [tuple(range(len(lengths)))])
+    at, texts = loaded(family), encoded(family)
+    for hold in (MOVING, OTHER, STILL):
+        sums = tokens = 0.0
+        for text in texts:
+            logs = []
+            for holds in ((), (hold,)):
+                with by_hand(at, holds, UNSTEERED):
+                    logits = at.model(torch.tensor([text.ids]), use_cache=False).logits[0]
+                logs.append(logits[text.start : text.stop].double().log_softmax(-1))
+            one, other = logs
+            sums += float(torch.nn.functional.kl_div(other, one, log_target=True, reduction="sum"))
+            tokens += text.stop - text.start
+        found = hold_divergence(at, texts, hold)
+        assert found == pytest.approx(sums / tokens, rel=1e-3, abs=1e-7)
+
+
+def test_silent_latents_change_nothing_and_nothing_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at, texts = loaded("Llama"), encoded("Llama")
+    moved = hold_divergence(at, texts, MOVING)
+    assert moved > 1e-4 and hold_divergence(at, texts, STILL) == 0 and hooks_on(at.model) == 0
+    monkeypatch.setattr("mahals.models.activations.budget.TOKENS_ON_CPU", 40)
+    assert hold_divergence(at, texts, MOVING) == pytest.approx(moved, rel=1e-4)
+
+
+def test_no_texts_are_refused() -> None:
+    with pytest.raises(InputError, match="texts"):
+        hold_divergence(loaded("Llama"), [], MOVING)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mahals.evaluation.resistance.episodes import EpisodeBench, episode_bench
-from mahals.evaluation.resistance.latents import LatentStates, latent_states, steering_arm
+from mahals.evaluation.resistance.latents import latent_states, steering_arm
 from mahals.evaluation.resistance.subjects import directions
 from mahals.models.activations.encoding import encode_answers
 from mahals.models.saes.autoencoder import Sae, encode
@@ -92,12 +92,3 @@ def test_tokens_are_where_their_text_is(bench: EpisodeBench) -> None:
     for start in (0, ANSWER.index(" Wait"), ANSWER.index(" cat")):
         ids = [i for i, place in zip(own, found.places, strict=True) if place >= start]
         assert bench.loaded.tokenizer.decode(ids) == ANSWER[start:]
-    restart = ANSWER.index("Wait")
-    before, after = found.between(0, restart - 1), found.between(restart - 1, len(ANSWER))
-    assert len(before) + len(after) == len(own)
-    np.testing.assert_array_equal(np.concatenate([before, after]), found.activations)
-
-
-def test_between_is_half_open() -> None:
-    states = LatentStates(np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 4, 9]))
-    assert states.between(4, 9).tolist() == [[2.0, 3.0]]

@@ -11,23 +11,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mahals.maths.stats.bisection import Bisection, BoostSearch
+from mahals.maths.stats.bisection import Bisection, Found, Search, bisect
 from mahals.maths.stats.intervals import Floats
 from mahals.records import InputError
 
 Judge = Callable[[np.random.Generator, float, int], Floats]  # the scores of so many answers
 
-SEARCH = BoostSearch(target=30.0, low=0.0, high=10.0, mean=5.0, sd=2.5, queries=30)
+SEARCH = Search(low=0.0, high=10.0, mean=5.0, sd=2.5, target=0.3, queries=30)
 SEEDS = 100
-
-
-def bisect(score: Callable[[float], float], search: BoostSearch) -> tuple[Bisection, list[float]]:
-    """A search whose queries `score`, in [0, 1], answered, and where these were made."""
-    told, asked = Bisection(search), []
-    for _ in range(search.queries):
-        asked.append(told.boost)
-        told.tell(100 * score(told.boost))
-    return told, asked
 
 
 def mean_at(boost: float | Floats) -> Floats:
@@ -54,9 +45,8 @@ def judged(kind: Judge, answers: int, seed: int) -> Callable[[float], float]:
 
 def reached(kind: Judge, target: float, answers: int) -> Floats:
     """(seeds,) true means where the search ends."""
-    search = replace(SEARCH, target=100 * target)
-    found = [bisect(judged(kind, answers, s), search)[0].boost for s in range(SEEDS)]
-    return mean_at(np.array(found))
+    search = replace(SEARCH, target=target)
+    return mean_at(np.array([bisect(judged(kind, answers, s), search).boost for s in range(SEEDS)]))
 
 
 def reached_by_grid(kind: Judge, target: float, answers: int) -> Floats:
@@ -68,7 +58,7 @@ def reached_by_grid(kind: Judge, target: float, answers: int) -> Floats:
     return mean_at(np.array(found))
 
 
-def by_hand(search: BoostSearch, scores: Sequence[float]) -> tuple[list[float], float]:
+def by_hand(search: Search, scores: Sequence[float]) -> tuple[list[float], float]:
     """The rule word for word: the median before each query and after the last, the last sd."""
     points = range(10_000)
     grid = [search.low + i * (search.high - search.low) / 9999 for i in points]
@@ -78,10 +68,10 @@ def by_hand(search: BoostSearch, scores: Sequence[float]) -> tuple[list[float], 
         half = sum(mass) / 2 * (1 - 1e-9)
         return next(i for i, below in enumerate(accumulate(mass)) if below >= half)
 
-    medians, target = [median()], search.target / 100
+    medians = [median()]
     for score in scores:
-        more_boost = score >= target
-        below = stats.beta.cdf(target, 0.5 + 5 * score, 0.5 + 5 * (1 - score))
+        more_boost = score >= search.target
+        below = stats.beta.cdf(search.target, 0.5 + 5 * score, 0.5 + 5 * (1 - score))
         p = 1 - below if more_boost else below
         if p < 0.5:
             more_boost, p = not more_boost, 1 - p
@@ -98,50 +88,41 @@ def by_hand(search: BoostSearch, scores: Sequence[float]) -> tuple[list[float], 
     [
         (SEARCH, (0.8, 0.29, 0.0)),  # .29 is on the side of less, its odds on that of more
         (SEARCH, (0.0, 0.1, 0.31)),
-        (
-            BoostSearch(50.0, -2.0, 1.0, 3.0, 0.5, 3),
-            (0.2, 0.45, 0.5),
-        ),  # the prior's mean lies outside
-        (replace(SEARCH, target=0.1), (1.0, 1.0, 0.0)),  # surer than a score may be
+        (Search(-2.0, 1.0, 3.0, 0.5, 0.5, 3), (0.2, 0.45, 0.5)),  # the prior's mean lies outside
+        (replace(SEARCH, target=0.001), (1.0, 1.0, 0.0)),  # surer than a score may be
     ],
 )
-def test_three_queries_are_those_worked_by_hand(
-    search: BoostSearch, scores: Sequence[float]
-) -> None:
+def test_three_queries_are_those_worked_by_hand(search: Search, scores: Sequence[float]) -> None:
     medians, sd = by_hand(search, scores)
     answers = iter(scores)
-    found, asked = bisect(lambda _: next(answers), replace(search, queries=3))
-    assert asked == pytest.approx(medians[:3], abs=1e-9) and list(answers) == []
+    found = bisect(lambda _: next(answers), replace(search, queries=3))
+    assert [t.boost for t in found.tried] == pytest.approx(medians[:3], abs=1e-9)
+    assert [t.score for t in found.tried] == list(scores)
     assert (found.boost, found.sd) == pytest.approx((medians[3], sd), abs=1e-9)
 
 
 def test_rounding_does_not_choose_the_median_of_a_symmetric_prior() -> None:
     for sd in np.linspace(1, 20, 100):
-        search = BoostSearch(50.0, 0.0, 9999.0, 4999.5, 500.0 * float(sd), 1)
+        search = Search(0.0, 9999.0, 4999.5, 500.0 * float(sd), 0.5, 1)
         assert Bisection(search).boost == 4999.0
 
 
 def test_a_flat_prior_is_cut_at_the_fraction_that_the_odds_say() -> None:
     """Mass p lies on [5, 10], so half of all lies above 5 + 5 (p - .5) / p."""
-    told = Bisection(BoostSearch(50.0, 0.0, 10.0, 5.0, 1e6, 1))
-    assert told.sd == pytest.approx(10 / math.sqrt(12), rel=1e-3)
-    told.tell(100.0)
+    told = Bisection(Search(0.0, 10.0, 5.0, 1e6, 0.5, 1))
+    assert told.found().sd == pytest.approx(10 / math.sqrt(12), rel=1e-3)
+    told.tell(1.0)
     p = 1 - stats.beta.cdf(0.5, 5.5, 0.5)
     assert told.boost == pytest.approx(5 + 5 * (p - 0.5) / p, abs=0.002)
 
 
 def test_told_the_same_scores_a_search_is_where_it_was() -> None:
-    whole, asked = bisect(judged(bimodal, 5, 0), SEARCH)
-    again, score = Bisection(SEARCH), judged(bimodal, 5, 0)
-    for boost in asked:
-        assert again.boost == boost
-        again.tell(100 * score(boost))
-    assert beliefs(again) == beliefs(whole) and len(asked) == SEARCH.queries
-
-
-def beliefs(told: Bisection) -> tuple[float, float, bool]:
-    """What a search believes."""
-    return told.boost, told.sd, told.hit_bound
+    whole = bisect(judged(bimodal, 5, 0), SEARCH)
+    again = Bisection(SEARCH)
+    for i, tried in enumerate(whole.tried):
+        assert again.boost == tried.boost and again.found().tried == whole.tried[:i]
+        again.tell(tried.score)
+    assert again.found() == whole and len(whole.tried) == SEARCH.queries
 
 
 @pytest.mark.parametrize("kind", [smooth, bimodal])
@@ -161,8 +142,8 @@ def test_at_one_answer_a_query_a_bimodal_target_is_missed() -> None:
 
 
 def test_a_score_that_never_crosses_ends_at_a_bound() -> None:
-    def found(score: Callable[[float], float]) -> Bisection:
-        return bisect(score, SEARCH)[0]
+    def found(score: Callable[[float], float]) -> Found:
+        return bisect(score, SEARCH)
 
     always, never = found(lambda _: 1.0), found(lambda _: 0.0)
     assert always.hit_bound and always.boost > 9.9
@@ -172,12 +153,12 @@ def test_a_score_that_never_crosses_ends_at_a_bound() -> None:
         assert not inside.hit_bound and inside.boost == pytest.approx(at, abs=0.01)
 
 
-@pytest.mark.parametrize("score", [-0.01, 100.01, 3000.0, math.nan, math.inf])
+@pytest.mark.parametrize("score", [-0.01, 1.01, 30.0, math.nan, math.inf])
 def test_what_is_no_mean_score_is_refused_and_not_learnt(score: float) -> None:
     told = Bisection(SEARCH)
     with pytest.raises(InputError, match="score: expected a mean in"):
         told.tell(score)
-    assert beliefs(told) == beliefs(Bisection(SEARCH))
+    assert told.found() == Bisection(SEARCH).found()
 
 
 @pytest.mark.parametrize(
@@ -188,10 +169,10 @@ def test_what_is_no_mean_score_is_refused_and_not_learnt(score: float) -> None:
         lambda: replace(SEARCH, mean=math.nan),
         lambda: replace(SEARCH, sd=0.0),
         lambda: replace(SEARCH, target=0.0),
-        lambda: replace(SEARCH, target=100.0),
+        lambda: replace(SEARCH, target=30.0),
         lambda: replace(SEARCH, queries=0),
     ],
 )
-def test_a_search_that_cannot_be_is_refused(impossible: Callable[[], BoostSearch]) -> None:
+def test_a_search_that_cannot_be_is_refused(impossible: Callable[[], Search]) -> None:
     with pytest.raises(InputError, match="low < high"):
         impossible()
