@@ -86,9 +86,9 @@ def answers_ahead(sections: Mapping[str, Any], weights: str) -> dict[str, Answer
 
 def ahead_page(found: Mapping[str, AnswersAhead], models: int, tokens: int) -> str:
     """A table by phase, of all models together; an answer has at most `tokens` tokens."""
-    counts = [(n, a.trials, a.written, a.written * tokens, a.texts) for n, a in found.items()]
-    rows = [(n, *(models * x for x in some)) for n, *some in counts]
-    rows.append(("together", *(sum(row[i] for row in rows) for i in range(1, 5))))
+    counts = [(n, (a.trials, a.written, a.written * tokens, a.texts)) for n, a in found.items()]
+    rows = [(n, *(models * x for x in some)) for n, some in counts]
+    rows.append(("together", *(models * sum(some[i] for _, some in counts) for i in range(4))))
     return table(("at most", "trials", "answers", "tokens written", "texts judged"), rows) + "\n"
 
 

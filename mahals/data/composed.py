@@ -27,7 +27,7 @@ _WORLD = {prompt: f"Wait, that is off topic. To {topic}: " for prompt, topic in 
 _STRIPPED = frozenset(r.strip() for r in (*RESTARTS, *_WORLD.values()))
 _STOP = r"[.!?][\"')\]*\u201d\u2019]*"
 _END = re.compile(rf"(?<!\d){_STOP}(?=\s)|(?=\n)|{_STOP}\Z")
-_PART = 0.5  # of the attempt that is broken off
+PART = 0.5  # of a text that is broken off, or that an answer begins with
 
 PlantedKind = Literal["improves", "worsens", "silent", "plain"]
 """improves: off topic, a restart, on topic; worsens: on topic, a restart, off topic; silent: off
@@ -97,7 +97,7 @@ def planted_answers(references: Texts, passages: Texts, count: int, seed: int) -
         draw = seed_of("planted", seed, prompt, concept)
         on = answers[prompt][draw % len(answers[prompt])]
         off = others[concept][draw % len(others[concept])]
-        begun, astray = cut_at_sentence(on, _PART), cut_at_sentence(off, _PART)
+        begun, astray = cut_at_sentence(on, PART), cut_at_sentence(off, PART)
         kinds: tuple[tuple[PlantedKind, bool | None, tuple[str, ...]], ...] = (
             ("improves", True, (astray, restart_of(prompt), on)),
             ("worsens", False, (begun, restart_of(prompt), off)),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
-from itertools import islice
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -17,34 +15,32 @@ import torch
 pytest.importorskip("peft")
 
 from mahals.data.composed import restart_of
-from mahals.data.how_to import HowToCounts, how_to
-from mahals.evaluation.resistance import episodes
+from mahals.data.lessons import Lesson
+from mahals.evaluation.resistance import episodes, subjects
 from mahals.evaluation.resistance.episodes import EpisodeBench
-from mahals.evaluation.resistance.setting import OwnTexts
-from mahals.evaluation.resistance.subjects import BoostDirection, subject, thresholds_of
+from mahals.evaluation.resistance.subjects import (
+    BoostDirection,
+    Teaching,
+    concept_steps,
+    subject,
+    thresholds_of,
+)
 from mahals.evaluation.resistance.thresholds import SearchPlan
 from mahals.models.activations.encoding import encode_answers
 from mahals.models.checkpoints.checkpoint import Loaded
-from mahals.models.finetuning.config import Run
-from mahals.models.finetuning.examples import Example, batch
-from mahals.models.finetuning.trainer import learned_tokens, train_answers
-from mahals.models.steering.hooks import steered
+from mahals.models.finetuning.examples import Example
+from mahals.models.finetuning.self_correction import CorrectionTuning, lesson_example
+from mahals.models.finetuning.trainer import train_answers
 from mahals.models.steering.interventions import Arm, Intervention
-from mahals.phases.esr_finetune import PHASE, measure
+from mahals.phases.esr_finetune import PHASE
 from mahals.phases.esr_finetune.measure import (
-    CorrectionTuning,
-    Lesson,
     Params,
     Task,
-    concept_steps,
-    lesson_example,
-    lessons,
-    pupil,
-    steered_examples,
 )
 from mahals.phases.esr_finetune.report import place
 from mahals.phases.esr_finetune.rows import Row
-from mahals.records import InputError, from_plain
+from mahals.records import from_plain
+from tests.support.lessons import APART, MANY, lesson_examples, lessons, model
 from tests.support.resistance_lab import (
     CONCEPTS,
     SETTING,
@@ -53,13 +49,11 @@ from tests.support.resistance_lab import (
     derailed,
     plain,
     resistance_lab,
-    steps_of,
     threshold,
     written_by,
 )
 from tests.support.tiny_lab import WIDTH
-from tests.support.tiny_models import fresh, tokenizer
-from tests.support.tiny_training import LORA, RECIPE, same_bytes, told
+from tests.support.tiny_models import tokenizer
 from tests.support.trials import attempts, trial
 
 TUNING = CorrectionTuning(4, 4, 1, lessons=12, epochs=12, rate=0.03, rank=8, alpha=16)
@@ -68,87 +62,15 @@ PLAN = SearchPlan(50.0, 0.0, 8.0, 2.0, 2.0, queries=3, answers=3)
 PARAMS = Params((0.0, 0.5), ("sham", "steered"), {"organism": SHORT}, ("contrast",), PLAN)
 
 
-def own(counts: HowToCounts) -> OwnTexts:
-    """Texts of a writer who keeps to every question."""
-    texts = how_to("world", counts, 0)
-    topics = {q: c for c, q in how_to("world", HowToCounts(0, 1, 11, 12), 0).concepts.items()}
-    asked = [*texts.prompts, *texts.concepts.values()]
-    answers = {q: tuple(steps_of(topics[q], s) for s in range(3)) for q in asked}
-    return OwnTexts(replace(SETTING, texts=texts), answers)
-
-
-MANY = own(HowToCounts(taught=5, calibration=1, evaluation=1, concepts=12))
-_TEXTS = MANY.setting.texts
-_OTHERS = tuple(c for c in _TEXTS.concepts if c not in _TEXTS.taught_concepts)
-APART = replace(MANY, setting=replace(MANY.setting, texts=replace(_TEXTS, taught_concepts=_OTHERS)))
-"""The same, with digressions that no prompt of a lesson asks for."""
-
-
-@cache
-def model() -> Loaded:
-    """A tiny model for longer texts."""
-    one = fresh("Llama", 3)
-    one.model.config.max_position_embeddings = 512
-    return replace(one, key="A", role="aligned")
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"), [(0.0, 0), (0.1, 3), (0.3, 9), (0.5, 15), (0.9, 27)]
-)
-def test_a_share_is_exact_and_a_smaller_one_is_the_beginning(share: float, expected: int) -> None:
-    found = lessons(MANY, 30, share, sham=False)
-    whole = lessons(MANY, 30, 1.0, sham=False)
-    assert len(found) == 30 and sum(one.concept is not None for one in found) == expected
-    assert found[:expected] == whole[:expected]
-    assert all(one.wrong == "" and one.concept is None for one in found[expected:])
-
-
-def test_lessons_are_of_taught_prompts_and_concepts_that_are_not_their_own() -> None:
-    found = lessons(MANY, 60, 0.8, sham=False)
-    texts = MANY.setting.texts
-    assert {one.prompt for one in found} == set(MANY.setting.prompts("taught"))
-    pairs = [(one.prompt, one.concept) for one in found if one.concept]
-    assert {c for _, c in pairs} == set(texts.taught_concepts)
-    assert all(texts.concepts[c] != p for p, c in pairs)
-    distinct = len(set(pairs))
-    assert len(set(pairs[:distinct])) == distinct, "all pairs come before one comes again"
-    for one in found:
-        assert one.right in MANY.answers[one.prompt]
-        assert one.concept is None or one.wrong in MANY.passages[one.concept]
-    assert len(set(found)) > distinct, "a pair that comes again has other texts"
-
-
-def test_a_sham_comes_back_to_a_third_topic() -> None:
-    real, sham = lessons(MANY, 40, 0.5, sham=False), lessons(MANY, 40, 0.5, sham=True)
-    assert real[20:] == sham[20:]
-    prompts = MANY.setting.prompts("taught")
-    assert {MANY.setting.texts.own_concept(p) for p in prompts} & set(
-        MANY.setting.texts.taught_concepts
-    ), "one is the topic of a taught prompt"
-    for a, b in islice(zip(real, sham, strict=True), 20):
-        assert (a.prompt, a.concept, a.wrong) == (b.prompt, b.concept, b.wrong)
-        (topic,) = [c for c, texts in MANY.passages.items() if b.right in texts]
-        assert topic in MANY.setting.texts.taught_concepts
-        assert topic not in (b.concept, MANY.setting.texts.own_concept(b.prompt))
-
-
-def test_too_few_texts_are_named_with_their_cure() -> None:
-    few = own(HowToCounts(taught=4, calibration=1, evaluation=1, concepts=2))
-    blank = OwnTexts(MANY.setting, {q: (" ", "\n") for q in MANY.answers})
-    untaught = own(HowToCounts(taught=0, calibration=1, evaluation=1, concepts=4))
-    cases: list[tuple[OwnTexts, float, bool, str]] = [
-        (few, 1.0, True, "a third concept"),
-        (blank, 0.0, False, "not blank"),
-        (untaught, 0.0, False, "a taught prompt"),
-    ]
-    for texts, share, sham, expected in cases:
-        with pytest.raises(InputError, match=expected) as error:
-            lessons(texts, 12, share, sham=sham)
-        assert "esr_unsteered" in str(error.value)
-
-
-def lesson_examples(some: Sequence[Lesson], *, masked: bool = True) -> list[Example]:
-    return [lesson_example(model(), one, masked=masked) for one in some]
+def pupil(
+    bench: EpisodeBench,
+    name: str,
+    share: float,
+    tuning: CorrectionTuning,
+    steps: Mapping[str, tuple[Intervention, ...]],
+) -> Loaded | None:
+    how = Teaching(name, share, tuning, steps)
+    return subjects.pupil(bench.lab, bench.loaded, bench.texts, how)
 
 
 def learned_text(one: Lesson, *, masked: bool) -> str:
@@ -163,56 +85,6 @@ def test_of_a_correction_the_restart_and_what_is_after_it_are_learned() -> None:
     assert learned_text(correction, masked=True).strip() == rest
     assert learned_text(correction, masked=False) == f"{correction.wrong} {rest}"
     assert learned_text(answer, masked=True) == f"{answer.right}<end>"
-
-
-def steered_arms(count: int) -> list[Arm]:
-    """Every other example is steered, each along a direction of its own."""
-    return [
-        Arm("on", (Intervention(1, 4 * torch.eye(WIDTH)[i], 1.0, "add"),) if i % 2 else ())
-        for i in range(count)
-    ]
-
-
-def trained(folder: Path, examples: Sequence[Any], arms: Sequence[Arm] | None) -> Any:
-    config = replace(RECIPE, steps=2, rows=len(examples), micro=3, lora=LORA)
-    run: Run = told(folder)
-    if arms is None:
-        return train_answers(model(), examples, config, run)
-    with steered_examples(model(), examples, arms):
-        return train_answers(model(), examples, config, run)
-
-
-def test_each_example_is_steered_by_its_own_arm_while_it_is_trained_on(tmp_path: Path) -> None:
-    examples = lesson_examples(lessons(MANY, 8, 0.5, sham=False))
-    arms = steered_arms(len(examples))
-    found = trained(tmp_path / "steered", examples, arms)
-    total, count = 0.0, 0
-    for example, arm in zip(examples, arms, strict=True):
-        with torch.no_grad(), steered(model().model, [arm], [0]):
-            values, _ = learned_tokens(model().model, batch([example], torch.device("cpu")))
-        total, count = total - float(values.sum()), count + len(values)
-    assert found.losses[0] == pytest.approx(total / count, rel=1e-5)
-    unsteered = trained(tmp_path / "plain", examples, None)
-    assert abs(unsteered.losses[0] - found.losses[0]) > 0.01
-    assert not same_bytes(found.checkpoints[2], unsteered.checkpoints[2])
-
-
-def test_unsteered_arms_train_the_same_bytes_and_nothing_is_left(tmp_path: Path) -> None:
-    examples = lesson_examples(lessons(MANY, 6, 0.5, sham=False))
-    none = trained(tmp_path / "none", examples, [Arm("off", ())] * len(examples))
-    assert same_bytes(
-        none.checkpoints[2], trained(tmp_path / "plain", examples, None).checkpoints[2]
-    )
-    with pytest.raises(ZeroDivisionError), steered_examples(model(), examples, steered_arms(6)):
-        raise ZeroDivisionError
-    hooks = [m for m in model().model.modules() if m._forward_hooks or m._forward_pre_hooks]
-    assert hooks == []
-
-
-def test_a_row_that_is_no_example_is_refused() -> None:
-    examples = lesson_examples(lessons(MANY, 4, 0.5, sham=False))
-    with steered_examples(model(), examples[:3], steered_arms(3)), pytest.raises(KeyError):
-        learned_tokens(model().model, batch(examples, torch.device("cpu")))
 
 
 def bench_of(lab: ResistanceLab) -> EpisodeBench:
@@ -240,13 +112,19 @@ def test_a_name_says_what_is_read_learned_and_steered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, tuple[list[Example], list[Arm]]] = {}
+    arms_of: list[Sequence[Arm]] = []
 
     @contextmanager
-    def spy(_: Loaded, examples: Sequence[Example], arms: Sequence[Arm]) -> Iterator[None]:
-        seen[arms[0].name] = list(examples), list(arms)
+    def rows(_: Loaded, __: Sequence[Sequence[int]], arms: Sequence[Arm]) -> Iterator[None]:
+        arms_of.append(arms)
         yield
 
-    monkeypatch.setattr(measure, "steered_examples", spy)
+    def train(loaded: Loaded, examples: Sequence[Example], *how: Any) -> Any:
+        seen[arms_of[-1][0].name] = list(examples), list(arms_of[-1])
+        return train_answers(loaded, examples, *how)
+
+    monkeypatch.setattr(subjects, "steered_rows", rows)
+    monkeypatch.setattr(subjects, "train_answers", train)
     one = MANY.setting.texts.taught_concepts[0]
     steps = {one: (Intervention(1, torch.eye(WIDTH)[0], 2.0, "add"),)}
     for name in ("planted", "unmasked", "sham", "steered"):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from mahals.data.composed import compose, cut_at_sentence, restart_of
+from mahals.data.composed import PART, compose, cut_at_sentence, restart_of
 from mahals.evaluation.resistance import episodes
 from mahals.evaluation.resistance.episodes import Ask, EpisodeBench, EpisodeCell
 from mahals.evaluation.resistance.setting import PHASE as UNSTEERED
@@ -12,7 +12,6 @@ from mahals.maths.metrics.resistance import NONE, ResistanceTrial
 from mahals.models.generation.sampling import Continuation, sample
 from mahals.phase import Lab
 
-PART = 0.5  # of a text: what an answer begins with
 DERAILED = 50.0  # a first attempt of a lower score has left the topic
 Own = Mapping[tuple[str, int], str]
 """A subject's unsteered answers by prompt and seed."""

@@ -1,17 +1,26 @@
 """Resistance subjects: which checkpoint is steered, and along which directions?"""
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from torch import Tensor
 
+from mahals.data.lessons import lessons
+from mahals.evaluation.resistance.setting import OwnTexts
 from mahals.maths.metrics.resistance import Threshold
 from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.finetuning.card import AdapterCard, adapter_card
+from mahals.models.finetuning.config import Lora, Run, steps_of
 from mahals.models.finetuning.lora import merged
+from mahals.models.finetuning.self_correction import CorrectionTuning, lesson_example
+from mahals.models.finetuning.trainer import train_answers
 from mahals.models.saes.autoencoder import Sae
 from mahals.models.saes.files import read_sae
+from mahals.models.steering.interventions import Arm, Intervention
+from mahals.models.steering.known_rows import steered_rows
 from mahals.phase import Lab
 from mahals.records import AtLeast, InputError, from_plain
 
@@ -110,3 +119,50 @@ def thresholds_of(lab: Lab, key: str, name: str) -> Sequence[Threshold]:
         return lab.rows("esr_threshold", key)
     file = lab.kept("esr_finetune").path(f"{key}/thresholds-{name}.json")
     return from_plain(tuple[Threshold, ...], json.loads(file.read_text("utf-8")), file.name)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """How a checkpoint is taught: its name says it, where that is unmasked, sham or steered."""
+
+    name: str
+    share: float  # of self-corrections among the lessons
+    tuning: CorrectionTuning
+    steps: Mapping[str, tuple[Intervention, ...]]  # by concept: what `steered` is taught under
+
+
+def pupil(lab: Lab, loaded: Loaded, texts: OwnTexts, how: Teaching) -> Loaded | None:
+    """The model, taught; its adapter is kept. None where no lesson could be steered."""
+    name, tuning = how.name, how.tuning
+    taught = lessons(
+        texts.setting.texts, texts.answers, tuning.lessons, how.share, sham=name == "sham"
+    )
+    steered = [how.steps.get(one.concept or "", ()) if name == "steered" else () for one in taught]
+    if name == "steered" and not any(steered):
+        return None
+    examples = [lesson_example(loaded, one, masked=name != "unmasked") for one in taught]
+    last = steps_of(tuning.epochs, len(examples), tuning.rows)
+    config = tuning.config(last, tuning.rate, Lora(tuning.rank, tuning.alpha, 0.0, "attention"))
+    with steered_rows(loaded, [e.ids for e in examples], [Arm(name, own) for own in steered]):
+        run = Run(lab.scratch(name), lab.seed, (), max(1, last // 10), name, lab.report)
+        trained = train_answers(loaded, examples, config, run)
+    about = f"Self-corrections: {how.share:.0%} of {len(taught)} lessons."
+    base = f"{loaded.key}/{loaded.role} ({loaded.weights})"
+    facts = {"recipe": str(config), "last loss": f"{trained.losses[-1]:.3f} nats per token"}
+    card = AdapterCard(f"{loaded.key}, {name}", about, base, loaded.revision, False, facts)
+    with lab.keep_folder(f"adapter-{name}") as kept:
+        shutil.copytree(trained.checkpoints[last], kept, dirs_exist_ok=True)
+        (kept / "README.md").write_text(adapter_card(card), encoding="utf-8")
+    return merged(loaded, trained.checkpoints[last])
+
+
+def concept_steps(
+    along: Sequence[BoostDirection], found: Sequence[Threshold], block: int
+) -> dict[str, tuple[Intervention, ...]]:
+    """How a model is steered towards a concept: along its first direction of a usable threshold."""
+    vectors = {d.name: d.vector for d in along}
+    return {
+        t.concept: (Intervention(block, vectors[t.direction], t.boost, "add"),)
+        for t in reversed(found)
+        if t.usable and t.direction in vectors
+    }

@@ -6,9 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mahals.data.composed import compose, restart_of
+from mahals.data.lessons import Lesson
 from mahals.models.activations.encoding import encode_answers
 from mahals.models.checkpoints.checkpoint import Loaded
+from mahals.models.finetuning.config import LoraTuning
 from mahals.models.finetuning.examples import Example, dialogue, encode_dialogues
+from mahals.records import Positive
+
+
+@dataclass(frozen=True)
+class CorrectionTuning(LoraTuning):
+    """How self-correction is taught."""
+
+    lessons: Positive
+    epochs: float
+    rate: float
+    rank: Positive
+    alpha: Positive
 
 
 @dataclass(frozen=True)
@@ -54,3 +68,14 @@ def _masked(example: Example, before: Sequence[int]) -> Example:
     pairs = enumerate(zip(example.ids, before, strict=False))
     first = next((i for i, (a, b) in pairs if a != b), len(before))
     return replace(example, learned=(False,) * first + example.learned[first:])
+
+
+def lesson_example(loaded: Loaded, one: Lesson, *, masked: bool) -> Example:
+    """A lesson as the model reads it: what goes astray, the prompt's restart, and what is right.
+
+    `masked`: what goes astray is read and not learned. Raises InputError as `encode_dialogues`.
+    """
+    if one.concept is None:
+        return encode_dialogues(loaded, [dialogue(one.prompt, one.right)])[0]
+    correction = masked_dialogue(one.prompt, one.wrong, one.right)
+    return encode_self_corrections(loaded, [correction], masked=masked)[0]

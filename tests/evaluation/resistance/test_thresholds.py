@@ -100,11 +100,11 @@ def test_searches_that_advance_together_are_those_of_one_alone(found: Any) -> No
     thresholds, asked = found
     for i, t in enumerate(thresholds[:2]):
         own = [a.boost for a in asked if a.concept == t.concept][:: PLAN.answers]
-        alone = Bisection(PLAN)
+        alone = Bisection(PLAN.search)
         for boost in own[: PLAN.queries]:
             assert alone.boost == pytest.approx(boost)
-            alone.tell(100 * score_at(t.concept, boost))
-        assert (alone.boost, alone.sd) == pytest.approx((t.boost, t.sd)), i
+            alone.tell(score_at(t.concept, boost))
+        assert (alone.boost, alone.found().sd) == pytest.approx((t.boost, t.sd)), i
 
 
 def score_at(concept: str, boost: float) -> float:
