@@ -23,7 +23,7 @@ from docs.real_lines import ABSENT, LINES, WAITING
 from mahals.harness.workspace.fingerprint import Resolver
 from mahals.harness.workspace.paths import Workspace
 from mahals.harness.workspace.results import Results, all_results
-from mahals.harness.workspace.settings import load_settings
+from mahals.harness.workspace.settings import Settings, load_settings
 from mahals.harness.workspace.telling import is_told
 from mahals.phase import STUDY
 from mahals.records import InputError, from_plain, to_plain
@@ -86,8 +86,12 @@ def block(study: RealStudy | None, short: bool) -> str:
 def current(workspace: Workspace) -> Units:
     """The fingerprint of each unit of the study by code and values as they stand."""
     settings = load_settings(workspace, OVERLAY, {})
+    return units_of(workspace, settings, dict.fromkeys(line.phase for line in LINES))
+
+
+def units_of(workspace: Workspace, settings: Settings, phases: Iterable[str]) -> Units:
+    """The fingerprint of each phase and model under some settings."""
     resolver = Resolver(workspace, settings)
-    phases = dict.fromkeys(line.phase for line in LINES)
     marks = {(p, m): resolver.fingerprint(p, m) for p in phases for m in settings.models}
     return {unit: mark for unit, mark in marks.items() if mark is not None}
 
@@ -97,12 +101,7 @@ def taken(results: Sequence[Results], units: Units) -> RealStudy:
 
     A gather counts that was told by the code as it stands. Raises InputError where there is none.
     """
-    gathers: dict[tuple[str, str], Results] = {}
-    for each in sorted(results, key=lambda r: str(r.run()["finished"])):
-        if each.unit == STUDY and each.is_gather and is_told(each):
-            for model, mark in each.run()["inputs"]["units"].items():
-                if units.get((each.phase, model)) == mark:
-                    gathers[each.phase, model] = each
+    gathers = gathered(results, units)
     if not gathers:
         raise InputError(
             "results of the real study",
@@ -110,18 +109,29 @@ def taken(results: Sequence[Results], units: Units) -> RealStudy:
             got="none",
             cure="run `mlflow run . -P weights=hub -P overlay=small` here",
         )
-    found = {n: v for (p, m), gather in gathers.items() for n, v in _named(p, m, gather)}
+    found = {n: v for (p, m), gather in gathers.items() for n, v in named(p, m, gather)}
     shown = sorted({name for line in LINES for name in line.read(found)})
     marks = {units[unit] for unit in gathers}
     return RealStudy(
         models=tuple(dict.fromkeys(m for _, m in units if any(m == k for _, k in gathers))),
-        made=_made([r.run() for r in results if r.fingerprint in marks]),
+        made=made_by([r.run() for r in results if r.fingerprint in marks]),
         measured=tuple(sorted(f"{phase}/{model}" for phase, model in gathers)),
         metrics={name: found[name] for name in shown},
     )
 
 
-def _named(phase: str, model: str, gather: Results) -> Iterator[tuple[str, float]]:
+def gathered(results: Sequence[Results], units: Units) -> dict[tuple[str, str], Results]:
+    """By phase and model the newest gather of that unit that the code as it stands has told."""
+    gathers: dict[tuple[str, str], Results] = {}
+    for each in sorted(results, key=lambda r: str(r.run()["finished"])):
+        if each.unit == STUDY and each.is_gather and is_told(each):
+            for model, mark in each.run()["inputs"]["units"].items():
+                if units.get((each.phase, model)) == mark:
+                    gathers[each.phase, model] = each
+    return gathers
+
+
+def named(phase: str, model: str, gather: Results) -> Iterator[tuple[str, float]]:
     """A model's metrics in a gather, under phase and model, which one of a single model leaves out.
 
     The unsteered model's gap is that of the prompt less what the prompt gains: it has no interval.
@@ -134,7 +144,7 @@ def _named(phase: str, model: str, gather: Results) -> Iterator[tuple[str, float
         yield f"{phase}/{model}/{name}", value
 
 
-def _made(units: Sequence[dict[str, Any]]) -> dict[str, str]:
+def made_by(units: Sequence[dict[str, Any]]) -> dict[str, str]:
     """By what the units were measured."""
 
     def each(values: Iterable[str]) -> str:
