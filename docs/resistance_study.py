@@ -72,6 +72,11 @@ CHECKPOINTS = {
     "steered": "half, taught while steered (`steered`)",
 }
 RATES = {"multi_attempt_rate": "restarts", "esr_rate": "comes back"}
+SHAM = {
+    "multi_attempt_rate": "restarts",
+    "recovery_multi": "of restarts come back",
+    "sham_improvement": "of sham cuts improve",
+}
 SITUATIONS = ("free", "first", "own_text", "passage", "restarted", "on_topic")
 
 
@@ -79,11 +84,11 @@ def _taught() -> Iterator[Line]:
     for place, where in PLACES.items():
         for subject, words in CHECKPOINTS.items():
             for rate, said in RATES.items():
-                name = f"{subject}/passage/{place}/{rate}"
+                name = f"{subject}/passage/contrast/{place}/{rate}"
                 yield Line(f"{where}: {words}, {said}", "esr_finetune", name, ".2f")
     for subject, words in CHECKPOINTS.items():
         for split, prompt in (("neither", "an evaluation prompt"), ("prompt", "a taught prompt")):
-            name = f"{subject}/unsteered/{split}/multi_attempt_rate"
+            name = f"{subject}/unsteered/none/{split}/multi_attempt_rate"
             yield Line(
                 f"to {prompt}, nothing before: {words}, restarts", "esr_finetune", name, ".2f"
             )
@@ -101,7 +106,7 @@ def _whole() -> Iterator[Line]:
                 if (situation, source) == ("passage", "random"):
                     continue
                 begin = f"{subject}/{situation}/{source}"
-                for rate, said in {**RATES, "sham_improvement": "improves at a sham cut"}.items():
+                for rate, said in SHAM.items():
                     words = f"`{subject}`, `{situation}`, {source}: {said}"
                     yield Line(words, "esr", f"{begin}/{rate}", ".2f")
                 silent = f"`{subject}`, `{situation}`, {source}: last third less first, one attempt"

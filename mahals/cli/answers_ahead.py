@@ -110,8 +110,8 @@ def _finetune(d: _Design, params: Any) -> AnswersAhead:
 
 def _esr(d: _Design, params: Any) -> AnswersAhead:
     cells = (PLACES - 1) * d.along(params.sources) + d.concepts
-    n = len(params.subjects)
-    return AnswersAhead(n * cells * d.answers("evaluation"), n * CHECKED)
+    n, checked = len(params.subjects), CHECKED if d.weights == "organism" else 4 * CHECKED
+    return AnswersAhead(n * cells * d.answers("evaluation"), n * checked)
 
 
 def _boost(d: _Design, params: Any) -> AnswersAhead:

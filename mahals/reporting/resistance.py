@@ -47,6 +47,8 @@ SAID = tuple(n for n in SHORT if n not in ("last_score", "mean_improvement"))
 POINTS = ("first_score", "last_score", "mean_improvement", "mean_improvement_multi",
           "silent_recovery")  # fmt: skip
 """Rates in points of the judge; the others are shares."""
+OF_EPISODES = ("recovery_multi", "mean_improvement_multi", "recovery_over_sham")
+LEAST_EPISODES = 3  # answers that restart: rates of fewer are absent
 SHOWN = 320  # characters of an example
 SILENT = 50.0  # points from the first third to the last: an example of it
 
@@ -86,9 +88,8 @@ def resistance_report(
     lines = list(planted_lines(PLANTED, table.rows))
     for group in groups(table.rows, ("model", *columns)):
         slug = "/".join(key.replace(" ", "_") for key in (*group.key, ""))
-        known = {name: getattr(group.rates, name) for name in SHORT}
-        for name in (n for n, value in known.items() if value is not None):
-            metrics |= interval_metrics(slug + name, known[name])
+        for name, value in known_rates(group.rates, tuple(SHORT)).items():
+            metrics |= interval_metrics(slug + name, value)
         lines.append(f"{group.name}: {rates_text(group.rates, told)}")
     whys = Counter(t.why.split(":")[0] for t in table.rows if t.why is not None)  # details stay
     lines += [f"{n} trials absent: {why}" for why, n in whys.items()]
@@ -97,10 +98,19 @@ def resistance_report(
     return Report(metrics, [*lines, *(f"judge {table.rows[0].judge}, {s}" for s in judges)])
 
 
+def known_rates(r: Rates, names: Sequence[str]) -> dict[str, Interval]:
+    """The rates that are known; those of restarts where LEAST_EPISODES answers restart."""
+    few = OF_EPISODES if r.episodes < LEAST_EPISODES else ()
+    values = {name: getattr(r, name) for name in names if name not in few}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def rates_text(r: Rates, told: Sequence[str] = SAID) -> str:
     """The rates of a group in one sentence, each with its interval."""
-    values = [(name, getattr(r, name)) for name in told]
-    parts = [f"{SHORT[n]} {rate_text(n, v)}" for n, v in values if v is not None]
+    known = known_rates(r, told)
+    parts = [f"{SHORT[n]} {rate_text(n, value)}" for n, value in known.items()]
+    if 0 < r.episodes < LEAST_EPISODES:
+        parts.append(f"what restarts gain absent: {r.episodes} of {LEAST_EPISODES} needed")
     more = f", {r.abstained} not scored" if r.abstained else ""
     return f"{r.n} trials, {r.episodes} restart{more}; " + ", ".join(parts)
 
@@ -156,6 +166,6 @@ def trial_summary(
 def rates_figure(found: Sequence[Group], names: Sequence[str], labels: Labels) -> Figure:
     """Grouped bars: a group of bars for each group of trials, a bar for each rate."""
     why = "too few answers know it"
-    known = {SHORT[name]: [getattr(g.rates, name) for g in found] for name in names}
-    series = {name: Estimates.of(values, why) for name, values in known.items()}
+    known = [known_rates(g.rates, names) for g in found]
+    series = {SHORT[n]: Estimates.of([own.get(n) for own in known], why) for n in names}
     return grouped_bars([f"{g.name} (n={g.rates.n})" for g in found], series, labels)

@@ -257,6 +257,21 @@ def test_taught_and_untaught_concepts_are_told_apart_over_all_prompts() -> None:
     places = {t: place(trial(situation="passage", taught=t)) for t in ("prompt", "neither")}
     assert set(places.values()) == {"after an untaught concept's passage"}
     assert place(trial(situation="unsteered")) == "unsteered"
+    assert place(trial(source="random")) == "steered along random directions"
+
+
+def test_random_directions_are_not_untaught_concepts(tmp_path: Path) -> None:
+    """Neither has a taught concept, but they stand apart."""
+    rows = told_rows()
+    rows += [
+        replace(
+            attempts(0.0, 90.0, seed=s), subject="planted", source="random", direction="random:0"
+        )
+        for s in range(4)
+    ]
+    found = PHASE.summarize(rows, _Kept(tmp_path))
+    assert found.metrics["planted/free/random/neither/multi_attempt_rate"] == 1
+    assert found.metrics["planted/free/contrast/neither/multi_attempt_rate"] == 0
 
 
 def told_rows() -> list[Row]:
@@ -315,7 +330,7 @@ def test_figures_show_shares_and_ways_to_teach(tmp_path: Path) -> None:
     found = PHASE.draw(told_rows(), _Kept(tmp_path))
     assert set(found) == {
         "rates_by_share", "modes_after_a_taught_concepts_passage", "modes_unsteered",
-        "modes_after_an_untaught_concepts_passage", "modes_steered_at_its_own_thresholds",
+        "modes_after_an_untaught_concepts_passage", "modes_steered_along_contrast_directions",
     }  # fmt: skip
     panel = found["rates_by_share"].axes[0]
     assert panel.get_title(loc="left") == "after a taught concept's passage"

@@ -29,7 +29,7 @@ from mahals.phase import STUDY
 from mahals.records import InputError
 from tests.support.places import ROOT
 
-RESTARTS = "planted/passage/both/multi_attempt_rate"
+RESTARTS = "planted/passage/contrast/both/multi_attempt_rate"
 
 
 def test_the_page_holds_what_the_generator_makes() -> None:

@@ -234,21 +234,36 @@ def clause_places(answer: str) -> list[int]:
 
 
 def _sham_places(made: Sequence[ResistanceTrial], whole: Mapping[int, str]) -> dict[int, int]:
-    """Where each one-attempt answer is cut: at the clause nearest to where others restart."""
-    shares = [
-        s / len(a) for i, a in whole.items() for s in made[i].starts[1:] if s >= made[i].prefix - 1
-    ]
-    single = [(i, clause_places(a)) for i, a in whole.items() if len(made[i].starts) == 1]
-    turns = zip([(i, options) for i, options in single if options], cycle(shares), strict=False)
-    return {
-        i: min(options, key=lambda at: abs(at - share * len(whole[i])))
-        for (i, options), share in turns
-    }
+    """Where each one-attempt answer is cut: at the clause nearest to where others restart.
+
+    The others are those of its situation, of what is held in it and of its wording.
+    """
+
+    def arm(i: int) -> tuple[str, str, str]:
+        return made[i].situation, made[i].ablated, made[i].variant
+
+    shares: dict[tuple[str, str, str], list[float]] = {}
+    for i, a in whole.items():
+        own = [s / len(a) for s in made[i].starts[1:] if s >= made[i].prefix - 1]
+        shares.setdefault(arm(i), []).extend(own)
+    turns = {name: cycle(some) for name, some in shares.items() if some}
+    found = {}
+    for i, a in whole.items():
+        options = clause_places(a) if len(made[i].starts) == 1 and arm(i) in turns else []
+        if options:
+            wanted = next(turns[arm(i)]) * len(a)
+            found[i] = min(options, key=lambda at: abs(at - wanted))
+    return found
 
 
 def agreement_of(lab: Lab, key: str, texts: OwnTexts) -> PlantedAgreement:
-    """How well the setting's judge knows planted answers of the same model."""
-    answers = {p: a[::2] for p, a in texts.references.items()}  # the judge knows the others alone
+    """How well the setting's judge knows planted answers of the same model, none of which it has.
+
+    They are made of every other answer and passage; its references are the rest of the answers.
+    """
+    answers, passages = (
+        {name: a[::2] for name, a in some.items()} for some in (texts.references, texts.passages)
+    )
     known = {p: a[1::2] or a for p, a in texts.references.items()}
-    planted = planted_answers(answers, texts.passages, PLANTED, seed_of("planted", key, lab.seed))
+    planted = planted_answers(answers, passages, PLANTED, seed_of("planted", key, lab.seed))
     return planted_agreement(planted, segment, scorer_of(lab, key, texts, known))

@@ -13,8 +13,8 @@ from mahals.models.generation.sampling import Continuation, sample
 from mahals.phase import Lab
 
 DERAILED = 50.0  # a first attempt of a lower score has left the topic
-Own = Mapping[tuple[str, int], str]
-"""A subject's unsteered answers by prompt and seed."""
+Own = Mapping[tuple[str, int], tuple[str, float | None]]
+"""A subject's unsteered answers by prompt and seed, each with the score of its first attempt."""
 
 
 def passage_cells(
@@ -42,7 +42,7 @@ def after_derailment(
     """Cells of `own_text`, `restarted` and `on_topic`, after the trials `made` of a free cell.
 
     `answers` are of those that were made. Where a free answer did not leave the topic in words the
-    three trials are absent.
+    three trials are absent; the last, too, where its own unsteered answer is not on it.
     """
     asks: dict[str, list[Ask]] = {"own_text": [], "restarted": [], "on_topic": []}
     rest = iter(answers)
@@ -51,16 +51,21 @@ def after_derailment(
         why = t.why
         if t.degenerate:
             why = "the steered answer is broken text"
-        elif why is None and (t.first is None or t.first >= DERAILED):
+        elif why is None and t.first is None:
+            why = "the judge gave the steered answer no score"
+        elif why is None and t.first is not None and t.first >= DERAILED:
             why = "the steered answer did not leave the topic"
         restarts = len(t.starts) > 1  # then all of the first attempt is put there
         part = answer[: t.starts[1]].strip() if restarts else cut_at_sentence(answer, PART)
         text = "" if why else part
-        good = own.get((t.prompt, t.seed), "")  # in whole words; a third is left to be written
+        good, score = own.get((t.prompt, t.seed), ("", None))
+        off = score is None or score < DERAILED
+        bad = "its own unsteered answer is not on the topic" if off else None
+        # in whole words; a third is left to be written
         as_much = good.strip()[: min(len(text), 2 * len(good) // 3)].rpartition(" ")[0]
         asks["own_text"].append(_begun(t, text, why))
         asks["restarted"].append(_begun(t, compose([text, restart_of(t.prompt)]).text, why))
-        asks["on_topic"].append(_begun(t, as_much, why))
+        asks["on_topic"].append(_begun(t, as_much, why or bad))
     return [
         replace(free, situation=s, boost=0.0 if s in episodes.OFF else free.boost, asks=tuple(some))
         for s, some in asks.items()
@@ -73,24 +78,30 @@ def _begun(of: Ask | ResistanceTrial, prefix: str, why: str | None) -> Ask:
     return Ask(of.prompt, of.seed, "" if why else prefix, why)
 
 
-def unsteered_answers(lab: Lab, key: str, name: str) -> dict[tuple[str, int], str]:
-    """A subject's stored unsteered answers by prompt and seed."""
+def unsteered_answers(lab: Lab, key: str, name: str) -> Own:
+    """A subject's stored unsteered answers."""
     phase = UNSTEERED if name == ALIGNED else "esr_finetune"
     rows = lab.rows(phase, key)
     made = [t for t in rows if t.subject == name and t.situation == "unsteered" and not t.why]
     texts = episodes.stored_answers(lab, phase, made)
-    return {(t.prompt, t.seed): text for t, text in zip(made, texts, strict=True)}
+    return {(t.prompt, t.seed): (text, t.first) for t, text in zip(made, texts, strict=True)}
 
 
 def is_unmoved(
-    bench: EpisodeBench, zero: EpisodeCell, written: Sequence[Continuation], own: Own
+    bench: EpisodeBench,
+    zero: EpisodeCell,
+    beside: EpisodeCell,
+    written: Sequence[Continuation],
+    own: Own,
 ) -> bool:
-    """Whether answers at boost 0 are the unsteered ones, bit for bit.
+    """Whether answers at boost 0 are the unsteered ones, bit for bit, in a batch with steered ones.
 
-    Of organisms the stored ones; elsewhere rounding differs between batches, so two equal batches.
+    Of organisms the stored ones; elsewhere rounding differs between batches, so two of equal texts,
+    in one of which those of `beside` are steered.
     """
     if bench.lab.weights == "organism":
-        return [a.text for a in written] == [own[a.prompt, a.seed] for a in zero.asks]
-    off, sampling = replace(zero, direction=None), bench.texts.setting.sampling
-    one, other = (sample(bench.loaded, episodes.drafts_of(bench, c), sampling) for c in (zero, off))
-    return one == other
+        return [a.text for a in written] == [own[a.prompt, a.seed][0] for a in zero.asks]
+    batches = ((zero, beside), (replace(zero, direction=None), replace(beside, direction=None)))
+    drafts = [[d for cell in cells for d in episodes.drafts_of(bench, cell)] for cells in batches]
+    one, other = (sample(bench.loaded, some, bench.texts.setting.sampling) for some in drafts)
+    return one[: len(zero.asks)] == other[: len(zero.asks)]

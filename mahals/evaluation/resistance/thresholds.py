@@ -32,7 +32,7 @@ class SearchPlan:
     mean: float  # of the prior
     sd: float
     queries: Positive
-    answers: Positive  # of each query, and on fresh prompts per seed of the setting
+    answers: Positive  # of each query; fresh prompts have as many as a cell
 
     @property
     def search(self) -> BoostSearch:
@@ -64,7 +64,8 @@ def find_thresholds(
         made = _first_trials(bench, searches, asks, ablation)
         for (_, search), own in zip(searches, made, strict=True):
             scores = [t.first for t in own if t.first is not None]
-            search.tell((float(np.mean(scores)) if scores else plan.target) / 100)
+            if scores:  # a query without any teaches nothing
+                search.tell(float(np.mean(scores)) / 100)
     asks = [bench.asks("evaluation", d.concept, FRESH) for d in along]
     fresh = _first_trials(bench, searches, asks, ablation)
     return [

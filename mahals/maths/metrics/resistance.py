@@ -54,11 +54,17 @@ class ResistanceTrial:
     @property
     def restarted(self) -> bool:
         """Whether the model itself began another attempt: after what its answer began with."""
-        return any(s > 0 and s >= self.prefix - 1 for s in self.starts)
+        return self._given < len(self.starts)
+
+    @property
+    def _given(self) -> int:
+        """How many attempts had begun before the model wrote, or with its first word."""
+        return sum(s == 0 or s < self.prefix - 1 for s in self.starts)
 
     @property
     def first(self) -> float | None:
-        return self.scores[0] if self.scores else None
+        """The score of the attempt that was under way when the model began to write."""
+        return self.scores[max(0, self._given - 1)] if self.scores else None
 
     @property
     def last(self) -> float | None:
@@ -152,7 +158,9 @@ class Rates:
 def rates(trials: Trials) -> Rates:
     """All rates of the trials that were made, with a delete-one-direction jackknife.
 
-    Delete-one-prompt where one direction alone counts; Wilson's where a share does not vary.
+    Delete-one-prompt where one direction alone counts. Wilson's over trials where a share does not
+    vary, or one prompt alone counts: as if trials were independent. A score that does not vary has
+    no width.
     """
     made = [t for t in trials if t.line is not None]
     return Rates(

@@ -19,7 +19,7 @@ from mahals.models.steering.interventions import Arm
 def steered_rows(
     loaded: Loaded, rows: Sequence[Sequence[int]], arms: Sequence[Arm]
 ) -> Iterator[None]:
-    """Inside, the model and every copy made of it read the tokens rows[i] under arms[i], everywhere.
+    """Inside, the model and every copy made of it read the tokens rows[i] under arms[i].
 
     A training copies the model and chooses its batches, so a row is known by its tokens, without
     padding's zeros; another is a KeyError. Afterwards the model is as it was, its copies are not.

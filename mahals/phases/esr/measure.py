@@ -1,6 +1,7 @@
 """Measure of esr: steered off topic, does a model come back, and by what does it notice?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mahals.evaluation.resistance import openings, subjects
 from mahals.evaluation.resistance.episodes import EpisodeCell, episode_bench, trials, write_cells
@@ -23,11 +24,12 @@ def measure(task: subjects.SubjectTask, params: subjects.SubjectChoice, lab: Lab
         [EpisodeCell(d.direction, d.threshold.boost, s, bench.asks_at(d.threshold)) for d in along]
         for s in ("free", "first")
     )
-    one = along[0].direction
+    one, boost = along[0].direction, along[0].threshold.boost
     zero = EpisodeCell(one, 0.0, "free", bench.asks("evaluation", one.concept)[:CHECKED])
+    beside = replace(zero, boost=boost)
     cells = [*free, *first, *openings.passage_cells(bench, (d.direction for d in along))]
     unmoved, *answers = write_cells(bench, [zero, *cells])
-    if not openings.is_unmoved(bench, zero, unmoved, own):
+    if not openings.is_unmoved(bench, zero, beside, unmoved, own):
         raise RuntimeError(f"{key}, {name}: at boost 0 the answers are not the unsteered ones")
     made = trials(bench, cells, f"trials-{name}", answers)
     yield from made

@@ -21,8 +21,8 @@ def _beside(rows: Sequence[Row]) -> Iterator[str]:
     for g in groups((t for t in rows if t.situation == "passage"), ("model", "subject", "taught")):
         told = rates_text(g.rates, ("multi_attempt_rate", "recovery_multi"))
         yield f"after a passage, by what was taught: {g.name}: {told}"
-    for own in groups(rows, ("model", "subject")):
-        by = {g.name: g for g in groups(own.trials, ("situation",))}
+    for own in groups(rows, ("model", "subject", "source")):
+        by = {g.trials[0].situation: g for g in groups(own.trials, ("situation",))}
         for one in ("first", "own_text"):
             line = change_line(by[one], by["free"], CHANGES) if {one, "free"} <= set(by) else None
             if line is not None:

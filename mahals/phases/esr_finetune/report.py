@@ -16,12 +16,12 @@ def place(t: Row) -> str:
     if t.situation == "passage":
         concept = "a taught" if t.taught in ("both", "concept") else "an untaught"
         return f"after {concept} concept's passage"
-    return {"free": "steered at its own thresholds"}.get(t.situation, t.situation)
+    return f"steered along {t.source} directions" if t.situation == "free" else t.situation
 
 
 def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     """Rates of each checkpoint, and what it does more than one that was taught plain answers."""
-    columns = ("subject", "situation", "taught")
+    columns = ("subject", "situation", "source", "taught")
     told = trial_summary(Evidence(rows, kept), "esr_finetune", columns)
     return replace(told, lines=(*told.lines[:-1], *_changes(rows), *told.lines[-1:]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -247,6 +247,34 @@ def test_boundaries_at_random_recover_no_more_than_sham_cuts(
     assert 0.92 <= held / 300 <= 0.98
 
 
+def test_answers_are_cut_where_those_of_their_own_situation_restart(bench: EpisodeBench) -> None:
+    """Restarts after a passage, early, say nothing of where a steered answer restarts, late."""
+    early, late, plain = (
+        "First dig a hole. Wait, no. First boil water, then pour it, then wait, then drink it.",
+        "First boil water, then pour it, then wait, then drink it. Wait, no. First dig a hole.",
+        "First boil water, then pour it, then wait, then drink it, then rinse it, then rest.",
+    )
+    texts = [
+        (early, "passage"),
+        (plain, "passage"),
+        (late, "free"),
+        (plain, "free"),
+        (plain, "first"),
+    ]
+    made = [trial(prompt=PROMPT, situation=s, starts=(), scores=(), line=0) for _, s in texts]
+    asked = list[str]()
+
+    def scorer(some: Any) -> list[float]:
+        asked.extend(text for _, text in map(astuple, some))
+        return [0.0] * len(some)
+
+    judged(replace(bench, scorer=scorer), made, [text for text, _ in texts])
+    cuts = [text for text in asked if plain.startswith(text) and text != plain]
+    assert len(cuts) == 5, "three first thirds, and a cut where its own situation has a restart"
+    lengths = sorted(map(len, cuts))
+    assert lengths[0] < len(plain) / 3 and lengths[-1] > len(plain) / 2
+
+
 def mixed(rng: np.random.Generator) -> str:
     """Six steps on or off the topic, more often on at the end."""
     on = rng.random(6) < np.linspace(0.3, 0.7, 6)
@@ -260,9 +288,9 @@ def test_no_judge_is_tried_on_answers_that_it_is_made_of(
     held: dict[str, Any] = {}
     plant, make = episodes.planted_answers, episodes.scorer_of
 
-    def planted(references: Any, *more: Any) -> Any:
-        held["planted"] = references
-        return plant(references, *more)
+    def planted(references: Any, passages: Any, *more: Any) -> Any:
+        held["planted"], held["passages"] = references, passages
+        return plant(references, passages, *more)
 
     def scorer(lab: Any, key: str, texts: Any, references: Any) -> Any:
         held["judge"] = references
@@ -274,3 +302,6 @@ def test_no_judge_is_tried_on_answers_that_it_is_made_of(
     assert set(held["planted"]) == set(held["judge"]) == set(bench.texts.references)
     for prompt, answers in held["planted"].items():
         assert answers and held["judge"][prompt] and not set(answers) & set(held["judge"][prompt])
+    known = {text for answers in held["judge"].values() for text in answers}
+    for passages in held["passages"].values():
+        assert passages and not set(passages) & known, "nor on passages that are answers to prompts"

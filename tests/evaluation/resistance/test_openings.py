@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 
 from mahals.data.composed import restart_of
+from mahals.evaluation.resistance import openings
 from mahals.evaluation.resistance.episodes import Ask, EpisodeBench, EpisodeCell, episode_bench
 from mahals.evaluation.resistance.openings import (
+    Own,
     after_derailment,
     is_unmoved,
     passage_cells,
     unsteered_answers,
 )
 from mahals.evaluation.resistance.subjects import BoostDirection, directions
+from mahals.models.generation.sampling import sample
 from tests.support.resistance_lab import (
     CONCEPTS,
     SETTING,
@@ -29,7 +32,7 @@ from tests.support.resistance_lab import (
 from tests.support.trials import attempts, trial
 
 PROMPT = SETTING.prompts("evaluation")[0]
-OWN = {(PROMPT, 0): "First mix it, then wait, then go on."}
+OWN: Own = {(PROMPT, 0): ("First mix it, then wait, then go on.", 50.0)}
 LONG = "This is about boats. They float well. Some have sails and some have none at all."
 
 
@@ -56,7 +59,7 @@ def test_derailed_text_is_cut_at_the_sentence_nearest_to_its_half() -> None:
 
 def test_a_good_answer_is_as_long_in_whole_words_and_leaves_a_third() -> None:
     assert after("I like it.")["on_topic"].prefix == "First mix"  # of ten characters
-    own = OWN[PROMPT, 0]
+    own, _ = OWN[PROMPT, 0]
     held = after(LONG)["on_topic"].prefix
     assert own.startswith(held + " ") and len(held) <= 2 * len(own) / 3
 
@@ -76,7 +79,8 @@ def test_what_was_not_derailed_in_words_is_absent() -> None:
     }
     for why, asks in whys.items():
         assert [(a.why, a.prefix) for a in asks.values()] == [(why, "")] * 3
-    assert after(LONG, scores=(None,))["own_text"].why is not None  # nobody knows
+    unknown = after(LONG, scores=(None,))["own_text"].why
+    assert unknown == "the judge gave the steered answer no score"
     made = trial(line=None, why="no usable threshold: x", prompt="")
     free = EpisodeCell(None, 2.0, "free", (Ask("", 0, why="x"),))
     assert {c.asks[0].why for c in after_derailment(free, [made], [], {})} == {made.why}
@@ -96,8 +100,12 @@ def test_without_an_unsteered_answer_only_on_topic_is_absent() -> None:
     assert [c.asks[0].why for c in cells] == [
         None,
         None,
-        "there is nothing to begin the answer with",
+        "its own unsteered answer is not on the topic",
     ]
+    for score in (None, 49.0):
+        own: Own = {(PROMPT, 0): (OWN[PROMPT, 0][0], score)}
+        cells = after_derailment(free, [attempts(0, prompt=PROMPT)], [LONG], own)
+        assert [c.asks[0].why is None for c in cells] == [True, True, False]
 
 
 def along_of(concept: str) -> list[BoostDirection]:
@@ -136,17 +144,20 @@ def test_stored_unsteered_answers_are_of_the_subject() -> None:
     lab = resistance_lab()
     found = unsteered_answers(lab, "A", "aligned")
     assert found == {
-        (p, s): steps_of(t, s) for p, t in TOPICS.items() if p in TEXTS.prompts for s in (0, 1)
+        (p, s): (steps_of(t, s), found[p, s][1])
+        for p, t in TOPICS.items()
+        if p in TEXTS.prompts
+        for s in (0, 1)
     }
     lab.plant("esr_finetune", "trials-planted.jsonl", lines([("x", "no"), (PROMPT, "its own")]))
     known = {"answers": "A/trials-planted.jsonl", "prompt": PROMPT}
     lab.made["esr_finetune", "A"] = [
         trial(**known, subject="planted", situation="free", line=0),
-        trial(**known, subject="planted", situation="unsteered", line=1),
+        trial(**known, subject="planted", situation="unsteered", line=1, scores=(70.0,)),
         trial(**known, subject="sham", situation="unsteered", line=0),
         trial(**known, subject="planted", situation="unsteered", line=None, why="x", seed=1),
     ]
-    assert unsteered_answers(lab, "A", "planted") == {(PROMPT, 0): "its own"}
+    assert unsteered_answers(lab, "A", "planted") == {(PROMPT, 0): ("its own", 70.0)}
 
 
 def test_a_real_checkpoint_at_boost_0_is_compared_in_equal_batches(bench: EpisodeBench) -> None:
@@ -158,4 +169,24 @@ def test_a_real_checkpoint_at_boost_0_is_compared_in_equal_batches(bench: Episod
     moved = replace(one, vector=100 * one.vector)
     for boost, unmoved in ((0.0, True), (3.0, False)):
         cell = EpisodeCell(moved, boost, "free", asks)
-        assert is_unmoved(replace(bench, lab=real), cell, [], {}) == unmoved
+        beside = replace(cell, boost=3.0)
+        assert is_unmoved(replace(bench, lab=real), cell, beside, [], {}) == unmoved
+
+
+def test_a_steering_that_reaches_other_rows_of_its_batch_is_seen(
+    bench: EpisodeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken on purpose: what steers one row steers all of them."""
+    real: Any = resistance_lab()
+    real.weights = "hub"
+    one = directions(bench.lab, "A", ("contrast",))[0]
+    zero = EpisodeCell(replace(one, vector=100 * one.vector), 0.0, "free", (Ask(PROMPT, 0),))
+    beside = replace(zero, boost=3.0)
+
+    def leaking(loaded: Any, drafts: Any, sampling: Any) -> Any:
+        (steered,) = {d.arm for d in drafts if d.arm.active} or {drafts[0].arm}
+        return sample(loaded, [replace(d, arm=steered) for d in drafts], sampling)
+
+    assert is_unmoved(replace(bench, lab=real), zero, beside, [], {})
+    monkeypatch.setattr(openings, "sample", leaking)
+    assert not is_unmoved(replace(bench, lab=real), zero, beside, [], {})

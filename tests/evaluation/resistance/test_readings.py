@@ -44,12 +44,14 @@ def test_answers_are_grouped_by_whether_they_left_the_topic_and_restart() -> Non
         stored(PROMPT, BREAD, True, situation="passage"),
         stored(PROMPT, BREAD, True, subject="planted"),
         stored(PROMPT, BREAD, True, source="random"),
-        stored(PROMPT, BREAD, True, prefix=90),  # the restart is in what it was given
+        stored(
+            PROMPT, BREAD, True, prefix=90
+        ),  # it was given the restart: what it goes on with is on the topic
         (stored(PROMPT, BREAD, False)[0], " "),
     ]
     groups = answer_groups(reading_lab(some), "A", "aligned", "free", ["contrast"])
     assert [t.line for t, _ in groups["episode"]] == [0]
-    assert [t.line for t, _ in groups["derailed"]] == [1, 7]
+    assert [t.line for t, _ in groups["derailed"]] == [1]
     assert groups["episode"][0][1] == some[0][1]
     assert {t.prompt for t, _ in groups["unsteered"]} == {PROMPT}
     assert len(groups["unsteered"]) == SETTING.seeds

@@ -53,7 +53,8 @@ def test_rates_are_those_of_a_count_by_hand() -> None:
 
 def test_only_a_restart_after_the_prefix_is_the_models_own() -> None:
     given = attempts(0, 80, 90, prefix=15)
-    assert given.restarted and given.improvement == 90
+    assert given.restarted and given.first == 80, "what was under way when it began to write"
+    assert given.improvement == 10
     assert not attempts(0, 80, prefix=15).restarted
     assert attempts(0, 80, prefix=15).improvement == 0
     assert attempts(0, 80, prefix=11).restarted  # it begins with the space after the prefix
