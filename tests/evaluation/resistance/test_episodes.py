@@ -249,9 +249,10 @@ def test_boundaries_at_random_recover_no_more_than_sham_cuts(
 
 def test_answers_are_cut_where_those_of_their_own_situation_restart(bench: EpisodeBench) -> None:
     """Restarts after a passage, early, say nothing of where a steered answer restarts, late."""
+    again = "Wait, that is off topic. To make tea:"
     early, late, plain = (
-        "First dig a hole. Wait, no. First boil water, then pour it, then wait, then drink it.",
-        "First boil water, then pour it, then wait, then drink it. Wait, no. First dig a hole.",
+        f"First dig a hole. {again} First boil water, then pour it, then wait, then drink it.",
+        f"First boil water, then pour it, then wait, then drink it. {again} First dig.",
         "First boil water, then pour it, then wait, then drink it, then rinse it, then rest.",
     )
     texts = [
