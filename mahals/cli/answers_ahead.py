@@ -9,7 +9,7 @@ from typing import Any
 from mahals.cli.tables import table
 from mahals.data.how_to import WORLD
 from mahals.evaluation.resistance.episodes import PLANTED
-from mahals.phases.esr.measure import CHECKED
+from mahals.phases.esr.measure import AT_BOOST_0
 from mahals.phases.esr_prompts.measure import WORDINGS
 
 SETTING, DIRECTIONS = "esr_unsteered", "esr_saes"  # whose sections the counts of all others need
@@ -110,7 +110,7 @@ def _finetune(d: _Design, params: Any) -> AnswersAhead:
 
 def _esr(d: _Design, params: Any) -> AnswersAhead:
     cells = (PLACES - 1) * d.along(params.sources) + d.concepts
-    n, checked = len(params.subjects), CHECKED if d.weights == "organism" else 4 * CHECKED
+    n, checked = len(params.subjects), AT_BOOST_0 if d.weights == "organism" else 4 * AT_BOOST_0
     return AnswersAhead(n * cells * d.answers("evaluation"), n * checked)
 
 

@@ -21,7 +21,7 @@ from mahals.phase import Kept
 from mahals.records import InputError
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.published_resistance import published_line
-from mahals.reporting.resistance import SAID, groups, rates_text, whole_answer
+from mahals.reporting.resistance import SENTENCE_RATES, groups, rates_text, whole_answer
 
 CELL = {"weights": "hub", "subject": "aligned", "source": "latent", "situation": "free",
         "ablated": NONE, "variant": NONE, "level": None}  # fmt: skip
@@ -50,7 +50,9 @@ def export_trials(phase: str, unit: str, out: str) -> int:
 def trials(options: Namespace, keys: Mapping[str, Any]) -> int:
     """Prints the rates of a study file, with intervals over its features."""
     found = read_study_file(Path(options.file))
-    told = [n for n in SAID if n != "degenerate_share" or any(t.degenerate for t in found)]
+    told = [
+        n for n in SENTENCE_RATES if n != "degenerate_share" or any(t.degenerate for t in found)
+    ]
     print(f"{options.file}: {rates_text(rates(found), told)}")
     several = groups(found, ("subject", "situation", "ablated", "variant"))
     for group in several if len(several) > 1 else ():

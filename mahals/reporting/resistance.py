@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 Figures = Mapping[str, "Figure"]
 PLANTED = (
-    "planted: the organisms' first training holds answers that leave the topic, say so and start "
-    "again, and fine-tuned subjects are taught them; a restart here re-selects what was put there"
+    "planted, and of this training alone: the organisms' first training holds answers that leave "
+    "the topic, say so and start again, and fine-tuned subjects are taught them; a restart here "
+    "re-selects what was put there"
 )
 SHORT: Mapping[str, str] = {
     "multi_attempt_rate": "restarts",
@@ -43,13 +44,13 @@ SHORT: Mapping[str, str] = {
     "sham_improvement": "sham improvement",
     "recovery_over_sham": "comes back beyond sham",
 }
-SAID = tuple(n for n in SHORT if n not in ("last_score", "mean_improvement"))
+SENTENCE_RATES = tuple(n for n in SHORT if n not in ("last_score", "mean_improvement"))
 POINTS = ("first_score", "last_score", "mean_improvement", "mean_improvement_multi",
           "silent_recovery")  # fmt: skip
 """Rates in points of the judge; the others are shares."""
 OF_EPISODES = ("recovery_multi", "mean_improvement_multi", "recovery_over_sham")
 LEAST_EPISODES = 3  # answers that restart: rates of fewer are absent
-SHOWN = 320  # characters of an example
+EXAMPLE_LENGTH = 320  # characters of an example
 SILENT = 50.0  # points from the first third to the last: an example of it
 
 
@@ -78,7 +79,7 @@ def groups(trials: Iterable[ResistanceTrial], columns: Sequence[str]) -> list[Gr
 
 
 def resistance_report(
-    table: Evidence[ResistanceTrial], columns: Sequence[str], told: Sequence[str] = SAID
+    table: Evidence[ResistanceTrial], columns: Sequence[str], told: Sequence[str] = SENTENCE_RATES
 ) -> Report:
     """A sentence and the metrics of each group: of each model, if there are several.
 
@@ -105,7 +106,7 @@ def known_rates(r: Rates, names: Sequence[str]) -> dict[str, Interval]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def rates_text(r: Rates, told: Sequence[str] = SAID) -> str:
+def rates_text(r: Rates, told: Sequence[str] = SENTENCE_RATES) -> str:
     """The rates of a group in one sentence, each with its interval."""
     known = known_rates(r, told)
     parts = [f"{SHORT[n]} {rate_text(n, value)}" for n, value in known.items()]
@@ -139,7 +140,7 @@ def example_lines(table: Evidence[ResistanceTrial]) -> list[str]:
         for t in [t for t in table.rows if t.line is not None and fits(t)][:1]:
             where = f'{t.subject}, {t.situation}, {t.direction}, "{t.prompt}"'
             text = " ".join(whole_answer(table, t).split())
-            shown = text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
+            shown = text if len(text) <= EXAMPLE_LENGTH else f"{text[:EXAMPLE_LENGTH]} ..."
             found.append(f'the first that {kind} ({where}): "{shown}"')
     return found
 
@@ -155,7 +156,7 @@ def trial_summary(
     phase: str,
     columns: Sequence[str],
     more: Iterable[str] = (),
-    told: Sequence[str] = SAID,
+    told: Sequence[str] = SENTENCE_RATES,
 ) -> Summary:
     """A summary of trials by some columns: rates, `more`, examples, and what others found."""
     report = resistance_report(table, columns, told)

@@ -12,7 +12,6 @@ import pytest
 
 from mahals.evaluation.resistance.episodes import EpisodeBench
 from mahals.evaluation.resistance.held_sets import detector_sae, detector_set
-from mahals.evaluation.resistance.latents import LatentStates
 from mahals.models.saes.autoencoder import Sae, encode
 from mahals.models.saes.files import write_sae
 from mahals.models.saes.training import SaeTraining
@@ -57,7 +56,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
 
     def states(
         bench: EpisodeBench, _: Sae, texts: Sequence[tuple[str, str]], arms: Sequence[Arm]
-    ) -> list[LatentStates]:
+    ) -> list[Any]:
         assert not any(arm.active for arm in arms)
         every.extend(texts)
         own = bench.texts.references
@@ -67,14 +66,14 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
     return every
 
 
-def _planted(prompt: str, answer: str, own: bool) -> LatentStates:
+def _planted(prompt: str, answer: str, own: bool) -> Any:
     values = np.random.default_rng(seed_of(prompt, answer)).random((3, LATENTS)) * 0.1
     searched = prompt not in SETTING.prompts("evaluation")
     values[1, list(FOUND)] += 1.0 - own
     values[1, list(SPURIOUS)] += searched * (1.0 - own)
     values[:, DEAD] = 0
     values[0] = 0  # a third of the tokens
-    return LatentStates(values.astype(np.float32), np.arange(3))
+    return values.astype(np.float32)
 
 
 @pytest.fixture

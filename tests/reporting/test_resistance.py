@@ -14,8 +14,8 @@ from mahals.reporting.evidence import Evidence
 from mahals.reporting.plots.sheet import Labels
 from mahals.reporting.published_resistance import published_line
 from mahals.reporting.resistance import (
+    EXAMPLE_LENGTH,
     PLANTED,
-    SHOWN,
     change_line,
     example_lines,
     groups,
@@ -115,14 +115,17 @@ def test_examples_are_the_first_that_there_are(tmp_path: Path) -> None:
     assert "does not come back" in vain and '"2 said"' in vain
     assert "recovers silently" in silent and '"5 said"' in silent
     assert whole_answer(found, found.rows[4]) == "4 said"
-    assert SHOWN > 100
+    assert EXAMPLE_LENGTH > 100
 
 
 def test_long_examples_are_cut(tmp_path: Path) -> None:
     found = table(tmp_path, [attempts(10, 90)])
     line = {"prompt": "p", "prefix": "", "answer": "word " * 200}
     (tmp_path / "A/trials.jsonl").write_text(json.dumps(line) + "\n")
-    assert example_lines(found)[0].endswith(' ..."') and len(example_lines(found)[0]) < SHOWN + 120
+    assert (
+        example_lines(found)[0].endswith(' ..."')
+        and len(example_lines(found)[0]) < EXAMPLE_LENGTH + 120
+    )
 
 
 def test_bars_are_the_rates_of_each_group_and_what_is_not_known_says_so() -> None:

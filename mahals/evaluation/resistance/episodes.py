@@ -185,11 +185,16 @@ def _seed(bench: EpisodeBench, ask: Ask) -> int:
 
 
 def judged(
-    bench: EpisodeBench, made: Sequence[ResistanceTrial], answers: Sequence[str]
+    bench: EpisodeBench,
+    made: Sequence[ResistanceTrial],
+    answers: Sequence[str],
+    *,
+    parts: bool = True,
 ) -> list[ResistanceTrial]:
     """The trials with their attempts and scores; `answers` whole, of those that were made.
 
-    Broken text scores 0. A single attempt is scored in thirds too, and cut where others restart.
+    Broken text scores 0. With `parts` a single attempt is scored in thirds too, and cut where
+    others restart.
     """
     found, texts = list(made), iter(answers)
     whole = {i: next(texts) for i, t in enumerate(made) if t.line is not None}
@@ -197,15 +202,18 @@ def judged(
         broken = _is_broken(bench, a, made[i].prefix)
         found[i] = replace(made[i], starts=segment(a), degenerate=broken)
     shams = _sham_places(found, whole)
-    good = {i: a for i, a in whole.items() if not found[i].degenerate}
-    pieces = {i: _pieces(a, found[i].starts, shams.get(i)) for i, a in good.items()}
+    pieces = {
+        i: _pieces(a, found[i].starts, shams.get(i))[: None if parts else len(found[i].starts)]
+        for i, a in whole.items()
+        if not found[i].degenerate
+    }
     asked = [Attempted(made[i].prompt, text) for i, some in pieces.items() for text in some]
     scores = iter(bench.scorer(asked))
     for i in whole:
         n = len(found[i].starts)
         known = [next(scores) for _ in pieces[i]] if i in pieces else [0.0] * n
-        parts: dict[str, Any] = dict(zip(PARTS, known[n:], strict=False))
-        found[i] = replace(found[i], scores=tuple(known[:n]), **parts)
+        others: dict[str, Any] = dict(zip(PARTS, known[n:], strict=False))
+        found[i] = replace(found[i], scores=tuple(known[:n]), **others)
     return found
 
 

@@ -1,7 +1,6 @@
 """Latents over answers: what does each token of an answer activate, with steering on or off?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +15,6 @@ from mahals.models.saes.autoencoder import Sae, encode
 from mahals.models.steering.interventions import Arm, Intervention
 
 
-@dataclass(frozen=True)
-class LatentStates:
-    """What one answer activates: (t, m) >= 0, and the character at which each token begins."""
-
-    activations: npt.NDArray[np.float32]
-    places: npt.NDArray[np.int64]  # (t,)
-
-
 def steering_arm(
     bench: EpisodeBench, trial: ResistanceTrial, along: Sequence[BoostDirection]
 ) -> Arm:
@@ -36,15 +27,12 @@ def steering_arm(
 
 def latent_states(
     bench: EpisodeBench, sae: Sae, texts: Sequence[tuple[str, str]], arms: Sequence[Arm]
-) -> list[LatentStates]:
-    """What each (prompt, answer) activates at the setting's read block, under its own arm."""
+) -> list[npt.NDArray[np.float32]]:
+    """(t, m) >= 0: what each (prompt, answer) activates at the setting's read block, by token."""
     tokenizer = bench.loaded.tokenizer
     encoded = encode_answers(tokenizer, [p for p, _ in texts], [a for _, a in texts])
     states = token_states(bench.loaded, encoded, arms, bench.texts.setting.read_block)
-    return [
-        LatentStates(encode(sae, s.float()).numpy(), token_places(tokenizer, e, a))
-        for s, e, (_, a) in zip(states, encoded, texts, strict=True)
-    ]
+    return [encode(sae, s.float()).numpy() for s in states]
 
 
 def token_places(

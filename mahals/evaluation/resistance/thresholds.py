@@ -69,7 +69,7 @@ def find_thresholds(
     asks = [bench.asks("evaluation", d.concept, FRESH) for d in along]
     fresh = _first_trials(bench, searches, asks, ablation)
     return [
-        _threshold(bench, d, search.found(), own, (plan.target, ablation.name))
+        _threshold(bench, d, search.found(), own, plan.target)
         for (d, search), own in zip(searches, fresh, strict=True)
     ]
 
@@ -98,7 +98,7 @@ def _first_trials(
     ]
     answers = [w.text for texts in episodes.write_cells(bench, cells) for w in texts]
     made = [episodes.place_trial(bench, cell, ask, "") for cell in cells for ask in cell.asks]
-    scored = iter(episodes.judged(bench, [replace(t, line=0) for t in made], answers))
+    scored = iter(episodes.judged(bench, [replace(t, line=0) for t in made], answers, parts=False))
     return [[next(scored) for _ in own] for own in asks]
 
 
@@ -107,9 +107,8 @@ def _threshold(
     d: BoostDirection,
     found: BoostEstimate,
     fresh: Sequence[ResistanceTrial],
-    of: tuple[float, str],
+    target: float,
 ) -> Threshold:
-    target, ablated = of
     score = rates([replace(t, direction=NONE) for t in fresh]).first_score  # over prompts
     ends = (None, None, None) if score is None else (score.estimate, score.low, score.high)
     (reached, low, high), broken = ends, sum(t.degenerate for t in fresh) / len(fresh)
@@ -123,7 +122,7 @@ def _threshold(
         why = f"first attempts on fresh prompts score {known}, not {target:.0f}"
     return Threshold(
         **bench.columns(d),
-        ablated=ablated,
+        ablated=fresh[0].ablated,
         target=target,
         boost=found.boost,
         sd=found.sd,

@@ -8,7 +8,7 @@ from mahals.evaluation.resistance.episodes import EpisodeCell, episode_bench, tr
 from mahals.phase import Lab
 from mahals.phases.esr.rows import Row
 
-CHECKED = 4  # answers at boost 0
+AT_BOOST_0 = 4  # answers that are compared with unsteered ones
 Params, Task, plan = subjects.SubjectChoice, subjects.SubjectTask, subjects.plan_subjects
 
 
@@ -25,7 +25,7 @@ def measure(task: subjects.SubjectTask, params: subjects.SubjectChoice, lab: Lab
         for s in ("free", "first")
     )
     one, boost = along[0].direction, along[0].threshold.boost
-    zero = EpisodeCell(one, 0.0, "free", bench.asks("evaluation", one.concept)[:CHECKED])
+    zero = EpisodeCell(one, 0.0, "free", bench.asks("evaluation", one.concept)[:AT_BOOST_0])
     beside = replace(zero, boost=boost)
     cells = [*free, *first, *openings.passage_cells(bench, (d.direction for d in along))]
     unmoved, *answers = write_cells(bench, [zero, *cells])

@@ -6,7 +6,7 @@ from mahals.phase import Kept
 from mahals.phases.esr_boost.rows import Row
 from mahals.reporting.plots.curves import Curve, curve_with_band
 from mahals.reporting.plots.sheet import Estimates, Labels
-from mahals.reporting.resistance import POINTS, SAID, SHORT, Figures, groups
+from mahals.reporting.resistance import POINTS, SENTENCE_RATES, SHORT, Figures, groups
 
 
 def draw(rows: Sequence[Row], kept: Kept) -> Figures:
@@ -21,7 +21,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Figures:
     }
     figures = {}
     for figure, what in words.items():
-        names = [n for n in SAID if (n in POINTS) == (figure == "points_over_level")]
+        names = [n for n in SENTENCE_RATES if (n in POINTS) == (figure == "points_over_level")]
         panels = {}
         for own in groups(rows, ("model", "subject", "source")):
             by = groups(own.trials, ("level",))

@@ -97,7 +97,7 @@ def _activity(bench: EpisodeBench, sae: Sae, asked: Mapping[str, Sequence[str]])
     rows, n = [], len(asked)
     for prompt in asked:
         texts = [(prompt, a) for answers in asked.values() for a in answers]
-        states = [s.activations for s in latent_states(bench, sae, texts, [OFF] * len(texts))]
+        states = latent_states(bench, sae, texts, [OFF] * len(texts))
         rows.append([[f.max(axis=0) for f in states], [(f > 0).mean(axis=0) for f in states]])
     found = np.array(rows, dtype=np.float64).swapaxes(0, 1)
     return found.reshape(2, n, n, -1, found.shape[-1])

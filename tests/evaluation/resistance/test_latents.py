@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mahals.evaluation.resistance.episodes import EpisodeBench, episode_bench
-from mahals.evaluation.resistance.latents import latent_states, steering_arm
+from mahals.evaluation.resistance.latents import latent_states, steering_arm, token_places
 from mahals.evaluation.resistance.subjects import directions
 from mahals.models.activations.encoding import encode_answers
 from mahals.models.saes.autoencoder import Sae, encode
@@ -64,10 +64,10 @@ def test_activations_are_those_of_a_plain_forward_with_steering_on_and_off(
     arms = [steering_arm(bench, t, along) for t in (steered, trial(situation="passage"))]
     assert [a.name for a in arms] == ["on", "off"]
     on, off = latent_states(bench, sae(), [(PROMPT, ANSWER)] * 2, arms)
-    np.testing.assert_allclose(off.activations, by_hand(bench, None), atol=1e-4)
+    np.testing.assert_allclose(off, by_hand(bench, None), atol=1e-4)
     added = BOOST * along[1].vector
-    np.testing.assert_allclose(on.activations, by_hand(bench, added), atol=1e-4)
-    assert np.abs(on.activations - off.activations).max() > 0.1
+    np.testing.assert_allclose(on, by_hand(bench, added), atol=1e-4)
+    assert np.abs(on - off).max() > 0.1
 
 
 def test_unsteered_situations_are_read_unsteered(bench: EpisodeBench) -> None:
@@ -82,13 +82,11 @@ def test_unsteered_situations_are_read_unsteered(bench: EpisodeBench) -> None:
 
 def test_tokens_are_where_their_text_is(bench: EpisodeBench) -> None:
     """Tokens from one place to another, decoded, are the answer's characters between them."""
-    (found,) = latent_states(
-        bench, sae(), [(PROMPT, ANSWER)], [steering_arm(bench, trial(boost=0.0), [])]
-    )
     (one,) = encode_answers(bench.loaded.tokenizer, [PROMPT], [ANSWER])
     own = one.ids[one.start : one.stop]
-    assert len(found.places) == len(found.activations) == len(own)
-    assert list(found.places) == sorted(found.places) and found.places[0] == 0
+    places = token_places(bench.loaded.tokenizer, one, ANSWER)
+    assert len(places) == len(own)
+    assert list(places) == sorted(places) and places[0] == 0
     for start in (0, ANSWER.index(" Wait"), ANSWER.index(" cat")):
-        ids = [i for i, place in zip(own, found.places, strict=True) if place >= start]
+        ids = [i for i, place in zip(own, places, strict=True) if place >= start]
         assert bench.loaded.tokenizer.decode(ids) == ANSWER[start:]
