@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 Figures = Mapping[str, "Figure"]
 PLANTED = (
-    "planted, and of this training alone: the organisms' first training holds answers that leave "
-    "the topic, say so and start again, and fine-tuned subjects are taught them; a restart here "
-    "re-selects what was put there"
+    "planted: the organisms' first training holds answers that leave the topic, say so and start "
+    "again, and fine-tuned subjects are taught them; a restart here re-selects what was put there, "
+    "in this training"
 )
 SHORT: Mapping[str, str] = {
     "multi_attempt_rate": "restarts",
