@@ -43,7 +43,9 @@ def export_trials(phase: str, unit: str, out: str) -> int:
     newest = max(found, key=lambda r: (r.is_canonical, str(r.run()["finished"])))
     kept, trials = KeptFiles(phase, {unit: newest.kept()}), newest.rows()
     Path(out).write_text(study_json(trials, kept), encoding="utf-8")
-    print(f"wrote {out}: {len(trials)} trials of {phase} {unit}")
+    absent = sum(t.line is None for t in trials)
+    more = f"; {absent} absent ones are not in it" if absent else ""
+    print(f"wrote {out}: {len(trials) - absent} trials of {phase} {unit}{more}")
     return 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from mahals.maths.metrics.resistance import NONE, SHARES, VALUES, ResistanceTrial, difference
 from mahals.maths.stats.controls import GainOverRandom, share_over_random
@@ -20,6 +21,8 @@ WEAKER = (
     "restarts may mean weaker steering; read the arm at the boost recalibrated under the ablation"
 )
 KINDS = {"uniform": "equal size", "frequency": "equal frequency", "kl": "equal KL"}  # of sets
+ONE_SET = "one set has no spread: a plain difference, raise sets.draws for an interval"
+UNVARIED = "no interval where none stands: too few directions or prompts, or nothing varies"
 RATES = ("first_score", "multi_attempt_rate", "esr_rate")
 
 
@@ -50,26 +53,49 @@ def held_arms(table: Evidence[ResistanceTrial]) -> list[HeldArms]:
         one = own.trials[0]
         told = json.loads(table.path(f"{one.model}/sets-{one.subject}.json").read_text("utf-8"))
         arms = {g.trials[0].ablated: g for g in resistance.groups(own.trials, ("ablated",))}
-        found.append(HeldArms(own.key, arms, {s["name"]: s["kl"] for s in told if s["kl"]}))
+        found.append(
+            HeldArms(own.key, arms, {s["name"]: s["kl"] for s in told if s["kl"] is not None})
+        )
     return found
+
+
+@dataclass(frozen=True)
+class SharedTrials:
+    """One rate on the trials that the detectors' arm and all sets of a kind have."""
+
+    values: npt.NDArray[np.float64]  # (1 + sets, trials), the detectors' first
+    clusters: list[str]  # of each trial: its direction, or its prompt where there is one
+
+    @property
+    def difference(self) -> float | None:
+        """The detectors' mean less that of the sets; None without such a trial."""
+        return float(self.values[0].mean() - self.values[1:].mean()) if self.clusters else None
+
+
+def shared_trials(own: HeldArms, kind: str, name: str) -> SharedTrials:
+    """What each arm has of a rate, where both the detectors and a set were held."""
+    arms = [own.arms[n].trials for n in (DETECTORS, *own.sets(kind))]
+    values = [{(t.direction, t.prompt, t.seed): VALUES[name](t) for t in some} for some in arms]
+    shared = [k for k in values[0] if all(arm.get(k) is not None for arm in values)]
+    several = len({direction for direction, _, _ in shared}) > 1
+    clusters = [direction if several else prompt for direction, prompt, _ in shared]
+    table = np.array([[arm[k] for k in shared] for arm in values], dtype=np.float64)
+    return SharedTrials(table, clusters)
 
 
 def beyond_random(own: HeldArms, kind: str, name: str) -> GainOverRandom | None:
     """A rate with the detectors held less its mean over random sets, on trials that all have.
 
-    `p_random` counts the sets whose rate is as low. None for fewer than two sets, directions or
-    prompts, and where nothing varies.
+    `p_random` is (1 + sets whose rate is as low) / (1 + sets). None for fewer than two sets,
+    directions or prompts, and where nothing varies.
     """
-    arms = [own.arms[n].trials for n in (DETECTORS, *own.sets(kind)) if n in own.arms]
-    if DETECTORS not in own.arms or len(arms) < 3:
+    if DETECTORS not in own.arms or len(own.sets(kind)) < 2:
         return None
-    values = [{(t.direction, t.prompt, t.seed): VALUES[name](t) for t in some} for some in arms]
-    shared = [k for k in values[0] if all(arm.get(k) is not None for arm in values)]
-    several = len({direction for direction, _, _ in shared}) > 1
-    clusters = [direction if several else prompt for direction, prompt, _ in shared]
+    shared = shared_trials(own, kind, name)
+    clusters = shared.clusters
     if len(set(clusters)) < 2:
         return None
-    one, *others = np.array([[arm[k] for k in shared] for arm in values], dtype=np.float64)
+    one, *others = shared.values
     if name in SHARES:
         found = share_over_random(one, np.stack(others), clusters)
     else:
@@ -106,19 +132,33 @@ def _changes(own: HeldArms) -> Report:
 
 
 def _beyond(own: HeldArms, kind: str) -> Report:
-    """Each rate with the detectors held, less its mean over random sets of a kind."""
-    sets = own.sets(kind)
-    kls = [own.kls[name] for name in sets if name in own.kls]
-    line = (
-        f"{', '.join((*own.key, DETECTORS))} beyond {len(sets)} random sets of {KINDS[kind]} (KL "
-        f"{own.kls.get(DETECTORS, 0.0):.3f} nats a token, theirs {min(kls):.3f} to {max(kls):.3f})"
-    )
-    metrics: dict[str, float] = {}
+    """Each rate with the detectors held, less its mean over random sets of a kind.
+
+    A rate without an interval over sets has its plain difference, and the line says why.
+    """
+    sets, metrics, plain = own.sets(kind), dict[str, float](), False
+    line = f"{', '.join((*own.key, DETECTORS))} beyond {_sets(own, kind)}"
     for name in RATES:
+        short, digits = resistance.SHORT[name], 0 if name in resistance.POINTS else 2
         if (found := beyond_random(own, kind, name)) is not None:
-            change = f"{found.interval:+.{0 if name in resistance.POINTS else 2}f}"
-            short = resistance.SHORT[name]
-            line += f"; {short} {change}, as low in a share {found.p_random:.2f} of sets"
+            as_low = round(found.p_random * (1 + found.n_random)) - 1
+            line += f"; {short} {found.interval:+.{digits}f}, {as_low} of {found.n_random} sets "
+            line += f"as low, p = {found.p_random:.2f}"
             metrics |= interval_metrics(f"beyond_{kind}/{name}", found.interval)
             metrics[f"beyond_{kind}/{name}_p_random"] = found.p_random
-    return Report(metrics, [line])
+        elif (less := shared_trials(own, kind, name).difference) is not None:
+            line, plain = f"{line}; {short} {less:+.{digits}f}", True
+    why = ONE_SET if len(sets) == 1 else UNVARIED
+    return Report(metrics, [f"{line} ({why})" if plain else line])
+
+
+def _sets(own: HeldArms, kind: str) -> str:
+    """How many random sets of a kind there are, and how far they and the detectors move."""
+    sets = own.sets(kind)
+    kls = [own.kls[name] for name in sets if name in own.kls]
+    words = f"{len(sets)} random set{'s' if len(sets) > 1 else ''} of {KINDS[kind]}"
+    if not kls or DETECTORS not in own.kls:
+        return words
+    several = f"theirs {min(kls):.3f} to {max(kls):.3f}"
+    theirs = several if len(kls) > 1 else f"its {kls[0]:.3f}"
+    return f"{words} (KL {own.kls[DETECTORS]:.3f} nats a token, {theirs})"

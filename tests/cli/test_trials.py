@@ -68,6 +68,17 @@ def test_trials_go_to_a_file_and_their_rates_come_from_it(
     assert published.startswith("published (") and "4877" in published
 
 
+def test_absent_trials_are_counted_and_not_among_what_is_written(
+    stored: list[ResistanceTrial], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored[:2] = [replace(t, line=None, why="no", starts=(), scores=()) for t in stored[:2]]
+    out, made = tmp_path / "trials.json", len(stored) - 2
+    assert main(["export", f"esr/{UNIT}", str(out)]) == 0
+    told = f"wrote {out}: {made} trials of esr {UNIT}; 2 absent ones are not in it\n"
+    assert capsys.readouterr().out == told
+    assert sum(len(f["trials"]) for f in json.loads(out.read_text())["results_by_feature"]) == made
+
+
 def test_broken_text_is_told_of_a_file_that_knows_it(
     stored: list[ResistanceTrial], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -62,6 +63,18 @@ def test_the_figure_marks_the_detectors_among_the_sets(found: Any) -> None:
     assert [len(d.get_xdata()) for d in dots] == [DRAWS] * 3
     assert all(y == 1 for d in dots for y in d.get_ydata()) and list(mark.get_ydata()) == [0]
     assert (list(nothing.get_xdata()), list(nothing.get_ydata())) == ([0], [1])
+
+
+def test_sets_that_move_no_next_token_are_in_the_figure() -> None:
+    lab, rows = results(DETECTORS)
+    file = lab.kept("esr_random").path("A/sets-aligned.json")
+    still = [{**told, "kl": 0.0} for told in json.loads(file.read_text())]
+    file.write_text(json.dumps(still))
+    (figure,) = PHASE.draw(rows, lab.kept("esr_random")).values()
+    marks = figure.get_axes()[0].get_lines()
+    dots = [line for line in marks if line.get_gid() == "null"]
+    assert len(dots) == 3 and all(x == 0 for d in dots for x in d.get_xdata())
+    assert len([line for line in marks if line.get_gid() == "landmark"]) == 2
 
 
 def test_without_detectors_uniform_sets_are_still_held() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -40,6 +39,7 @@ from tests.support.resistance_lab import (
     SETTING,
     TEXTS,
     ResistanceLab,
+    SaesLab,
     lines,
     resistance_lab,
 )
@@ -56,13 +56,6 @@ PARAMS = Params(
 )
 ROW = partial(Row, model="A", weights="organism", block=1)
 TEA, TREE = "make tea", "plant a tree"
-
-
-class SaesLab(ResistanceLab):
-    """A lab that keeps folders where it keeps files."""
-
-    def keep_folder(self, name: str) -> Any:
-        return nullcontext(self._place(name))
 
 
 def fresh_lab(seed: int = 0) -> SaesLab:
@@ -297,9 +290,21 @@ def test_a_table_names_the_release_of_the_model_and_its_block(tmp_path: Path) ->
     write_sae(lab.scratch(entry), read_sae(Path(released(WIDTH)).parent, None))  # as if fetched
     (sae,) = of(run(PHASE, params, lab), "sae")
     assert sae.source == "r s" and sae.count == LATENTS
-    table.write_text(json.dumps({"releases": {"A": vars(entry) | {"block": 3}}}))
-    with pytest.raises(InputError, match="read block 2"):
-        run(PHASE, params, fresh_lab())
+    for other in ({"block": 3}, {"steered": 0}):
+        table.write_text(json.dumps({"releases": {"A": vars(entry) | other}}))
+        with pytest.raises(
+            InputError, match=r"steered block 1, read block 2.*blocks\.organism"
+        ) as e:
+            run(PHASE, params, fresh_lab())
+        assert "\n" not in str(e.value)
+
+
+def test_a_model_that_no_table_names_is_trained_on_as_without_one(ran: Any, tmp_path: Path) -> None:
+    _, without = ran
+    table, lab = tmp_path / "table.json", fresh_lab()
+    table.write_text(json.dumps({"releases": {}}))
+    rows = run(PHASE, replace(PARAMS, release={"organism": str(table)}), lab)
+    assert rows == without
 
 
 def test_a_concept_of_which_nothing_is_written_is_named() -> None:

@@ -11,6 +11,7 @@ from mahals.evaluation.resistance.thresholds import SearchPlan
 from mahals.maths.metrics.resistance import Threshold
 from mahals.phases.esr_threshold import PHASE
 from mahals.phases.esr_threshold.measure import Params
+from mahals.reporting.published_resistance import published_line
 from tests.support.resistance_lab import (
     CONCEPTS,
     Request,
@@ -75,7 +76,8 @@ def test_report_counts_what_is_of_use_and_groups_what_is_not() -> None:
     assert told.metrics["contrast/boost"] == 3 and told.metrics["contrast/reached"] == 47.5
     assert told.metrics["contrast/boost_sd"] == pytest.approx(2**0.5)
     assert not {"latent/boost", "latent/reached"} & set(told.metrics)
-    contrast, latent = told.lines
+    contrast, latent, published = told.lines
+    assert published == published_line("esr_threshold")
     assert "A, contrast directions: 2 of 5 usable, at boosts of 2.00 to 4.00, mean 3.00" in contrast
     assert "score 48, 25 to 80 (sought: 30)" in contrast
     assert f"2 not, as contrast:{CONCEPTS[2]}: first attempts on fresh prompts score 80" in contrast

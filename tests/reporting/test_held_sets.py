@@ -12,6 +12,8 @@ import pytest
 from mahals.maths.metrics.resistance import ResistanceTrial
 from mahals.reporting.evidence import Evidence
 from mahals.reporting.held_sets import (
+    ONE_SET,
+    UNVARIED,
     WEAKER,
     HeldArms,
     beyond_random,
@@ -45,6 +47,19 @@ def kept(tmp_path: Path) -> DiskKept:
     lines = [json.dumps({"prompt": "", "prefix": "", "answer": "First this."})]
     (tmp_path / "A" / "trials.jsonl").write_text("\n".join(lines))
     return DiskKept(tmp_path)
+
+
+def tell_sets(kept: DiskKept, **kls: float | None) -> None:
+    """Other kept sets than those of the fixture."""
+    told = [{"name": n.replace("_", "-"), "latents": [1], "kl": x} for n, x in kls.items()]
+    kept.path("A/sets-aligned.json").write_text(json.dumps(told))
+
+
+def line_of(rows: list[ResistanceTrial], kept: DiskKept, kind: str) -> str:
+    """What is said of the detectors beyond the sets of a kind."""
+    found = held_summary(rows, kept, "esr_random").lines
+    (line,) = [x for x in found if "beyond" in x and f"of {kind}" in x]
+    return line
 
 
 def arms_of(rows: list[ResistanceTrial], kept: DiskKept) -> HeldArms:
@@ -100,3 +115,39 @@ def test_weaker_steering_is_said_where_something_is_steered(situation: str, kept
     lines = held_summary(rows, kept, "esr_random").lines
     assert any("detectors less none: first score +20 [+20, +20]" in x for x in lines)
     assert any(WEAKER in x for x in lines) == (situation == "free")
+
+
+def test_a_kl_of_nothing_is_a_kl(kept: DiskKept) -> None:
+    rows = [*arm("none", 6), *arm("detectors", 2), *arm("kl-0", 6), *arm("kl-1", 4)]
+    tell_sets(kept, detectors=0.0, kl_0=0.0, kl_1=0.0, kl_2=None)
+    assert arms_of(rows, kept).kls == {"detectors": 0.0, "kl-0": 0.0, "kl-1": 0.0}
+    assert "(KL 0.000 nats a token, theirs 0.000 to 0.000)" in line_of(rows, kept, "equal KL")
+    tell_sets(kept, detectors=0.1)
+    assert "2 random sets of equal KL; first score" in line_of(rows, kept, "equal KL")
+
+
+def test_a_share_of_sets_and_a_p_are_told_apart(kept: DiskKept) -> None:
+    sets = [*arm("kl-0", 6), *arm("kl-1", 4), *arm("kl-2", 2)]
+    line = line_of([*arm("none", 6), *arm("detectors", 2), *sets], kept, "equal KL")
+    assert "restarts -0.33 [" in line and "], 1 of 3 sets as low, p = 0.50" in line
+    metrics = held_summary([*arm("none", 6), *arm("detectors", 0), *sets], kept, "esr_random")
+    assert metrics.metrics["beyond_kl/esr_rate_p_random"] == 1 / 4
+    lowest = line_of([*arm("none", 6), *arm("detectors", 0), *sets], kept, "equal KL")
+    assert "], 0 of 3 sets as low, p = 0.25" in lowest
+
+
+def test_one_set_gives_a_plain_difference_and_the_reason(kept: DiskKept) -> None:
+    rows = [*arm("none", 6), *arm("detectors", 2, 30.0), *arm("uniform-0", 5)]
+    assert line_of(rows, kept, "equal size") == (
+        "detectors beyond 1 random set of equal size (KL 0.100 nats a token, its 0.010); first "
+        f"score +10; restarts -0.50; comes back (ESR) -0.50 ({ONE_SET})"
+    )
+    metrics = held_summary(rows, kept, "esr_random").metrics
+    assert not any(name.startswith("beyond_") for name in metrics)
+
+
+def test_one_prompt_gives_plain_differences_and_the_reason(kept: DiskKept) -> None:
+    names = {"none": 6, "detectors": 2, "kl-0": 6, "kl-1": 4}
+    rows = [t for n, k in names.items() for t in arm(n, k) if t.direction == DIRECTIONS[0]]
+    line = line_of(rows, kept, "equal KL")
+    assert line.endswith(f"comes back (ESR) +0.00 ({UNVARIED})")

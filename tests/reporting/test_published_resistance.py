@@ -30,22 +30,51 @@ def known(phase: str) -> set[float]:
     """What the file says of a phase's question."""
     unsteered, sweep = FACTS["unsteered"], FACTS["boost_sweep_70B"]
     ablated, random = ONE["ablated"], ONE["random"]
-    judges = FACTS["judges"]
+    judges, two, theirs = FACTS["judges"], FACTS["two_parts_70B"], FACTS["replications"]["A"]
+    largest, small = (FACTS["models"][f"Llama-3.{m}"] for m in ("3-70B", "1-8B"))
+    passage = theirs["passage_continued_unsteered"]
     parts: dict[str, list[float]] = {
-        "esr_unsteered": [unsteered[0]["multi_attempt"], *(u["n"] for u in unsteered)],
+        "esr_unsteered": [
+            unsteered[0]["multi_attempt"],
+            *(u["n"] for u in unsteered),
+            *unsteered[0]["first_score"],
+        ],
+        "esr_saes": [
+            largest["esr"], two["contrast_vectors_esr"], largest["layer"], largest["sae_layer"]
+        ],
+        "esr_threshold": [
+            *(largest[n] for n in ("first_score", "n")), FACTS["replications"]["B"]["first_score"]
+        ],
         "esr": [
             *(x for three in MODELS.values() for x in three),
-            FACTS["models"]["Llama-3.3-70B"]["first_score"],
-            FACTS["two_parts_70B"]["contrast_vectors_esr"],
+            *(small[n] for n in ("multi_attempt_at_most", "esr_at_most", "n")),
+            largest["first_score"],
+            two["contrast_vectors_esr"],
+            *two["restart_unsteered_on_derailed_text"],
+            *two["restart_steered_same"],
+            *two["corrections_succeed"].values(),
             *FACTS["replications"]["B"]["esr"],
+            *(passage[n] for n in ("score_before", "score_after", "n")),
+            *passage["restart_phrases"],
         ],
         "esr_boost": [sweep[name] for name in ("multi_peak", "esr_peak", "peak_sd")],
-        "esr_prompts": [FACTS["wording_70B"][name] for name in ("multi_attempt", "esr")],
+        "esr_prompts": [
+            *(FACTS["wording_70B"][name] for name in ("multi_attempt", "esr")),
+            *numbers(theirs["restarts"]["9B_wording"]),
+        ],
+        "esr_detectors": [
+            ONE["latents"], theirs["strict_rule_latents"], theirs["detectors_over_unsteered"]
+        ],
         "esr_ablation": [
-            ONE["latents"], 0, *(x[n] for x in (ablated, random) for n in ("multi_attempt", "esr"))
+            ONE["latents"], 0, *(x[n] for x in (ablated, random) for n in ("multi_attempt", "esr")),
+            passage["detectors_ablated"], *passage["interval"],
         ],
         "esr_random": [random[n] for n in ("multi_attempt", "esr", "n", "first_score")],
         "esr_finetune": [],
+        "esr_sequential": [
+            FACTS["activations_70B"][n]
+            for n in ("episodes", "baselines", "off_topic", "after", "baseline")
+        ],
         "esr_activations": FACTS["activations_70B"]["ratio"],
         "esr_judges": [judges["multi_attempt_agreement_over"], *judges["direction_agreement"]],
     }  # fmt: skip
@@ -72,7 +101,7 @@ def test_a_line_says_what_differs_first() -> None:
     line = published_line("esr_judges")
     assert line.startswith(f"published ({DIFFERS}): ") and line.endswith("93 to 97 %")
     with pytest.raises(KeyError):
-        published_line("esr_saes")
+        published_line("same_arch")
 
 
 TOLD = (

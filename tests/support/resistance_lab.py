@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -111,6 +111,13 @@ class ResistanceLab(DiskLab):
         before, self.phase = self.phase, phase
         self.keep_text(name, text)
         self.phase = before
+
+
+class SaesLab(ResistanceLab):
+    """A lab that keeps folders where it keeps files."""
+
+    def keep_folder(self, name: str) -> Any:
+        return nullcontext(self._place(name))
 
 
 def lines(asked: Sequence[tuple[str, str]]) -> str:

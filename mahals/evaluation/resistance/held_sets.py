@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from mahals.models.saes.files import read_sae
 from mahals.models.saes.steering import Hold
 from mahals.models.steering.holding import held
 from mahals.phase import Lab
-from mahals.records import Positive, from_plain, seed_of, to_plain
+from mahals.records import AtLeast, InputError, Positive, from_plain, seed_of, to_plain
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class DetectorSet:
 class SetDraws:
     """Which random sets of live latents stand beside the detectors."""
 
-    situations: tuple[Literal["free", "passage"], ...]
+    situations: Annotated[tuple[Literal["free", "passage"], ...], AtLeast(1)]
     kinds: tuple[Literal["uniform", "frequency", "kl"], ...]  # as many | as often | as far
     draws: Positive  # sets of each kind
     size: Positive  # of a uniform set, where there are no detectors
@@ -87,24 +87,36 @@ def detector_hold(lab: Lab, key: str, name: str) -> Hold:
 def held_cells(bench: EpisodeBench, choice: HeldChoice) -> list[EpisodeCell]:
     """Cells with nothing held, with the detectors, with each random set; one absent trial of none.
 
-    Kept: `sets-<subject>.json`.
+    Kept: `sets-<subject>.json`. Raises InputError where no situation has a direction.
     """
-    lab, key, name, draws = bench.lab, bench.loaded.key, bench.subject, choice.sets
-    hold, along = detector_hold(lab, key, name), derailments(lab, key, name, choice.sources)
-    sets = _sets(bench, hold, draws)
+    lab, name, cells = bench.lab, bench.subject, _unheld(bench, choice)
+    hold = detector_hold(lab, bench.loaded.key, name)
+    sets, found = _sets(bench, hold, choice.sets), list(cells)
     lab.keep_text(f"sets-{name}.json", json.dumps(to_plain(sets), indent=1) + "\n")
-    free = [
-        EpisodeCell(d.direction, d.threshold.boost, "free", bench.asks_at(d.threshold))
-        for d in along
-    ]
-    both = [*free, *passage_cells(bench, (d.direction for d in along))]
-    cells = [c for c in both if c.situation in draws.situations]
-    found = list(cells)
     for s in sets:
         holds = (replace(hold, latents=s.latents),)
         absent = replace(cells[0], ablated=s.name, asks=(Ask("", 0, why=s.why),))
         found += [absent] if s.why else [replace(c, ablated=s.name, holds=holds) for c in cells]
     return found
+
+
+def _unheld(bench: EpisodeBench, choice: HeldChoice) -> list[EpisodeCell]:
+    """The cells with nothing held, at least one. Raises InputError for none."""
+    along = derailments(bench.lab, bench.loaded.key, bench.subject, choice.sources)
+    free = [
+        EpisodeCell(d.direction, d.threshold.boost, "free", bench.asks_at(d.threshold))
+        for d in along
+    ]
+    both = [*free, *passage_cells(bench, (d.direction for d in along))]
+    cells = [c for c in both if c.situation in choice.sets.situations]
+    if not cells:
+        raise InputError(
+            f"what is held with in {bench.loaded.key}, {bench.subject}",
+            expected="a situation that a direction has: passage needs one with a concept",
+            got=f"situations {list(choice.sets.situations)}, sources {list(choice.sources)}",
+            cure="add free to sets.situations, or contrast to sources and to esr_threshold's",
+        )
+    return cells
 
 
 def _sets(bench: EpisodeBench, hold: Hold, draws: SetDraws) -> list[HeldSet]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mahals.models.saes.autoencoder import Sae, wrong
 from mahals.models.saes.files import CONFIG, read_sae
-from mahals.records import InputError, from_plain, unknown
+from mahals.records import InputError, from_plain
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,28 @@ class SaeRelease:
     note: str
 
 
-def release_of(file: Path, model: str) -> SaeRelease:
-    """The release of the table that reads a model of the registry. Raises InputError."""
+def release_of(file: Path, model: str) -> SaeRelease | None:
+    """The release of the table that reads a model of the registry; None where it names none.
+
+    Raises InputError for a broken table, and an entry whose steered block is above the read one.
+    """
     try:
-        table = json.loads(file.read_text(encoding="utf-8"))["releases"]
+        table = dict(json.loads(file.read_text(encoding="utf-8"))["releases"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise wrong(str(file), "a JSON object of releases", error) from error
+        told = str(error).partition("\n")[0]
+        raise InputError(
+            f"table of SAE releases {file}",
+            expected="a JSON object of releases by model",
+            got=f"{type(error).__name__}: {told}",
+            cure="name benchmarks/published/sae_releases.json, or one like it",
+        ) from error
     if model not in table:
-        cure = "train an autoencoder of it here, or take contrast directions"
-        raise unknown("model with a published SAE", model, table, cure)
-    return from_plain(SaeRelease, table[model], f"{file.name}.{model}")
+        return None
+    found = from_plain(SaeRelease, table[model], f"{file.name}.{model}")
+    if not 0 <= found.steered <= found.block:
+        expected = f"a block from 0 to {found.block}, which it reads"
+        raise wrong(f"steered block of {file.name}.{model}", expected, found.steered)
+    return found
 
 
 def read_release(entry: SaeRelease, folder: Path) -> Sae:
@@ -72,7 +84,7 @@ def _fetch(entry: SaeRelease, folder: Path) -> None:
             f"SAE {entry.release} {entry.sae_id} ({entry.repository})",
             expected="a release that sae-lens fetches, or its folder",
             got="sae-lens is not installed" if absent else f"fetching it failed ({reason})",
-            cure=f"{cure}, or place a folder in sae-lens's layout",
+            cure=f"{cure}, or name its sae_weights.safetensors, or none, in esr_saes.release",
         ) from error
     for weight in found.parameters():
         weight.data = weight.data.contiguous()  # else safetensors refuses what was transposed

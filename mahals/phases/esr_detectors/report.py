@@ -7,6 +7,7 @@ from typing import Any
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_detectors.rows import Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.report import Report, by_model, joined
 
 
@@ -16,7 +17,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     Metrics `<subject>/detectors`, `/strict`, `/exchanged`, `/<what>_auc_found` and `_auc_kept`.
     """
     report = by_model(Evidence(rows, kept), _model)
-    return Summary(report.metrics, tuple(report.lines), (), ())
+    return beside_published(Summary(report.metrics, tuple(report.lines), (), ()), "esr_detectors")
 
 
 def _model(table: Evidence[Any], model: str) -> Report:

@@ -35,7 +35,7 @@ def draw(rows: Sequence[Row], kept: Kept) -> Mapping[str, Figure]:
 def _panel(own: HeldArms) -> Tradeoff:
     rates = {name: g.rates.multi_attempt_rate for name, g in own.arms.items()}
     kls = {NONE: 0.0, **own.kls}
-    at = {n: (kls[n], rate.estimate) for n, rate in rates.items() if rate and n in kls}
+    at = {n: (kls[n], rate.estimate) for n, rate in rates.items() if rate is not None and n in kls}
     dots = {
         f"random sets of {w}": [at[n] for n in own.sets(k) if n in at] for k, w in KINDS.items()
     }

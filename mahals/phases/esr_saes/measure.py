@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -22,7 +23,7 @@ from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.generation.token_states import token_states
 from mahals.models.saes.autoencoder import Sae, encode, wrong
 from mahals.models.saes.files import read_sae, write_sae
-from mahals.models.saes.releases import read_release, release_of
+from mahals.models.saes.releases import SaeRelease, read_release, release_of
 from mahals.models.saes.training import SaeTraining, sae_quality, train_sae
 from mahals.models.steering.interventions import Arm
 from mahals.phase import Lab
@@ -55,7 +56,7 @@ class LatentChoice:
 class Params:
     """Where autoencoders come from, and which directions are taken."""
 
-    release: Mapping[str, str]  # by weights: none (trained here) | a table, .json | .safetensors
+    release: Mapping[str, str]  # by weights: none | a table of those it names | a .safetensors
     labels: Mapping[str, str]  # by weights: none (top words) | a JSON object of labels by latent
     training: Mapping[str, SaeTraining]  # by weights
     planted: Count  # composed answers of each kind that are read as well
@@ -89,16 +90,18 @@ def measure(task: Task, params: Params, lab: Lab) -> Iterator[Row]:
     """A row for each autoencoder, candidate, step and direction; all but candidates are kept.
 
     A release reads the setting's read block; those that are trained here read the steered one too.
+    Raises InputError for a release of other blocks or another width.
     """
     (key,) = task.models
     texts, loaded = own_texts(lab, key), aligned(lab, key)
-    setting, trained = texts.setting, params.release[lab.weights] == NONE
+    setting, release = texts.setting, _release(params, lab, texts.setting)
     corpus = corpus_of(texts, loaded, params.planted, seed_of("planted states", key, lab.seed))
     for block in dict.fromkeys((setting.read_block, setting.block)):
         states = token_states(loaded, corpus.encoded, [OFF] * len(corpus.encoded), block)
-        if trained or block == setting.read_block:
+        if release is None or block == setting.read_block:
             row = partial(Row, key, lab.weights, block=block)
-            sae, made = _sae(states, corpus.held_out, params, lab, row)
+            taken = release or params.training[lab.weights]
+            sae, made = _sae(states, corpus.held_out, taken, lab, row)
             yield made
             known = known_by(sae, torch.cat(states), corpus.contexts, _labels(params, lab), row)
             labels = {str(r.latent): r.label for r in known if r.why is None}
@@ -145,26 +148,50 @@ def contexts(text: str, places: Sequence[int]) -> list[Context]:
     return list(zip(word_at, step_at, strict=True))
 
 
+def _release(params: Params, lab: Lab, setting: ResistanceSetting) -> SaeRelease | Path | None:
+    """The release of the table, or the folder, that is read; None: trained here.
+
+    Raises InputError for a release that reads or is steered at another block than the setting.
+    """
+    named = params.release[lab.weights]
+    if named == NONE:
+        return None
+    file = lab.file(named)
+    if file.suffix == ".safetensors":  # beside its cfg.json
+        return file.parent
+    entry = release_of(file, lab.unit)
+    if entry and (entry.steered, entry.block) != (setting.block, setting.read_block):
+        raise InputError(
+            f"blocks of {entry.release}",
+            expected=f"esr_unsteered's, steered block {setting.block}, read block "
+            f"{setting.read_block}",
+            got=f"{entry.steered} and {entry.block}",
+            cure=f"set esr_unsteered.blocks.{lab.weights} to {named}, or esr_saes.release."
+            f"{lab.weights} to {NONE}",
+        )
+    return entry
+
+
 def _sae(
-    states: list[Tensor], held_out: int, params: Params, lab: Lab, row: partial[Row]
+    states: list[Tensor],
+    held_out: int,
+    taken: SaeRelease | Path | SaeTraining,
+    lab: Lab,
+    row: partial[Row],
 ) -> tuple[Sae, Row]:
     """The autoencoder of a block, kept, with its row. Raises InputError for one of another."""
-    block, named = row.keywords["block"], params.release[lab.weights]
-    held, rest, file = torch.cat(states[:held_out]), torch.cat(states[held_out:]), lab.file(named)
-    if named == NONE:
-        sae = train_sae(rest, params.training[lab.weights], seed_of("sae", block, lab.seed))
-        row = partial(row, source="trained", trained=len(rest))
-    elif file.suffix == ".safetensors":  # beside its cfg.json
-        sae, row = read_sae(file.parent, None), partial(row, source=file.parent.name)
+    block, source = row.keywords["block"], "trained"
+    held, rest = torch.cat(states[:held_out]), torch.cat(states[held_out:])
+    if isinstance(taken, SaeTraining):
+        sae = train_sae(rest, taken, seed_of("sae", block, lab.seed))
+        row = partial(row, trained=len(rest))
+    elif isinstance(taken, Path):
+        sae, source = read_sae(taken, None), taken.name
     else:
-        entry = release_of(file, lab.unit)
-        if entry.block != block:
-            expected = f"esr_unsteered's read block {block}"
-            raise wrong(f"block of {entry.release}", expected, entry.block)
-        sae = read_release(entry, lab.scratch(entry))
-        row = partial(row, source=f"{entry.release} {entry.sae_id}")
+        sae, source = read_release(taken, lab.scratch(taken)), f"{taken.release} {taken.sae_id}"
+    row = partial(row, source=source)
     if sae.w_dec.shape[1] != held.shape[1]:
-        raise wrong(f"width of the SAE {named}", f"{held.shape[1]}", sae.w_dec.shape[1])
+        raise wrong(f"width of the SAE {source}", f"{held.shape[1]}", sae.w_dec.shape[1])
     with lab.keep_folder(f"sae-{block}") as folder:
         write_sae(folder, sae)
     row = partial(row, what="sae", name=f"sae-{block}", count=len(sae.w_dec), held_out=len(held))

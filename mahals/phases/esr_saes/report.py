@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_saes.rows import Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.report import Report, by_model
 
 
@@ -15,7 +16,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     Metrics `block_<b>/fvu`, `/l0` and `/dead`, `latents/<step>`, `directions/<source>`.
     """
     report = by_model(Evidence(rows, kept), _saes, _directions)
-    return Summary(report.metrics, tuple(report.lines), (), ())
+    return beside_published(Summary(report.metrics, tuple(report.lines), (), ()), "esr_saes")
 
 
 def _saes(table: Evidence[Row], model: str) -> Report:

@@ -8,6 +8,7 @@ import numpy as np
 from mahals.phase import Kept, Summary
 from mahals.phases.esr_threshold.rows import Row
 from mahals.reporting.evidence import Evidence
+from mahals.reporting.published_resistance import beside_published
 from mahals.reporting.report import Report, by_model, joined
 
 
@@ -17,7 +18,7 @@ def summarize(rows: Sequence[Row], kept: Kept) -> Summary:
     Metrics `<source>/usable` (a share), of usable ones `/boost`, `/boost_sd`, of all `/reached`.
     """
     report = by_model(Evidence(rows, kept), _sources)
-    return Summary(report.metrics, tuple(report.lines), (), ())
+    return beside_published(Summary(report.metrics, tuple(report.lines), (), ()), "esr_threshold")
 
 
 def _sources(table: Evidence[Row], model: str) -> Report:

@@ -10,11 +10,21 @@ from mahals.evaluation.resistance import setting as settings
 from mahals.models.generation.sampling import Sampling
 from mahals.models.judges.attempts import AttemptJudgeName
 from mahals.models.judges.judge import Server
+from mahals.models.saes.releases import release_of
 from mahals.phase import Lab
 from mahals.phases.esr_unsteered.rows import Row
-from mahals.records import Positive
+from mahals.records import InputError, Positive
 
 Task, plan = subjects.ModelTask, subjects.plan_model
+DEPTH = "depth"
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Which block is steered, and the latents of which one are read."""
+
+    steered: int
+    read: int
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,8 @@ class Params:
     repetition_penalty: Mapping[str, float]  # by weights; over the answer alone
     max_new_tokens: Mapping[str, Positive]
     first_tokens: Positive  # of an answer that situation `first` steers
-    depth: float  # of the steered block, relative
+    blocks: Mapping[str, str]  # by weights: depth | a table of SAE releases, for models it names
+    depth: float  # of the steered block, relative, where no table names the model
     read_depth: float  # of the block whose latents are read and held
     judging: AttemptJudging
 
@@ -69,17 +80,37 @@ def measure(task: subjects.ModelTask, params: Params, lab: Lab) -> Iterator[Row]
 def _setting(params: Params, lab: Lab, layers: int) -> settings.ResistanceSetting:
     at, source = lab.weights, params.texts[lab.weights]
     named = source if source in ("world", "own") else str(lab.file(source))
+    blocks = _blocks(params, lab, layers)
     return settings.ResistanceSetting(
         how_to(named, params.counts, lab.seed),
         params.seeds,
         Sampling(params.temperature, params.repetition_penalty[at], params.max_new_tokens[at]),
         params.first_tokens,
-        _block(params.depth, layers),
-        _block(params.read_depth, layers),
+        blocks.steered,
+        blocks.read,
         params.judging.name[at],
         params.judging.model,
         params.judging.server,
     )
+
+
+def _blocks(params: Params, lab: Lab, layers: int) -> _Blocks:
+    """The published blocks of a model that the table names, else those at the relative depths.
+
+    Raises InputError for a table that cannot be read, and blocks that the model does not have.
+    """
+    named = params.blocks[lab.weights]
+    entry = None if named == DEPTH else release_of(lab.file(named), lab.unit)
+    if entry is None:
+        return _Blocks(_block(params.depth, layers), _block(params.read_depth, layers))
+    if entry.block >= layers:
+        raise InputError(
+            f"block of {entry.release} in {named}",
+            expected=f"one of the {layers} of {lab.unit}, from 0",
+            got=str(entry.block),
+            cure=f"correct the table, or set esr_unsteered.blocks.{lab.weights} to {DEPTH}",
+        )
+    return _Blocks(entry.steered, entry.block)
 
 
 def _block(depth: float, layers: int) -> int:

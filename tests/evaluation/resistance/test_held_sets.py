@@ -23,12 +23,19 @@ from mahals.evaluation.resistance.held_sets import (
 from mahals.models.activations.encoding import Encoded, encode_answers
 from mahals.models.saes.files import write_sae
 from mahals.models.saes.steering import Hold
-from mahals.records import InputError
+from mahals.records import InputError, from_plain
 from tests.support.held_latents import LATENTS, SILENT, by_hand, wide
 from tests.support.model_calls import hooks_on
-from tests.support.resistance_lab import SETTING, resistance_lab
+from tests.support.resistance_lab import (
+    CONCEPTS,
+    SETTING,
+    direction_row,
+    resistance_lab,
+    threshold,
+)
 from tests.support.sets_held import DETECTORS, plant_detectors
 from tests.support.steering_arms import UNSTEERED
+from tests.support.tiny_lab import WIDTH
 from tests.support.tiny_models import PROMPTS, loaded
 
 DRAWS = SetDraws(("free", "passage"), ("uniform", "frequency", "kl"), 3, 5)
@@ -205,3 +212,37 @@ def test_silent_latents_change_nothing_and_nothing_is_left_behind(
 def test_no_texts_are_refused() -> None:
     with pytest.raises(InputError, match="texts"):
         hold_divergence(loaded("Llama"), [], MOVING)
+
+
+@pytest.mark.parametrize(
+    ("situations", "sources"), [((), ("contrast",)), (("passage",), ("random",))]
+)
+def test_no_situation_that_a_direction_has_is_one_line_with_the_cure(
+    situations: Any, sources: tuple[str, ...]
+) -> None:
+    bench, concepts = bench_of(), CONCEPTS
+    lab: Any = bench.lab
+    lab.made["esr_saes", "A"] = [
+        direction_row(f"{sources[0]}:{i}", sources[0], c if sources[0] == "contrast" else "none")
+        for i, c in enumerate(concepts)
+    ]
+    names = [r.name for r in lab.made["esr_saes", "A"]]
+    lab.phase = "esr_saes"
+    lab.keep("directions.safetensors", {n: torch.eye(WIDTH)[i] for i, n in enumerate(names)})
+    lab.phase = "esr_random"
+    lab.made["esr_threshold", "A"] = [
+        replace(threshold(c), direction=r.name, source=r.source, concept=r.concept)
+        for c, r in zip(concepts, lab.made["esr_saes", "A"], strict=True)
+    ]
+    draws = replace(DRAWS, situations=situations)
+    with pytest.raises(InputError, match="add free to sets") as error:
+        held_cells(bench, HeldChoice(("aligned",), sources, draws))
+    assert "\n" not in str(error.value) and str(list(situations)) in str(error.value)
+    free = replace(DRAWS, situations=("free",), kinds=("uniform",), draws=1)
+    assert held_cells(bench, HeldChoice(("aligned",), sources, free))
+
+
+def test_at_least_one_situation_is_asked_for() -> None:
+    told: Any = {"situations": [], "kinds": [], "draws": 1, "size": 1}
+    with pytest.raises(InputError, match=r"situations.*1 or more"):
+        from_plain(SetDraws, told, "sets")

@@ -34,7 +34,8 @@ STUDY = {  # steered block of ../shared/reference/published_esr.json, and the au
 
 def releases() -> dict[str, SaeRelease]:
     """Every release of the table, by the registry's key of its model."""
-    return {key: release_of(TABLE, key) for key in json.loads(TABLE.read_text())["releases"]}
+    found = {key: release_of(TABLE, key) for key in json.loads(TABLE.read_text())["releases"]}
+    return {key: entry for key, entry in found.items() if entry is not None}
 
 
 def test_the_table_holds_the_five_models_as_the_registry_has_them() -> None:
@@ -47,15 +48,24 @@ def test_the_table_holds_the_five_models_as_the_registry_has_them() -> None:
         assert entry.width == registry[key]["width"]
         assert entry.steered <= entry.block < registry[key]["layers"]
         assert entry.source
-    with pytest.raises(InputError, match=r"Gemma2_2B.*contrast directions"):
-        release_of(TABLE, "Gemma2_3B")
+    assert release_of(TABLE, "Gemma2_3B") is None and release_of(TABLE, "SmolLM2_135M") is None
 
 
 def test_a_bad_table_is_refused(tmp_path: Path) -> None:
-    for text in ("[]", "{}", "no json"):
+    for text in ("[]", "{}", '{"releases": 3}', "no json"):
         (tmp_path / "t.json").write_text(text)
-        with pytest.raises(InputError, match=r"t\.json"):
+        with pytest.raises(InputError, match=r"t\.json.*name benchmarks/published") as error:
             release_of(tmp_path / "t.json", "Gemma2_2B")
+        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match=r"none\.json.*FileNotFoundError"):
+        release_of(tmp_path / "none.json", "Gemma2_2B")
+
+
+def test_no_block_above_the_one_that_is_read_is_steered(tmp_path: Path) -> None:
+    table = {"releases": {"A": vars(replace(ENTRY, steered=4))}}
+    (tmp_path / "t.json").write_text(json.dumps(table))
+    with pytest.raises(InputError, match=r"steered block of t\.json\.A.*from 0 to 3.*4"):
+        release_of(tmp_path / "t.json", "A")
 
 
 def describe(folder: Path, **facts: str) -> None:
