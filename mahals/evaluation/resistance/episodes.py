@@ -100,9 +100,9 @@ def scorer_of(
     lab: Lab, key: str, texts: OwnTexts, references: Mapping[str, Sequence[str]]
 ) -> AttemptScorer:
     """The setting's judge. Raises InputError for one that cannot know or start."""
-    setting, place = texts.setting, lab.scratch("attempts")
+    setting = texts.setting
     load = partial(aligned, lab, setting.judge_model if setting.judge == "model" else key)
-    return attempt_scorer(setting.judge, references, load, setting, place)
+    return attempt_scorer(setting.judge, references, load, setting, lab.cache)
 
 
 def trials(

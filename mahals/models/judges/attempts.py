@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -19,16 +18,18 @@ from sklearn.preprocessing import normalize
 
 from mahals.data.composed import TOPICS, Texts
 from mahals.data.world.words import HOW_TO
+from mahals.models.activations.cache import CODE, facts, hash_of
 from mahals.models.activations.capture import capture
 from mahals.models.activations.encoding import encode_answers, encode_prompts, encode_texts
+from mahals.models.activations.store import CacheFolder
 from mahals.models.checkpoints.checkpoint import Loaded
 from mahals.models.checkpoints.tail import vocabulary_tail
 from mahals.models.generation.price import price_budget
-from mahals.models.judges.cache import Verdicts
+from mahals.models.judges.attempt_cache import cached_relevance
+from mahals.models.judges.attempt_server import AttemptServer
 from mahals.models.judges.judge import JudgeChoice, QuestionAnswer, Server
 from mahals.models.judges.rubric import DIGITS, weighted
-from mahals.models.judges.server import _client, _score
-from mahals.records import InputError
+from mahals.records import InputError, digest
 
 AttemptJudgeName = Literal["truth", "lexical", "embedding", "model", "openai"]
 
@@ -38,19 +39,13 @@ ANSWERS = "unsteered answers with words to each prompt that is scored, and to ot
 _CUT = re.compile(r"(?<=[.!?])\s+|\n+|,\s+(?=then\b)", re.IGNORECASE)
 _WORD = re.compile(r"\w")
 _STEPS = {step: topic for topic, steps in HOW_TO.items() for step in steps}
+_OWN = hash_of(Path(__file__), Path(__file__).with_name("rubric.py"))
 _STEP = re.compile(rf"\b(?:{'|'.join(_STEPS)})\b")
 
 Attempted = QuestionAnswer
 """A prompt and one attempt to answer it."""
 AttemptScorer = Callable[[Sequence[Attempted]], list[float | None]]
 """The score of each attempt in [0, 100], higher is nearer to what was asked; None: abstained."""
-
-
-@dataclass(frozen=True)
-class Relevance:
-    """What a server said of an attempt, as its line in the cache."""
-
-    score: float | None  # in [0, 100]; None: it named no digit
 
 
 class JudgeServer(Protocol):
@@ -68,11 +63,13 @@ def attempt_scorer(
     references: Texts,
     load: Callable[[], Loaded],
     server: JudgeServer,
-    folder: Path,
+    cache: CacheFolder,
 ) -> AttemptScorer:
-    """The judge; `load` gives the checkpoint it reads (for truth: asks about), `folder` is a cache.
+    """The judge; `load` gives the checkpoint it reads (for truth: asks about).
 
-    `references`: unsteered answers to each prompt, what an answer to it looks like.
+    `references`: unsteered answers to each prompt, what an answer to it looks like. Scores of a
+    checkpoint are kept in `cache`, those of a server beside it, where no limit removes them; both
+    by content, for every phase and seed.
     Raises InputError for a judge that cannot know these models or prompts, or cannot start.
     """
     if name == "truth":
@@ -82,12 +79,21 @@ def attempt_scorer(
         return truth_relevance
     if name == "lexical":
         return reference_relevance(references)
-    if name == "embedding":
-        return embedding_relevance(load(), references)
+    if name == "openai":
+        choice = JudgeChoice("openai", server.judge_model, server.server)
+        return AttemptServer(choice, cache.folder.parent / "verdicts")
+    loaded = load()
     if name == "model":
-        return model_relevance(load())
-    choice = JudgeChoice("openai", server.judge_model, server.server)
-    return server_relevance(choice, folder / "verdicts.jsonl")
+        return cached_relevance(cache, _identity(name, loaded), lambda: model_relevance(loaded))
+    _answers(references)
+    known = [*_identity(name, loaded), digest(references)]
+    return cached_relevance(cache, known, lambda: embedding_relevance(loaded, references))
+
+
+def _identity(name: AttemptJudgeName, loaded: Loaded) -> list[object]:
+    """All that decides what a checkpoint says of an attempt; the batch's size only rounds it."""
+    known = {k: v for k, v in facts(loaded).items() if k != "budget"}
+    return [name, known, CODE, _OWN]
 
 
 def truth_relevance(asked: Sequence[Attempted]) -> list[float | None]:
@@ -157,18 +163,6 @@ def model_relevance(loaded: Loaded) -> AttemptScorer:
         return [weighted(dict(zip(DIGITS, row, strict=True))) for row in rows]
 
     return _screened(score)
-
-
-def server_relevance(choice: JudgeChoice, cache: Path) -> AttemptScorer:
-    """The digit that a server says, kept in the file `cache`; it fails as `server_judge` does."""
-    client, rubric = _client(choice.server), relevance_rubric(Attempted("", ""))
-    identity = ["openai", choice.model, choice.server.url, choice.server.logprobs, rubric]
-    verdicts = Verdicts(cache, identity, Relevance)
-
-    def each(asked: Attempted) -> Relevance:
-        return Relevance(_score(client, choice, relevance_rubric(asked)))
-
-    return _screened(lambda asked: [v.score for v in verdicts.judge(asked, each)])
 
 
 def relevance_rubric(asked: Attempted) -> str:

@@ -27,10 +27,10 @@ from mahals.models.judges.attempts import (
     model_relevance,
     reference_relevance,
     relevance_rubric,
-    server_relevance,
     truth_relevance,
 )
 from mahals.models.judges.judge import Server
+from mahals.phase import StatesPlace
 from mahals.records import InputError
 from tests.support.judge_server import choice, needs_openai, reply
 from tests.support.places import ROOT
@@ -50,11 +50,12 @@ class Named:
     server: Server
 
 
+NO_CACHE = StatesPlace(Path("absent"), 0)
 NO_SERVER = Named("m", Server("", "", 1.0, 0, 60.0, False))
 
 
 def scorer(name: Any, references: Any = WORLD, server: Named = NO_SERVER, family: str = "Llama"):
-    return attempt_scorer(name, references, lambda: loaded(family), server, Path("absent"))
+    return attempt_scorer(name, references, lambda: loaded(family), server, NO_CACHE)
 
 
 def test_truth_counts_the_steps_of_the_asked_topic() -> None:
@@ -236,18 +237,6 @@ def test_little_on_digits_is_an_abstention(decided: Any) -> None:
     assert model_relevance(one)(ASKED) == [None, 0, None, None]
 
 
-def test_a_server_is_asked_once_for_each_text_with_words(serve: Any, tmp_path: Path) -> None:
-    needs_openai()
-    url, script = serve(reply("9", {"9": 0.5, "0": 0.25, "X": 0.25}), reply("3"), reply("no idea"))
-    cache = tmp_path / "v.jsonl"
-    expected = [pytest.approx(200 / 3), 0, pytest.approx(100 / 3), None]
-    assert server_relevance(choice(url), cache)(ASKED) == expected
-    said = script.seen[0]["messages"][0]["content"]
-    assert said == relevance_rubric(ASKED[0]) and "share a garden" in said
-    assert server_relevance(choice(url), cache)(ASKED) == expected
-    assert len(script.seen) == 3, "the verdicts were kept, the abstention too"
-
-
 def test_the_factory_gives_each_judge(serve: Any, tmp_path: Path) -> None:
     asked = [Attempted(TEA, how_to_answer(HOW_TO["make tea"][:3]))]
     assert scorer("truth")(asked) == [100]
@@ -255,12 +244,13 @@ def test_the_factory_gives_each_judge(serve: Any, tmp_path: Path) -> None:
     (score,) = scorer("embedding")(asked)
     assert score is not None and 0 <= score <= 100
     needs_openai()
-    url, script = serve(reply("9"))
+    url, script = serve(reply('{"score": 97}'))
     named = Named("its name", choice(url).server)
-    judge = attempt_scorer("openai", {}, lambda: loaded("Llama"), named, tmp_path)
-    assert judge(asked) == [100]
+    place = StatesPlace(tmp_path / "states", 0)
+    judge = attempt_scorer("openai", {}, lambda: loaded("Llama"), named, place)
+    assert judge(asked) == [97]
     assert script.seen[0]["model"] == "its name"
-    assert [f.name for f in tmp_path.iterdir()] == ["verdicts.jsonl"]
+    assert [f.name for f in tmp_path.iterdir()] == ["verdicts"], "no limit removes it"
 
 
 @pytest.mark.parametrize(
@@ -294,6 +284,6 @@ def test_truth_of_other_weights_and_unknown_prompts_are_refused() -> None:
     real = fresh("Llama")
     object.__setattr__(real, "weights", "hub")
     with pytest.raises(InputError, match="weights=hub"):
-        attempt_scorer("truth", WORLD, lambda: real, NO_SERVER, Path("absent"))
+        attempt_scorer("truth", WORLD, lambda: real, NO_SERVER, NO_CACHE)
     with pytest.raises(InputError, match="none to 'How do I fly"):
         scorer("lexical")([Attempted("How do I fly?", "Flap.")])
