@@ -24,7 +24,9 @@ def draw(rows: Sequence[Row], kept: Kept) -> Figures:
             arms = {
                 SHORT[n]: Estimates.of([getattr(r, n) for r in known.values()]) for n in RATES[:2]
             }
-            panels[f"{model.name}, {where}".removeprefix("all, ")] = Curve(list(known), arms)
+            short = where.removeprefix("after ").removeprefix("steered along ")
+            name = f"{model.name}, {short}".removeprefix("all, ").replace("concept's ", "")
+            panels[name] = Curve(list(known), arms)
         halves = groups((t for t in own if "share-0." not in t.subject), ("model", "subject"))
         labels = Labels(f"Who comes back? {where.capitalize()}", "share of answers", CAPTION)
         name = where.replace(" ", "_").replace("'", "")
