@@ -333,7 +333,7 @@ def test_figures_show_shares_and_ways_to_teach(tmp_path: Path) -> None:
         "modes_after_an_untaught_concepts_passage", "modes_steered_along_contrast_directions",
     }  # fmt: skip
     panel = found["rates_by_share"].axes[0]
-    assert panel.get_title(loc="left") == "after a taught concept's passage"
+    assert panel.get_title(loc="left") == "a taught passage"
     restarts = panel.lines[0]
     assert list(restarts.get_xdata()) == [0.0, 0.5] and list(restarts.get_ydata()) == [0.0, 1.0]
     names = [
