@@ -1,4 +1,4 @@
-"""Resistance study: what was found of it, as its findings page tells it?
+"""Resistance study: what was found of it, as its tables tell it?
 
 Of two organisms at three trainings, and of SmolLM2. Results lie below results/ and .mahals/runs,
 which are in no repository; what the page reads is kept in docs/studies/resistance.json by
@@ -28,7 +28,7 @@ from mahals.records import InputError, from_plain, to_plain
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "studies" / "resistance.json"
-PAGE = ROOT / "docs" / "findings-resistance.md"
+PAGE = ROOT / "docs" / "resistance-tables.md"
 MARKS = Marks(
     "<!-- RESISTANCE: written by `python -m docs.resistance_study`, do not edit -->",
     "<!-- END OF RESISTANCE -->",
@@ -170,19 +170,20 @@ def block(study: ResistanceStudy) -> str:
     )
     tables = [told]
     for title, columns, lines in (
-        ("### After a passage, taught checkpoints of six trainings", TAUGHT, TAUGHT_LINES),
-        ("### The whole study, one training", WHOLE, WHOLE_LINES),
+        ("## What was taught, by training", TAUGHT, TAUGHT_LINES),
+        ("## The whole study, one training of each organism", WHOLE, WHOLE_LINES),
     ):
         tables += ["", title, "", *_table(study, columns, lines)]
     return MARKS.around(tables)
 
 
 def _table(study: ResistanceStudy, columns: Sequence[str], lines: Sequence[Line]) -> Iterator[str]:
-    """The lines of which any column has a number."""
-    yield f"| | {' | '.join(columns)} |"
-    yield "|---" * (1 + len(columns)) + "|"
+    """The lines and the columns that have any number."""
+    heads = [c for c in columns if any(name.endswith(f"/{c}") for name in study.measured)]
+    yield f"| | {' | '.join(heads)} |"
+    yield "|---" * (1 + len(heads)) + "|"
     for each in lines:
-        figures = [each.figure(c, study.metrics, study.measured) for c in columns]
+        figures = [each.figure(c, study.metrics, study.measured) for c in heads]
         if set(figures) - {ABSENT, WAITING}:
             yield f"| {each.words} | {' | '.join(figures)} |"
 
@@ -212,7 +213,9 @@ def taken(workspace: Workspace) -> ResistanceStudy:
         )
     shown = {n for line in (*TAUGHT_LINES, *WHOLE_LINES) for n in line.read(metrics)}
     made = made_by([r.run() for r in results if r.fingerprint in marks])
-    return ResistanceStudy(made, tuple(sorted(measured)), {n: metrics[n] for n in sorted(shown)})
+    return ResistanceStudy(
+        made, tuple(sorted(measured)), {n: round(metrics[n], 6) for n in sorted(shown)}
+    )
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -43,6 +43,7 @@ def test_what_is_kept_is_what_is_shown_and_heads_are_columns() -> None:
     assert shown == set(study.metrics)
     heads = {name.split("/")[1] for name in study.metrics}
     assert heads <= {*TAUGHT, *WHOLE} and set(WHOLE) <= heads
+    assert {h for h in heads if h in TAUGHT and not h.endswith("training 0")}, "several trainings"
     assert {name.split("/")[0] for name in study.measured} <= set(PHASES)
 
 
@@ -54,8 +55,7 @@ def test_a_line_stands_under_its_head_and_one_without_numbers_is_left_out() -> N
     made = block(ResistanceStudy({"commit": "c"}, ("esr_finetune/Qwen2_7B, training 2",), metrics))
     lines = [line for line in made.splitlines() if "restarts" in line]
     assert lines == [
-        "| taught prompt, taught digression: **half** (`planted`), restarts | ? | ? | ? | ? | ? | "
-        "0.25 [0.00, 0.50] |"
+        "| taught prompt, taught digression: **half** (`planted`), restarts | 0.25 [0.00, 0.50] |"
     ]
     assert "Measured with commit c." in made
 
