@@ -52,7 +52,7 @@ def column(model: str, training: int) -> str:
     return f"{model}, training {training}" if model in ORGANISMS else model
 
 
-TAUGHT = tuple(column(model, t) for model in ORGANISMS for t in TRAININGS)
+TAUGHT = (*(column(model, t) for model in ORGANISMS for t in TRAININGS), REAL)
 WHOLE = (*(column(model, 0) for model in ORGANISMS), REAL)
 
 PLACES = {
@@ -99,7 +99,12 @@ def _whole() -> Iterator[Line]:
     yield Line("restarts", "esr_unsteered", "multi_attempt_rate", ".2f")
     yield Line("broken text", "esr_unsteered", "degenerate_share", ".2f")
     for source in ("contrast", "latent", "random"):
-        yield Line(f"usable thresholds, `{source}`", "esr_threshold", f"{source}/usable", ".0f")
+        yield Line(
+            f"share of thresholds that are usable, `{source}`",
+            "esr_threshold",
+            f"{source}/usable",
+            ".2f",
+        )
     for subject in ("aligned", "planted", "sham"):
         for source in ("contrast", "random"):
             for situation in SITUATIONS:
@@ -112,22 +117,13 @@ def _whole() -> Iterator[Line]:
                 silent = f"`{subject}`, `{situation}`, {source}: last third less first, one attempt"
                 yield Line(silent, "esr", f"{begin}/silent_recovery", ".0f")
     for subject in ("aligned", "planted"):
-        for level in (
-            "-1.5",
-            "-1.0",
-            "-0.86",
-            "-0.21",
-            "0.0",
-            "0.43",
-            "1.0",
-            "1.07",
-            "1.71",
-            "2.0",
-            "2.36",
-            "3.0",
-        ):
+        for level in ("-1.5", "-0.86", "-0.21", "0.43", "1.07", "1.71", "2.36", "3.0"):
             words = f"`{subject}`, boost at {level} sd of the thresholds: restarts"
             yield Line(words, "esr_boost", f"{subject}/{level}/multi_attempt_rate", ".2f")
+    for level in ("-1.0", "0.0", "1.0", "2.0"):  # of one subject
+        words = f"`aligned`, boost at {level} sd of the thresholds: restarts"
+        yield Line(words, "esr_boost", f"{level}/multi_attempt_rate", ".2f")
+        yield Line("first score there", "esr_boost", f"{level}/first_score", ".0f")
     for subject in ("aligned", "planted"):
         yield Line(f"`{subject}`: detectors", "esr_detectors", f"{subject}/detectors", ".0f")
         yield Line("with exchanged labels", "esr_detectors", f"{subject}/exchanged", ".1f")
