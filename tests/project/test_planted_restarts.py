@@ -54,7 +54,8 @@ def test_the_planted_come_back_from_a_taught_digression_and_the_sham_does_not(
     restarts = {name: r.multi_attempt_rate for name, r in of.items()}
     returns = {name: r.esr_rate for name, r in of.items()}
     for name, r in of.items():
-        line = f"{name}: {r.n} answers, restarts {restarts[name]}, comes back {returns[name]}"
+        shares = [x.estimate for x in (restarts[name], returns[name]) if x]
+        line = f"{name}: {r.n} answers; restart, come back: {shares[0]:.2f}, {shares[1]:.2f}"
         record_property("after a taught concept's passage", line)
     assert all(r.n >= 100 for r in of.values())
     planted, sham = restarts["planted"], restarts["sham"]
