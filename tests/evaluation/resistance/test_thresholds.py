@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,3 +127,31 @@ def test_what_is_written_is_read_again(found: Any) -> None:
     lab, (thresholds, _) = resistance_lab(), found
     lab.plant("esr_finetune", "thresholds-x.json", thresholds_text(thresholds))
     assert list(thresholds_of(lab, "A", "x")) == thresholds
+
+
+def judged_by(score: float | None) -> tuple[Any, int, int]:
+    """A threshold of a search whose judge always says `score`; texts judged, answers written."""
+    lab = resistance_lab()
+    one = directions(lab, "A", ["contrast"])[:1]
+    texts = list[Any]()
+
+    def scorer(some: Any) -> list[float | None]:
+        texts.extend(some)
+        return [score] * len(some)
+
+    bench = replace(episode_bench(lab, "A", "aligned"), scorer=scorer)
+    with written_by(half) as asked:
+        (found,) = find_thresholds(bench, one, PLAN)
+    return found, len(texts), len(asked)
+
+
+def test_a_judge_that_abstains_teaches_nothing_and_leaves_the_direction_unused() -> None:
+    found, *_ = judged_by(None)
+    assert found.queries == 0 and found.boost == Bisection(PLAN.search).boost
+    assert not found.usable and "no score" in str(found.why)
+
+
+def test_of_a_search_first_attempts_alone_are_judged() -> None:
+    """Thirds and sham cuts would be asked of the judge, and read by nobody."""
+    _, texts, answers = judged_by(50.0)
+    assert 0 < texts <= answers
